@@ -1,0 +1,45 @@
+/** What a DER structure holds, as far as a key can be told from its outermost shape. */
+export type DerShape = 'pkcs8' | 'pkcs1-private' | 'sec1' | 'spki' | 'pkcs1-public' | 'certificate' | 'encrypted' | 'pkcs12'
+
+/** The tags of a SEQUENCE's first three children, for each structure a key comes in. */
+const SHAPES: Readonly<Record<string, DerShape>> = {
+  '02 30 04': 'pkcs8', // version, algorithm, OCTET STRING
+  '02 02 02': 'pkcs1-private', // version, n, e …
+  '02 04 a0': 'sec1', // version, OCTET STRING, [0] curve
+  '30 03': 'spki', // algorithm, BIT STRING
+  '02 02': 'pkcs1-public', // n, e
+  '30 30 03': 'certificate', // body, algorithm, BIT STRING
+  '30 04': 'encrypted', // algorithm, OCTET STRING
+  '02 30 30': 'pkcs12', // version, content, MAC
+}
+
+/**
+ * Names the structure of DER bytes, or undefined when they are none that holds a key.
+ * Only lengths and tags are read here; node:crypto parses what is inside.
+ */
+export function derShape(der: Uint8Array): DerShape | undefined {
+  const outer = readElement(der, 0)
+  if (outer === undefined || outer.tag !== 0x30 || outer.end !== der.length) return undefined
+  const tags: string[] = []
+  for (let at = outer.start; at < outer.end && tags.length < 3; ) {
+    const child = readElement(der, at)
+    if (child === undefined || child.end > outer.end) return undefined
+    tags.push(child.tag.toString(16).padStart(2, '0'))
+    at = child.end
+  }
+  return SHAPES[tags.join(' ')]
+}
+
+function readElement(der: Uint8Array, at: number): { tag: number; start: number; end: number } | undefined {
+  const tag = der[at]
+  const first = der[at + 1]
+  if (tag === undefined || first === undefined) return undefined
+  if (first < 0x80) return { tag, start: at + 2, end: at + 2 + first }
+  const size = first & 0x7f
+  // Four bytes of length are 4 GiB; the indefinite form (0x80) is not DER.
+  if (size === 0 || size > 4) return undefined
+  let length = 0
+  for (const byte of der.subarray(at + 2, at + 2 + size)) length = length * 256 + byte
+  const start = at + 2 + size
+  return { tag, start, end: start + length }
+}

@@ -1,0 +1,176 @@
+import {
+  constants,
+  createCipheriv,
+  createDecipheriv,
+  createPublicKey,
+  type KeyObject,
+  privateDecrypt,
+  publicEncrypt,
+} from 'node:crypto'
+import { RejectionError } from '../errors.ts'
+import { decodeBase64, encodeBase64, encodeUtf8 } from '../protocol/bytes.ts'
+import type { PrivateKey, PublicKey } from './keys.ts'
+import { unpad } from './rsaes-pkcs1.ts'
+
+/**
+ * How `RSA_AES` is carried out. The header does not say, so both sides must agree; the defaults are what every
+ * known client of the gateway does.
+ *
+ * @see docs/protocol.md section 4.1
+ */
+export interface EnvelopeSuite {
+  /** Bits of the AES key of messages sent; messages received may use any of the three. @defaultValue 256 */
+  readonly aesBits?: 128 | 192 | 256 | undefined
+  /** AES mode, always with PKCS#7 padding; CBC carries its IV in front of the ciphertext. @defaultValue 'ECB' */
+  readonly aesMode?: 'ECB' | 'CBC' | undefined
+  /** How the AES key is encrypted; OAEP with SHA-1 or SHA-256, named as in RFC 7518. @defaultValue 'RSA1_5' */
+  readonly keyWrap?: 'RSA1_5' | 'RSA-OAEP' | 'RSA-OAEP-256' | undefined
+  /** Whether a key sent is random bytes, or the text of as many URL-safe characters. @defaultValue 'bytes' */
+  readonly keyForm?: 'bytes' | 'text' | undefined
+}
+
+/** An {@link EnvelopeSuite} with its defaults filled in. */
+export type ResolvedSuite = { readonly [K in keyof EnvelopeSuite]-?: NonNullable<EnvelopeSuite[K]> }
+
+/** A source of random bytes; `node:crypto`'s by default. */
+export type RandomBytes = (size: number) => Uint8Array
+
+/** An encrypted body, and the AES key it is encrypted with, encrypted itself. */
+export interface Sealed {
+  /** Standard base64, as bytes: what goes on the wire and is signed. */
+  readonly body: Uint8Array
+  readonly symmetricKey: Uint8Array
+}
+
+const AES_MODES = {
+  ECB: { ivLength: 0 },
+  CBC: { ivLength: 16 },
+} as const
+
+const KEY_WRAPS = {
+  RSA1_5: { padding: constants.RSA_PKCS1_PADDING },
+  'RSA-OAEP': { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha1' },
+  'RSA-OAEP-256': { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' },
+} as const
+
+/** Fills in defaults and refuses nonsense. */
+export function resolveSuite(suite: EnvelopeSuite = {}): ResolvedSuite {
+  const { aesBits = 256, aesMode = 'ECB', keyWrap = 'RSA1_5', keyForm = 'bytes' } = suite
+  if (![128, 192, 256].includes(aesBits)) throw new RangeError('"suite.aesBits" must be 128, 192 or 256')
+  if (!Object.hasOwn(AES_MODES, aesMode)) throw new RangeError('"suite.aesMode" must be ECB or CBC')
+  if (!Object.hasOwn(KEY_WRAPS, keyWrap)) throw new RangeError('"suite.keyWrap" must be RSA1_5, RSA-OAEP or RSA-OAEP-256')
+  if (keyForm !== 'bytes' && keyForm !== 'text') throw new RangeError('"suite.keyForm" must be bytes or text')
+  return { aesBits, aesMode, keyWrap, keyForm }
+}
+
+/** Whether a message can be encrypted to this key. */
+export function canSeal(key: PublicKey): boolean {
+  return key.form === 'key-object' && key.algorithm === 'RSA256'
+}
+
+/** Whether a message encrypted to this key can be opened. */
+export function canOpen(key: PrivateKey): boolean {
+  if (key.form === 'signer') return key.key.decrypt !== undefined
+  return key.form === 'key-object' && key.algorithm === 'RSA256'
+}
+
+/**
+ * Encrypts a body to the recipient's RSA key, under a fresh AES key.
+ *
+ * @see docs/protocol.md section 4.1
+ */
+export function seal(plaintext: Uint8Array, key: PublicKey, suite: ResolvedSuite, randomBytes: RandomBytes): Sealed {
+  const size = suite.aesBits / 8
+  const aesKey = suite.keyForm === 'bytes' ? randomBytes(size) : textKey(randomBytes((size * 3) / 4))
+  const { ivLength } = AES_MODES[suite.aesMode]
+  const iv = randomBytes(ivLength)
+  const cipher = createCipheriv(cipherName(suite, aesKey), aesKey, ivLength === 0 ? null : iv)
+  const ciphertext = Buffer.concat([iv, cipher.update(plaintext), cipher.final()])
+  return {
+    body: encodeUtf8(encodeBase64(ciphertext)),
+    symmetricKey: publicEncrypt({ key: key.key as KeyObject, ...KEY_WRAPS[suite.keyWrap] }, aesKey),
+  }
+}
+
+/**
+ * Decrypts a body. Call it only once the signature over the ciphertext has verified: nothing in the envelope
+ * authenticates it, and that order is what closes Bleichenbacher's oracle.
+ *
+ * @throws {@link RejectionError} `ERR_DECRYPTION`, the same for every cause
+ * @see docs/protocol.md section 4.2
+ */
+export async function open(
+  { body, symmetricKey }: Sealed,
+  key: PrivateKey,
+  suite: ResolvedSuite,
+  randomBytes: RandomBytes,
+): Promise<Uint8Array> {
+  const aesKey = await unwrap(symmetricKey, key, suite, randomBytes(32))
+  try {
+    return decrypt(body, aesKey, suite)
+  } catch {
+    throw decryptionFailed()
+  }
+}
+
+/** The one error of decryption. No cause: which step failed is nobody's business. */
+export function decryptionFailed(): RejectionError {
+  return new RejectionError(
+    'ERR_DECRYPTION',
+    'The encrypted body could not be opened. Check that the sender encrypts to your current public key, with the suite that you have configured.',
+  )
+}
+
+function decrypt(body: Uint8Array, aesKey: Uint8Array, suite: ResolvedSuite): Uint8Array {
+  const ciphertext = decodeBase64(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1'))
+  if (ciphertext === undefined) throw decryptionFailed()
+  const { ivLength } = AES_MODES[suite.aesMode]
+  const iv = ivLength === 0 ? null : ciphertext.subarray(0, ivLength)
+  const decipher = createDecipheriv(cipherName(suite, aesKey), aesKey, iv)
+  return Buffer.concat([decipher.update(ciphertext.subarray(ivLength)), decipher.final()])
+}
+
+function cipherName({ aesMode }: ResolvedSuite, aesKey: Uint8Array): string {
+  return `aes-${aesKey.length * 8}-${aesMode.toLowerCase()}`
+}
+
+function textKey(random: Uint8Array): Uint8Array {
+  return encodeUtf8(Buffer.from(random).toString('base64url'))
+}
+
+/** The AES key, or the substitute: from here on nobody can tell which. */
+async function unwrap(wrapped: Uint8Array, key: PrivateKey, suite: ResolvedSuite, substitute: Uint8Array): Promise<Uint8Array> {
+  const unwrapped = key.form === 'signer' ? await key.key.decrypt?.(wrapped) : unwrapHere(wrapped, key.key as KeyObject, suite, substitute)
+  return unwrapped !== undefined && [16, 24, 32].includes(unwrapped.length) ? unwrapped : substitute
+}
+
+function unwrapHere(wrapped: Uint8Array, key: KeyObject, { keyWrap }: ResolvedSuite, substitute: Uint8Array): Uint8Array {
+  try {
+    if (keyWrap !== 'RSA1_5' || rejectsImplicitly(key)) return privateDecrypt({ key, ...KEY_WRAPS[keyWrap] }, wrapped)
+    return unpad(privateDecrypt({ key, padding: constants.RSA_NO_PADDING }, wrapped), substitute)
+  } catch {
+    return substitute
+  }
+}
+
+let implicitRejection: boolean | undefined
+
+/**
+ * Whether this runtime answers a bad PKCS#1 padding with a substitute of its own (OpenSSL 3.2 and later), instead of
+ * refusing the padding altogether (Node 20, Bun) or failing in a way that can be told apart (Deno). Tried out once,
+ * on a block that is certainly bad.
+ */
+function rejectsImplicitly(key: KeyObject): boolean {
+  if (implicitRejection !== undefined) return implicitRejection
+  const size = (key.asymmetricKeyDetails?.modulusLength ?? 2048) / 8
+  const block = Buffer.alloc(size, 1)
+  block[0] = 0
+  const bad = publicEncrypt({ key: createPublicKey(key), padding: constants.RSA_NO_PADDING }, block)
+  try {
+    privateDecrypt({ key, padding: constants.RSA_PKCS1_PADDING }, bad)
+    implicitRejection = true
+  } catch {
+    implicitRejection = false
+  }
+  return implicitRejection
+}

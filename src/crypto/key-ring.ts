@@ -1,0 +1,54 @@
+import { ConfigurationError } from '../errors.ts'
+
+/** A key and the version it goes by. */
+export interface VersionedKey<Key> {
+  readonly version: string
+  readonly key: Key
+}
+
+/** Keys by their version. */
+export interface KeyRing<Key> {
+  /** The newest first: the greatest version, compared as numbers when all versions are integers. */
+  readonly newestFirst: readonly VersionedKey<Key>[]
+  /** The key of a version; of the latest one when the version is undefined. */
+  get(version: string | undefined): VersionedKey<Key> | undefined
+}
+
+/**
+ * Parses keys by their version, `{ 1: key, 2: key }`.
+ *
+ * @param name What to call the ring in an error: `privateKeys`.
+ * @throws {@link ConfigurationError} `ERR_KEY_RING` and what `parse` throws
+ * @see docs/protocol.md section 3.3
+ */
+export function createKeyRing<Input, Key>(
+  keys: Readonly<Record<string, Input>>,
+  name: string,
+  parse: (input: Input, name: string) => Key,
+): KeyRing<Key> {
+  // A single key in the place of the ring is the likely slip: a string has entries too, one a character.
+  if (Object.prototype.toString.call(keys) !== '[object Object]' || 'kty' in keys || typeof keys['sign'] === 'function') {
+    throw new ConfigurationError('ERR_KEY_RING', `${name} must map key versions to keys, such as { 1: key }.`)
+  }
+  const byVersion = new Map<string, VersionedKey<Key>>()
+  for (const [version, input] of Object.entries(keys)) {
+    if (!/^[\w.~-]{1,64}$/.test(version)) {
+      throw new ConfigurationError('ERR_KEY_RING', `${name} has a version that is not 1 to 64 letters, digits, "_", ".", "~" or "-".`)
+    }
+    byVersion.set(version, { version, key: parse(input, `${name}[${version}]`) })
+  }
+  const newestFirst = [...byVersion.values()].sort(comparison([...byVersion.keys()], name))
+  const latest = newestFirst[0]
+  if (latest === undefined) throw new ConfigurationError('ERR_KEY_RING', `${name} is empty; at least one key is needed.`)
+  return { newestFirst, get: (version) => (version === undefined ? latest : byVersion.get(version)) }
+}
+
+type Versioned = { readonly version: string }
+
+function comparison(versions: readonly string[], name: string): (a: Versioned, b: Versioned) => number {
+  if (!versions.every((version) => /^\d+$/.test(version))) return (a, b) => (a.version < b.version ? 1 : -1)
+  if (new Set(versions.map(BigInt)).size < versions.length) {
+    throw new ConfigurationError('ERR_KEY_RING', `${name} has two versions that are the same number, such as 1 and 01.`)
+  }
+  return (a, b) => (BigInt(a.version) < BigInt(b.version) ? 1 : -1)
+}

@@ -1,0 +1,79 @@
+import {
+  constants,
+  createVerify,
+  sign as signNode,
+  type VerifyKeyObjectInput,
+  verify as verifyNode,
+  webcrypto,
+} from 'node:crypto'
+import { promisify } from 'node:util'
+import { encodeUtf8 } from '../protocol/bytes.ts'
+import type { SignedContent } from '../protocol/content.ts'
+import type { SignatureAlgorithm } from '../protocol/headers.ts'
+import type { PrivateKey, PublicKey } from './keys.ts'
+
+/** The callback forms run on libuv's thread pool: a signature takes 300 µs, in which the event loop goes on. */
+const signOnPool = promisify(signNode)
+const verifyOnPool = promisify(verifyNode)
+
+/** An ECDSA signature over secp224r1 as IEEE P1363 writes it: two numbers of 28 bytes. */
+const P1363_LENGTH = 56
+
+interface Algorithm {
+  /** How node:crypto is told to use the key; the header has no say in it. */
+  readonly sign: { padding?: number; dsaEncoding?: 'der' }
+  readonly verify: (signature: Uint8Array) => { padding?: number; dsaEncoding?: 'der' | 'ieee-p1363' }
+  /** RSA verification takes 30 µs: less than the way to the thread pool and back. */
+  readonly verifiesOnPool: boolean
+}
+
+/** @see docs/protocol.md section 3.2 */
+const ALGORITHMS: Readonly<Record<SignatureAlgorithm, Algorithm>> = {
+  RSA256: {
+    sign: { padding: constants.RSA_PKCS1_PADDING },
+    verify: () => ({ padding: constants.RSA_PKCS1_PADDING }),
+    verifiesOnPool: false,
+  },
+  ECC224: {
+    sign: { dsaEncoding: 'der' },
+    verify: ({ length }) => ({ dsaEncoding: length === P1363_LENGTH ? 'ieee-p1363' : 'der' }),
+    verifiesOnPool: true,
+  },
+}
+
+/** Signs the content with SHA-256 and the algorithm that the key is for. */
+export async function sign(key: PrivateKey, content: SignedContent): Promise<Uint8Array> {
+  const bytes = join(content)
+  if (key.form === 'signer') return await key.key.sign(bytes)
+  if (key.form === 'crypto-key') return new Uint8Array(await webcrypto.subtle.sign('RSASSA-PKCS1-v1_5', key.key, bytes))
+  return await signOnPool('sha256', bytes, { key: key.key, ...ALGORITHMS[key.algorithm].sign })
+}
+
+/** Tells whether the signature is the key's, over this content, with SHA-256 and the algorithm that the key is for. */
+export async function verify(key: PublicKey, content: SignedContent, signature: Uint8Array): Promise<boolean> {
+  try {
+    return await check(key, content, signature)
+  } catch {
+    // Some runtimes throw where others say false, for bytes that are no signature at all.
+    return false
+  }
+}
+
+async function check(key: PublicKey, content: SignedContent, signature: Uint8Array): Promise<boolean> {
+  if (key.form === 'crypto-key') {
+    return await webcrypto.subtle.verify('RSASSA-PKCS1-v1_5', key.key, signature, join(content))
+  }
+  const { verify, verifiesOnPool } = ALGORITHMS[key.algorithm]
+  const input: VerifyKeyObjectInput = { key: key.key, ...verify(signature) }
+  if (verifiesOnPool) return await verifyOnPool('sha256', join(content), input, signature)
+  // Hashed in pieces: a copy of the body would cost more than the second call.
+  return createVerify('sha256').update(content.head).update(content.body).verify(input, signature)
+}
+
+function join({ head, body }: SignedContent): Uint8Array {
+  const headBytes = encodeUtf8(head)
+  const bytes = new Uint8Array(headBytes.length + body.length)
+  bytes.set(headBytes)
+  bytes.set(body, headBytes.length)
+  return bytes
+}

@@ -1,0 +1,78 @@
+import { canSeal, type RandomBytes, type ResolvedSuite, seal } from '../crypto/envelope.ts'
+import type { PublicKey } from '../crypto/keys.ts'
+import type { VersionedKey } from '../crypto/key-ring.ts'
+import { sign } from '../crypto/signature.ts'
+import { ConfigurationError } from '../errors.ts'
+import { signedContent } from '../protocol/content.ts'
+import { CONTENT_TYPES, formatEncryptHeader, formatSignatureHeader } from '../protocol/headers.ts'
+import { formatTime } from '../protocol/time.ts'
+import type { ParsedCredentials } from './credentials.ts'
+
+/** How messages are encrypted, and with what randomness. */
+export interface Envelope {
+  readonly suite: ResolvedSuite
+  readonly randomBytes: RandomBytes
+}
+
+/** A message to be secured. */
+export interface Outgoing {
+  /** The method and the request-target of the request, also where a response is packed. */
+  readonly method: string
+  readonly path: string
+  readonly timeHeader: 'Request-Time' | 'Response-Time'
+  /** The clock, in milliseconds since the epoch. */
+  readonly now: number
+  /** The message, serialised. */
+  readonly plaintext: Uint8Array
+  /** Absent: the message is sent in the clear. */
+  readonly encryptTo?: VersionedKey<PublicKey> | undefined
+}
+
+/** A message, secured: what goes on the wire. */
+export interface Packed {
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Uint8Array
+}
+
+/**
+ * Secures one message: encrypts it when it is to be encrypted, then signs what results.
+ *
+ * @see docs/protocol.md sections 3.1 and 4.1
+ */
+export async function pack(message: Outgoing, credentials: ParsedCredentials, envelope: Envelope): Promise<Packed> {
+  const { method, path, timeHeader, plaintext, encryptTo } = message
+  const { clientId, signingKey } = credentials
+  const sealed = encryptTo && seal(plaintext, encryptTo.key, envelope.suite, envelope.randomBytes)
+  const body = sealed?.body ?? plaintext
+  const time = formatTime(message.now)
+  const signature = await sign(signingKey.key, signedContent({ method, path, clientId, time }, body))
+  const headers: Record<string, string> = {
+    'Client-Id': clientId,
+    'Content-Type': sealed ? CONTENT_TYPES.encrypted : CONTENT_TYPES.json,
+    [timeHeader]: time,
+    Signature: formatSignatureHeader({
+      algorithm: signingKey.key.algorithm,
+      keyVersion: signingKey.version,
+      signature,
+    }),
+  }
+  if (sealed && encryptTo) {
+    const { symmetricKey } = sealed
+    headers['Encrypt'] = formatEncryptHeader({ algorithm: 'RSA_AES', keyVersion: encryptTo.version, symmetricKey })
+  }
+  return { headers, body }
+}
+
+/**
+ * The peer's latest key that a message can be encrypted to.
+ *
+ * @throws {@link ConfigurationError} `ERR_KEY_USE` when there is none
+ */
+export function encryptionKey({ peerPublicKeys }: ParsedCredentials): VersionedKey<PublicKey> {
+  const found = peerPublicKeys.newestFirst.find(({ key }) => canSeal(key))
+  if (found !== undefined) return found
+  throw new ConfigurationError(
+    'ERR_KEY_USE',
+    'Encryption needs an RSA key in peerPublicKeys, given in any form but a CryptoKey; RSA_AES knows no other.',
+  )
+}

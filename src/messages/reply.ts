@@ -1,0 +1,41 @@
+import type { JSONSchemaType } from 'ajv'
+import type { Result } from '../protocol/result.ts'
+
+/**
+ * The answer to an order sync.
+ *
+ * @see docs/protocol.md section 6.1
+ */
+export interface Reply {
+  result: Result
+  /** The order's id on the receiver's side, at most 64 characters; present when `resultStatus` is `S`. */
+  orderId?: string
+}
+
+/** JSON Schema of {@link Reply}, kept equal to the type by the compiler. */
+export const replySchema: JSONSchemaType<Reply> = {
+  type: 'object',
+  description: 'a JSON object',
+  required: ['result'],
+  properties: {
+    result: {
+      type: 'object',
+      description: 'an object of "resultCode", "resultStatus" and "resultMessage"',
+      required: ['resultCode', 'resultStatus'],
+      properties: {
+        resultCode: { type: 'string', pattern: '^[^]{1,64}$', description: 'a string of 1 to 64 characters' },
+        resultStatus: { type: 'string', enum: ['S', 'F', 'U', 'A'], description: 'S, F, U or A' },
+        resultMessage: {
+          type: 'string',
+          nullable: true,
+          pattern: '^[^]{0,256}$',
+          description: 'a string of at most 256 characters',
+        },
+      },
+    },
+    orderId: { type: 'string', nullable: true, pattern: '^[^]{1,64}$', description: 'a string of 1 to 64 characters' },
+  },
+  if: { properties: { result: { properties: { resultStatus: { const: 'S' } } } } },
+  // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
+  then: { required: ['orderId'] },
+}

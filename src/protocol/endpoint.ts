@@ -1,0 +1,18 @@
+/** The HTTP method of the API. */
+export const ORDER_SYNC_METHOD = 'POST'
+
+/** The path of the API, as on its page. */
+export const ORDER_SYNC_PATH = '/api/open/alipay/v1/merchant/order/sync'
+
+/**
+ * The hosts that AlipayHK publishes, by environment.
+ *
+ * @see docs/protocol.md section 1
+ */
+export const ENVIRONMENTS = {
+  production: 'https://open.alipay.hk',
+  testing: 'https://open-id-pre.alipay.com',
+} as const
+
+/** A key of {@link ENVIRONMENTS}. */
+export type Environment = keyof typeof ENVIRONMENTS

@@ -1,0 +1,156 @@
+import { RejectionError } from '../errors.ts'
+import { decodeAnyBase64, encodeBase64 } from './bytes.ts'
+
+/** The algorithms a `Signature` header can name. */
+export type SignatureAlgorithm = 'RSA256' | 'ECC224'
+
+/** A `Signature` header, parsed. */
+export interface SignatureHeader {
+  readonly algorithm: SignatureAlgorithm
+  /** Absent: the latest version. */
+  readonly keyVersion?: string
+  readonly signature: Uint8Array
+}
+
+/** An `Encrypt` header, parsed. */
+export interface EncryptHeader {
+  readonly algorithm: 'RSA_AES'
+  /** Absent: the latest version. */
+  readonly keyVersion?: string
+  /** The AES key, encrypted to the recipient's public key. */
+  readonly symmetricKey: Uint8Array
+}
+
+/** HTTP headers in any of the forms that frameworks hand out. Names are compared without case. */
+export type HeadersInput =
+  | Iterable<readonly [string, string]>
+  | Readonly<Record<string, string | readonly string[] | undefined>>
+
+/**
+ * Headers by lower-case name. A header that was sent twice is joined with a comma, as HTTP says,
+ * so that the parsers below refuse it as a repeated key or a malformed value.
+ */
+export function collectHeaders(headers: HeadersInput): ReadonlyMap<string, string> {
+  const collected = new Map<string, string>()
+  const entries = Symbol.iterator in headers ? headers : Object.entries(headers)
+  for (const [name, value] of entries) {
+    if (value === undefined) continue
+    const key = name.toLowerCase()
+    const text = typeof value === 'string' ? value : value.join(', ')
+    const before = collected.get(key)
+    collected.set(key, before === undefined ? text : `${before}, ${text}`)
+  }
+  return collected
+}
+
+/**
+ * Parses a `Signature` header. White space around pairs and inside the value is dropped, key order is free,
+ * `algorithm` defaults to RSA256, and the value is base64 in either alphabet, URL-encoded or not.
+ *
+ * @throws {@link RejectionError} `ERR_HEADER_INVALID`
+ * @see docs/protocol.md section 2.2
+ */
+export function parseSignatureHeader(text: string): SignatureHeader {
+  const { algorithm = 'RSA256', keyVersion, value } = parsePairs('Signature', 'signature', text)
+  const known = algorithm.toUpperCase()
+  if (known !== 'RSA256' && known !== 'ECC224') {
+    throw invalid('Signature', '"algorithm" is neither RSA256 nor ECC224')
+  }
+  return { algorithm: known, ...keyVersion, signature: value }
+}
+
+/** The inverse of {@link parseSignatureHeader}: standard base64, URL-encoded, keys in the page's order. */
+export function formatSignatureHeader({ algorithm, keyVersion, signature }: SignatureHeader): string {
+  return formatPairs(algorithm, keyVersion, `signature=${encodeURIComponent(encodeBase64(signature))}`)
+}
+
+/**
+ * Parses an `Encrypt` header, as tolerantly as {@link parseSignatureHeader}; `algorithm` defaults to RSA_AES.
+ *
+ * @throws {@link RejectionError} `ERR_HEADER_INVALID`
+ * @see docs/protocol.md section 2.2
+ */
+export function parseEncryptHeader(text: string): EncryptHeader {
+  const { algorithm = 'RSA_AES', keyVersion, value } = parsePairs('Encrypt', 'symmetricKey', text)
+  if (algorithm.toUpperCase() !== 'RSA_AES') throw invalid('Encrypt', '"algorithm" is not RSA_AES')
+  return { algorithm: 'RSA_AES', ...keyVersion, symmetricKey: value }
+}
+
+/** The inverse of {@link parseEncryptHeader}. */
+export function formatEncryptHeader({ algorithm, keyVersion, symmetricKey }: EncryptHeader): string {
+  return formatPairs(algorithm, keyVersion, `symmetricKey=${encodeURIComponent(encodeBase64(symmetricKey))}`)
+}
+
+function formatPairs(algorithm: string, keyVersion: string | undefined, last: string): string {
+  return `algorithm=${algorithm},${keyVersion === undefined ? '' : `keyVersion=${keyVersion},`}${last}`
+}
+
+interface Pairs {
+  readonly algorithm: string | undefined
+  /** Ready to spread: empty when the header names no version. */
+  readonly keyVersion: { keyVersion?: string }
+  readonly value: Uint8Array
+}
+
+function parsePairs(header: string, valueKey: 'signature' | 'symmetricKey', text: string): Pairs {
+  const found = new Map<string, string>()
+  for (const pair of text.split(',')) {
+    // The first "=" separates: base64 padding brings more of them.
+    const equals = pair.indexOf('=')
+    if (equals < 0) throw invalid(header, 'a pair has no "="')
+    const key = pair.slice(0, equals).trim()
+    if (found.has(key)) throw invalid(header, 'a key is repeated')
+    found.set(key, pair.slice(equals + 1).trim())
+  }
+  const keyVersion = found.get('keyVersion') ?? ''
+  if (!/^[\x21-\x7e]{0,64}$/.test(keyVersion)) throw invalid(header, '"keyVersion" is not a version')
+  return {
+    algorithm: found.get('algorithm'),
+    keyVersion: keyVersion === '' ? {} : { keyVersion },
+    value: decodeValue(header, valueKey, found.get(valueKey)),
+  }
+}
+
+function decodeValue(header: string, key: string, value: string | undefined): Uint8Array {
+  // White space goes first: the page's own sample has it inside a percent escape.
+  const compact = value?.replace(/[ \t\r\n]+/g, '')
+  if (compact === undefined || compact === '') throw invalid(header, `"${key}" is missing`)
+  const bytes = decodeAnyBase64(decodePercent(header, key, compact))
+  if (bytes === undefined) throw invalid(header, `"${key}" is not base64`)
+  return bytes
+}
+
+function decodePercent(header: string, key: string, text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw invalid(header, `"${key}" has a bad percent escape`)
+  }
+}
+
+function invalid(header: string, why: string): RejectionError {
+  return new RejectionError('ERR_HEADER_INVALID', `The ${header} header is malformed: ${why}.`)
+}
+
+/** The media types of a message; the charset is always UTF-8. */
+export const CONTENT_TYPES = {
+  json: 'application/json; charset=UTF-8',
+  encrypted: 'text/plain; charset=UTF-8',
+} as const
+
+/**
+ * Refuses a `Content-Type` that is not JSON (or, for an encrypted body, plain text) in UTF-8.
+ *
+ * @throws {@link RejectionError} `ERR_CONTENT_TYPE`
+ * @see docs/protocol.md section 2.1
+ */
+export function assertContentType(text: string, { encrypted }: { encrypted: boolean }): void {
+  const [type = '', ...parameters] = text.split(';').map((part) => part.trim().toLowerCase())
+  if (type !== 'application/json' && !(encrypted && type === 'text/plain')) {
+    throw new RejectionError('ERR_CONTENT_TYPE', 'Content-Type is not application/json.')
+  }
+  const charsets = parameters.filter((parameter) => parameter.startsWith('charset'))
+  if (charsets.length > 1 || !charsets.every((charset) => /^charset=("utf-8"|utf-8)$/.test(charset))) {
+    throw new RejectionError('ERR_CONTENT_TYPE', 'The charset of Content-Type is not UTF-8.')
+  }
+}

@@ -1,0 +1,75 @@
+import { RejectionError } from '../errors.ts'
+
+const ISO_8601 = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:Z|([+-])(\d\d):?(\d\d))$/
+const EPOCH_MILLISECONDS = /^\d{13}$/
+
+/** Hong Kong's offset from UTC in minutes, in which times are written. */
+const OFFSET_MINUTES = 8 * 60
+
+/**
+ * The moment a `Request-Time` or `Response-Time` names: ISO 8601 with an offset (`±hh:mm`, `±hhmm` or `Z`) and a
+ * fraction of any length, or 13 digits of epoch milliseconds.
+ *
+ * @returns Milliseconds since the epoch.
+ * @throws {@link RejectionError} `ERR_HEADER_INVALID`
+ * @see docs/protocol.md section 2.3
+ */
+export function parseTime(text: string, header = 'Request-Time'): number {
+  if (EPOCH_MILLISECONDS.test(text)) return Number(text)
+  const parts = ISO_8601.exec(text)
+  if (parts === null) throw malformed(header)
+  const [year, month, day, hour, minute, second] = parts.slice(1, 7).map(Number) as Six
+  const local = Date.UTC(year, month - 1, day, hour, minute, second)
+  const date = new Date(local)
+  // Date.UTC carries 30 February over to March, and hour 24 to the next day: a date that does not exist comes back changed.
+  const exists =
+    date.getUTCFullYear() === year &&
+    date.getUTCMonth() === month - 1 &&
+    date.getUTCDate() === day &&
+    date.getUTCHours() === hour &&
+    date.getUTCMinutes() === minute &&
+    date.getUTCSeconds() === second
+  const offset = { hours: Number(parts[9] ?? 0), minutes: Number(parts[10] ?? 0) }
+  if (!exists || offset.hours > 18 || offset.minutes > 59) throw malformed(header)
+  const milliseconds = Number(`${parts[7] ?? '0'}00`.slice(0, 3))
+  const minutesEast = (offset.hours * 60 + offset.minutes) * (parts[8] === '-' ? -1 : 1)
+  return local + milliseconds - minutesEast * 60_000
+}
+
+type Six = [number, number, number, number, number, number]
+
+function malformed(header: string): RejectionError {
+  return new RejectionError(
+    'ERR_HEADER_INVALID',
+    `${header} is not an ISO 8601 date and time with an offset, such as 2024-05-22T06:42:21+05:30.`,
+  )
+}
+
+/**
+ * Writes a moment the way the gateway does, in seconds and with Hong Kong's offset: `2024-05-22T09:12:21+08:00`.
+ *
+ * @param milliseconds Since the epoch.
+ * @see docs/protocol.md section 2.3
+ */
+export function formatTime(milliseconds: number): string {
+  const local = new Date(milliseconds + OFFSET_MINUTES * 60_000).toISOString()
+  return `${local.slice(0, 19)}+08:00`
+}
+
+/**
+ * Refuses a message signed too long ago, or too far ahead, to be live traffic.
+ *
+ * @param time Milliseconds since the epoch, as `limits.now` is; `limits.toleranceSeconds` is in seconds.
+ * @throws {@link RejectionError} `ERR_TIME_RANGE`
+ * @see docs/protocol.md section 2.3
+ */
+export function assertFresh(time: number, limits: { now: number; toleranceSeconds: number; header?: string }): void {
+  const off = (limits.now - time) / 1000
+  // Phrased so that NaN is refused too: every comparison with NaN is false.
+  if (Math.abs(off) <= limits.toleranceSeconds) return
+  const direction = off > 0 ? 'behind' : 'ahead of'
+  throw new RejectionError(
+    'ERR_TIME_RANGE',
+    `${limits.header ?? 'Request-Time'} is ${Math.round(Math.abs(off))} s ${direction} our clock; at most ${limits.toleranceSeconds} s are accepted. Check the clocks of both machines.`,
+  )
+}

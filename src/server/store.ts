@@ -1,0 +1,71 @@
+import type { Comparison } from '../policy/idempotency.ts'
+
+/** One delivery of one order event, as a store sees it. It holds no customer data. */
+export interface Delivery {
+  /** Identifies the order: a hash of the client, the merchant, and the type and number of the order. */
+  readonly orderKey: string
+  /** Identifies the request: a hash of the client and the `requestId`. */
+  readonly requestKey: string
+  /** SHA-256 of the message, decrypted. */
+  readonly digest: string
+  /** Milliseconds since the epoch. */
+  readonly orderModifyTime: number
+}
+
+/** How a delivery is claimed. */
+export interface ClaimOptions {
+  /** How long the claim holds unless it is finished or released, in milliseconds by the store's own clock. */
+  readonly leaseMs: number
+  readonly comparison: Comparison
+}
+
+/**
+ * What became of a claim: a {@link decide | decision}, and what is needed to act on it.
+ * The answers are those given to {@link OrderSyncStore.finish}: of this request for `replay`, of the last processed
+ * request of the order otherwise.
+ */
+export type Claim =
+  | { readonly decision: 'process'; readonly token: number }
+  | { readonly decision: 'replay' | 'duplicate' | 'stale'; readonly answer: string }
+  | { readonly decision: 'conflict' | 'busy' }
+
+/** A delivery that was claimed, and the fencing token that proves it. */
+export interface Claimed {
+  readonly delivery: Delivery
+  /** Greater than that of every earlier claim of the same order. */
+  readonly token: number
+}
+
+/** How a claimed delivery ended. */
+export interface Finish {
+  /** The answer, to be kept as it is. */
+  readonly answer: string
+  /** Whether the order was processed: its `orderModifyTime` becomes the last one. False for a refusal. */
+  readonly processed: boolean
+}
+
+/** What is remembered of an order. */
+export interface OrderRecord {
+  readonly last?: { readonly orderModifyTime: number; readonly processedAt: number; readonly answer: string }
+  /** The claim that holds the order now. */
+  readonly lease?: { readonly token: number }
+}
+
+/**
+ * What remembers orders and requests. Each method is atomic, also between processes.
+ *
+ * @see docs/protocol.md section 7.3
+ */
+export interface OrderSyncStore {
+  /**
+   * Decides on a delivery by {@link decide}, and for `process` takes the order under a lease in the same step.
+   * Also remembers the digest of the request, for conflicts to be seen while it runs and after it failed.
+   */
+  claim(delivery: Delivery, options: ClaimOptions): Promise<Claim>
+  /** Keeps the answer and gives the order free. False, and nothing done, when the token is not the latest or has lapsed. */
+  finish(claimed: Claimed, finish: Finish): Promise<boolean>
+  /** Gives the order free, as if it had not been claimed. False, and nothing done, as for {@link finish}. */
+  release(claimed: Claimed): Promise<boolean>
+  /** What is remembered of an order; undefined when nothing is. */
+  read(orderKey: string): Promise<OrderRecord | undefined>
+}

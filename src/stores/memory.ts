@@ -1,0 +1,143 @@
+import { decide } from '../policy/idempotency.ts'
+import type { Claimed, Delivery, OrderSyncStore } from '../server/store.ts'
+
+/** How much a {@link memoryStore} keeps, and for how long. */
+export interface MemoryStoreOptions {
+  /** Orders remembered; beyond that the one untouched for longest is forgotten. @defaultValue 100_000 */
+  maxOrders?: number | undefined
+  /** Requests whose answers are remembered, likewise. @defaultValue 100_000 */
+  maxRequests?: number | undefined
+  /** How long an answer can be replayed, in milliseconds. @defaultValue 86_400_000 (one day) */
+  answerTtlMs?: number | undefined
+  /** The clock, in milliseconds since the epoch; it should not jump. @defaultValue a clock that does not */
+  now?: (() => number) | undefined
+}
+
+interface OrderEntry {
+  last?: { orderModifyTime: number; processedAt: number; answer: string }
+  lease?: { token: number; expiresAt: number }
+}
+
+interface RequestEntry {
+  readonly digest: string
+  expiresAt: number
+  answer?: string
+}
+
+/**
+ * A store in the memory of one process: for tests, for development, and for a single process that may forget on
+ * restart. A redelivery after a restart, or of an order beyond `maxOrders`, is processed again.
+ *
+ * @throws RangeError when a bound is not a positive integer
+ * @see docs/protocol.md section 7.3
+ * @example
+ * ```ts
+ * import { memoryStore } from 'alipayhk-order-sync'
+ *
+ * const store = memoryStore({ maxOrders: 10_000 })
+ * ```
+ */
+export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
+  const { maxOrders = 100_000, maxRequests = 100_000, answerTtlMs = 86_400_000, now = steadyNow } = options
+  for (const [name, value] of Object.entries({ maxOrders, maxRequests, answerTtlMs })) {
+    if (!Number.isSafeInteger(value) || value < 1) throw new RangeError(`"${name}" must be a positive integer`)
+  }
+  // Both are kept in the order of last use: a Map iterates in the order of insertion.
+  const orders = new Map<string, OrderEntry>()
+  const requests = new Map<string, RequestEntry>()
+  let lastToken = 0
+
+  const isLeased = ({ lease }: OrderEntry) => lease !== undefined && lease.expiresAt > now()
+
+  function rememberRequest({ requestKey, digest }: Delivery): RequestEntry {
+    const entry = requests.get(requestKey) ?? { digest, expiresAt: 0 }
+    touch(requests, requestKey, entry)
+    entry.expiresAt = now() + answerTtlMs
+    while (requests.size > maxRequests) requests.delete(firstKey(requests))
+    return entry
+  }
+
+  function makeRoom(): void {
+    for (const [key, entry] of orders) {
+      if (orders.size <= maxOrders) return
+      if (!isLeased(entry)) orders.delete(key)
+    }
+    // Every order is being processed: a new one has to come again.
+    if (orders.size > maxOrders) throw new Error('The memory store is full of orders being processed')
+  }
+
+  /** The order's entry when the claim still holds it. */
+  function held({ delivery, token }: Claimed): OrderEntry | undefined {
+    const entry = orders.get(delivery.orderKey)
+    return entry !== undefined && entry.lease?.token === token && isLeased(entry) ? entry : undefined
+  }
+
+  return {
+    async claim(delivery, { leaseMs, comparison }) {
+      const { orderKey, requestKey } = delivery
+      const order = orders.get(orderKey) ?? {}
+      const found = requests.get(requestKey)
+      const request = found !== undefined && found.expiresAt > now() ? found : undefined
+      const decision = decide(
+        {
+          leased: isLeased(order),
+          ...(order.last && { last: order.last }),
+          ...(request && { request: { digest: request.digest, answered: request.answer !== undefined } }),
+        },
+        delivery,
+        comparison,
+      )
+      if (decision === 'conflict') return { decision }
+      if (decision === 'replay') return { decision, answer: request?.answer ?? '' }
+      if (decision === 'duplicate' || decision === 'stale') return { decision, answer: order.last?.answer ?? '' }
+      if (request === undefined) requests.delete(requestKey)
+      rememberRequest(delivery)
+      if (decision === 'busy') return { decision }
+      const token = ++lastToken
+      order.lease = { token, expiresAt: now() + leaseMs }
+      touch(orders, orderKey, order)
+      makeRoom()
+      return { decision, token }
+    },
+
+    async finish(claimed, { answer, processed }) {
+      const order = held(claimed)
+      if (order === undefined) return false
+      const { orderModifyTime } = claimed.delivery
+      if (processed) order.last = { orderModifyTime, processedAt: now(), answer }
+      delete order.lease
+      rememberRequest(claimed.delivery).answer = answer
+      return true
+    },
+
+    async release(claimed) {
+      const order = held(claimed)
+      if (order === undefined) return false
+      delete order.lease
+      return true
+    },
+
+    async read(orderKey) {
+      const order = orders.get(orderKey)
+      if (order === undefined) return undefined
+      return {
+        ...(order.last && { last: { ...order.last } }),
+        ...(order.lease && isLeased(order) && { lease: { token: order.lease.token } }),
+      }
+    },
+  }
+}
+
+/** The time of day when the process started, and a monotonic clock from there: a lease must not end because a clock was set. */
+function steadyNow(): number {
+  return performance.timeOrigin + performance.now()
+}
+
+function touch<Value>(map: Map<string, Value>, key: string, value: Value): void {
+  map.delete(key)
+  map.set(key, value)
+}
+
+function firstKey(map: ReadonlyMap<string, unknown>): string {
+  return map.keys().next().value ?? ''
+}
