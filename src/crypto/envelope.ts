@@ -6,6 +6,7 @@ import {
   type KeyObject,
   privateDecrypt,
   publicEncrypt,
+  randomBytes as randomBytesOfNode,
 } from 'node:crypto'
 import { RejectionError } from '../errors.ts'
 import { decodeBase64, encodeBase64, encodeUtf8 } from '../protocol/bytes.ts'
@@ -79,7 +80,12 @@ export function canOpen(key: PrivateKey): boolean {
  *
  * @see docs/protocol.md section 4.1
  */
-export function seal(plaintext: Uint8Array, key: PublicKey, suite: ResolvedSuite, randomBytes: RandomBytes): Sealed {
+export function seal(
+  plaintext: Uint8Array,
+  key: PublicKey,
+  suite: ResolvedSuite = resolveSuite(),
+  randomBytes: RandomBytes = randomBytesOfNode,
+): Sealed {
   const size = suite.aesBits / 8
   const aesKey = suite.keyForm === 'bytes' ? randomBytes(size) : textKey(randomBytes((size * 3) / 4))
   const { ivLength } = AES_MODES[suite.aesMode]
@@ -102,8 +108,8 @@ export function seal(plaintext: Uint8Array, key: PublicKey, suite: ResolvedSuite
 export async function open(
   { body, symmetricKey }: Sealed,
   key: PrivateKey,
-  suite: ResolvedSuite,
-  randomBytes: RandomBytes,
+  suite: ResolvedSuite = resolveSuite(),
+  randomBytes: RandomBytes = randomBytesOfNode,
 ): Promise<Uint8Array> {
   const aesKey = await unwrap(symmetricKey, key, suite, randomBytes(32))
   try {

@@ -58,12 +58,14 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
   }
 
   function makeRoom(): void {
+    if (orders.size < maxOrders) return
     for (const [key, entry] of orders) {
-      if (orders.size <= maxOrders) return
-      if (!isLeased(entry)) orders.delete(key)
+      if (isLeased(entry)) continue
+      orders.delete(key)
+      return
     }
     // Every order is being processed: a new one has to come again.
-    if (orders.size > maxOrders) throw new Error('The memory store is full of orders being processed')
+    throw new Error('The memory store is full of orders being processed')
   }
 
   /** The order's entry when the claim still holds it. */
@@ -93,10 +95,10 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
       if (request === undefined) requests.delete(requestKey)
       rememberRequest(delivery)
       if (decision === 'busy') return { decision }
+      if (!orders.has(orderKey)) makeRoom()
       const token = ++lastToken
       order.lease = { token, expiresAt: now() + leaseMs }
       touch(orders, orderKey, order)
-      makeRoom()
       return { decision, token }
     },
 
@@ -114,6 +116,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
       const order = held(claimed)
       if (order === undefined) return false
       delete order.lease
+      if (order.last === undefined) orders.delete(claimed.delivery.orderKey)
       return true
     },
 

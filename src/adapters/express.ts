@@ -1,0 +1,39 @@
+/**
+ * For Express 4 and 5.
+ *
+ * @packageDocumentation
+ */
+import type { ServerResponse } from 'node:http'
+import type { OrderSyncHandler } from '../server/handler.ts'
+import { type NodeRequest, toNodeListener } from './node.ts'
+
+const MEND = `In Express, mount it before express.json():
+
+  app.post(path, orderSync(handler))
+  app.use(express.json())
+
+or let express.json() keep the bytes:
+
+  app.use(express.json({ verify: (req, res, bytes) => { req.rawBody = bytes } }))`
+
+/**
+ * Turns a handler into Express middleware.
+ *
+ * @see docs/protocol.md section 1
+ * @example
+ * ```ts
+ * import express from 'express'
+ * import { ORDER_SYNC_PATH, type OrderSyncHandler } from 'alipayhk-order-sync'
+ * import { orderSync } from 'alipayhk-order-sync/express'
+ *
+ * export function createApp(handler: OrderSyncHandler) {
+ *   const app = express()
+ *   app.post(ORDER_SYNC_PATH, orderSync(handler))
+ *   app.use(express.json())
+ *   return app
+ * }
+ * ```
+ */
+export function orderSync(handler: OrderSyncHandler): (request: NodeRequest, response: ServerResponse) => Promise<void> {
+  return toNodeListener(handler, MEND)
+}

@@ -1,0 +1,95 @@
+import {
+  DeliveryError,
+  RefusalError,
+  type RejectionCode,
+  RejectionError,
+  type ReplyCode,
+  ReplyError,
+} from '../errors.ts'
+import { diagnoseSignature } from '../exchange/diagnosis.ts'
+import { requireHeader, unpack } from '../exchange/unpack.ts'
+import type { Reply } from '../messages/reply.ts'
+import { validateReply } from '../messages/validate.ts'
+import { ORDER_SYNC_METHOD } from '../protocol/endpoint.ts'
+import { collectHeaders } from '../protocol/headers.ts'
+import { excerptOf } from './excerpt.ts'
+import type { Settings } from './options.ts'
+
+/** An HTTP answer, read whole. */
+export interface HttpAnswer {
+  readonly status: number
+  readonly headers: ReadonlyMap<string, string>
+  readonly body: Uint8Array
+}
+
+/**
+ * Reads the answer's body, up to a bound.
+ *
+ * @throws {@link ReplyError} `ERR_REPLY_REDIRECT`, `ERR_REPLY_TOO_LARGE`
+ */
+export async function readAnswer(response: Response, maxBytes: number, requestId: string): Promise<HttpAnswer> {
+  const { status, type } = response
+  if (type === 'opaqueredirect' || (status >= 300 && status < 400)) {
+    await response.body?.cancel()
+    const message = 'The answer is a redirect; orders are sent to the configured URL and to no other.'
+    throw new ReplyError('ERR_REPLY_REDIRECT', message, { httpStatus: status, requestId })
+  }
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
+    size += chunk.length
+    chunks.push(chunk)
+    // Leaving the loop cancels the stream, and with it the connection.
+    if (size > maxBytes) {
+      const details = { httpStatus: status, requestId, excerpt: excerptOf(chunks[0] ?? chunk) }
+      throw new ReplyError('ERR_REPLY_TOO_LARGE', `The answer is larger than the ${maxBytes} bytes that are accepted.`, details)
+    }
+  }
+  return { status, headers: collectHeaders(response.headers), body: Buffer.concat(chunks) }
+}
+
+/**
+ * Verifies an answer with our own client id and the peer's key, and only then parses it.
+ *
+ * @throws {@link ReplyError} every code but those of {@link readAnswer}
+ * @see docs/protocol.md section 6.4
+ */
+export async function verifyAnswer<ExtInfo>(answer: HttpAnswer, settings: Settings<ExtInfo>, requestId: string): Promise<Reply> {
+  const { headers, body, status } = answer
+  const { credentials, path, json, toleranceSeconds, envelope, now } = settings
+  const arrived = { method: ORDER_SYNC_METHOD, path, timeHeader: 'Response-Time', headers, body: () => body } as const
+  try {
+    if (!headers.has('signature')) throw new RejectionError('ERR_HEADER_MISSING', 'The Signature header is missing.')
+    if (requireHeader(headers, 'Client-Id') !== credentials.clientId) {
+      throw new RejectionError('ERR_HEADER_INVALID', 'The Client-Id header is not ours.')
+    }
+    const { message } = await unpack(arrived, credentials, envelope, { now: now(), toleranceSeconds, json })
+    return validateReply(message)
+  } catch (error) {
+    if (!(error instanceof RejectionError)) throw error
+    const hint = error.code === 'ERR_SIGNATURE_INVALID' ? await diagnoseSignature(arrived, body, credentials) : undefined
+    const code = headers.has('signature') ? (REPLY_CODES[error.code] ?? 'ERR_REPLY_INVALID') : 'ERR_REPLY_UNSIGNED'
+    const words = ['The answer cannot be trusted.', error.message, hint].filter((word) => word !== undefined)
+    throw new ReplyError(code, words.join(' '), { cause: error, httpStatus: status, requestId, excerpt: excerptOf(body) })
+  }
+}
+
+const REPLY_CODES: { readonly [Code in RejectionCode]?: ReplyCode } = {
+  ERR_SIGNATURE_INVALID: 'ERR_REPLY_SIGNATURE',
+  ERR_TIME_RANGE: 'ERR_REPLY_TIME',
+}
+
+/** The error that a verified reply other than `S` is to our caller. */
+export function toError({ result }: Reply, requestId: string, httpStatus: number): RefusalError | DeliveryError {
+  const { resultCode, resultStatus, resultMessage } = result
+  if (resultStatus === 'F') return new RefusalError(resultCode, resultMessage, { requestId })
+  const message = `The peer has not decided: it answered ${resultStatus}. Send the order again later, with the same requestId.`
+  return new DeliveryError('ERR_RESULT_UNKNOWN', message, { httpStatus, requestId })
+}
+
+/** An unsigned 5xx says well enough that the peer's HTTP layer is down: there is nobody to distrust. */
+export function toDeliveryError(error: ReplyError): ReplyError | DeliveryError {
+  const { httpStatus = 0, requestId = '', excerpt = '' } = error
+  if (httpStatus < 500) return error
+  return new DeliveryError('ERR_HTTP_STATUS', `The peer answered HTTP ${httpStatus}, unsigned.`, { cause: error, httpStatus, requestId, excerpt })
+}

@@ -1,0 +1,159 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { DeliveryError, ReplyError } from '../errors.ts'
+import { pack } from '../exchange/pack.ts'
+import { formatJson } from '../messages/json.ts'
+import type { OpenObject, Order } from '../messages/order.ts'
+import type { Reply } from '../messages/reply.ts'
+import { validateExtInfo, validateOrder } from '../messages/validate.ts'
+import { type Attempt, isRetryable, retryDelay } from '../policy/retry.ts'
+import { ORDER_SYNC_METHOD } from '../protocol/endpoint.ts'
+import { type HttpAnswer, readAnswer, toDeliveryError, toError, verifyAnswer } from './answer.ts'
+import { type ClientOptions, resolveOptions, type Settings } from './options.ts'
+
+type FilledIn = 'requestId' | 'merchantBizType'
+
+/** An order to be sent: `requestId` and `merchantBizType` are filled in where they are missing. */
+export type OrderInput<ExtInfo = OpenObject> = Omit<Order<ExtInfo>, FilledIn> & Partial<Pick<Order, FilledIn>>
+
+/** What came of a sync that succeeded. */
+export interface SyncResult {
+  /** The order's id on the peer's side. */
+  readonly orderId: string
+  /** The id that the request went by. */
+  readonly requestId: string
+  /** How many requests it took. */
+  readonly attempts: number
+  /** The peer's `Tracer-Id`, where it sent one: quote it when you ask them. Not covered by the signature. */
+  readonly tracerId: string | undefined
+  /** The answer itself, verified. */
+  readonly reply: Reply
+}
+
+/** Made by {@link createOrderSyncClient}. */
+export interface OrderSyncClient<ExtInfo = OpenObject> {
+  /**
+   * Sends one order, and again while that is right, and resolves once the peer has answered success.
+   *
+   * @throws {@link RejectionError} `ERR_FIELD_INVALID`: the order breaks the protocol; nothing was sent
+   * @throws {@link RefusalError} `ERR_REFUSED`: the peer decided against it
+   * @throws {@link DeliveryError} `ERR_TIMEOUT`, `ERR_NETWORK`, `ERR_HTTP_STATUS`, `ERR_RESULT_UNKNOWN`: not decided after all retries
+   * @throws {@link ReplyError} `ERR_REPLY_…`: an answer came that cannot be trusted
+   * @throws `signal.reason` when you abort
+   * @see docs/protocol.md section 6.2
+   */
+  syncOrder(order: OrderInput<ExtInfo>, options?: { signal?: AbortSignal | undefined }): Promise<SyncResult>
+}
+
+/**
+ * Makes a client for outbound order syncs: it validates, encrypts, signs, sends, verifies the answer, and tries
+ * again where that is right: with the same `requestId`, and a new time and signature.
+ *
+ * @throws RangeError, TypeError when an option is out of bounds
+ * @throws {@link ConfigurationError} when a key or credential is wrong
+ * @see docs/protocol.md sections 1 to 6
+ * @example
+ * ```ts
+ * import { createOrderSyncClient } from 'alipayhk-order-sync'
+ *
+ * const client = createOrderSyncClient({
+ *   credentials: {
+ *     clientId: '4Q5Y8W0WSG45P907917',
+ *     privateKeys: { 1: process.env['MERCHANT_PRIVATE_KEY'] ?? '' },
+ *     peerPublicKeys: { 1: process.env['ALIPAYHK_PUBLIC_KEY'] ?? '' },
+ *   },
+ *   environment: 'testing',
+ *   encrypt: true,
+ * })
+ * const { orderId } = await client.syncOrder({
+ *   tradeNo: '2024052200001',
+ *   merchantBizNo: 'A-1',
+ *   orderStatus: 'PAID',
+ *   orderCreateTime: 1716331341000,
+ *   orderModifyTime: 1716331341000,
+ *   userId: '2088000000000000',
+ *   extInfo: {},
+ * })
+ * console.log(orderId)
+ * ```
+ */
+export function createOrderSyncClient<ExtInfo = OpenObject>(options: ClientOptions<ExtInfo>): OrderSyncClient<ExtInfo> {
+  const settings = resolveOptions(options)
+  return {
+    async syncOrder(input, { signal } = {}) {
+      const requestId = input.requestId ?? settings.randomUUID().replaceAll('-', '')
+      const order = validateOrder({ ...input, requestId, merchantBizType: input.merchantBizType ?? 'TRADE_ORDER' })
+      await validateExtInfo(order.extInfo, settings.extInfo)
+      const plaintext = formatJson(order, settings.json)
+      for (let attempts = 1; ; attempts++) {
+        const end = await attempt({ plaintext, requestId, signal }, settings)
+        if ('reply' in end) return { orderId: end.orderId, requestId, attempts, tracerId: end.tracerId, reply: end.reply }
+        if (!isRetryable(end.attempt) || attempts > settings.retries) throw end.error
+        await pause(retryDelay(attempts, settings, settings.random()), signal)
+      }
+    },
+  }
+}
+
+interface Outgoing {
+  readonly plaintext: Uint8Array
+  readonly requestId: string
+  readonly signal: AbortSignal | undefined
+}
+
+type End =
+  | { readonly reply: Reply; readonly orderId: string; readonly tracerId: string | undefined }
+  | { readonly error: unknown; readonly attempt: Attempt }
+
+/** One attempt: a new time, a new signature, a new AES key. Throws only what ends the sync whatever the policy says. */
+async function attempt<ExtInfo>(outgoing: Outgoing, settings: Settings<ExtInfo>): Promise<End> {
+  const { requestId, signal } = outgoing
+  signal?.throwIfAborted()
+  let answer: HttpAnswer | undefined
+  try {
+    answer = await send(outgoing, settings)
+    const reply = await verifyAnswer(answer, settings, requestId)
+    const { resultStatus } = reply.result
+    if (resultStatus !== 'S' || reply.orderId === undefined) {
+      return { error: toError(reply, requestId, answer.status), attempt: { kind: 'answered', resultStatus } }
+    }
+    return { reply, orderId: reply.orderId, tracerId: answer.headers.get('tracer-id') }
+  } catch (error) {
+    // Our caller's own abort is not a failure of the network.
+    signal?.throwIfAborted()
+    if (error instanceof DeliveryError) return { error, attempt: { kind: 'unanswered' } }
+    if (!(error instanceof ReplyError)) throw error
+    return { error: toDeliveryError(error), attempt: { kind: 'untrusted', httpStatus: error.httpStatus ?? 0 } }
+  }
+}
+
+/** @throws {@link DeliveryError} `ERR_TIMEOUT`, `ERR_NETWORK`, and what {@link readAnswer} throws */
+async function send<ExtInfo>({ plaintext, requestId, signal }: Outgoing, settings: Settings<ExtInfo>): Promise<HttpAnswer> {
+  const { url, path, credentials, encryptTo, envelope, agentToken, timeoutMs } = settings
+  const message = { method: ORDER_SYNC_METHOD, path, timeHeader: 'Request-Time', now: settings.now(), plaintext, encryptTo } as const
+  const { headers, body } = await pack(message, credentials, envelope)
+  const timeout = AbortSignal.timeout(timeoutMs)
+  try {
+    const response = await settings.fetch(url, {
+      method: ORDER_SYNC_METHOD,
+      headers: agentToken === undefined ? headers : { ...headers, 'Agent-Token': agentToken },
+      body: body as Uint8Array<ArrayBuffer>,
+      // Followed, a redirect would hand a signed order to whoever is named there.
+      redirect: 'manual',
+      signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
+    })
+    return await readAnswer(response, settings.maxReplyBytes, requestId)
+  } catch (cause) {
+    if (cause instanceof ReplyError) throw cause
+    if (timeout.aborted) throw new DeliveryError('ERR_TIMEOUT', `No answer came within ${timeoutMs} ms.`, { requestId })
+    throw new DeliveryError('ERR_NETWORK', 'The peer could not be reached, or hung up.', { cause, requestId })
+  }
+}
+
+async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await sleep(milliseconds, undefined, { signal })
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw error
+  }
+}

@@ -1,0 +1,71 @@
+import type { PublicKey } from '../crypto/keys.ts'
+import { verify } from '../crypto/signature.ts'
+import { decodeUtf8, encodeUtf8 } from '../protocol/bytes.ts'
+import { type SignedHead, signedContent } from '../protocol/content.ts'
+import { ORDER_SYNC_PATH } from '../protocol/endpoint.ts'
+import { parseSignatureHeader } from '../protocol/headers.ts'
+import type { ParsedCredentials } from './credentials.ts'
+import type { Arrived } from './unpack.ts'
+
+/** One thing that may be the matter: what would verify, and what to say if it does. */
+interface Suspicion {
+  readonly head?: Partial<SignedHead>
+  readonly body?: Uint8Array | undefined
+  readonly key?: PublicKey
+  readonly says: string
+}
+
+/**
+ * Finds out why a signature does not verify, by trying what usually goes wrong: another path, another key version, a
+ * body that was written anew. For the developer's eyes only: it tells nothing that the peer should learn.
+ *
+ * @returns A sentence, or undefined when none of the usual causes fits.
+ * @see docs/protocol.md section 3.4
+ */
+export async function diagnoseSignature(
+  arrived: Omit<Arrived, 'body'>,
+  body: Uint8Array,
+  { clientId, peerPublicKeys }: ParsedCredentials,
+): Promise<string | undefined> {
+  const { method, path, timeHeader, headers } = arrived
+  const { algorithm, keyVersion, signature } = parseSignatureHeader(headers.get('signature') ?? '')
+  const named = peerPublicKeys.get(keyVersion)
+  const versions = peerPublicKeys.newestFirst.map(({ version }) => version).join(', ')
+  if (named === undefined) return `The header names keyVersion ${keyVersion}; peerPublicKeys has ${versions}.`
+  if (named.key.algorithm !== algorithm) return `The header names ${algorithm}; peerPublicKeys[${named.version}] is for ${named.key.algorithm}.`
+  const time = headers.get(timeHeader.toLowerCase()) ?? ''
+  for (const { head, body: otherBody = body, key = named.key, says } of suspicions(path, body, named.version, peerPublicKeys.newestFirst)) {
+    const content = signedContent({ method, path, clientId, time, ...head }, otherBody)
+    if (await verify(key, content, signature)) return says
+  }
+  return `None of the usual slips explains it. Verified were ${body.length} bytes of body for the path ${path}, with peerPublicKeys[${named.version}]: compare the key's fingerprint (describeKey) with the one on the other side, and see that nothing changes the body on its way.`
+}
+
+function suspicions(
+  path: string,
+  body: Uint8Array,
+  version: string,
+  keys: ParsedCredentials['peerPublicKeys']['newestFirst'],
+): Suspicion[] {
+  const bare = path.split('?')[0] ?? path
+  const paths = [ORDER_SYNC_PATH, bare, bare.endsWith('/') ? bare.slice(0, -1) : `${bare}/`]
+  const text = decodeUtf8(body) ?? ''
+  return [
+    ...paths
+      .filter((other) => other !== path)
+      .map((other) => ({ head: { path: other }, says: `It was made for the path ${other}, and verified for ${path}: set the "path" option to what the sender signs.` })),
+    ...keys
+      .filter((other) => other.version !== version)
+      .map((other) => ({ key: other.key, says: `It was made with key version ${other.version}, though the header names ${version}.` })),
+    { body: encodeUtf8(text.trim()), says: 'It was made over the body without the white space around it: something on the way, or the sender, added some.' },
+    { body: compacted(text), says: 'It was made over the body without white space: something on the way formats JSON.' },
+  ]
+}
+
+function compacted(text: string): Uint8Array | undefined {
+  try {
+    return encodeUtf8(JSON.stringify(JSON.parse(text)))
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * AlipayHK's Synchronize Order API for Node backends, both ways.
+ *
+ * @packageDocumentation
+ */
+export { createOrderSyncClient, type OrderInput, type OrderSyncClient, type SyncResult } from './client/client.ts'
+export type { ClientOptions } from './client/options.ts'
+export { type EnvelopeSuite, open, type RandomBytes, type Sealed, seal } from './crypto/envelope.ts'
+export { importJwkSet } from './crypto/jwk-set.ts'
+export {
+  describeKey,
+  type KeyDescription,
+  type PrivateKey,
+  type PrivateKeyInput,
+  type PublicKey,
+  type PublicKeyInput,
+  parsePrivateKey,
+  parsePublicKey,
+  type Signer,
+} from './crypto/keys.ts'
+export { sign, verify } from './crypto/signature.ts'
+export {
+  type AnswerDetails,
+  type ConfigurationCode,
+  ConfigurationError,
+  type DeliveryCode,
+  DeliveryError,
+  type ErrorCode,
+  type FieldIssue,
+  isOrderSyncError,
+  OrderSyncError,
+  REJECTIONS,
+  RefusalError,
+  type RejectionCode,
+  RejectionError,
+  type ReplyCode,
+  ReplyError,
+} from './errors.ts'
+export type { Credentials } from './exchange/credentials.ts'
+export { type Amount, formatAmount, parseAmount } from './messages/amount.ts'
+export type { OpenObject, Order } from './messages/order.ts'
+export type { Reply } from './messages/reply.ts'
+export type { StandardSchema } from './messages/standard-schema.ts'
+export { type Comparison, type Decision, decide, type Incoming, type Remembered } from './policy/idempotency.ts'
+export { type Attempt, isRetryable, retryDelay } from './policy/retry.ts'
+export { type SignedContent, type SignedHead, signedContent } from './protocol/content.ts'
+export { ENVIRONMENTS, type Environment, ORDER_SYNC_METHOD, ORDER_SYNC_PATH } from './protocol/endpoint.ts'
+export {
+  type EncryptHeader,
+  formatEncryptHeader,
+  formatSignatureHeader,
+  type HeadersInput,
+  parseEncryptHeader,
+  parseSignatureHeader,
+  type SignatureAlgorithm,
+  type SignatureHeader,
+} from './protocol/headers.ts'
+export { RESULTS, type Result, type ResultCode, type ResultStatus } from './protocol/result.ts'
+export { formatTime, parseTime } from './protocol/time.ts'
+export type { RequestBody } from './server/body.ts'
+export type { OrderSyncEvent } from './server/event.ts'
+export { createOrderSyncHandler, type IncomingRequest, type OrderSyncHandler } from './server/handler.ts'
+export type { HandlerOptions, OrderContext, OrderResult } from './server/options.ts'
+export type { OutgoingReply } from './server/respond.ts'
+export type { Claim, Claimed, ClaimOptions, Delivery, Finish, OrderRecord, OrderSyncStore } from './server/store.ts'
+export { type MemoryStoreOptions, memoryStore } from './stores/memory.ts'

@@ -1,0 +1,106 @@
+import process from 'node:process'
+import { type ConfigurationError, type ErrorCode, isOrderSyncError } from '../errors.ts'
+import type { ParsedCredentials } from '../exchange/credentials.ts'
+import { diagnoseSignature } from '../exchange/diagnosis.ts'
+import type { Order } from '../messages/order.ts'
+import type { Answer, Outcome } from './outcome.ts'
+
+/**
+ * What became of one request, for logs and metrics. Its enumerable members hold no customer data and no secret;
+ * `order` and `error` are there to be read, but `inspect()` and `JSON.stringify()` do not show them.
+ */
+export interface OrderSyncEvent {
+  /** `late`: `onOrder` ended after `UNKNOWN_EXCEPTION` had been answered for it; `code` tells how. */
+  readonly kind: Outcome['kind'] | 'late'
+  /** The code of the error behind it, where it is one of ours; else the result code that was answered. */
+  readonly code: ErrorCode | string
+  /** The HTTP status that was answered. */
+  readonly status: number
+  /** The result code that was answered. */
+  readonly resultCode: string
+  /** The caller, where it is known. */
+  readonly clientId?: string
+  /** The request, where its signature has verified. */
+  readonly requestId?: string
+  /** Why it was refused, in words that quote nothing; absent for errors that are not ours. */
+  readonly message?: string
+  /** Milliseconds from the arrival to the answer. */
+  readonly durationMs: number
+  /** The order, where its signature has verified and it is valid. Customer data; not enumerable. */
+  readonly order?: Order<unknown>
+  /** The error behind it. What your own code threw may hold anything; not enumerable. */
+  readonly error?: unknown
+}
+
+/** What is found out about a request, step by step: what is there when it ends is what can be said of it. */
+export interface Progress {
+  /** From `performance.now()`, in milliseconds. */
+  readonly startedAt: number
+  readonly method: string
+  /** The path that the signature is verified for. */
+  path: string
+  headers: ReadonlyMap<string, string>
+  caller?: ParsedCredentials
+  body?: Uint8Array
+  order?: Order<unknown>
+}
+
+/** How a request ended. */
+interface Ending {
+  readonly outcome: Outcome
+  readonly answer: Answer
+  readonly progress: Progress
+  /** Whether the answer had been given before the work ended. */
+  readonly late?: boolean
+}
+
+/**
+ * Makes what tells the merchant of endings: through `onEvent`, and for mistakes of his own also as a process
+ * warning, once for each code, because he may not be listening.
+ */
+export function createReporter(onEvent: ((event: OrderSyncEvent) => void) | undefined) {
+  const warned = new Set<string>()
+  return async (ending: Ending): Promise<void> => {
+    const error = 'error' in ending.outcome ? ending.outcome.error : undefined
+    if (isConfigurationError(error) && !warned.has(error.code)) {
+      warned.add(error.code)
+      process.emitWarning(error.message, { type: 'OrderSyncWarning', code: error.code })
+    }
+    if (onEvent === undefined) return
+    try {
+      onEvent(toEvent(ending, error, await hintAt(error, ending.progress)))
+    } catch {
+      // A listener that throws must not turn an order that was processed into one that was not.
+      process.emitWarning('"onEvent" threw; the request was answered all the same', 'OrderSyncWarning')
+    }
+  }
+}
+
+function isConfigurationError(error: unknown): error is ConfigurationError {
+  return isOrderSyncError(error) && error.name === 'ConfigurationError'
+}
+
+/** Why a signature does not verify, for the developer who listens. */
+async function hintAt(error: unknown, progress: Progress): Promise<string | undefined> {
+  const { caller, body } = progress
+  if (!isOrderSyncError(error) || error.code !== 'ERR_SIGNATURE_INVALID' || !caller || !body) return undefined
+  return await diagnoseSignature({ ...progress, timeHeader: 'Request-Time' }, body, caller)
+}
+
+/** See {@link OrderSyncEvent} for what shows and what does not. */
+function toEvent({ outcome, answer, progress, late }: Ending, error: unknown, hint: string | undefined): OrderSyncEvent {
+  const { caller, order, startedAt } = progress
+  const known = isOrderSyncError(error) ? error : undefined
+  const { resultCode } = answer.reply.result
+  const event = {
+    kind: late ? ('late' as const) : outcome.kind,
+    code: known?.code ?? resultCode,
+    status: answer.status,
+    resultCode,
+    ...(caller && { clientId: caller.clientId }),
+    ...(order && { requestId: order.requestId }),
+    ...(known && { message: hint === undefined ? known.message : `${known.message} ${hint}` }),
+    durationMs: performance.now() - startedAt,
+  }
+  return Object.defineProperties(event, { order: { value: order }, error: { value: error } })
+}

@@ -1,0 +1,197 @@
+import type { ParsedCredentials } from '../exchange/credentials.ts'
+import { parseCredentials } from '../exchange/credentials.ts'
+import { encryptionKey } from '../exchange/pack.ts'
+import { requireHeader, unpack } from '../exchange/unpack.ts'
+import { RejectionError } from '../errors.ts'
+import type { OpenObject } from '../messages/order.ts'
+import { validateExtInfo, validateOrder } from '../messages/validate.ts'
+import { ORDER_SYNC_METHOD } from '../protocol/endpoint.ts'
+import { collectHeaders, type HeadersInput } from '../protocol/headers.ts'
+import { assertAnnouncedSize, type RequestBody, readBody } from './body.ts'
+import { toDelivery } from './delivery.ts'
+import { createReporter, type Progress } from './event.ts'
+import { type HandlerOptions, resolveOptions, type Settings } from './options.ts'
+import { fromError, type Outcome, toAnswer } from './outcome.ts'
+import { processOrder } from './processing.ts'
+import { type OutgoingReply, respond, unsigned } from './respond.ts'
+
+/** A request, as any HTTP layer can give it. */
+export interface IncomingRequest {
+  readonly method: string
+  /** The request-target: path and query string. */
+  readonly path: string
+  readonly headers: HeadersInput
+  /** The bytes as they came, or a stream of them; never what a parser made of them. */
+  readonly body?: RequestBody
+  /** Aborted when the peer goes away. */
+  readonly signal?: AbortSignal | undefined
+  /** For adapters: what to tell the developer when `body` turns out to be what a parser made of it. */
+  readonly howToMend?: string | undefined
+}
+
+/** Made by {@link createOrderSyncHandler}. */
+export interface OrderSyncHandler {
+  /** Answers one request. Never rejects. */
+  (request: IncomingRequest): Promise<OutgoingReply>
+  /** The same for the web standard: Next.js, Hono, Bun, Deno, Workers. Needs no `this`. */
+  readonly fetch: (request: Request) => Promise<Response>
+  /** Resolves once nothing is running any more, orders that outlived their answer included. For a clean shutdown. */
+  readonly drain: () => Promise<void>
+}
+
+/**
+ * Makes a handler for inbound order syncs: it verifies, decrypts, validates, decides whether the event is new, calls
+ * `onOrder` once, and answers signed.
+ *
+ * HTTP status: 200 for every message that was processed, whatever the result; 4xx for what is refused before that;
+ * 500 when the mounting or the credentials are at fault. The result code in the body is what the peer goes by.
+ *
+ * @throws RangeError, TypeError when an option is out of bounds
+ * @throws {@link ConfigurationError} when a key or credential is wrong: `ERR_KEY_FORMAT`, `ERR_KEY_KIND`, `ERR_KEY_ENCRYPTED`,
+ * `ERR_KEY_WEAK`, `ERR_KEY_ALGORITHM`, `ERR_KEY_OWN`, `ERR_KEY_RING`, `ERR_CREDENTIALS`
+ * @see docs/protocol.md sections 1 to 7
+ * @example
+ * ```ts
+ * import { createOrderSyncHandler, memoryStore } from 'alipayhk-order-sync'
+ *
+ * const handler = createOrderSyncHandler({
+ *   credentials: {
+ *     clientId: '4Q5Y8W0WSG45P907917',
+ *     privateKeys: { 1: process.env['MERCHANT_PRIVATE_KEY'] ?? '' },
+ *     peerPublicKeys: { 1: process.env['ALIPAYHK_PUBLIC_KEY'] ?? '' },
+ *   },
+ *   store: memoryStore(),
+ *   async onOrder(order) {
+ *     return { orderId: `A-${order.merchantBizNo}` }
+ *   },
+ * })
+ *
+ * export const POST = handler.fetch
+ * ```
+ */
+export function createOrderSyncHandler<ExtInfo = OpenObject>(options: HandlerOptions<ExtInfo>): OrderSyncHandler {
+  const settings = resolveOptions(options)
+  const running = new Set<Promise<unknown>>()
+  const report = createReporter(settings.onEvent)
+
+  /** Keeps count of what runs, for {@link OrderSyncHandler.drain}. */
+  function track<Value>(work: Promise<Value>): Promise<Value> {
+    running.add(work)
+    return work.finally(() => running.delete(work))
+  }
+
+  async function handle(request: IncomingRequest): Promise<OutgoingReply> {
+    const progress: Progress = { startedAt: performance.now(), method: request.method, path: request.path, headers: new Map() }
+    const outcome = await receive(request, progress).catch(fromError)
+    const answer = toAnswer(outcome)
+    await report({ outcome, answer, progress })
+    try {
+      return await respond(answer, progress, settings)
+    } catch (error) {
+      // The signer is out of reach. What was processed is kept, and answered when it is delivered again.
+      const unavailable: Outcome = { kind: 'unavailable', error }
+      await report({ outcome: unavailable, answer: toAnswer(unavailable), progress })
+      return unsigned(toAnswer(unavailable), settings)
+    }
+  }
+
+  /** Everything up to the outcome. What is thrown here ended the request before it was accepted. */
+  async function receive(request: IncomingRequest, progress: Progress): Promise<Outcome> {
+    const headers = collectHeaders(request.headers)
+    progress.headers = headers
+    progress.path = signedPath(request, settings.path)
+    const credentials = await findCredentials(headers.get('client-id'), settings.credentials)
+    if (credentials !== undefined) progress.caller = credentials
+    if (request.method !== ORDER_SYNC_METHOD) {
+      throw new RejectionError('ERR_METHOD', `The method is not ${ORDER_SYNC_METHOD}.`)
+    }
+    requireHeader(headers, 'Client-Id')
+    if (credentials === undefined) throw new RejectionError('ERR_CLIENT_UNKNOWN', 'The Client-Id is not known here.')
+    assertAnnouncedSize(headers.get('content-length'), settings.maxBodyBytes)
+    const arrived = { ...progress, timeHeader: 'Request-Time' as const, body: readOnce }
+    const scrutiny = { now: settings.now(), toleranceSeconds: settings.toleranceSeconds, json: settings.json }
+    const { message, plaintext } = await unpack(arrived, credentials, settings.envelope, scrutiny)
+    const valid = validateOrder(message)
+    const order = { ...valid, extInfo: await validateExtInfo(valid.extInfo, settings.extInfo) }
+    progress.order = order
+    const encrypted = headers.has('encrypt')
+    // Found out now rather than after the order has been processed.
+    if (encrypted) encryptionKey(credentials)
+    const { clientId } = credentials
+    const delivery = toDelivery(valid, clientId, plaintext)
+    return await withDeadline(progress, request.signal, (signal) =>
+      processOrder(order, delivery, { clientId, agentToken: headers.get('agent-token'), encrypted, signal }, settings),
+    )
+
+    async function readOnce(): Promise<Uint8Array> {
+      progress.body = await readBody(request.body, { maxBytes: settings.maxBodyBytes, howToMend: request.howToMend })
+      return progress.body
+    }
+  }
+
+  /** Answers when the time is up, and lets the work end by itself: what it did must still be kept. */
+  async function withDeadline(
+    progress: Progress,
+    peer: AbortSignal | undefined,
+    work: (signal: AbortSignal) => Promise<Outcome>,
+  ): Promise<Outcome> {
+    const deadline = new AbortController()
+    const signal = peer === undefined ? deadline.signal : AbortSignal.any([deadline.signal, peer])
+    const working = track(work(signal))
+    const { promise: expired, timer } = expiry(deadline, settings.timeoutMs)
+    const first = await Promise.race([working, expired])
+    clearTimeout(timer)
+    if (deadline.signal.aborted) {
+      track(working.then((outcome) => report({ outcome, answer: toAnswer(outcome), progress, late: true })))
+    }
+    return first
+  }
+
+  const tracked = (request: IncomingRequest) => track(handle(request))
+  return Object.assign(tracked, {
+    async fetch(request: Request): Promise<Response> {
+      const { status, headers, body } = await tracked(fromWebRequest(request))
+      return new Response(body as Uint8Array<ArrayBuffer>, { status, headers })
+    },
+    async drain(): Promise<void> {
+      while (running.size > 0) await Promise.allSettled(running)
+    },
+  })
+}
+
+function signedPath(request: IncomingRequest, path: Settings<unknown>['path']): string {
+  return typeof path === 'function' ? path(request) : (path ?? request.path)
+}
+
+async function findCredentials(
+  clientId: string | undefined,
+  credentials: Settings<unknown>['credentials'],
+): Promise<ParsedCredentials | undefined> {
+  if (clientId === undefined || clientId === '') return undefined
+  const found = typeof credentials === 'function' ? await credentials(clientId) : credentials
+  // Asked again here, for a function that looks ids up without regard to case, or always finds the same tenant.
+  return found?.clientId === clientId ? parseCredentials(found) : undefined
+}
+
+function expiry(deadline: AbortController, timeoutMs: number): { promise: Promise<Outcome>; timer: NodeJS.Timeout } {
+  let timer: NodeJS.Timeout | undefined
+  const promise = new Promise<Outcome>((resolve) => {
+    timer = setTimeout(() => {
+      const error = new DOMException(`"onOrder" or the store took longer than ${timeoutMs} ms`, 'TimeoutError')
+      deadline.abort(error)
+      resolve({ kind: 'failed', error })
+    }, timeoutMs)
+  })
+  return { promise, timer: timer as unknown as NodeJS.Timeout }
+}
+
+const READ_ALREADY =
+  'Give handler.fetch the request before request.json(), request.text() or a middleware has read it; clone it for them: await request.clone().json().'
+
+function fromWebRequest(request: Request): IncomingRequest {
+  const { pathname, search } = new URL(request.url)
+  const { method, headers, signal } = request
+  // A stream that has been read is as good as parsed: what it held is gone.
+  const body = request.bodyUsed ? ({} as RequestBody) : request.body
+  return { method, path: pathname + search, headers, body, signal, howToMend: READ_ALREADY }
+}

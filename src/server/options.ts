@@ -1,0 +1,104 @@
+import { randomBytes as randomBytesOfNode } from 'node:crypto'
+import { type EnvelopeSuite, type RandomBytes, resolveSuite } from '../crypto/envelope.ts'
+import { type Credentials, parseCredentials } from '../exchange/credentials.ts'
+import type { OpenObject, Order } from '../messages/order.ts'
+import type { StandardSchema } from '../messages/standard-schema.ts'
+import type { Comparison } from '../policy/idempotency.ts'
+import type { OrderSyncEvent } from './event.ts'
+import type { IncomingRequest } from './handler.ts'
+import type { OrderSyncStore } from './store.ts'
+
+/** What `onOrder` is told besides the order. */
+export interface OrderContext {
+  /** Whose message it is. */
+  readonly clientId: string
+  /** The peer's `Agent-Token` header, where it sent one. */
+  readonly agentToken: string | undefined
+  /** Whether the message came encrypted. */
+  readonly encrypted: boolean
+  /** Greater for each new claim of the order: write it beside your data, and refuse a write with a smaller one. */
+  readonly fencingToken: number
+  /** Aborted when the time for this request is up, or the peer has gone. */
+  readonly signal: AbortSignal
+}
+
+/** What `onOrder` returns. */
+export interface OrderResult {
+  /** The order's id on your side, 1 to 64 characters; answered to the peer, now and to every duplicate. */
+  readonly orderId: string
+}
+
+/** Options of {@link createOrderSyncHandler}. */
+export interface HandlerOptions<ExtInfo = OpenObject> {
+  /**
+   * Ours and the peer's keys; or a function that finds them by the `Client-Id` of a request, for several tenants.
+   * Return the same object for the same tenant: its keys are then parsed once.
+   */
+  credentials: Credentials | ((clientId: string) => Credentials | undefined | Promise<Credentials | undefined>)
+  /** Where processed orders are remembered. */
+  store: OrderSyncStore
+  /**
+   * Your code. It runs once for each event that is new: verified, valid, and later than all that was processed for
+   * its order. What it throws is answered with `UNKNOWN_EXCEPTION`, and the peer delivers again; throw a
+   * {@link RefusalError} to answer with a result code of your choice.
+   */
+  onOrder: (order: Order<ExtInfo>, context: OrderContext) => Promise<OrderResult> | OrderResult
+  /** Told of every outcome. What is enumerable in the event is safe to log. */
+  onEvent?: ((event: OrderSyncEvent) => void) | undefined
+  /** Narrows `extInfo`: any Standard Schema validator (zod, valibot, arktype …). @defaultValue an open object */
+  extInfo?: StandardSchema<unknown, ExtInfo> | undefined
+  /** The path that the sender signed, where a proxy rewrites it. @defaultValue the path as received, query string included */
+  path?: string | ((request: IncomingRequest) => string) | undefined
+  /** Seconds that a `Request-Time` may differ from our clock, either way. @defaultValue 300 */
+  toleranceSeconds?: number | undefined
+  /** Largest body that is accepted, in bytes. @defaultValue 1_048_576 */
+  maxBodyBytes?: number | undefined
+  /** Milliseconds after which `UNKNOWN_EXCEPTION` is answered, whatever is still running. @defaultValue 10_000 */
+  timeoutMs?: number | undefined
+  /** Milliseconds for which a delivery holds its order; must exceed `timeoutMs`. @defaultValue 30_000 */
+  leaseMs?: number | undefined
+  /** Milliseconds to wait for another delivery of the same order before answering "try later". @defaultValue 2_000 */
+  busyWaitMs?: number | undefined
+  /** What `orderModifyTime` is compared with. @defaultValue 'orderModifyTime' */
+  comparison?: Comparison | undefined
+  /** How encrypted messages are encrypted. @defaultValue AES-256/ECB under RSAES-PKCS1-v1_5 */
+  suite?: EnvelopeSuite | undefined
+  /** Answer HTTP 200 to everything, refusals included; the result then tells all. @defaultValue false */
+  alwaysStatus200?: boolean | undefined
+  /** Let numbers through that are not safe integers, in `extInfo` and unknown members. @defaultValue false */
+  allowFractions?: boolean | undefined
+  /** The clock, in milliseconds since the epoch. @defaultValue Date.now */
+  now?: (() => number) | undefined
+  /** @defaultValue that of node:crypto */
+  randomBytes?: RandomBytes | undefined
+}
+
+/** Fills in defaults and refuses nonsense, once, when the handler is created. */
+export function resolveOptions<ExtInfo>(options: HandlerOptions<ExtInfo>) {
+  const { credentials, store, onOrder, onEvent, extInfo, path, suite } = options
+  const { toleranceSeconds = 300, maxBodyBytes = 1_048_576, timeoutMs = 10_000, leaseMs = 30_000 } = options
+  const { busyWaitMs = 2_000, comparison = 'orderModifyTime', alwaysStatus200 = false, allowFractions = false } = options
+  const { now = Date.now, randomBytes = randomBytesOfNode } = options
+  for (const [name, value] of Object.entries({ toleranceSeconds, maxBodyBytes, timeoutMs, leaseMs })) {
+    if (!(value > 0)) throw new RangeError(`"${name}" must be positive`)
+  }
+  if (!(busyWaitMs >= 0)) throw new RangeError('"busyWaitMs" must not be negative')
+  // Else a second delivery could start while the first is still within its time.
+  if (!(leaseMs > timeoutMs)) throw new RangeError('"leaseMs" must be greater than "timeoutMs"')
+  if (comparison !== 'orderModifyTime' && comparison !== 'processedAt') {
+    throw new RangeError('"comparison" must be orderModifyTime or processedAt')
+  }
+  if (typeof onOrder !== 'function') throw new TypeError('"onOrder" must be a function')
+  if (typeof store?.claim !== 'function') throw new TypeError('"store" must be a store, such as memoryStore()')
+  // Parsed here: a key that is wrong is found at start, not by the first order.
+  if (typeof credentials !== 'function') parseCredentials(credentials)
+  return {
+    ...{ credentials, store, onOrder, onEvent, extInfo, path, comparison, alwaysStatus200, now },
+    ...{ toleranceSeconds, maxBodyBytes, timeoutMs, leaseMs, busyWaitMs },
+    json: { maxDepth: 64, allowFractions },
+    envelope: { suite: resolveSuite(suite), randomBytes },
+  }
+}
+
+/** What {@link resolveOptions} makes of the options. */
+export type Settings<ExtInfo> = ReturnType<typeof resolveOptions<ExtInfo>>

@@ -1,0 +1,79 @@
+import { match } from 'ts-pattern'
+import { isOrderSyncError, REJECTIONS, RefusalError, RejectionError } from '../errors.ts'
+import type { Reply } from '../messages/reply.ts'
+import { isResultCode, RESULTS, type ResultCode } from '../protocol/result.ts'
+
+/** All that can become of a request. */
+export type Outcome =
+  /** `onOrder` ran, and its answer is kept. */
+  | { readonly kind: 'processed'; readonly reply: Reply }
+  /** Known already: the stored answer of this request, or of the last processed one of the order. */
+  | { readonly kind: 'replay' | 'duplicate' | 'stale'; readonly reply: Reply }
+  /** `onOrder` threw a {@link RefusalError}. */
+  | { readonly kind: 'refused'; readonly reply: Reply; readonly error: RefusalError }
+  /** Another delivery of the order is being processed. */
+  | { readonly kind: 'busy' }
+  /** `onOrder` ended after its lease had: its answer was not kept, and another delivery may run. */
+  | { readonly kind: 'fenced' }
+  /** The message breaks the protocol, or contradicts an earlier one. */
+  | { readonly kind: 'rejected'; readonly error: RejectionError }
+  /** Ours to mend, after the message was accepted: `onOrder` threw, the store failed, or time ran out. */
+  | { readonly kind: 'failed'; readonly error: unknown }
+  /** Ours to mend, before the message could be judged: the body was parsed already, or the credentials failed. */
+  | { readonly kind: 'unavailable'; readonly error: unknown }
+
+/** What is answered: an HTTP status and a message. */
+export interface Answer {
+  readonly status: number
+  readonly reply: Reply
+}
+
+/** The one place that knows what each outcome is answered with. An error is for our logs, never for the peer. */
+export function toAnswer(outcome: Outcome): Answer {
+  return match(outcome)
+    .with({ kind: 'processed' }, { kind: 'refused' }, ({ reply }) => ({ status: 200, reply }))
+    .with({ kind: 'replay' }, { kind: 'duplicate' }, { kind: 'stale' }, ({ reply }) => ({ status: 200, reply }))
+    .with({ kind: 'busy' }, { kind: 'fenced' }, { kind: 'failed' }, () => ({
+      status: 200,
+      reply: resultReply('UNKNOWN_EXCEPTION'),
+    }))
+    .with({ kind: 'rejected' }, ({ error }) => rejection(error))
+    .with({ kind: 'unavailable' }, () => ({ status: 500, reply: resultReply('UNKNOWN_EXCEPTION') }))
+    .exhaustive()
+}
+
+function rejection({ code }: RejectionError): Answer {
+  const { status, resultCode } = REJECTIONS[code]
+  return { status, reply: resultReply(resultCode) }
+}
+
+/** The reply to an order that was processed. */
+export function successReply(orderId: string): Reply {
+  return { ...resultReply('SUCCESS'), orderId }
+}
+
+/** The reply to an order that the merchant's code refused. An unknown code would be nobody's to understand. */
+export function refusalReply({ resultCode, resultMessage }: RefusalError): Reply {
+  const reply = resultReply(isResultCode(resultCode) && resultCode !== 'SUCCESS' ? resultCode : 'PROCESS_FAIL')
+  if (resultMessage !== undefined) reply.result.resultMessage = resultMessage.slice(0, 256)
+  return reply
+}
+
+function resultReply(resultCode: ResultCode): Reply {
+  const { status, message } = RESULTS[resultCode]
+  return { result: { resultCode, resultStatus: status, resultMessage: message } }
+}
+
+/** What an error means that ended a request before its message was accepted. */
+export function fromError(error: unknown): Outcome {
+  return isRejection(error) ? { kind: 'rejected', error } : { kind: 'unavailable', error }
+}
+
+function isRejection(error: unknown): error is RejectionError {
+  return isOrderSyncError(error) && error.code in REJECTIONS
+}
+
+/** Whether what `onOrder` threw is a decision; also when it comes from the other build of this package. */
+export function isRefusal(error: unknown): error is RefusalError {
+  return isOrderSyncError(error) && error.code === 'ERR_REFUSED'
+}

@@ -1,0 +1,51 @@
+import { canSeal } from '../crypto/envelope.ts'
+import { pack } from '../exchange/pack.ts'
+import { encodeUtf8 } from '../protocol/bytes.ts'
+import { CONTENT_TYPES } from '../protocol/headers.ts'
+import { formatTime } from '../protocol/time.ts'
+import type { Progress } from './event.ts'
+import type { Settings } from './options.ts'
+import type { Answer } from './outcome.ts'
+
+/** An answer, as any HTTP layer can send it. */
+export interface OutgoingReply {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  /** The bytes that were signed; send them as they are. */
+  readonly body: Uint8Array
+}
+
+/**
+ * Secures an answer: signed when the caller is known, refusals too, and encrypted when the request was.
+ *
+ * @see docs/protocol.md section 6.3
+ */
+export async function respond<ExtInfo>(
+  answer: Answer,
+  progress: Progress,
+  settings: Settings<ExtInfo>,
+): Promise<OutgoingReply> {
+  const { caller } = progress
+  if (caller === undefined) return unsigned(answer, settings)
+  const encryptTo = progress.headers.has('encrypt')
+    ? caller.peerPublicKeys.newestFirst.find(({ key }) => canSeal(key))
+    : undefined
+  const plaintext = encodeUtf8(JSON.stringify(answer.reply))
+  const { method, path } = progress
+  const message = { method, path, timeHeader: 'Response-Time', now: settings.now(), plaintext, encryptTo } as const
+  const { headers, body } = await pack(message, caller, settings.envelope)
+  return { status: statusOf(answer, settings), headers, body }
+}
+
+/** An answer to a stranger, or while the signer is out of reach. */
+export function unsigned<ExtInfo>(answer: Answer, settings: Settings<ExtInfo>): OutgoingReply {
+  return {
+    status: statusOf(answer, settings),
+    headers: { 'Content-Type': CONTENT_TYPES.json, 'Response-Time': formatTime(settings.now()) },
+    body: encodeUtf8(JSON.stringify(answer.reply)),
+  }
+}
+
+function statusOf<ExtInfo>({ status }: Answer, { alwaysStatus200 }: Settings<ExtInfo>): number {
+  return alwaysStatus200 ? 200 : status
+}
