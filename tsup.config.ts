@@ -1,18 +1,26 @@
-import { defineConfig } from 'tsup'
+import { defineConfig, type Options } from 'tsup'
 
-const shared = {
+const shared: Options = {
   target: 'node20.19',
+  outDir: 'dist',
   splitting: true,
   sourcemap: true,
-  outDir: 'dist',
-} as const
+}
+
+const entry = {
+  index: 'src/index.ts',
+  node: 'src/adapters/node.ts',
+  express: 'src/adapters/express.ts',
+}
 
 export default defineConfig([
   {
     ...shared,
-    entry: { index: 'src/index.ts', node: 'src/adapters/node.ts', express: 'src/adapters/express.ts' },
+    entry,
     format: ['esm', 'cjs'],
+    // tsup sets baseUrl for its declarations, which TypeScript 6 warns of.
     dts: { compilerOptions: { ignoreDeprecations: '6.0' } },
-    clean: true,
   },
+  // The command line runs on the built package, as a user would: it imports it by its name.
+  { ...shared, entry: { cli: 'src/cli/main.ts' }, format: ['esm'], external: ['alipayhk-order-sync'] },
 ])

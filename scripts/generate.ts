@@ -21,7 +21,13 @@ function withoutNullable(schema: unknown): unknown {
 }
 
 function generateValidators(): string {
-  const ajv = new Ajv.default({ allErrors: true, strict: true, strictRequired: false, strictTypes: false, code: { source: true, esm: true, lines: true } })
+  const ajv = new Ajv.default({
+    allErrors: true,
+    strict: true,
+    strictRequired: false,
+    strictTypes: false,
+    code: { source: true, esm: true, lines: true },
+  })
   for (const schema of Object.values(schemas)) ajv.addSchema(withoutNullable(schema) as object)
   const names = Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, schema.$id]))
   const code = standaloneCode.default(ajv, names)

@@ -34,6 +34,8 @@ or let express.json() keep the bytes:
  * }
  * ```
  */
-export function orderSync(handler: OrderSyncHandler): (request: NodeRequest, response: ServerResponse) => Promise<void> {
+export function orderSync(
+  handler: OrderSyncHandler,
+): (request: NodeRequest, response: ServerResponse) => Promise<void> {
   return toNodeListener(handler, MEND)
 }

@@ -42,7 +42,11 @@ export async function readAnswer(response: Response, maxBytes: number, requestId
     // Leaving the loop cancels the stream, and with it the connection.
     if (size > maxBytes) {
       const details = { httpStatus: status, requestId, excerpt: excerptOf(chunks[0] ?? chunk) }
-      throw new ReplyError('ERR_REPLY_TOO_LARGE', `The answer is larger than the ${maxBytes} bytes that are accepted.`, details)
+      throw new ReplyError(
+        'ERR_REPLY_TOO_LARGE',
+        `The answer is larger than the ${maxBytes} bytes that are accepted.`,
+        details,
+      )
     }
   }
   return { status, headers: collectHeaders(response.headers), body: Buffer.concat(chunks) }
@@ -54,7 +58,11 @@ export async function readAnswer(response: Response, maxBytes: number, requestId
  * @throws {@link ReplyError} every code but those of {@link readAnswer}
  * @see docs/protocol.md section 6.4
  */
-export async function verifyAnswer<ExtInfo>(answer: HttpAnswer, settings: Settings<ExtInfo>, requestId: string): Promise<Reply> {
+export async function verifyAnswer<ExtInfo>(
+  answer: HttpAnswer,
+  settings: Settings<ExtInfo>,
+  requestId: string,
+): Promise<Reply> {
   const { headers, body, status } = answer
   const { credentials, path, json, toleranceSeconds, envelope, now } = settings
   const arrived = { method: ORDER_SYNC_METHOD, path, timeHeader: 'Response-Time', headers, body: () => body } as const
@@ -67,10 +75,16 @@ export async function verifyAnswer<ExtInfo>(answer: HttpAnswer, settings: Settin
     return validateReply(message)
   } catch (error) {
     if (!(error instanceof RejectionError)) throw error
-    const hint = error.code === 'ERR_SIGNATURE_INVALID' ? await diagnoseSignature(arrived, body, credentials) : undefined
+    const hint =
+      error.code === 'ERR_SIGNATURE_INVALID' ? await diagnoseSignature(arrived, body, credentials) : undefined
     const code = headers.has('signature') ? (REPLY_CODES[error.code] ?? 'ERR_REPLY_INVALID') : 'ERR_REPLY_UNSIGNED'
     const words = ['The answer cannot be trusted.', error.message, hint].filter((word) => word !== undefined)
-    throw new ReplyError(code, words.join(' '), { cause: error, httpStatus: status, requestId, excerpt: excerptOf(body) })
+    throw new ReplyError(code, words.join(' '), {
+      cause: error,
+      httpStatus: status,
+      requestId,
+      excerpt: excerptOf(body),
+    })
   }
 }
 
@@ -91,5 +105,10 @@ export function toError({ result }: Reply, requestId: string, httpStatus: number
 export function toDeliveryError(error: ReplyError): ReplyError | DeliveryError {
   const { httpStatus = 0, requestId = '', excerpt = '' } = error
   if (httpStatus < 500) return error
-  return new DeliveryError('ERR_HTTP_STATUS', `The peer answered HTTP ${httpStatus}, unsigned.`, { cause: error, httpStatus, requestId, excerpt })
+  return new DeliveryError('ERR_HTTP_STATUS', `The peer answered HTTP ${httpStatus}, unsigned.`, {
+    cause: error,
+    httpStatus,
+    requestId,
+    excerpt,
+  })
 }

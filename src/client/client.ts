@@ -86,7 +86,8 @@ export function createOrderSyncClient<ExtInfo = OpenObject>(options: ClientOptio
       const plaintext = formatJson(order, settings.json)
       for (let attempts = 1; ; attempts++) {
         const end = await attempt({ plaintext, requestId, signal }, settings)
-        if ('reply' in end) return { orderId: end.orderId, requestId, attempts, tracerId: end.tracerId, reply: end.reply }
+        if ('reply' in end)
+          return { orderId: end.orderId, requestId, attempts, tracerId: end.tracerId, reply: end.reply }
         if (!isRetryable(end.attempt) || attempts > settings.retries) throw end.error
         await pause(retryDelay(attempts, settings, settings.random()), signal)
       }
@@ -127,9 +128,19 @@ async function attempt<ExtInfo>(outgoing: Outgoing, settings: Settings<ExtInfo>)
 }
 
 /** @throws {@link DeliveryError} `ERR_TIMEOUT`, `ERR_NETWORK`, and what {@link readAnswer} throws */
-async function send<ExtInfo>({ plaintext, requestId, signal }: Outgoing, settings: Settings<ExtInfo>): Promise<HttpAnswer> {
+async function send<ExtInfo>(
+  { plaintext, requestId, signal }: Outgoing,
+  settings: Settings<ExtInfo>,
+): Promise<HttpAnswer> {
   const { url, path, credentials, encryptTo, envelope, agentToken, timeoutMs } = settings
-  const message = { method: ORDER_SYNC_METHOD, path, timeHeader: 'Request-Time', now: settings.now(), plaintext, encryptTo } as const
+  const message = {
+    method: ORDER_SYNC_METHOD,
+    path,
+    timeHeader: 'Request-Time',
+    now: settings.now(),
+    plaintext,
+    encryptTo,
+  } as const
   const { headers, body } = await pack(message, credentials, envelope)
   const timeout = AbortSignal.timeout(timeoutMs)
   try {

@@ -1,5 +1,13 @@
 /** What a DER structure holds, as far as a key can be told from its outermost shape. */
-export type DerShape = 'pkcs8' | 'pkcs1-private' | 'sec1' | 'spki' | 'pkcs1-public' | 'certificate' | 'encrypted' | 'pkcs12'
+export type DerShape =
+  | 'pkcs8'
+  | 'pkcs1-private'
+  | 'sec1'
+  | 'spki'
+  | 'pkcs1-public'
+  | 'certificate'
+  | 'encrypted'
+  | 'pkcs12'
 
 /** The tags of a SEQUENCE's first three children, for each structure a key comes in. */
 const SHAPES: Readonly<Record<string, DerShape>> = {

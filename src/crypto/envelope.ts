@@ -59,7 +59,8 @@ export function resolveSuite(suite: EnvelopeSuite = {}): ResolvedSuite {
   const { aesBits = 256, aesMode = 'ECB', keyWrap = 'RSA1_5', keyForm = 'bytes' } = suite
   if (![128, 192, 256].includes(aesBits)) throw new RangeError('"suite.aesBits" must be 128, 192 or 256')
   if (!Object.hasOwn(AES_MODES, aesMode)) throw new RangeError('"suite.aesMode" must be ECB or CBC')
-  if (!Object.hasOwn(KEY_WRAPS, keyWrap)) throw new RangeError('"suite.keyWrap" must be RSA1_5, RSA-OAEP or RSA-OAEP-256')
+  if (!Object.hasOwn(KEY_WRAPS, keyWrap))
+    throw new RangeError('"suite.keyWrap" must be RSA1_5, RSA-OAEP or RSA-OAEP-256')
   if (keyForm !== 'bytes' && keyForm !== 'text') throw new RangeError('"suite.keyForm" must be bytes or text')
   return { aesBits, aesMode, keyWrap, keyForm }
 }
@@ -145,12 +146,25 @@ function textKey(random: Uint8Array): Uint8Array {
 }
 
 /** The AES key, or the substitute: from here on nobody can tell which. */
-async function unwrap(wrapped: Uint8Array, key: PrivateKey, suite: ResolvedSuite, substitute: Uint8Array): Promise<Uint8Array> {
-  const unwrapped = key.form === 'signer' ? await key.key.decrypt?.(wrapped) : unwrapHere(wrapped, key.key as KeyObject, suite, substitute)
+async function unwrap(
+  wrapped: Uint8Array,
+  key: PrivateKey,
+  suite: ResolvedSuite,
+  substitute: Uint8Array,
+): Promise<Uint8Array> {
+  const unwrapped =
+    key.form === 'signer'
+      ? await key.key.decrypt?.(wrapped)
+      : unwrapHere(wrapped, key.key as KeyObject, suite, substitute)
   return unwrapped !== undefined && [16, 24, 32].includes(unwrapped.length) ? unwrapped : substitute
 }
 
-function unwrapHere(wrapped: Uint8Array, key: KeyObject, { keyWrap }: ResolvedSuite, substitute: Uint8Array): Uint8Array {
+function unwrapHere(
+  wrapped: Uint8Array,
+  key: KeyObject,
+  { keyWrap }: ResolvedSuite,
+  substitute: Uint8Array,
+): Uint8Array {
   try {
     if (keyWrap !== 'RSA1_5' || rejectsImplicitly(key)) return privateDecrypt({ key, ...KEY_WRAPS[keyWrap] }, wrapped)
     return unpad(privateDecrypt({ key, padding: constants.RSA_NO_PADDING }, wrapped), substitute)

@@ -25,9 +25,10 @@ export async function importJwkSet(
   for (const [index, jwk] of (set as JSONWebKeySet).keys.entries()) {
     const name = `The JWK at keys[${index}]`
     if (jwk.kty !== 'RSA' || (jwk.use ?? 'sig') !== 'sig' || (jwk.alg ?? 'RS256') !== 'RS256') continue
-    if (typeof jwk.kid !== 'string') throw new ConfigurationError('ERR_KEY_RING', `${name} has no "kid", which is its key version.`)
+    if (typeof jwk.kid !== 'string')
+      throw new ConfigurationError('ERR_KEY_RING', `${name} has no "kid", which is its key version.`)
     if (keys.some(([kid]) => kid === jwk.kid)) throw new ConfigurationError('ERR_KEY_RING', `${name} repeats a "kid".`)
-    if (('d' in jwk) !== (kind === 'private')) {
+    if ('d' in jwk !== (kind === 'private')) {
       throw new ConfigurationError('ERR_KEY_KIND', `${name} is not a ${kind} key, as was expected.`)
     }
     keys.push([jwk.kid, await importRsaJwk(jwk, kind, name)])

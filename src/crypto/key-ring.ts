@@ -27,19 +27,27 @@ export function createKeyRing<Input, Key>(
   parse: (input: Input, name: string) => Key,
 ): KeyRing<Key> {
   // A single key in the place of the ring is the likely slip: a string has entries too, one a character.
-  if (Object.prototype.toString.call(keys) !== '[object Object]' || 'kty' in keys || typeof keys['sign'] === 'function') {
+  if (
+    Object.prototype.toString.call(keys) !== '[object Object]' ||
+    'kty' in keys ||
+    typeof keys['sign'] === 'function'
+  ) {
     throw new ConfigurationError('ERR_KEY_RING', `${name} must map key versions to keys, such as { 1: key }.`)
   }
   const byVersion = new Map<string, VersionedKey<Key>>()
   for (const [version, input] of Object.entries(keys)) {
     if (!/^[\w.~-]{1,64}$/.test(version)) {
-      throw new ConfigurationError('ERR_KEY_RING', `${name} has a version that is not 1 to 64 letters, digits, "_", ".", "~" or "-".`)
+      throw new ConfigurationError(
+        'ERR_KEY_RING',
+        `${name} has a version that is not 1 to 64 letters, digits, "_", ".", "~" or "-".`,
+      )
     }
     byVersion.set(version, { version, key: parse(input, `${name}[${version}]`) })
   }
   const newestFirst = [...byVersion.values()].sort(comparison([...byVersion.keys()], name))
   const latest = newestFirst[0]
-  if (latest === undefined) throw new ConfigurationError('ERR_KEY_RING', `${name} is empty; at least one key is needed.`)
+  if (latest === undefined)
+    throw new ConfigurationError('ERR_KEY_RING', `${name} is empty; at least one key is needed.`)
   return { newestFirst, get: (version) => (version === undefined ? latest : byVersion.get(version)) }
 }
 

@@ -43,7 +43,9 @@ export type PublicKey =
   | { readonly form: 'crypto-key'; readonly algorithm: SignatureAlgorithm; readonly key: webcrypto.CryptoKey }
 
 /** A private key, parsed once and known to fit its algorithm. */
-export type PrivateKey = PublicKey | { readonly form: 'signer'; readonly algorithm: SignatureAlgorithm; readonly key: Signer }
+export type PrivateKey =
+  | PublicKey
+  | { readonly form: 'signer'; readonly algorithm: SignatureAlgorithm; readonly key: Signer }
 
 type KeyKind = 'private' | 'public'
 
@@ -104,7 +106,9 @@ export function describeKey(input: string | Uint8Array | JsonWebKey | KeyObject)
 /** SHA-256 of the key's public half as SPKI DER, in hex. */
 export function fingerprint(key: KeyObject): string {
   const publicKey = key.type === 'private' ? createPublicKey(key) : key
-  return createHash('sha256').update(publicKey.export({ type: 'spki', format: 'der' })).digest('hex')
+  return createHash('sha256')
+    .update(publicKey.export({ type: 'spki', format: 'der' }))
+    .digest('hex')
 }
 
 function parseKey(input: PublicKeyInput, kind: KeyKind, name: string): PublicKey {
@@ -130,16 +134,20 @@ function fromText(text: string, kind: KeyKind | undefined, name: string): KeyObj
     .replaceAll('\\r', '')
     .replaceAll('\\n', '\n')
     .trim()
-    .replace(/^(["'`])([^]*)\1$/, '$2')
+    .replace(/^(["'`])([\s\S]*)\1$/, '$2')
     .trim()
   if (plain === '') throw malformed(name, 'is empty; is the environment variable or the secret set')
   if (plain.startsWith('{')) return fromJwkText(plain, kind, name)
   if (plain.includes('-----BEGIN')) return fromDer(decodePem(plain, name), kind, name)
-  if (/^(ssh-|ecdsa-)/.test(plain)) throw malformed(name, 'is in OpenSSH form; convert it: ssh-keygen -e -m PKCS8 -f FILE')
+  if (/^(ssh-|ecdsa-)/.test(plain))
+    throw malformed(name, 'is in OpenSSH form; convert it: ssh-keygen -e -m PKCS8 -f FILE')
   const bytes = decodeAnyBase64(plain.replace(/\s+/g, ''))
   if (bytes === undefined) {
     const path = /^[^\n]*\.(pem|key|der|crt|cer|p8|txt)$/i.test(plain) || /^[./~][^\n]*$/.test(plain)
-    throw malformed(name, path ? 'looks like the path of a file; read the file and pass its content' : 'is neither PEM nor base64')
+    throw malformed(
+      name,
+      path ? 'looks like the path of a file; read the file and pass its content' : 'is neither PEM nor base64',
+    )
   }
   return fromBytes(bytes, kind, name)
 }
@@ -188,7 +196,8 @@ function fromDer(der: Uint8Array, kind: KeyKind | undefined, name: string): KeyO
   if (shape === 'pkcs12') {
     throw malformed(name, 'is a PKCS#12 bundle; extract the key: openssl pkcs12 -in FILE -nodes -nocerts')
   }
-  if (kind !== undefined && KINDS[shape] !== kind) throw wrongKind(kind, shape === 'certificate' ? shape : KINDS[shape], name)
+  if (kind !== undefined && KINDS[shape] !== kind)
+    throw wrongKind(kind, shape === 'certificate' ? shape : KINDS[shape], name)
   try {
     return parseShape(der, shape)
   } catch {
@@ -222,7 +231,10 @@ function fromJwk(jwk: unknown, kind: KeyKind | undefined, name: string): KeyObje
   }
   if (jwk['kty'] === 'EC') {
     // RFC 7518 registers no name for it, so runtimes cannot read it.
-    throw new ConfigurationError('ERR_KEY_ALGORITHM', `${name} is an EC JWK, but JWK has no name for secp224r1; pass PEM.`)
+    throw new ConfigurationError(
+      'ERR_KEY_ALGORITHM',
+      `${name} is an EC JWK, but JWK has no name for secp224r1; pass PEM.`,
+    )
   }
   const found = 'd' in jwk ? 'private' : 'public'
   if (kind !== undefined && found !== kind) throw wrongKind(kind, found, name)
@@ -256,7 +268,10 @@ function fitAlgorithm(key: KeyObject, name: string): SignatureAlgorithm {
 
 function assertRsaStrength(rsa: { modulusLength: number; publicExponent: bigint }, name: string): void {
   if (!(rsa.modulusLength >= 2048)) {
-    throw new ConfigurationError('ERR_KEY_WEAK', `${name} is RSA of ${rsa.modulusLength} bits; at least 2048 is needed.`)
+    throw new ConfigurationError(
+      'ERR_KEY_WEAK',
+      `${name} is RSA of ${rsa.modulusLength} bits; at least 2048 is needed.`,
+    )
   }
   // With an exponent of 1 every signature is its own message: anyone can make one.
   if (rsa.publicExponent < 3n || rsa.publicExponent % 2n === 0n) {
@@ -282,7 +297,10 @@ function parseCryptoKey(key: webcrypto.CryptoKey, kind: KeyKind, name: string): 
 
 function parseSigner(key: Signer, name: string): PrivateKey {
   if (key.algorithm !== 'RSA256' && key.algorithm !== 'ECC224') {
-    throw new ConfigurationError('ERR_KEY_ALGORITHM', `${name} is a signer whose "algorithm" is neither RSA256 nor ECC224.`)
+    throw new ConfigurationError(
+      'ERR_KEY_ALGORITHM',
+      `${name} is a signer whose "algorithm" is neither RSA256 nor ECC224.`,
+    )
   }
   return { form: 'signer', algorithm: key.algorithm, key }
 }
@@ -311,5 +329,8 @@ function encrypted(name: string): ConfigurationError {
 }
 
 function wrongKind(wanted: KeyKind, found: string, name: string): ConfigurationError {
-  return new ConfigurationError('ERR_KEY_KIND', `${name} is a ${found}${found === 'certificate' ? '' : ' key'}; a ${wanted} key was expected.`)
+  return new ConfigurationError(
+    'ERR_KEY_KIND',
+    `${name} is a ${found}${found === 'certificate' ? '' : ' key'}; a ${wanted} key was expected.`,
+  )
 }

@@ -1,4 +1,4 @@
-import { type KeyRing, type VersionedKey, createKeyRing } from '../crypto/key-ring.ts'
+import { createKeyRing, type KeyRing, type VersionedKey } from '../crypto/key-ring.ts'
 import {
   fingerprint,
   type PrivateKey,

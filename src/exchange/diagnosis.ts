@@ -32,9 +32,15 @@ export async function diagnoseSignature(
   const named = peerPublicKeys.get(keyVersion)
   const versions = peerPublicKeys.newestFirst.map(({ version }) => version).join(', ')
   if (named === undefined) return `The header names keyVersion ${keyVersion}; peerPublicKeys has ${versions}.`
-  if (named.key.algorithm !== algorithm) return `The header names ${algorithm}; peerPublicKeys[${named.version}] is for ${named.key.algorithm}.`
+  if (named.key.algorithm !== algorithm)
+    return `The header names ${algorithm}; peerPublicKeys[${named.version}] is for ${named.key.algorithm}.`
   const time = headers.get(timeHeader.toLowerCase()) ?? ''
-  for (const { head, body: otherBody = body, key = named.key, says } of suspicions(path, body, named.version, peerPublicKeys.newestFirst)) {
+  for (const { head, body: otherBody = body, key = named.key, says } of suspicions(
+    path,
+    body,
+    named.version,
+    peerPublicKeys.newestFirst,
+  )) {
     const content = signedContent({ method, path, clientId, time, ...head }, otherBody)
     if (await verify(key, content, signature)) return says
   }
@@ -53,12 +59,24 @@ function suspicions(
   return [
     ...paths
       .filter((other) => other !== path)
-      .map((other) => ({ head: { path: other }, says: `It was made for the path ${other}, and verified for ${path}: set the "path" option to what the sender signs.` })),
+      .map((other) => ({
+        head: { path: other },
+        says: `It was made for the path ${other}, and verified for ${path}: set the "path" option to what the sender signs.`,
+      })),
     ...keys
       .filter((other) => other.version !== version)
-      .map((other) => ({ key: other.key, says: `It was made with key version ${other.version}, though the header names ${version}.` })),
-    { body: encodeUtf8(text.trim()), says: 'It was made over the body without the white space around it: something on the way, or the sender, added some.' },
-    { body: compacted(text), says: 'It was made over the body without white space: something on the way formats JSON.' },
+      .map((other) => ({
+        key: other.key,
+        says: `It was made with key version ${other.version}, though the header names ${version}.`,
+      })),
+    {
+      body: encodeUtf8(text.trim()),
+      says: 'It was made over the body without the white space around it: something on the way, or the sender, added some.',
+    },
+    {
+      body: compacted(text),
+      says: 'It was made over the body without white space: something on the way formats JSON.',
+    },
   ]
 }
 

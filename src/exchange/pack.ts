@@ -1,6 +1,6 @@
 import { canSeal, type RandomBytes, type ResolvedSuite, seal } from '../crypto/envelope.ts'
-import type { PublicKey } from '../crypto/keys.ts'
 import type { VersionedKey } from '../crypto/key-ring.ts'
+import type { PublicKey } from '../crypto/keys.ts'
 import { sign } from '../crypto/signature.ts'
 import { ConfigurationError } from '../errors.ts'
 import { signedContent } from '../protocol/content.ts'

@@ -89,7 +89,8 @@ function parseHead({ headers, timeHeader }: Arrived): Head {
 /** @throws {@link RejectionError} `ERR_HEADER_MISSING` */
 export function requireHeader(headers: ReadonlyMap<string, string>, name: string): string {
   const value = headers.get(name.toLowerCase())
-  if (value === undefined || value === '') throw new RejectionError('ERR_HEADER_MISSING', `The ${name} header is missing.`)
+  if (value === undefined || value === '')
+    throw new RejectionError('ERR_HEADER_MISSING', `The ${name} header is missing.`)
   return value
 }
 

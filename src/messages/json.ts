@@ -34,7 +34,8 @@ export function parseJson(bytes: Uint8Array, limits: JsonLimits = STRICT_JSON): 
  */
 export function formatJson(value: object, limits: JsonLimits = STRICT_JSON): Uint8Array {
   const text = JSON.stringify(value, function (this: unknown, key, member) {
-    if (typeof member === 'number' && !isExact(member, limits)) throw unfit(key, 'a safe integer; write other numbers as strings')
+    if (typeof member === 'number' && !isExact(member, limits))
+      throw unfit(key, 'a safe integer; write other numbers as strings')
     if (typeof member === 'bigint') throw unfit(key, 'a number or a string, not a BigInt')
     if (key === '__proto__') throw unfit(key, 'another name')
     return member
@@ -148,5 +149,7 @@ function invalid(why: string): RejectionError {
 
 function unfit(field: string, expected: string): RejectionError {
   const issues: FieldIssue[] = [{ field, expected }]
-  return new RejectionError('ERR_FIELD_INVALID', `The order cannot be sent: "${field}" must be ${expected}.`, { issues })
+  return new RejectionError('ERR_FIELD_INVALID', `The order cannot be sent: "${field}" must be ${expected}.`, {
+    issues,
+  })
 }

@@ -23,17 +23,22 @@ export const replySchema: JSONSchemaType<Reply> = {
       description: 'an object of "resultCode", "resultStatus" and "resultMessage"',
       required: ['resultCode', 'resultStatus'],
       properties: {
-        resultCode: { type: 'string', pattern: '^[^]{1,64}$', description: 'a string of 1 to 64 characters' },
+        resultCode: { type: 'string', pattern: '^[\\s\\S]{1,64}$', description: 'a string of 1 to 64 characters' },
         resultStatus: { type: 'string', enum: ['S', 'F', 'U', 'A'], description: 'S, F, U or A' },
         resultMessage: {
           type: 'string',
           nullable: true,
-          pattern: '^[^]{0,256}$',
+          pattern: '^[\\s\\S]{0,256}$',
           description: 'a string of at most 256 characters',
         },
       },
     },
-    orderId: { type: 'string', nullable: true, pattern: '^[^]{1,64}$', description: 'a string of 1 to 64 characters' },
+    orderId: {
+      type: 'string',
+      nullable: true,
+      pattern: '^[\\s\\S]{1,64}$',
+      description: 'a string of 1 to 64 characters',
+    },
   },
   if: { properties: { result: { properties: { resultStatus: { const: 'S' } } } } },
   // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema

@@ -48,7 +48,9 @@ export async function validateExtInfo<ExtInfo>(
 }
 
 function fieldsInvalid(message: string, issues: readonly FieldIssue[]): RejectionError {
-  const words = issues.slice(0, 5).map(({ field, expected }) => (field === '' ? `it must be ${expected}` : `"${field}" must be ${expected}`))
+  const words = issues
+    .slice(0, 5)
+    .map(({ field, expected }) => (field === '' ? `it must be ${expected}` : `"${field}" must be ${expected}`))
   return new RejectionError('ERR_FIELD_INVALID', `The ${message} is invalid: ${words.join('; ')}.`, { issues })
 }
 
@@ -66,7 +68,12 @@ function describe(validator: Validator, schema: object): FieldIssue[] {
       continue
     }
     // The branches of "anyOf" and the word "if" add nothing to what else is found.
-    if (keyword === 'if' || /^(user|open)Id$/.test(params.missingProperty ?? '') || keyword === 'pattern' && /^\/(user|open)Id$/.test(instancePath)) continue
+    if (
+      keyword === 'if' ||
+      /^(user|open)Id$/.test(params.missingProperty ?? '') ||
+      (keyword === 'pattern' && /^\/(user|open)Id$/.test(instancePath))
+    )
+      continue
     const path = instancePath.split('/').slice(1)
     if (params.missingProperty !== undefined) path.push(params.missingProperty)
     const expected = path.reduce((at: Described | undefined, step) => at?.properties?.[step], schema as Described)

@@ -56,7 +56,11 @@ export type Comparison = 'orderModifyTime' | 'processedAt'
  * decide({ leased: false, last: { orderModifyTime: 3, processedAt: 4 } }, { digest: 'a', orderModifyTime: 2 }) // 'stale'
  * ```
  */
-export function decide(remembered: Remembered, incoming: Incoming, comparison: Comparison = 'orderModifyTime'): Decision {
+export function decide(
+  remembered: Remembered,
+  incoming: Incoming,
+  comparison: Comparison = 'orderModifyTime',
+): Decision {
   const { last, request, leased } = remembered
   if (request !== undefined) {
     if (request.digest !== incoming.digest) return 'conflict'

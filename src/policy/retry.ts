@@ -28,6 +28,10 @@ export function isRetryable(attempt: Attempt): boolean {
  * @returns Milliseconds.
  * @see docs/protocol.md section 6.2
  */
-export function retryDelay(attempt: number, limits: { baseDelayMs: number; maxDelayMs: number }, random: number): number {
+export function retryDelay(
+  attempt: number,
+  limits: { baseDelayMs: number; maxDelayMs: number },
+  random: number,
+): number {
   return Math.floor(random * Math.min(limits.maxDelayMs, limits.baseDelayMs * 2 ** (attempt - 1)))
 }

@@ -2,12 +2,7 @@ import { ConfigurationError, RejectionError } from '../errors.ts'
 import { encodeUtf8 } from '../protocol/bytes.ts'
 
 /** The body of a request: its bytes, or a stream of them. A string stands for its UTF-8 bytes. */
-export type RequestBody =
-  | Uint8Array
-  | string
-  | AsyncIterable<Uint8Array | string>
-  | null
-  | undefined
+export type RequestBody = Uint8Array | string | AsyncIterable<Uint8Array | string> | null | undefined
 
 /**
  * Reads a body, up to a bound.

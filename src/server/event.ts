@@ -88,7 +88,11 @@ async function hintAt(error: unknown, progress: Progress): Promise<string | unde
 }
 
 /** See {@link OrderSyncEvent} for what shows and what does not. */
-function toEvent({ outcome, answer, progress, late }: Ending, error: unknown, hint: string | undefined): OrderSyncEvent {
+function toEvent(
+  { outcome, answer, progress, late }: Ending,
+  error: unknown,
+  hint: string | undefined,
+): OrderSyncEvent {
   const { caller, order, startedAt } = progress
   const known = isOrderSyncError(error) ? error : undefined
   const { resultCode } = answer.reply.result

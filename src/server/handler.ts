@@ -1,8 +1,8 @@
+import { RejectionError } from '../errors.ts'
 import type { ParsedCredentials } from '../exchange/credentials.ts'
 import { parseCredentials } from '../exchange/credentials.ts'
 import { encryptionKey } from '../exchange/pack.ts'
 import { requireHeader, unpack } from '../exchange/unpack.ts'
-import { RejectionError } from '../errors.ts'
 import type { OpenObject } from '../messages/order.ts'
 import { validateExtInfo, validateOrder } from '../messages/validate.ts'
 import { ORDER_SYNC_METHOD } from '../protocol/endpoint.ts'
@@ -81,7 +81,12 @@ export function createOrderSyncHandler<ExtInfo = OpenObject>(options: HandlerOpt
   }
 
   async function handle(request: IncomingRequest): Promise<OutgoingReply> {
-    const progress: Progress = { startedAt: performance.now(), method: request.method, path: request.path, headers: new Map() }
+    const progress: Progress = {
+      startedAt: performance.now(),
+      method: request.method,
+      path: request.path,
+      headers: new Map(),
+    }
     const outcome = await receive(request, progress).catch(fromError)
     const answer = toAnswer(outcome)
     await report({ outcome, answer, progress })

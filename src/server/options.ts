@@ -77,7 +77,12 @@ export interface HandlerOptions<ExtInfo = OpenObject> {
 export function resolveOptions<ExtInfo>(options: HandlerOptions<ExtInfo>) {
   const { credentials, store, onOrder, onEvent, extInfo, path, suite } = options
   const { toleranceSeconds = 300, maxBodyBytes = 1_048_576, timeoutMs = 10_000, leaseMs = 30_000 } = options
-  const { busyWaitMs = 2_000, comparison = 'orderModifyTime', alwaysStatus200 = false, allowFractions = false } = options
+  const {
+    busyWaitMs = 2_000,
+    comparison = 'orderModifyTime',
+    alwaysStatus200 = false,
+    allowFractions = false,
+  } = options
   const { now = Date.now, randomBytes = randomBytesOfNode } = options
   for (const [name, value] of Object.entries({ toleranceSeconds, maxBodyBytes, timeoutMs, leaseMs })) {
     if (!(value > 0)) throw new RangeError(`"${name}" must be positive`)

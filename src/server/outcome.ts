@@ -1,5 +1,5 @@
 import { match } from 'ts-pattern'
-import { isOrderSyncError, REJECTIONS, RefusalError, RejectionError } from '../errors.ts'
+import { isOrderSyncError, REJECTIONS, type RefusalError, type RejectionError } from '../errors.ts'
 import type { Reply } from '../messages/reply.ts'
 import { isResultCode, RESULTS, type ResultCode } from '../protocol/result.ts'
 

@@ -75,7 +75,7 @@ async function runOnce<ExtInfo>(
 
 function assertOrderId(result: { orderId: string }): string {
   const orderId: unknown = result?.orderId
-  if (typeof orderId === 'string' && /^[^]{1,64}$/u.test(orderId)) return orderId
+  if (typeof orderId === 'string' && /^[\s\S]{1,64}$/u.test(orderId)) return orderId
   throw new TypeError('"onOrder" must return { orderId }, a string of 1 to 64 characters')
 }
 
