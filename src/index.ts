@@ -5,7 +5,7 @@
  */
 export { createOrderSyncClient, type OrderInput, type OrderSyncClient, type SyncResult } from './client/client.ts'
 export type { ClientOptions } from './client/options.ts'
-export { type EnvelopeSuite, open, type RandomBytes, type Sealed, seal } from './crypto/envelope.ts'
+export { type EnvelopeSuite, open, type Sealed, seal } from './crypto/envelope.ts'
 export { importJwkSet } from './crypto/jwk-set.ts'
 export {
   describeKey,
@@ -18,6 +18,7 @@ export {
   parsePublicKey,
   type Signer,
 } from './crypto/keys.ts'
+export type { RandomBytes } from './crypto/random.ts'
 export { sign, verify } from './crypto/signature.ts'
 export {
   type AnswerDetails,

@@ -1,5 +1,5 @@
-import { randomBytes as randomBytesOfNode, randomUUID as randomUUIDOfNode } from 'node:crypto'
-import { type EnvelopeSuite, type RandomBytes, resolveSuite } from '../crypto/envelope.ts'
+import { type EnvelopeSuite, resolveSuite } from '../crypto/envelope.ts'
+import { type RandomBytes, secureRandomBytes, secureRandomUUID } from '../crypto/random.ts'
 import { type Credentials, parseCredentials } from '../exchange/credentials.ts'
 import { encryptionKey } from '../exchange/pack.ts'
 import type { OpenObject } from '../messages/order.ts'
@@ -56,7 +56,7 @@ export function resolveOptions<ExtInfo>(options: ClientOptions<ExtInfo>) {
   const { timeoutMs = 10_000, retries = 3, baseDelayMs = 500, maxDelayMs = 10_000 } = options
   const { maxReplyBytes = 1_048_576, toleranceSeconds = 300 } = options
   const { now = Date.now, random = Math.random, fetch = globalThis.fetch } = options
-  const { randomBytes = randomBytesOfNode, randomUUID = randomUUIDOfNode } = options
+  const { randomBytes = secureRandomBytes, randomUUID = secureRandomUUID } = options
   for (const [name, value] of Object.entries({ timeoutMs, baseDelayMs, maxDelayMs, maxReplyBytes, toleranceSeconds })) {
     if (!(value > 0)) throw new RangeError(`"${name}" must be positive`)
   }

@@ -6,11 +6,11 @@ import {
   type KeyObject,
   privateDecrypt,
   publicEncrypt,
-  randomBytes as randomBytesOfNode,
 } from 'node:crypto'
 import { RejectionError } from '../errors.ts'
 import { decodeBase64, encodeBase64, encodeUtf8 } from '../protocol/bytes.ts'
 import type { PrivateKey, PublicKey } from './keys.ts'
+import { type RandomBytes, secureRandomBytes } from './random.ts'
 import { unpad } from './rsaes-pkcs1.ts'
 
 /**
@@ -32,9 +32,6 @@ export interface EnvelopeSuite {
 
 /** An {@link EnvelopeSuite} with its defaults filled in. */
 export type ResolvedSuite = { readonly [K in keyof EnvelopeSuite]-?: NonNullable<EnvelopeSuite[K]> }
-
-/** A source of random bytes; `node:crypto`'s by default. */
-export type RandomBytes = (size: number) => Uint8Array
 
 /** An encrypted body, and the AES key it is encrypted with, encrypted itself. */
 export interface Sealed {
@@ -85,7 +82,7 @@ export function seal(
   plaintext: Uint8Array,
   key: PublicKey,
   suite: ResolvedSuite = resolveSuite(),
-  randomBytes: RandomBytes = randomBytesOfNode,
+  randomBytes: RandomBytes = secureRandomBytes,
 ): Sealed {
   const size = suite.aesBits / 8
   const aesKey = suite.keyForm === 'bytes' ? randomBytes(size) : textKey(randomBytes((size * 3) / 4))
@@ -110,7 +107,7 @@ export async function open(
   { body, symmetricKey }: Sealed,
   key: PrivateKey,
   suite: ResolvedSuite = resolveSuite(),
-  randomBytes: RandomBytes = randomBytesOfNode,
+  randomBytes: RandomBytes = secureRandomBytes,
 ): Promise<Uint8Array> {
   const aesKey = await unwrap(symmetricKey, key, suite, randomBytes(32))
   try {

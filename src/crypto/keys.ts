@@ -1,5 +1,4 @@
 import {
-  createHash,
   createPrivateKey,
   createPublicKey,
   type JsonWebKey,
@@ -11,6 +10,7 @@ import { ConfigurationError } from '../errors.ts'
 import { decodeAnyBase64, encodeUtf8 } from '../protocol/bytes.ts'
 import type { SignatureAlgorithm } from '../protocol/headers.ts'
 import { type DerShape, derShape } from './der.ts'
+import { sha256 } from './digest.ts'
 
 /**
  * A private key that never leaves a KMS or HSM. Both methods get the bytes and return the bytes of the result.
@@ -106,9 +106,7 @@ export function describeKey(input: string | Uint8Array | JsonWebKey | KeyObject)
 /** SHA-256 of the key's public half as SPKI DER, in hex. */
 export function fingerprint(key: KeyObject): string {
   const publicKey = key.type === 'private' ? createPublicKey(key) : key
-  return createHash('sha256')
-    .update(publicKey.export({ type: 'spki', format: 'der' }))
-    .digest('hex')
+  return sha256(publicKey.export({ type: 'spki', format: 'der' }), 'hex')
 }
 
 function parseKey(input: PublicKeyInput, kind: KeyKind, name: string): PublicKey {

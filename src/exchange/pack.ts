@@ -1,6 +1,7 @@
-import { canSeal, type RandomBytes, type ResolvedSuite, seal } from '../crypto/envelope.ts'
+import { canSeal, type ResolvedSuite, seal } from '../crypto/envelope.ts'
 import type { VersionedKey } from '../crypto/key-ring.ts'
 import type { PublicKey } from '../crypto/keys.ts'
+import type { RandomBytes } from '../crypto/random.ts'
 import { sign } from '../crypto/signature.ts'
 import { ConfigurationError } from '../errors.ts'
 import { signedContent } from '../protocol/content.ts'

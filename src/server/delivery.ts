@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { sha256 } from '../crypto/digest.ts'
 import type { Order } from '../messages/order.ts'
 import type { Delivery } from './store.ts'
 
@@ -19,6 +19,4 @@ export function toDelivery(order: Order<unknown>, clientId: string, plaintext: U
   }
 }
 
-function hash(data: string | Uint8Array): string {
-  return createHash('sha256').update(data).digest('base64url')
-}
+const hash = (data: string | Uint8Array) => sha256(data, 'base64url')

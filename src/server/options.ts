@@ -1,5 +1,5 @@
-import { randomBytes as randomBytesOfNode } from 'node:crypto'
-import { type EnvelopeSuite, type RandomBytes, resolveSuite } from '../crypto/envelope.ts'
+import { type EnvelopeSuite, resolveSuite } from '../crypto/envelope.ts'
+import { type RandomBytes, secureRandomBytes } from '../crypto/random.ts'
 import { type Credentials, parseCredentials } from '../exchange/credentials.ts'
 import type { OpenObject, Order } from '../messages/order.ts'
 import type { StandardSchema } from '../messages/standard-schema.ts'
@@ -83,7 +83,7 @@ export function resolveOptions<ExtInfo>(options: HandlerOptions<ExtInfo>) {
     alwaysStatus200 = false,
     allowFractions = false,
   } = options
-  const { now = Date.now, randomBytes = randomBytesOfNode } = options
+  const { now = Date.now, randomBytes = secureRandomBytes } = options
   for (const [name, value] of Object.entries({ toleranceSeconds, maxBodyBytes, timeoutMs, leaseMs })) {
     if (!(value > 0)) throw new RangeError(`"${name}" must be positive`)
   }
