@@ -1,0 +1,135 @@
+import { posix } from 'node:path'
+import ts from 'typescript'
+import { expect, test } from 'vitest'
+import { files, read } from './support/project.ts'
+
+/** What both shells stand on. */
+const CORE = ['errors.ts', 'protocol/*', 'crypto/*', 'messages/*', 'exchange/*', 'policy/*']
+
+/**
+ * Who imports whom: this table is the architecture document. A row is a folder of src/, or a file beside the folders;
+ * its own files aside, it imports what is listed and nothing else. `types` are imports that the compiler takes out.
+ * A third-party package stands in one row only.
+ */
+const TABLE: Readonly<Record<string, { imports?: readonly string[]; types?: readonly string[] }>> = {
+  'errors.ts': {},
+  protocol: { imports: ['errors.ts', 'node:buffer'] },
+  crypto: { imports: ['errors.ts', 'protocol/*', 'node:crypto', 'node:util', 'jose'] },
+  messages: { imports: ['errors.ts', 'protocol/*'], types: ['ajv'] },
+  policy: {},
+  exchange: { imports: ['errors.ts', 'protocol/*', 'crypto/*', 'messages/*'] },
+  server: { imports: [...CORE, 'ts-pattern', 'node:process', 'node:timers/promises'] },
+  client: { imports: [...CORE, 'node:timers/promises'] },
+  adapters: { imports: ['node:http'], types: ['server/*'] },
+  stores: { imports: ['policy/*'], types: ['server/store.ts'] },
+  'index.ts': { imports: [...CORE, 'server/*', 'client/*', 'stores/*'] },
+  // Over the public face only, as a user would.
+  cli: { imports: ['alipayhk-order-sync', 'alipayhk-order-sync/node', 'node:*'] },
+}
+
+const sources = files('src', /(?<!\.d)\.[jt]s$/)
+
+interface Import {
+  readonly from: string
+  readonly to: string
+  readonly typeOnly: boolean
+}
+
+/** Every import, re-export and `import()` of a file; what is relative is made a path, like `from`. */
+function importsOf(from: string, text: string): Import[] {
+  const found: Import[] = []
+  const add = (specifier: ts.Node | undefined, typeOnly: boolean) => {
+    if (specifier === undefined) return
+    const name = ts.isStringLiteral(specifier) ? specifier.text : specifier.getText()
+    const to = name.startsWith('.') ? posix.join(posix.dirname(from), name) : name
+    found.push({ from, to, typeOnly })
+  }
+  const visit = (node: ts.Node): void => {
+    if (ts.isImportDeclaration(node)) add(node.moduleSpecifier, node.importClause?.isTypeOnly === true)
+    else if (ts.isExportDeclaration(node)) add(node.moduleSpecifier, node.isTypeOnly)
+    else if (ts.isImportTypeNode(node)) add(node.argument, true)
+    else if (ts.isCallExpression(node) && /^(import|require)$/.test(node.expression.getText()))
+      add(node.arguments[0], false)
+    ts.forEachChild(node, visit)
+  }
+  visit(ts.createSourceFile(from, text, ts.ScriptTarget.Latest, true))
+  return found
+}
+
+const rowOf = (path: string) => path.split('/')[0] ?? ''
+const matches = (pattern: string, to: string) =>
+  pattern.endsWith('*') ? to.startsWith(pattern.slice(0, -1)) : to === pattern
+
+function breaches(imports: readonly Import[]): string[] {
+  return imports
+    .filter(({ from, to, typeOnly }) => {
+      if (rowOf(from) === rowOf(to)) return false
+      const { imports = [], types = [] } = TABLE[rowOf(from)] ?? {}
+      return ![...imports, ...(typeOnly ? types : [])].some((pattern) => matches(pattern, to))
+    })
+    .map(({ from, to, typeOnly }) => `${from} imports ${typeOnly ? 'types of ' : ''}${to}`)
+}
+
+const inSource = (path: string) => path.replace('src/', '')
+
+test('every import is in the table', () => {
+  expect(breaches(sources.flatMap((path) => importsOf(inSource(path), read(path))))).toEqual([])
+})
+
+test.each([
+  ['a lower layer imports a higher one', 'protocol/time.ts', "import { parsePublicKey } from '../crypto/keys.ts'"],
+  ['one shell imports the other', 'server/handler.ts', "export * from '../client/client.ts'"],
+  ['an inner file imports the public face', 'server/handler.ts', "import type { Order } from '../index.ts'"],
+  ['an adapter imports more than types', 'adapters/node.ts', "import { readBody } from '../server/body.ts'"],
+  [
+    'a store imports more of the server than its interface',
+    'stores/a.ts',
+    "import type {} from '../server/handler.ts'",
+  ],
+  ['the command line imports what users cannot', 'cli/main.ts', "import { parsePublicKey } from '../crypto/keys.ts'"],
+  ['node:crypto outside its folder', 'server/delivery.ts', "import { createHash } from 'node:crypto'"],
+  ['a third-party package outside its folder', 'client/client.ts', "const { decodeJwt } = await import('jose')"],
+  ['ajv at run time', 'messages/validate.ts', "import Ajv from 'ajv'"],
+  ['a folder that is not in the table', 'utils/time.ts', "import '../errors.ts'"],
+  ['a type that is imported by name', 'stores/a.ts', "type Handler = import('../server/handler.ts').OrderSyncHandler"],
+])('breach: %s', (_, from, text) => {
+  expect(breaches(importsOf(from, text))).toHaveLength(1)
+})
+
+test('a third-party package stands in one row of the table', () => {
+  const listed = Object.values(TABLE).flatMap(({ imports = [], types = [] }) => [...imports, ...types])
+  const external = listed.filter((name) => !/^node:|\/\*$|\.ts$/.test(name))
+  expect(external.filter((name, index) => external.indexOf(name) !== index)).toEqual([])
+})
+
+test('the table has a row for all that is in src/, and no other', () => {
+  expect(Object.keys(TABLE).sort()).toEqual([...new Set(sources.map(inSource).map(rowOf))].sort())
+})
+
+test('run-time dependencies are those that are imported for more than types', () => {
+  const imports = sources.flatMap((path) => importsOf(inSource(path), read(path)))
+  const external = imports.filter(({ to, typeOnly }) => !typeOnly && /^[@a-z]/.test(to) && !/^node:|\.[jt]s$/.test(to))
+  const { name, dependencies } = JSON.parse(read('package.json')) as { name: string; dependencies: object }
+  const packages = new Set(external.map(({ to }) => /^(@[^/]+\/)?[^/]+/.exec(to)?.[0]))
+  packages.delete(name)
+  expect([...packages].sort()).toEqual(Object.keys(dependencies).sort())
+})
+
+test('the public face has no logic', () => {
+  const face = ts.createSourceFile('index.ts', read('src/index.ts'), ts.ScriptTarget.Latest)
+  expect(face.statements.filter((statement) => !ts.isExportDeclaration(statement))).toEqual([])
+})
+
+test.each(files('src/adapters', /\.ts$/))('%s has under 60 lines of code', (path) => {
+  const code = read(path)
+    .replace(/\/\*\*[\s\S]*?\*\//g, '')
+    .split('\n')
+  expect(code.filter((line) => !/^\s*(\/\/.*)?$/.test(line)).length).toBeLessThan(60)
+})
+
+test('examples know the package by its name only', () => {
+  const outside = files('examples', /^(?!.*node_modules).*\.[cm]?[jt]sx?$/)
+    .flatMap((path) => importsOf(path, read(path)))
+    .filter(({ to }) => /^(src|dist|tests|scripts|\.\.)\//.test(to))
+  expect(outside).toEqual([])
+})
