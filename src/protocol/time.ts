@@ -3,6 +3,9 @@ import { RejectionError } from '../errors.ts'
 const ISO_8601 = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:Z|([+-])(\d\d):?(\d\d))$/
 const EPOCH_MILLISECONDS = /^\d{13}$/
 
+/** The greatest offset that java.time can write, and so the senders we know of. */
+const MAX_OFFSET_MINUTES = 18 * 60
+
 /** Hong Kong's offset from UTC in minutes, in which times are written. */
 const OFFSET_MINUTES = 8 * 60
 
@@ -30,9 +33,10 @@ export function parseTime(text: string, header = 'Request-Time'): number {
     date.getUTCMinutes() === minute &&
     date.getUTCSeconds() === second
   const offset = { hours: Number(parts[9] ?? 0), minutes: Number(parts[10] ?? 0) }
-  if (!exists || offset.hours > 18 || offset.minutes > 59) throw malformed(header)
+  const minutes = offset.hours * 60 + offset.minutes
+  if (!exists || offset.minutes > 59 || minutes > MAX_OFFSET_MINUTES) throw malformed(header)
   const milliseconds = Number(`${parts[7] ?? '0'}00`.slice(0, 3))
-  const minutesEast = (offset.hours * 60 + offset.minutes) * (parts[8] === '-' ? -1 : 1)
+  const minutesEast = parts[8] === '-' ? -minutes : minutes
   return local + milliseconds - minutesEast * 60_000
 }
 

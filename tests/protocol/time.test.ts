@@ -1,0 +1,155 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { assertFresh, formatTime, parseTime } from '../../src/protocol/time.ts'
+
+const malformed = expect.objectContaining({ name: 'RejectionError', code: 'ERR_HEADER_INVALID' })
+const late = expect.objectContaining({ name: 'RejectionError', code: 'ERR_TIME_RANGE' })
+
+describe('a time is accepted', () => {
+  test.each([
+    ['as on the API page', '2024-05-22T06:42:21+05:30', '2024-05-22T01:12:21.000Z'],
+    ['with a colon in the offset', '2024-05-22T09:12:21+08:00', '2024-05-22T01:12:21.000Z'],
+    ['without a colon in the offset', '2024-05-22T09:12:21+0800', '2024-05-22T01:12:21.000Z'],
+    ['with a negative offset', '2024-05-21T19:42:21-05:30', '2024-05-22T01:12:21.000Z'],
+    ['with Z', '2024-05-22T01:12:21Z', '2024-05-22T01:12:21.000Z'],
+    ['with an offset of zero', '2024-05-22T01:12:21-00:00', '2024-05-22T01:12:21.000Z'],
+    ['with the greatest offset', '2024-05-22T19:12:21+18:00', '2024-05-22T01:12:21.000Z'],
+    ['with a fraction of one digit', '2024-05-22T09:12:21.5+08:00', '2024-05-22T01:12:21.500Z'],
+    ['with a fraction of two digits', '2024-05-22T09:12:21.05+08:00', '2024-05-22T01:12:21.050Z'],
+    ['with a fraction of three digits', '2024-05-22T09:12:21.123+08:00', '2024-05-22T01:12:21.123Z'],
+    ['with a fraction of nine digits', '2024-05-22T01:12:21.123999999Z', '2024-05-22T01:12:21.123Z'],
+    ['with a fraction of forty digits', `2024-05-22T01:12:21.${'9'.repeat(40)}Z`, '2024-05-22T01:12:21.999Z'],
+    ['with a fraction and no colon', '2024-05-22T09:12:21.5+0800', '2024-05-22T01:12:21.500Z'],
+    ['on a leap day', '2024-02-29T23:59:59Z', '2024-02-29T23:59:59.000Z'],
+    ['on the leap day of a century', '2000-02-29T00:00:00Z', '2000-02-29T00:00:00.000Z'],
+    ['when the offset crosses the year', '2024-01-01T00:30:00+08:00', '2023-12-31T16:30:00.000Z'],
+    ['as 13 digits of epoch milliseconds', '1716340341000', '2024-05-22T01:12:21.000Z'],
+  ])('%s: %s', (_, text, moment) => {
+    expect(new Date(parseTime(text)).toISOString()).toBe(moment)
+  })
+})
+
+describe('a time is refused', () => {
+  test.each([
+    ['without an offset', '2024-05-22T06:42:21'],
+    ['without an offset, with a fraction', '2024-05-22T06:42:21.000'],
+    ['with an offset of hours alone', '2024-05-22T06:42:21+08'],
+    ['with an offset of three digits', '2024-05-22T06:42:21+800'],
+    ['with an offset of 19 hours', '2024-05-22T06:42:21+19:00'],
+    ['with an offset of more than 18 hours', '2024-05-22T06:42:21+18:01'],
+    ['with an offset of 60 minutes', '2024-05-22T06:42:21+08:60'],
+    ['with seconds in the offset', '2024-05-22T06:42:21+08:00:00'],
+    ['with the name of a zone', '2024-05-22T06:42:21+08:00[Asia/Hong_Kong]'],
+    ['with a sign that is a minus but no hyphen', '2024-05-22T06:42:21−08:00'],
+    ['with its plus decoded to a space', '2024-05-22T06:42:21 08:00'],
+    ['in lower case', '2024-05-22t06:42:21z'],
+    ['with a space for the T', '2024-05-22 06:42:21Z'],
+    ['without seconds', '2024-05-22T06:42Z'],
+    ['in the basic format', '20240522T064221Z'],
+    ['with a fraction of no digits', '2024-05-22T06:42:21.Z'],
+    ['with a comma before the fraction', '2024-05-22T06:42:21,5Z'],
+    ['on 30 February', '2024-02-30T06:42:21Z'],
+    ['on 29 February of a common year', '2023-02-29T06:42:21Z'],
+    ['on 29 February of a common century', '2100-02-29T06:42:21Z'],
+    ['on 31 April', '2024-04-31T06:42:21Z'],
+    ['on day 0', '2024-05-00T06:42:21Z'],
+    ['in month 0', '2024-00-22T06:42:21Z'],
+    ['in month 13', '2024-13-22T06:42:21Z'],
+    ['at 24 hours', '2024-05-22T24:00:00Z'],
+    ['at 60 minutes', '2024-05-22T06:60:00Z'],
+    ['at 60 seconds', '2024-05-22T06:42:60Z'],
+    ['in a year of two digits', '24-05-22T06:42:21Z'],
+    ['in a year of five digits', '12024-05-22T06:42:21Z'],
+    ['in the year 24, which is not 1924', '0024-05-22T06:42:21Z'],
+    ['with white space in front', ' 2024-05-22T06:42:21Z'],
+    ['with a line feed behind', '2024-05-22T06:42:21Z\n'],
+    ['when sent twice', '2024-05-22T06:42:21Z, 2024-05-22T06:42:21Z'],
+    ['in digits that are not ASCII', '２０２４-05-22T06:42:21Z'],
+    ['as 12 digits', '171634034100'],
+    ['as 14 digits', '17163403410000'],
+    ['as 10 digits of seconds', '1716340341'],
+    ['as negative milliseconds', '-1716340341000'],
+    ['as milliseconds with a fraction', '1716340341000.5'],
+    ['as milliseconds in hexadecimal', '0x1716340341000'],
+    ['in the form of HTTP', 'Wed, 22 May 2024 01:12:21 GMT'],
+    ['when empty', ''],
+  ])('%s: "%s"', (_, text) => {
+    expect(() => parseTime(text)).toThrow(malformed)
+  })
+
+  test('by the name of its header, without repeating what was sent', () => {
+    expect(() => parseTime('half past six', 'Response-Time')).toThrow(/^Response-Time is not(?!.*half past)/)
+  })
+})
+
+describe('a time is written', () => {
+  test('in seconds with the offset of Hong Kong', () => {
+    expect(formatTime(Date.UTC(2024, 4, 22, 1, 12, 21, 999))).toBe('2024-05-22T09:12:21+08:00')
+  })
+
+  test('and read back as the same second', () => {
+    const seconds = fc.integer({ min: Date.UTC(100, 0, 2) / 1000, max: Date.UTC(9999, 11, 30) / 1000 })
+    fc.assert(
+      fc.property(seconds, fc.nat(999), (second, milliseconds) => {
+        expect(parseTime(formatTime(second * 1000 + milliseconds))).toBe(second * 1000)
+      }),
+    )
+  })
+
+  test('and any offset names the moment that Date.parse finds in it', () => {
+    const moment = fc.date({
+      min: new Date('0101-01-01T00:00:00Z'),
+      max: new Date('9998-12-31T00:00:00Z'),
+      noInvalidDate: true,
+    })
+    const offset = fc.record({ sign: fc.constantFrom('+', '-'), hours: fc.nat(17), minutes: fc.nat(59) })
+    fc.assert(
+      fc.property(moment, offset, (date, { sign, hours, minutes }) => {
+        const two = (value: number) => String(value).padStart(2, '0')
+        const text = `${date.toISOString().slice(0, -1)}${sign}${two(hours)}:${two(minutes)}`
+        expect(parseTime(text)).toBe(Date.parse(text))
+      }),
+    )
+  })
+})
+
+describe('freshness', () => {
+  const now = Date.UTC(2024, 4, 22, 1, 12, 21)
+
+  test.each([
+    { off: 0, fresh: true },
+    { off: 300_000, fresh: true },
+    { off: -300_000, fresh: true },
+    { off: 300_001, fresh: false },
+    { off: -300_001, fresh: false },
+    { off: 86_400_000, fresh: false },
+    { off: Number.NaN, fresh: false },
+    { off: Number.POSITIVE_INFINITY, fresh: false },
+  ])('of a time $off ms off, with 300 s allowed: $fresh', ({ off, fresh }) => {
+    const check = () => assertFresh(now + off, { now, toleranceSeconds: 300 })
+    if (fresh) expect(check).not.toThrow()
+    else expect(check).toThrow(late)
+  })
+
+  test.each([
+    { toleranceSeconds: 1, fresh: false },
+    { toleranceSeconds: 2, fresh: true },
+    { toleranceSeconds: Number.NaN, fresh: false },
+  ])('of a time 2 s off, with $toleranceSeconds s allowed: $fresh', ({ toleranceSeconds, fresh }) => {
+    const check = () => assertFresh(now - 2000, { now, toleranceSeconds })
+    if (fresh) expect(check).not.toThrow()
+    else expect(check).toThrow(late)
+  })
+
+  test('a clock that is not a number accepts nothing', () => {
+    expect(() => assertFresh(now, { now: Number.NaN, toleranceSeconds: 300 })).toThrow(late)
+  })
+
+  test.each([
+    [-600_000, 'Response-Time is 600 s behind our clock; at most 300 s are accepted.'],
+    [600_000, 'Response-Time is 600 s ahead of our clock; at most 300 s are accepted.'],
+  ])('a time %d ms off is told apart by its direction', (off, message) => {
+    const limits = { now, toleranceSeconds: 300, header: 'Response-Time' }
+    expect(() => assertFresh(now + off, limits)).toThrow(message)
+  })
+})
