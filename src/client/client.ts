@@ -49,7 +49,8 @@ export interface OrderSyncClient<ExtInfo = OpenObject> {
  * again where that is right: with the same `requestId`, and a new time and signature.
  *
  * @throws RangeError, TypeError when an option is out of bounds
- * @throws {@link ConfigurationError} when a key or credential is wrong
+ * @throws {@link ConfigurationError} when a key or credential is wrong: `ERR_KEY_FORMAT`, `ERR_KEY_KIND`, `ERR_KEY_ENCRYPTED`,
+ * `ERR_KEY_WEAK`, `ERR_KEY_ALGORITHM`, `ERR_KEY_OWN`, `ERR_KEY_RING`, `ERR_KEY_USE`, `ERR_CREDENTIALS`
  * @see docs/protocol.md sections 1 to 6
  * @example
  * ```ts

@@ -60,7 +60,13 @@ export function parsePrivateKey(input: PrivateKeyInput, name = 'private key'): P
   return isSigner(input) ? parseSigner(input, name) : parseKey(input, 'private', name)
 }
 
-/** Parses a public key; see {@link parsePrivateKey}. */
+/**
+ * Parses a public key.
+ *
+ * @param name What to call the key in an error: `peerPublicKeys[1]`.
+ * @throws {@link ConfigurationError} `ERR_KEY_FORMAT`, `ERR_KEY_KIND`, `ERR_KEY_ENCRYPTED`, `ERR_KEY_WEAK`, `ERR_KEY_ALGORITHM`
+ * @see docs/protocol.md section 3.2
+ */
 export function parsePublicKey(input: PublicKeyInput, name = 'public key'): PublicKey {
   return parseKey(input, 'public', name)
 }

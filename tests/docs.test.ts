@@ -1,0 +1,144 @@
+import ts from 'typescript'
+import { expect, test } from 'vitest'
+import { projectOptions } from './support/compile.ts'
+import { files, read, root } from './support/project.ts'
+
+const entries = ['src/index.ts', ...files('src/adapters', /\.ts$/)]
+const program = ts.createProgram(
+  entries.map((path) => root + path),
+  projectOptions(),
+)
+const checker = program.getTypeChecker()
+
+/** What users can import, by its name: the symbol behind the export. */
+const publicExports = entries.flatMap((path) => {
+  const file = program.getSourceFile(root + path)
+  const module = file && checker.getSymbolAtLocation(file)
+  return module ? checker.getExportsOfModule(module).map((symbol) => [symbol.name, behind(symbol)] as const) : []
+})
+
+function behind(symbol: ts.Symbol): ts.Symbol {
+  return symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol
+}
+
+test('every public export has a docblock', () => {
+  expect(publicExports.length).toBeGreaterThan(50)
+  const bare = publicExports.filter(([, symbol]) => symbol.getDocumentationComment(checker).length === 0)
+  expect(bare.map(([name]) => name)).toEqual([])
+})
+
+const functions = publicExports.flatMap(([name, symbol]) => {
+  const body = bodyOf(symbol)
+  const docblock = symbol.valueDeclaration ? ts.getJSDocCommentsAndTags(symbol.valueDeclaration)[0]?.getText() : ''
+  const documented = docblock?.split(/^ *\* @/m).filter((tag) => tag.startsWith('throws')) ?? []
+  return body ? [{ name, documented: documented.flatMap(wordsOf), thrown: [...thrownBy(body)].sort() }] : []
+})
+
+/** What cannot come out all the same. describeKey expects no kind, so none can be wrong. */
+const NEVER: Readonly<Record<string, readonly string[]>> = { describeKey: ['ERR_KEY_KIND'] }
+
+test.each(functions)('the docblock of $name lists what it throws, and nothing else', ({ name, documented, thrown }) => {
+  const never = NEVER[name] ?? []
+  expect(thrown).toEqual(expect.arrayContaining([...never]))
+  expect(thrown.filter((word) => !never.includes(word))).toEqual([...new Set(documented)].sort())
+})
+
+test('what functions throw is found out', () => {
+  const thrown = Object.fromEntries(functions.map(({ name, thrown }) => [name, thrown]))
+  expect(thrown['formatTime']).toEqual([])
+  expect(thrown['parseTime']).toEqual(['ERR_HEADER_INVALID'])
+  // Through three functions, one of them passed as an argument.
+  expect(thrown['createOrderSyncHandler']).toEqual(expect.arrayContaining(['ERR_KEY_WEAK', 'RangeError', 'TypeError']))
+  // Its one "try" lets nothing out.
+  expect(thrown['verify']).toEqual([])
+})
+
+/** The error codes and the names of built-in errors in a text. */
+function wordsOf(text: string): string[] {
+  return text.match(/\bERR_[A-Z_]+\b|\b(Type|Range)Error\b/g) ?? []
+}
+
+/** The block of a function of src/. */
+function bodyOf(symbol: ts.Symbol): ts.Node | undefined {
+  const declaration = symbol.valueDeclaration
+  if (declaration === undefined || declaration.getSourceFile().isDeclarationFile) return undefined
+  if (ts.isFunctionDeclaration(declaration)) return declaration.body
+  if (!ts.isVariableDeclaration(declaration)) return undefined
+  const value = declaration.initializer
+  return value && ts.isFunctionLike(value) && 'body' in value ? (value.body as ts.Node) : undefined
+}
+
+/** The block of the function that an expression names. */
+function functionOf(name: ts.Expression): ts.Node | undefined {
+  const symbol = ts.isIdentifier(name) ? checker.getSymbolAtLocation(name) : undefined
+  return symbol && bodyOf(behind(symbol))
+}
+
+/**
+ * The codes of all errors that are made in a function and in those of src/ that it calls. What is inside a `try` whose
+ * `catch` does not throw again is left out, and so are the functions that are returned, for later.
+ */
+function thrownBy(body: ts.Node, seen = new Set<ts.Node>()): Set<string> {
+  const thrown = new Set<string>()
+  if (seen.has(body)) return thrown
+  seen.add(body)
+  const visit = (node: ts.Node): void => {
+    if (ts.isTryStatement(node) && node.catchClause && !rethrows(node.catchClause)) {
+      visit(node.catchClause)
+      if (node.finallyBlock) visit(node.finallyBlock)
+      return
+    }
+    if (ts.isFunctionLike(node) && !ts.isCallExpression(node.parent)) return
+    if (ts.isNewExpression(node)) {
+      for (const word of wordsOf(`${node.expression.getText()} ${node.arguments?.[0]?.getText()}`)) thrown.add(word)
+    }
+    if (ts.isCallExpression(node) && functionOf(node.expression)) {
+      // What is passed to a function of ours will be called by it.
+      for (const called of [node.expression, ...node.arguments].flatMap((name) => functionOf(name) ?? [])) {
+        for (const word of thrownBy(called, seen)) thrown.add(word)
+      }
+    }
+    ts.forEachChild(node, visit)
+  }
+  visit(body)
+  return thrown
+}
+
+function rethrows({ variableDeclaration, block }: ts.CatchClause): boolean {
+  const name = variableDeclaration?.name.getText()
+  const isRethrow = (node: ts.Node): boolean =>
+    (ts.isThrowStatement(node) && node.expression.getText() === name) || ts.forEachChild(node, isRethrow) === true
+  return name !== undefined && isRethrow(block)
+}
+
+const headings = new Set(
+  read('docs/protocol.md')
+    .split('\n')
+    .flatMap((line) => /^#{2,4} (\d+(?:\.\d+)*)\.? /.exec(line)?.[1] ?? []),
+)
+
+const citations = files('src', /\.ts$/).flatMap((path) =>
+  read(path)
+    .split('\n')
+    .flatMap((line, index) => (line.includes('@see') ? [{ place: `${path}:${index + 1}`, line }] : [])),
+)
+
+/** The sections that a `@see` cites; undefined when it does not read as it should. */
+function sectionsOf(line: string): string[] | undefined {
+  const [, list] = /@see docs\/protocol\.md sections? ([\d. ,ando t]+?)(?: \*\/)?$/.exec(line) ?? []
+  return list?.match(/\d+(\.\d+)*/g) ?? undefined
+}
+
+test.each(citations)('$place cites a section of docs/protocol.md that exists', ({ line }) => {
+  const sections = sectionsOf(line)
+  expect(sections).toBeDefined()
+  expect(sections?.filter((section) => !headings.has(section))).toEqual([])
+})
+
+test('citations are found, and one that is wrong is not taken for a right one', () => {
+  expect(citations.length).toBeGreaterThan(20)
+  expect(sectionsOf(' * @see docs/protocol.md sections 3.1 and 4.1')).toEqual(['3.1', '4.1'])
+  expect(sectionsOf('/** @see docs/protocol.md section 3.2 */')).toEqual(['3.2'])
+  expect(sectionsOf(' * @see docs/protocol.md')).toBeUndefined()
+  expect(headings).not.toContain('9.9')
+})
