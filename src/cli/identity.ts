@@ -1,0 +1,39 @@
+import { type Credentials, parsePrivateKey, parsePublicKey } from 'alipayhk-order-sync'
+import { required } from './arguments.ts'
+import { decodeText, readNamedFile } from './files.ts'
+
+/** The options that say who we are, and to whom we talk. */
+export const IDENTITY_OPTIONS = {
+  'client-id': { type: 'string' },
+  'private-key': { type: 'string' },
+  'peer-public-key': { type: 'string' },
+  'key-version': { type: 'string', default: '1' },
+  'peer-key-version': { type: 'string', default: '1' },
+} as const
+
+export const IDENTITY_HELP = `  --client-id ID             the Client-Id that AlipayHK assigned
+  --private-key FILE         ours: signs what is sent, decrypts what is received
+  --peer-public-key FILE     theirs: verifies what is received, encrypts what is sent
+  --key-version N            the version of our key (1)
+  --peer-key-version N       the version of their key (1)`
+
+type IdentityValues = { readonly [Option in keyof typeof IDENTITY_OPTIONS]?: string | undefined }
+
+/** Reads the key files. Keys are parsed here, so that an error speaks of the option and not of the library's. */
+export async function readCredentials(values: IdentityValues): Promise<Credentials> {
+  const { 'key-version': version = '1', 'peer-key-version': peerVersion = '1' } = values
+  const clientId = required('--client-id', values['client-id'])
+  const privateKey = await readKey('--private-key', values['private-key'], parsePrivateKey)
+  const peerPublicKey = await readKey('--peer-public-key', values['peer-public-key'], parsePublicKey)
+  return { clientId, privateKeys: { [version]: privateKey }, peerPublicKeys: { [peerVersion]: peerPublicKey } }
+}
+
+async function readKey<Parsed extends { key: unknown }>(
+  option: string,
+  file: string | undefined,
+  parse: (input: string | Uint8Array, name: string) => Parsed,
+): Promise<Parsed['key']> {
+  const bytes = await readNamedFile(option, required(option, file))
+  // PEM and base64 are text; DER is not UTF-8.
+  return parse(decodeText(bytes) ?? bytes, option).key
+}
