@@ -1,4 +1,4 @@
-import { type FieldIssue, RejectionError } from '../errors.ts'
+import { type FieldIssue, printable, RejectionError } from '../errors.ts'
 import { decodeUtf8, encodeUtf8 } from '../protocol/bytes.ts'
 
 /** What strict JSON allows. */
@@ -37,14 +37,18 @@ export function formatJson(value: object, limits: JsonLimits = STRICT_JSON): Uin
     if (typeof member === 'number' && !isExact(member, limits))
       throw unfit(key, 'a safe integer; write other numbers as strings')
     if (typeof member === 'bigint') throw unfit(key, 'a number or a string, not a BigInt')
+    // JSON would drop the first two, and write null for a hole in an array.
+    if (typeof member === 'function' || typeof member === 'symbol' || (member === undefined && Array.isArray(this)))
+      throw unfit(key, 'a value that JSON can hold')
     if (key === '__proto__') throw unfit(key, 'another name')
     return member
   })
   const bytes = encodeUtf8(text)
   try {
     assertStrict(text, limits)
-  } catch (error) {
-    throw unfit('', error instanceof RejectionError ? error.message : 'JSON')
+  } catch {
+    // Nothing else is left that could be wrong.
+    throw unfit('', `nested at most ${limits.maxDepth} levels deep`)
   }
   return bytes
 }
@@ -99,7 +103,7 @@ function assertStrict(text: string, limits: JsonLimits): void {
       default:
         if (isNumberStart(text.charCodeAt(at))) {
           const end = endOfNumber(text, at)
-          if (!isExact(Number(text.slice(at, end)), limits)) throw invalid('a number is not a safe integer')
+          if (!isExactText(text.slice(at, end), limits)) throw invalid('a number is not a safe integer')
           at = end - 1
         }
     }
@@ -138,6 +142,21 @@ function endOfNumber(text: string, start: number): number {
   return at
 }
 
+/** Looks at the digits too: 1.00000000000000000001 and 1e-400 are fractions, though their doubles are whole. */
+function isExactText(text: string, limits: JsonLimits): boolean {
+  return isExact(Number(text), limits) && (limits.allowFractions || isWhole(text))
+}
+
+function isWhole(number: string): boolean {
+  const [mantissa = '', exponent = '0'] = number.toLowerCase().split('e')
+  const [whole = '', fraction = ''] = mantissa.split('.')
+  const digits = whole + fraction
+  let significant = digits.length
+  while (digits[significant - 1] === '0') significant--
+  // 1500e-2: as many zeros at the end as the exponent moves the point.
+  return significant <= (digits.startsWith('-') ? 1 : 0) || significant <= whole.length + Number(exponent)
+}
+
 function isExact(value: number, { allowFractions }: JsonLimits): boolean {
   // A whole number past 2⁵³ has lost its last digits already, whatever the option says.
   return Number.isSafeInteger(value) || (allowFractions && Number.isFinite(value) && !Number.isInteger(value))
@@ -149,7 +168,8 @@ function invalid(why: string): RejectionError {
 
 function unfit(field: string, expected: string): RejectionError {
   const issues: FieldIssue[] = [{ field, expected }]
-  return new RejectionError('ERR_FIELD_INVALID', `The order cannot be sent: "${field}" must be ${expected}.`, {
+  const subject = field === '' ? 'it' : `"${printable(field, 64)}"`
+  return new RejectionError('ERR_FIELD_INVALID', `The order cannot be sent: ${subject} must be ${expected}.`, {
     issues,
   })
 }
