@@ -69,7 +69,9 @@ export interface OrderSyncHandler {
  * export const POST = handler.fetch
  * ```
  */
-export function createOrderSyncHandler<ExtInfo = OpenObject>(options: HandlerOptions<ExtInfo>): OrderSyncHandler {
+export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undefined>(
+  options: HandlerOptions<ExtInfo, Transaction>,
+): OrderSyncHandler {
   const settings = resolveOptions(options)
   const running = new Set<Promise<unknown>>()
   const report = createReporter(settings.onEvent)
@@ -164,13 +166,13 @@ export function createOrderSyncHandler<ExtInfo = OpenObject>(options: HandlerOpt
   })
 }
 
-function signedPath(request: IncomingRequest, path: Settings<unknown>['path']): string {
+function signedPath(request: IncomingRequest, path: Settings<unknown, unknown>['path']): string {
   return typeof path === 'function' ? path(request) : (path ?? request.path)
 }
 
 async function findCredentials(
   clientId: string | undefined,
-  credentials: Settings<unknown>['credentials'],
+  credentials: Settings<unknown, unknown>['credentials'],
 ): Promise<ParsedCredentials | undefined> {
   if (clientId === undefined || clientId === '') return undefined
   const found = typeof credentials === 'function' ? await credentials(clientId) : credentials

@@ -9,7 +9,7 @@ import type { IncomingRequest } from './handler.ts'
 import type { OrderSyncStore } from './store.ts'
 
 /** What `onOrder` is told besides the order. */
-export interface OrderContext {
+export interface OrderContext<Transaction = unknown> {
   /** Whose message it is. */
   readonly clientId: string
   /** The peer's `Agent-Token` header, where it sent one. */
@@ -18,6 +18,8 @@ export interface OrderContext {
   readonly encrypted: boolean
   /** Greater for each new claim of the order: write it beside your data, and refuse a write with a smaller one. */
   readonly fencingToken: number
+  /** With a store in transactional mode, its client: what you write through it is kept if, and only if, the answer is. */
+  readonly transaction: Transaction
   /** Aborted when the time for this request is up, or the peer has gone. */
   readonly signal: AbortSignal
 }
@@ -29,20 +31,20 @@ export interface OrderResult {
 }
 
 /** Options of {@link createOrderSyncHandler}. */
-export interface HandlerOptions<ExtInfo = OpenObject> {
+export interface HandlerOptions<ExtInfo = OpenObject, Transaction = undefined> {
   /**
    * Ours and the peer's keys; or a function that finds them by the `Client-Id` of a request, for several tenants.
    * Return the same object for the same tenant: its keys are then parsed once.
    */
   credentials: Credentials | ((clientId: string) => Credentials | undefined | Promise<Credentials | undefined>)
   /** Where processed orders are remembered. */
-  store: OrderSyncStore
+  store: OrderSyncStore<Transaction>
   /**
    * Your code. It runs once for each event that is new: verified, valid, and later than all that was processed for
    * its order. What it throws is answered with `UNKNOWN_EXCEPTION`, and the peer delivers again; throw a
    * {@link RefusalError} to answer with a result code of your choice.
    */
-  onOrder: (order: Order<ExtInfo>, context: OrderContext) => Promise<OrderResult> | OrderResult
+  onOrder: (order: Order<ExtInfo>, context: OrderContext<Transaction>) => Promise<OrderResult> | OrderResult
   /** Told of every outcome. What is enumerable in the event is safe to log. */
   onEvent?: ((event: OrderSyncEvent) => void) | undefined
   /** Narrows `extInfo`: any Standard Schema validator (zod, valibot, arktype …). @defaultValue an open object */
@@ -74,7 +76,7 @@ export interface HandlerOptions<ExtInfo = OpenObject> {
 }
 
 /** Fills in defaults and refuses nonsense, once, when the handler is created. */
-export function resolveOptions<ExtInfo>(options: HandlerOptions<ExtInfo>) {
+export function resolveOptions<ExtInfo, Transaction>(options: HandlerOptions<ExtInfo, Transaction>) {
   const { credentials, store, onOrder, onEvent, extInfo, path, suite } = options
   const { toleranceSeconds = 300, maxBodyBytes = 1_048_576, timeoutMs = 10_000, leaseMs = 30_000 } = options
   const {
@@ -106,4 +108,4 @@ export function resolveOptions<ExtInfo>(options: HandlerOptions<ExtInfo>) {
 }
 
 /** What {@link resolveOptions} makes of the options. */
-export type Settings<ExtInfo> = ReturnType<typeof resolveOptions<ExtInfo>>
+export type Settings<ExtInfo, Transaction> = ReturnType<typeof resolveOptions<ExtInfo, Transaction>>

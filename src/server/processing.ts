@@ -4,7 +4,7 @@ import type { Order } from '../messages/order.ts'
 import type { Reply } from '../messages/reply.ts'
 import type { OrderContext, Settings } from './options.ts'
 import { isRefusal, type Outcome, refusalReply, successReply } from './outcome.ts'
-import type { Claim, Claimed, Delivery } from './store.ts'
+import type { Claim, Claimed, Delivery, Finish } from './store.ts'
 
 /**
  * Takes an order that was accepted through claim, merchant's code and finish.
@@ -12,11 +12,11 @@ import type { Claim, Claimed, Delivery } from './store.ts'
  *
  * @see docs/protocol.md section 7
  */
-export async function processOrder<ExtInfo>(
+export async function processOrder<ExtInfo, Transaction>(
   order: Order<ExtInfo>,
   delivery: Delivery,
-  context: Omit<OrderContext, 'fencingToken'>,
-  settings: Settings<ExtInfo>,
+  context: Omit<OrderContext, 'fencingToken' | 'transaction'>,
+  settings: Settings<ExtInfo, Transaction>,
 ): Promise<Outcome> {
   try {
     const claim = await claimOrWait(delivery, context.signal, settings)
@@ -30,10 +30,10 @@ export async function processOrder<ExtInfo>(
   }
 }
 
-async function claimOrWait<ExtInfo>(
+async function claimOrWait<ExtInfo, Transaction>(
   delivery: Delivery,
   signal: AbortSignal,
-  { store, leaseMs, comparison, busyWaitMs }: Settings<ExtInfo>,
+  { store, leaseMs, comparison, busyWaitMs }: Settings<ExtInfo, Transaction>,
 ): Promise<Claim> {
   for (let waited = 0, pause = 25; ; pause *= 2) {
     signal.throwIfAborted()
@@ -53,24 +53,36 @@ function known(claim: Exclude<Claim, { decision: 'process' }>): Outcome {
   return { kind: 'rejected', error }
 }
 
-async function runOnce<ExtInfo>(
+async function runOnce<ExtInfo, Transaction>(
   order: Order<ExtInfo>,
   claimed: Claimed,
-  context: OrderContext,
-  settings: Settings<ExtInfo>,
+  context: Omit<OrderContext, 'transaction'>,
+  settings: Settings<ExtInfo, Transaction>,
 ): Promise<Outcome> {
-  let reply: Reply
-  try {
-    reply = successReply(assertOrderId(await settings.onOrder(order, context)))
-  } catch (error) {
-    if (!isRefusal(error)) return await giveUp(claimed, error, settings)
-    reply = refusalReply(error)
-    const refused: Outcome = { kind: 'refused', reply, error }
-    // "Try later" leaves the order as if it had not come; a final refusal is an answer to be kept.
-    if (reply.result.resultStatus === 'U') return await giveUp(claimed, error, settings, refused)
-    return (await finish(claimed, reply, settings)) ? refused : { kind: 'fenced' }
+  let reply: Reply | undefined
+  async function effect(transaction: Transaction): Promise<Finish> {
+    reply = successReply(assertOrderId(await settings.onOrder(order, { ...context, transaction })))
+    return toFinish(reply)
   }
-  return (await finish(claimed, reply, settings)) ? { kind: 'processed', reply } : { kind: 'fenced' }
+  try {
+    const { store } = settings
+    const kept = store.finishWith
+      ? await store.finishWith(claimed, effect)
+      : await finish(claimed, await effect(undefined as Transaction), settings)
+    return kept && reply !== undefined ? { kind: 'processed', reply } : { kind: 'fenced' }
+  } catch (error) {
+    // The effect has happened and could not be noted: the lease keeps the next delivery off for a while.
+    if (reply !== undefined && !settings.store.finishWith) return { kind: 'failed', error }
+    if (!isRefusal(error)) return await giveUp(claimed, error, settings)
+    const refused = { kind: 'refused', reply: refusalReply(error), error } as const
+    // "Try later" leaves the order as if it had not come; a final refusal is an answer to be kept.
+    if (refused.reply.result.resultStatus === 'U') return await giveUp(claimed, error, settings, refused)
+    return (await finish(claimed, toFinish(refused.reply), settings)) ? refused : { kind: 'fenced' }
+  }
+}
+
+function toFinish(reply: Reply): Finish {
+  return { answer: JSON.stringify(reply), processed: reply.result.resultStatus === 'S' }
 }
 
 function assertOrderId(result: { orderId: string }): string {
@@ -79,10 +91,10 @@ function assertOrderId(result: { orderId: string }): string {
   throw new TypeError('"onOrder" must return { orderId }, a string of 1 to 64 characters')
 }
 
-async function giveUp<ExtInfo>(
+async function giveUp<ExtInfo, Transaction>(
   claimed: Claimed,
   error: unknown,
-  { store }: Settings<ExtInfo>,
+  { store }: Settings<ExtInfo, Transaction>,
   outcome: Outcome = { kind: 'failed', error },
 ): Promise<Outcome> {
   // A release that fails is made up for by the end of the lease.
@@ -91,8 +103,11 @@ async function giveUp<ExtInfo>(
 }
 
 /** The merchant's code has had its effect: a store that stumbles gets two more chances to take note of it. */
-async function finish<ExtInfo>(claimed: Claimed, reply: Reply, { store }: Settings<ExtInfo>): Promise<boolean> {
-  const end = { answer: JSON.stringify(reply), processed: reply.result.resultStatus === 'S' }
+async function finish<ExtInfo, Transaction>(
+  claimed: Claimed,
+  end: Finish,
+  { store }: Settings<ExtInfo, Transaction>,
+): Promise<boolean> {
   for (const pause of [50, 200]) {
     try {
       return await store.finish(claimed, end)

@@ -20,10 +20,10 @@ export interface OutgoingReply {
  *
  * @see docs/protocol.md section 6.3
  */
-export async function respond<ExtInfo>(
+export async function respond<ExtInfo, Transaction>(
   answer: Answer,
   progress: Progress,
-  settings: Settings<ExtInfo>,
+  settings: Settings<ExtInfo, Transaction>,
 ): Promise<OutgoingReply> {
   const { caller } = progress
   if (caller === undefined) return unsigned(answer, settings)
@@ -38,7 +38,10 @@ export async function respond<ExtInfo>(
 }
 
 /** An answer to a stranger, or while the signer is out of reach. */
-export function unsigned<ExtInfo>(answer: Answer, settings: Settings<ExtInfo>): OutgoingReply {
+export function unsigned<ExtInfo, Transaction>(
+  answer: Answer,
+  settings: Settings<ExtInfo, Transaction>,
+): OutgoingReply {
   return {
     status: statusOf(answer, settings),
     headers: { 'Content-Type': CONTENT_TYPES.json, 'Response-Time': formatTime(settings.now()) },
@@ -46,6 +49,9 @@ export function unsigned<ExtInfo>(answer: Answer, settings: Settings<ExtInfo>): 
   }
 }
 
-function statusOf<ExtInfo>({ status }: Answer, { alwaysStatus200 }: Settings<ExtInfo>): number {
+function statusOf<ExtInfo, Transaction>(
+  { status }: Answer,
+  { alwaysStatus200 }: Settings<ExtInfo, Transaction>,
+): number {
   return alwaysStatus200 ? 200 : status
 }

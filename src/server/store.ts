@@ -52,20 +52,33 @@ export interface OrderRecord {
 }
 
 /**
- * What remembers orders and requests. Each method is atomic, also between processes.
+ * What remembers orders and requests. Each method is atomic, also between processes, and judges leases by the store's
+ * own clock.
  *
+ * @typeParam Transaction What `context.transaction` is in `onOrder`, for a store that has {@link OrderSyncStore.finishWith}.
  * @see docs/protocol.md section 7.3
  */
-export interface OrderSyncStore {
+export interface OrderSyncStore<Transaction = undefined> {
   /**
    * Decides on a delivery by {@link decide}, and for `process` takes the order under a lease in the same step.
-   * Also remembers the digest of the request, for conflicts to be seen while it runs and after it failed.
+   * Remembers the digest of the request, whatever is decided, so that another body under its id is a conflict from now on:
+   * while it runs, after it failed, and after it was answered.
    */
   claim(delivery: Delivery, options: ClaimOptions): Promise<Claim>
-  /** Keeps the answer and gives the order free. False, and nothing done, when the token is not the latest or has lapsed. */
+  /**
+   * Keeps the answer and gives the order free. False, and nothing done, when the token is not that of the latest claim of
+   * the order, or the claim has been finished or released. A lease that has run out while nobody else claimed the
+   * order still counts: the effect has happened, and is better known than not.
+   */
   finish(claimed: Claimed, finish: Finish): Promise<boolean>
   /** Gives the order free, as if it had not been claimed. False, and nothing done, as for {@link finish}. */
   release(claimed: Claimed): Promise<boolean>
   /** What is remembered of an order; undefined when nothing is. */
   read(orderKey: string): Promise<OrderRecord | undefined>
+  /**
+   * For stores in transactional mode: runs the work and {@link finish} in one transaction, so that the work's own writes
+   * through it are kept if, and only if, the finish is. Rolls back, and resolves to false, where finish would.
+   * Rolls back, and rejects, when the work rejects.
+   */
+  finishWith?(claimed: Claimed, work: (transaction: Transaction) => Promise<Finish>): Promise<boolean>
 }

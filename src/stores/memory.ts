@@ -20,8 +20,8 @@ interface OrderEntry {
 
 interface RequestEntry {
   readonly digest: string
-  expiresAt: number
-  answer?: string
+  readonly expiresAt: number
+  readonly answer?: string
 }
 
 /**
@@ -49,12 +49,17 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
 
   const isLeased = ({ lease }: OrderEntry) => lease !== undefined && lease.expiresAt > now()
 
-  function rememberRequest({ requestKey, digest }: Delivery): RequestEntry {
-    const entry = requests.get(requestKey) ?? { digest, expiresAt: 0 }
+  /** What was known of the request; from now on its digest is. */
+  function rememberRequest({ requestKey, digest }: Delivery): RequestEntry | undefined {
+    const known = requests.get(requestKey)
+    const request = known !== undefined && known.expiresAt > now() ? known : undefined
+    keepRequest(requestKey, request ?? { digest, expiresAt: now() + answerTtlMs })
+    return request
+  }
+
+  function keepRequest(requestKey: string, entry: RequestEntry): void {
     touch(requests, requestKey, entry)
-    entry.expiresAt = now() + answerTtlMs
-    while (requests.size > maxRequests) requests.delete(firstKey(requests))
-    return entry
+    if (requests.size > maxRequests) requests.delete(firstKey(requests))
   }
 
   function makeRoom(): void {
@@ -68,18 +73,17 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
     throw new Error('The memory store is full of orders being processed')
   }
 
-  /** The order's entry when the claim still holds it. */
+  /** The order's entry when it is held by this claim and no later one. */
   function held({ delivery, token }: Claimed): OrderEntry | undefined {
     const entry = orders.get(delivery.orderKey)
-    return entry !== undefined && entry.lease?.token === token && isLeased(entry) ? entry : undefined
+    return entry?.lease?.token === token ? entry : undefined
   }
 
   return {
     async claim(delivery, { leaseMs, comparison }) {
-      const { orderKey, requestKey } = delivery
+      const { orderKey } = delivery
+      const request = rememberRequest(delivery)
       const order = orders.get(orderKey) ?? {}
-      const found = requests.get(requestKey)
-      const request = found !== undefined && found.expiresAt > now() ? found : undefined
       const decision = decide(
         {
           leased: isLeased(order),
@@ -89,12 +93,9 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
         delivery,
         comparison,
       )
-      if (decision === 'conflict') return { decision }
+      if (decision === 'conflict' || decision === 'busy') return { decision }
       if (decision === 'replay') return { decision, answer: request?.answer ?? '' }
-      if (decision === 'duplicate' || decision === 'stale') return { decision, answer: order.last?.answer ?? '' }
-      if (request === undefined) requests.delete(requestKey)
-      rememberRequest(delivery)
-      if (decision === 'busy') return { decision }
+      if (decision !== 'process') return { decision, answer: order.last?.answer ?? '' }
       if (!orders.has(orderKey)) makeRoom()
       const token = ++lastToken
       order.lease = { token, expiresAt: now() + leaseMs }
@@ -103,12 +104,12 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
     },
 
     async finish(claimed, { answer, processed }) {
+      const { delivery } = claimed
       const order = held(claimed)
       if (order === undefined) return false
-      const { orderModifyTime } = claimed.delivery
-      if (processed) order.last = { orderModifyTime, processedAt: now(), answer }
+      if (processed) order.last = { orderModifyTime: delivery.orderModifyTime, processedAt: now(), answer }
       delete order.lease
-      rememberRequest(claimed.delivery).answer = answer
+      keepRequest(delivery.requestKey, { digest: delivery.digest, answer, expiresAt: now() + answerTtlMs })
       return true
     },
 
