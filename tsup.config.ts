@@ -5,12 +5,17 @@ const shared: Options = {
   outDir: 'dist',
   splitting: true,
   sourcemap: true,
+  // Deno knows the built-in modules by their full names only, and some (node:sqlite) have no other.
+  removeNodeProtocol: false,
+  // For import.meta.url in CommonJS.
+  shims: true,
 }
 
 const entry = {
   index: 'src/index.ts',
   node: 'src/adapters/node.ts',
   express: 'src/adapters/express.ts',
+  'stores/sqlite': 'src/stores/sqlite.ts',
 }
 
 export default defineConfig([

@@ -1,9 +1,11 @@
+import { existsSync } from 'node:fs'
+import { posix } from 'node:path'
 import ts from 'typescript'
 import { expect, test } from 'vitest'
-import { projectOptions } from './support/compile.ts'
-import { files, read, root } from './support/project.ts'
+import { entryPoints, projectOptions } from './support/compile.ts'
+import { documents, files, read, root } from './support/project.ts'
 
-const entries = ['src/index.ts', ...files('src/adapters', /\.ts$/)]
+const entries = entryPoints.map(({ path }) => path)
 const program = ts.createProgram(
   entries.map((path) => root + path),
   projectOptions(),
@@ -141,4 +143,38 @@ test('citations are found, and one that is wrong is not taken for a right one', 
   expect(sectionsOf('/** @see docs/protocol.md section 3.2 */')).toEqual(['3.2'])
   expect(sectionsOf(' * @see docs/protocol.md')).toBeUndefined()
   expect(headings).not.toContain('9.9')
+})
+
+const links = documents.flatMap((from) =>
+  [...read(from).matchAll(/\]\(([^)\s]+)\)/g)]
+    .map(([, target = '']) => ({ from, target }))
+    .filter(({ target }) => !/^[a-z]+:/.test(target)),
+)
+
+/** As GitHub names them. */
+function anchorsOf(path: string): string[] {
+  const headings = read(path).match(/(?<=^#{1,6} ).*/gm) ?? []
+  return headings.map((heading) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  )
+}
+
+function leadsSomewhere(from: string, target: string): boolean {
+  const [file = '', anchor] = target.split('#')
+  const path = file === '' ? from : posix.join(posix.dirname(from), file)
+  return existsSync(root + path) && (anchor === undefined || anchorsOf(path).includes(anchor))
+}
+
+test.each(links)('the link to $target in $from leads somewhere', ({ from, target }) => {
+  expect(leadsSomewhere(from, target)).toBe(true)
+})
+
+test('a link that leads nowhere is found', () => {
+  expect(links.length).toBeGreaterThan(0)
+  expect(leadsSomewhere('README.md', 'docs/nothing.md')).toBe(false)
+  expect(leadsSomewhere('README.md', 'docs/protocol.md#nothing')).toBe(false)
+  expect(leadsSomewhere('docs/protocol.md', '#1-endpoint')).toBe(true)
 })

@@ -1,9 +1,7 @@
-import { readdirSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { type CodeBlock, codeBlocks, typeErrors } from './support/compile.ts'
-import { files, root } from './support/project.ts'
+import { documents, files } from './support/project.ts'
 
-const documents = [...readdirSync(root), ...files('docs', /^(?!docs\/api\/)/)].filter((path) => path.endsWith('.md'))
 const sources = files('src', /\.ts$/)
 
 const slips: readonly CodeBlock[] = [

@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs'
+import { posix } from 'node:path'
 import ts from 'typescript'
-import { files, read, root } from './project.ts'
+import { read, root } from './project.ts'
 
 /** A fenced block of TypeScript, and where it stands. */
 export interface CodeBlock {
@@ -26,15 +28,20 @@ export function codeBlocks(path: string, text = read(path)): CodeBlock[] {
   return blocks
 }
 
+/** What users import, `alipayhk-order-sync/node`, and the source file behind it. */
+export const entryPoints = Object.keys(JSON.parse(read('package.json')).exports)
+  .filter((subpath) => !subpath.endsWith('.json'))
+  .map((subpath) => {
+    const candidates = [subpath.replace(/^\.$/, './index'), subpath.replace('./', './adapters/')]
+    const path = candidates.map((name) => posix.join('src', `${name}.ts`)).find((path) => existsSync(root + path))
+    return { name: posix.join('alipayhk-order-sync', subpath), path: path ?? `no source for ${subpath}` }
+  })
+
 /** The options of tsconfig.json, with the package's own name leading to src/, as it leads a user to dist/. */
 export function projectOptions(): ts.CompilerOptions {
   const { config } = ts.readConfigFile(`${root}tsconfig.json`, ts.sys.readFile)
   const { options } = ts.parseJsonConfigFileContent({ ...config, include: [], files: ['src/index.ts'] }, ts.sys, root)
-  const adapters = files('src/adapters', /\.ts$/).map((path) => [
-    path.replace(/^src\/adapters\/(.*)\.ts$/, 'alipayhk-order-sync/$1'),
-    [root + path],
-  ])
-  return { ...options, paths: { 'alipayhk-order-sync': [`${root}src/index.ts`], ...Object.fromEntries(adapters) } }
+  return { ...options, paths: Object.fromEntries(entryPoints.map(({ name, path }) => [name, [root + path]])) }
 }
 
 /** What the compiler says of the blocks, each as a module of its own beside package.json, all in one program. */

@@ -16,3 +16,8 @@ export function files(folder: string, pattern: RegExp): string[] {
     .filter((path) => pattern.test(path))
     .sort()
 }
+
+/** The Markdown files that people read: beside package.json, and under docs/. */
+export const documents = [...readdirSync(root), ...files('docs', /^(?!docs\/api\/)/)].filter((path) =>
+  /\.md$/.test(path),
+)
