@@ -21,7 +21,10 @@ const TABLE: Readonly<Record<string, { imports?: readonly string[]; types?: read
   server: { imports: [...CORE, 'ts-pattern', 'node:process', 'node:timers/promises'] },
   client: { imports: [...CORE, 'node:timers/promises'] },
   adapters: { imports: ['node:http'], types: ['server/*'] },
-  stores: { imports: ['policy/*'], types: ['server/store.ts'] },
+  stores: {
+    imports: ['policy/*', 'node:module', 'node:process', 'node:timers/promises'],
+    types: ['server/store.ts'],
+  },
   'index.ts': { imports: [...CORE, 'server/*', 'client/*', 'stores/*'] },
   // Over the public face only, as a user would.
   cli: { imports: ['alipayhk-order-sync', 'alipayhk-order-sync/node', 'node:*'] },

@@ -20,7 +20,7 @@ export interface ClaimOptions {
 }
 
 /**
- * What became of a claim: a {@link decide | decision}, and what is needed to act on it.
+ * What became of a claim: a decision, see `decide`, and what is needed to act on it.
  * The answers are those given to {@link OrderSyncStore.finish}: of this request for `replay`, of the last processed
  * request of the order otherwise.
  */
@@ -60,7 +60,7 @@ export interface OrderRecord {
  */
 export interface OrderSyncStore<Transaction = undefined> {
   /**
-   * Decides on a delivery by {@link decide}, and for `process` takes the order under a lease in the same step.
+   * Decides on a delivery by `decide`, and for `process` takes the order under a lease in the same step.
    * Remembers the digest of the request, whatever is decided, so that another body under its id is a conflict from now on:
    * while it runs, after it failed, and after it was answered.
    */

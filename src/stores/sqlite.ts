@@ -79,6 +79,7 @@ interface RequestRow {
  * Opens the store. A commit is on the disk before it is reported (WAL, `synchronous = FULL`), so what was answered is still
  * known after a crash of the process or of the machine.
  *
+ * @throws RangeError when an option is out of bounds
  * @throws Error when the file cannot be opened, or neither driver is there
  * @see docs/protocol.md section 7.3
  * @example
