@@ -40,7 +40,13 @@ export const replySchema: JSONSchemaType<Reply> = {
       description: 'a string of 1 to 64 characters',
     },
   },
-  if: { properties: { result: { properties: { resultStatus: { const: 'S' } } } } },
+  // Absent members are named here, or the condition would hold without them.
+  if: {
+    required: ['result'],
+    properties: {
+      result: { type: 'object', required: ['resultStatus'], properties: { resultStatus: { const: 'S' } } },
+    },
+  },
   // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
   then: { required: ['orderId'] },
 }

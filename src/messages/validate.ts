@@ -1,4 +1,4 @@
-import { type FieldIssue, RejectionError } from '../errors.ts'
+import { type FieldIssue, printable, RejectionError } from '../errors.ts'
 import { type OpenObject, type Order, orderSchema } from './order.ts'
 import { type Reply, replySchema } from './reply.ts'
 import type { StandardSchema } from './standard-schema.ts'
@@ -39,11 +39,11 @@ export async function validateExtInfo<ExtInfo>(
   if (schema === undefined) return extInfo as ExtInfo
   const result = await schema['~standard'].validate(extInfo)
   if (result.issues === undefined) return result.value
-  // The schema's own messages are left out: many of them quote the value.
-  const issues = result.issues.map(({ path = [] }) => ({
-    field: ['extInfo', ...path.map((step) => String(typeof step === 'object' ? step.key : step))].join('.'),
-    expected: 'as the extInfo schema says',
-  }))
+  // The schema's own messages are left out: many of them quote the value. Names can be the sender's own choice.
+  const issues = result.issues.map(({ path = [] }) => {
+    const steps = path.map((step) => String(typeof step === 'object' ? step.key : step))
+    return { field: printable(['extInfo', ...steps].join('.'), 128), expected: 'as the extInfo schema says' }
+  })
   throw fieldsInvalid('order', issues)
 }
 
@@ -79,5 +79,7 @@ function describe(validator: Validator, schema: object): FieldIssue[] {
     const expected = path.reduce((at: Described | undefined, step) => at?.properties?.[step], schema as Described)
     issues.set(path.join('.'), { field: path.join('.'), expected: expected?.description ?? 'as the protocol says' })
   }
-  return [...issues.values()]
+  // What is no object breaks all other rules too; saying so would only distract.
+  const whole = issues.get('')
+  return whole === undefined ? [...issues.values()] : [whole]
 }

@@ -733,7 +733,7 @@ return errors === 0;
 }
 
 export const reply = validate11;
-const schema12 = {"$id":"https://alipayhk-order-sync.invalid/reply.json","title":"Reply","type":"object","description":"a JSON object","required":["result"],"properties":{"result":{"type":"object","description":"an object of \"resultCode\", \"resultStatus\" and \"resultMessage\"","required":["resultCode","resultStatus"],"properties":{"resultCode":{"type":"string","pattern":"^[\\s\\S]{1,64}$","description":"a string of 1 to 64 characters"},"resultStatus":{"type":"string","enum":["S","F","U","A"],"description":"S, F, U or A"},"resultMessage":{"type":"string","pattern":"^[\\s\\S]{0,256}$","description":"a string of at most 256 characters"}}},"orderId":{"type":"string","pattern":"^[\\s\\S]{1,64}$","description":"a string of 1 to 64 characters"}},"if":{"properties":{"result":{"properties":{"resultStatus":{"const":"S"}}}}},"then":{"required":["orderId"]}};
+const schema12 = {"$id":"https://alipayhk-order-sync.invalid/reply.json","title":"Reply","type":"object","description":"a JSON object","required":["result"],"properties":{"result":{"type":"object","description":"an object of \"resultCode\", \"resultStatus\" and \"resultMessage\"","required":["resultCode","resultStatus"],"properties":{"resultCode":{"type":"string","pattern":"^[\\s\\S]{1,64}$","description":"a string of 1 to 64 characters"},"resultStatus":{"type":"string","enum":["S","F","U","A"],"description":"S, F, U or A"},"resultMessage":{"type":"string","pattern":"^[\\s\\S]{0,256}$","description":"a string of at most 256 characters"}}},"orderId":{"type":"string","pattern":"^[\\s\\S]{1,64}$","description":"a string of 1 to 64 characters"}},"if":{"required":["result"],"properties":{"result":{"type":"object","required":["resultStatus"],"properties":{"resultStatus":{"const":"S"}}}}},"then":{"required":["orderId"]}};
 const pattern12 = new RegExp("^[\\s\\S]{1,64}$", "u");
 const pattern13 = new RegExp("^[\\s\\S]{0,256}$", "u");
 
@@ -745,17 +745,56 @@ const _errs1 = errors;
 let valid0 = true;
 const _errs2 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.result !== undefined){
-let data0 = data.result;
-if(data0 && typeof data0 == "object" && !Array.isArray(data0)){
-if(data0.resultStatus !== undefined){
-if("S" !== data0.resultStatus){
+let missing0;
+if((data.result === undefined) && (missing0 = "result")){
 const err0 = {};
 if(vErrors === null){
 vErrors = [err0];
 }
 else {
 vErrors.push(err0);
+}
+errors++;
+}
+else {
+if(data.result !== undefined){
+let data0 = data.result;
+const _errs3 = errors;
+if(errors === _errs3){
+if(data0 && typeof data0 == "object" && !Array.isArray(data0)){
+let missing1;
+if((data0.resultStatus === undefined) && (missing1 = "resultStatus")){
+const err1 = {};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+else {
+if(data0.resultStatus !== undefined){
+if("S" !== data0.resultStatus){
+const err2 = {};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+}
+}
+}
+else {
+const err3 = {};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
 }
 errors++;
 }
@@ -774,48 +813,10 @@ vErrors = null;
 }
 }
 if(_valid0){
-const _errs5 = errors;
+const _errs6 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.orderId === undefined){
-const err1 = {instancePath,schemaPath:"#/then/required",keyword:"required",params:{missingProperty: "orderId"},message:"must have required property '"+"orderId"+"'"};
-if(vErrors === null){
-vErrors = [err1];
-}
-else {
-vErrors.push(err1);
-}
-errors++;
-}
-}
-var _valid0 = _errs5 === errors;
-valid0 = _valid0;
-}
-if(!valid0){
-const err2 = {instancePath,schemaPath:"#/if",keyword:"if",params:{failingKeyword: "then"},message:"must match \"then\" schema"};
-if(vErrors === null){
-vErrors = [err2];
-}
-else {
-vErrors.push(err2);
-}
-errors++;
-}
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.result === undefined){
-const err3 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "result"},message:"must have required property '"+"result"+"'"};
-if(vErrors === null){
-vErrors = [err3];
-}
-else {
-vErrors.push(err3);
-}
-errors++;
-}
-if(data.result !== undefined){
-let data2 = data.result;
-if(data2 && typeof data2 == "object" && !Array.isArray(data2)){
-if(data2.resultCode === undefined){
-const err4 = {instancePath:instancePath+"/result",schemaPath:"#/properties/result/required",keyword:"required",params:{missingProperty: "resultCode"},message:"must have required property '"+"resultCode"+"'"};
+const err4 = {instancePath,schemaPath:"#/then/required",keyword:"required",params:{missingProperty: "orderId"},message:"must have required property '"+"orderId"+"'"};
 if(vErrors === null){
 vErrors = [err4];
 }
@@ -824,8 +825,12 @@ vErrors.push(err4);
 }
 errors++;
 }
-if(data2.resultStatus === undefined){
-const err5 = {instancePath:instancePath+"/result",schemaPath:"#/properties/result/required",keyword:"required",params:{missingProperty: "resultStatus"},message:"must have required property '"+"resultStatus"+"'"};
+}
+var _valid0 = _errs6 === errors;
+valid0 = _valid0;
+}
+if(!valid0){
+const err5 = {instancePath,schemaPath:"#/if",keyword:"if",params:{failingKeyword: "then"},message:"must match \"then\" schema"};
 if(vErrors === null){
 vErrors = [err5];
 }
@@ -834,11 +839,9 @@ vErrors.push(err5);
 }
 errors++;
 }
-if(data2.resultCode !== undefined){
-let data3 = data2.resultCode;
-if(typeof data3 === "string"){
-if(!pattern12.test(data3)){
-const err6 = {instancePath:instancePath+"/result/resultCode",schemaPath:"#/properties/result/properties/resultCode/pattern",keyword:"pattern",params:{pattern: "^[\\s\\S]{1,64}$"},message:"must match pattern \""+"^[\\s\\S]{1,64}$"+"\""};
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.result === undefined){
+const err6 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "result"},message:"must have required property '"+"result"+"'"};
 if(vErrors === null){
 vErrors = [err6];
 }
@@ -847,9 +850,11 @@ vErrors.push(err6);
 }
 errors++;
 }
-}
-else {
-const err7 = {instancePath:instancePath+"/result/resultCode",schemaPath:"#/properties/result/properties/resultCode/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(data.result !== undefined){
+let data2 = data.result;
+if(data2 && typeof data2 == "object" && !Array.isArray(data2)){
+if(data2.resultCode === undefined){
+const err7 = {instancePath:instancePath+"/result",schemaPath:"#/properties/result/required",keyword:"required",params:{missingProperty: "resultCode"},message:"must have required property '"+"resultCode"+"'"};
 if(vErrors === null){
 vErrors = [err7];
 }
@@ -858,11 +863,8 @@ vErrors.push(err7);
 }
 errors++;
 }
-}
-if(data2.resultStatus !== undefined){
-let data4 = data2.resultStatus;
-if(typeof data4 !== "string"){
-const err8 = {instancePath:instancePath+"/result/resultStatus",schemaPath:"#/properties/result/properties/resultStatus/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(data2.resultStatus === undefined){
+const err8 = {instancePath:instancePath+"/result",schemaPath:"#/properties/result/required",keyword:"required",params:{missingProperty: "resultStatus"},message:"must have required property '"+"resultStatus"+"'"};
 if(vErrors === null){
 vErrors = [err8];
 }
@@ -871,8 +873,11 @@ vErrors.push(err8);
 }
 errors++;
 }
-if(!((((data4 === "S") || (data4 === "F")) || (data4 === "U")) || (data4 === "A"))){
-const err9 = {instancePath:instancePath+"/result/resultStatus",schemaPath:"#/properties/result/properties/resultStatus/enum",keyword:"enum",params:{allowedValues: schema12.properties.result.properties.resultStatus.enum},message:"must be equal to one of the allowed values"};
+if(data2.resultCode !== undefined){
+let data3 = data2.resultCode;
+if(typeof data3 === "string"){
+if(!pattern12.test(data3)){
+const err9 = {instancePath:instancePath+"/result/resultCode",schemaPath:"#/properties/result/properties/resultCode/pattern",keyword:"pattern",params:{pattern: "^[\\s\\S]{1,64}$"},message:"must match pattern \""+"^[\\s\\S]{1,64}$"+"\""};
 if(vErrors === null){
 vErrors = [err9];
 }
@@ -882,11 +887,8 @@ vErrors.push(err9);
 errors++;
 }
 }
-if(data2.resultMessage !== undefined){
-let data5 = data2.resultMessage;
-if(typeof data5 === "string"){
-if(!pattern13.test(data5)){
-const err10 = {instancePath:instancePath+"/result/resultMessage",schemaPath:"#/properties/result/properties/resultMessage/pattern",keyword:"pattern",params:{pattern: "^[\\s\\S]{0,256}$"},message:"must match pattern \""+"^[\\s\\S]{0,256}$"+"\""};
+else {
+const err10 = {instancePath:instancePath+"/result/resultCode",schemaPath:"#/properties/result/properties/resultCode/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err10];
 }
@@ -896,8 +898,10 @@ vErrors.push(err10);
 errors++;
 }
 }
-else {
-const err11 = {instancePath:instancePath+"/result/resultMessage",schemaPath:"#/properties/result/properties/resultMessage/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(data2.resultStatus !== undefined){
+let data4 = data2.resultStatus;
+if(typeof data4 !== "string"){
+const err11 = {instancePath:instancePath+"/result/resultStatus",schemaPath:"#/properties/result/properties/resultStatus/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err11];
 }
@@ -906,10 +910,8 @@ vErrors.push(err11);
 }
 errors++;
 }
-}
-}
-else {
-const err12 = {instancePath:instancePath+"/result",schemaPath:"#/properties/result/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(!((((data4 === "S") || (data4 === "F")) || (data4 === "U")) || (data4 === "A"))){
+const err12 = {instancePath:instancePath+"/result/resultStatus",schemaPath:"#/properties/result/properties/resultStatus/enum",keyword:"enum",params:{allowedValues: schema12.properties.result.properties.resultStatus.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err12];
 }
@@ -919,11 +921,11 @@ vErrors.push(err12);
 errors++;
 }
 }
-if(data.orderId !== undefined){
-let data6 = data.orderId;
-if(typeof data6 === "string"){
-if(!pattern12.test(data6)){
-const err13 = {instancePath:instancePath+"/orderId",schemaPath:"#/properties/orderId/pattern",keyword:"pattern",params:{pattern: "^[\\s\\S]{1,64}$"},message:"must match pattern \""+"^[\\s\\S]{1,64}$"+"\""};
+if(data2.resultMessage !== undefined){
+let data5 = data2.resultMessage;
+if(typeof data5 === "string"){
+if(!pattern13.test(data5)){
+const err13 = {instancePath:instancePath+"/result/resultMessage",schemaPath:"#/properties/result/properties/resultMessage/pattern",keyword:"pattern",params:{pattern: "^[\\s\\S]{0,256}$"},message:"must match pattern \""+"^[\\s\\S]{0,256}$"+"\""};
 if(vErrors === null){
 vErrors = [err13];
 }
@@ -934,7 +936,7 @@ errors++;
 }
 }
 else {
-const err14 = {instancePath:instancePath+"/orderId",schemaPath:"#/properties/orderId/type",keyword:"type",params:{type: "string"},message:"must be string"};
+const err14 = {instancePath:instancePath+"/result/resultMessage",schemaPath:"#/properties/result/properties/resultMessage/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err14];
 }
@@ -946,12 +948,49 @@ errors++;
 }
 }
 else {
-const err15 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+const err15 = {instancePath:instancePath+"/result",schemaPath:"#/properties/result/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err15];
 }
 else {
 vErrors.push(err15);
+}
+errors++;
+}
+}
+if(data.orderId !== undefined){
+let data6 = data.orderId;
+if(typeof data6 === "string"){
+if(!pattern12.test(data6)){
+const err16 = {instancePath:instancePath+"/orderId",schemaPath:"#/properties/orderId/pattern",keyword:"pattern",params:{pattern: "^[\\s\\S]{1,64}$"},message:"must match pattern \""+"^[\\s\\S]{1,64}$"+"\""};
+if(vErrors === null){
+vErrors = [err16];
+}
+else {
+vErrors.push(err16);
+}
+errors++;
+}
+}
+else {
+const err17 = {instancePath:instancePath+"/orderId",schemaPath:"#/properties/orderId/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err17];
+}
+else {
+vErrors.push(err17);
+}
+errors++;
+}
+}
+}
+else {
+const err18 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err18];
+}
+else {
+vErrors.push(err18);
 }
 errors++;
 }

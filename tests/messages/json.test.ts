@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test, vi } from 'vitest'
 import { formatJson, isJsonObject, parseJson } from '../../src/messages/json.ts'
+import { thrownBy } from '../support/thrown.ts'
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 const parse = (text: string) => parseJson(bytes(text))
@@ -247,12 +248,6 @@ function isPlain(value: unknown): boolean {
   return Object.entries(value).every(([key, member]) => key !== '__proto__' && isPlain(member))
 }
 
-function thrownBy(run: () => unknown): Error {
-  const result = attempt(run)
-  if (result.ok || !(result.error instanceof Error)) throw new Error('nothing was thrown')
-  return result.error
-}
-
 function attempt(run: () => unknown): { ok: true; value: unknown } | { ok: false; error: unknown } {
   try {
     return { ok: true, value: run() }
@@ -272,8 +267,8 @@ function stepsOf(run: () => unknown): number {
     })
   }
   for (const name of ['slice', 'substring'] as const) {
-    const original = String.prototype[name]
-    vi.spyOn(String.prototype, name).mockImplementation(function (this: string, from = 0, to) {
+    const original = String.prototype[name] as (this: string, from: number, to?: number) => string
+    vi.spyOn(String.prototype, name).mockImplementation(function (this: string, from = 0, to?: number) {
       const part = original.call(this, from, to)
       steps += part.length
       return part
