@@ -1,0 +1,246 @@
+/**
+ * A durable store in PostgreSQL, for any number of machines, on a `pg` pool of yours.
+ *
+ * @packageDocumentation
+ */
+import type { Claim, Claimed, Finish, OrderSyncStore } from '../server/store.ts'
+import { POSTGRES_MIGRATIONS, POSTGRES_SCHEMA_VERSION } from './postgres-schema.ts'
+
+export { POSTGRES_MIGRATIONS, POSTGRES_SCHEMA_VERSION }
+
+/** What is used of a client of `pg`. */
+export interface PostgresClient {
+  query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>
+  release(destroy?: boolean | Error): void
+  on(event: 'error', listener: (error: Error) => void): unknown
+  off(event: 'error', listener: (error: Error) => void): unknown
+}
+
+/** What is used of a pool of `pg`. */
+export interface PostgresPool<Client extends PostgresClient = PostgresClient> {
+  query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>
+  connect(): Promise<Client>
+}
+
+/** Options of {@link postgresStore}. */
+export interface PostgresStoreOptions<Client extends PostgresClient> {
+  /** Your pool. Give it a `connectionTimeoutMillis`, so that a database that is down is noticed. */
+  pool: PostgresPool<Client>
+  /** How long an answer can be replayed, in milliseconds; orders are never forgotten. @defaultValue 604_800_000 (seven days) */
+  answerTtlMs?: number | undefined
+}
+
+/**
+ * Makes the store. One round trip claims, one finishes; leases are judged by the database's clock. Run
+ * {@link migratePostgres} once before.
+ *
+ * @see docs/protocol.md section 7.3
+ * @example
+ * ```ts
+ * import { migratePostgres, postgresStore } from 'alipayhk-order-sync/stores/postgres'
+ * import { Pool } from 'pg'
+ *
+ * const pool = new Pool({ connectionString: process.env['DATABASE_URL'], connectionTimeoutMillis: 3_000 })
+ * await migratePostgres(pool)
+ * export const store = postgresStore({ pool })
+ * ```
+ */
+export function postgresStore<Client extends PostgresClient>(options: PostgresStoreOptions<Client>): OrderSyncStore {
+  const { pool, answerTtlMs = 604_800_000 } = options
+  if (!(answerTtlMs > 0)) throw new RangeError('"answerTtlMs" must be positive')
+  let claims = 0
+
+  return {
+    async claim({ orderKey, requestKey, digest, orderModifyTime }, { leaseMs, comparison }) {
+      // Now and then, and never in the way of a claim.
+      if (++claims % 1000 === 0) forgetExpired(pool).catch(() => undefined)
+      const row = await one<ClaimRow>(pool, 'SELECT * FROM order_sync_claim($1, $2, $3, $4, $5, $6, $7)', [
+        ...[orderKey, requestKey, digest, orderModifyTime],
+        ...[leaseMs, answerTtlMs, comparison === 'processedAt'],
+      ])
+      return toClaim(row)
+    },
+
+    finish: (claimed, end) => finish(pool, claimed, end, answerTtlMs),
+
+    async release({ delivery, token }) {
+      const { rows } = await pool.query(
+        `UPDATE order_sync_orders SET lease_until = NULL
+         WHERE order_key = $1 AND token = $2 AND lease_until IS NOT NULL RETURNING 1`,
+        [delivery.orderKey, token],
+      )
+      return rows.length > 0
+    },
+
+    async read(orderKey) {
+      const { rows } = await pool.query(
+        `SELECT token::float8 AS token, lease_until > clock_timestamp() AS leased, last_modify_time::float8 AS last_modify_time,
+           floor(extract(epoch FROM last_processed_at) * 1000)::float8 AS last_processed_at, last_answer
+         FROM order_sync_orders WHERE order_key = $1`,
+        [orderKey],
+      )
+      const row = rows[0] as OrderRow | undefined
+      if (row === undefined) return undefined
+      const { token, leased, last_modify_time, last_processed_at, last_answer } = row
+      const last = {
+        orderModifyTime: last_modify_time ?? 0,
+        processedAt: last_processed_at ?? 0,
+        answer: last_answer ?? '',
+      }
+      return { ...(last_modify_time !== null && { last }), ...(leased && { lease: { token } }) }
+    },
+  }
+}
+
+/**
+ * Like {@link postgresStore}, in transactional mode: `context.transaction` is a client inside a transaction, and what
+ * `onOrder` writes through it commits together with the note that the order was processed. The effect is exactly once,
+ * whatever dies when. Do not commit or roll back yourself. Each order being processed holds a client of the pool.
+ *
+ * @see docs/protocol.md section 7.4
+ * @example
+ * ```ts
+ * import { createOrderSyncHandler, type Credentials } from 'alipayhk-order-sync'
+ * import { transactionalPostgresStore } from 'alipayhk-order-sync/stores/postgres'
+ * import type { Pool } from 'pg'
+ *
+ * export const createHandler = (credentials: Credentials, pool: Pool) =>
+ *   createOrderSyncHandler({
+ *     credentials,
+ *     store: transactionalPostgresStore({ pool }),
+ *     async onOrder(order, { transaction }) {
+ *       await transaction.query('INSERT INTO orders (number, status) VALUES ($1, $2)', [order.merchantBizNo, order.orderStatus])
+ *       return { orderId: order.merchantBizNo }
+ *     },
+ *   })
+ * ```
+ */
+export function transactionalPostgresStore<Client extends PostgresClient>(
+  options: PostgresStoreOptions<Client>,
+): OrderSyncStore<Client> {
+  const { pool, answerTtlMs = 604_800_000 } = options
+  return {
+    ...postgresStore(options),
+    finishWith: (claimed, work) =>
+      inTransaction(pool, async (client) => {
+        const end = await work(client)
+        return (await finish(client, claimed, end, answerTtlMs))
+          ? { commit: true, value: true }
+          : { commit: false, value: false }
+      }),
+  }
+}
+
+/**
+ * Makes the tables and functions, or brings them up to this release; safe to run from several processes at once, and again.
+ *
+ * @throws Error when the database was migrated by a later release
+ * @see docs/protocol.md section 7.3
+ * @example
+ * ```ts
+ * import { migratePostgres } from 'alipayhk-order-sync/stores/postgres'
+ * import { Pool } from 'pg'
+ *
+ * await migratePostgres(new Pool())
+ * ```
+ */
+export async function migratePostgres<Client extends PostgresClient>(pool: PostgresPool<Client>): Promise<void> {
+  await inTransaction(pool, async (client) => {
+    // Any number will do, as long as every release locks the same.
+    await client.query('SELECT pg_advisory_xact_lock(7046029254386353131)')
+    const version = await schemaVersion(client)
+    if (version > POSTGRES_SCHEMA_VERSION)
+      throw new Error('The database was migrated by a later release of alipayhk-order-sync')
+    for (const migration of POSTGRES_MIGRATIONS.slice(version)) await client.query(migration)
+    return { commit: true, value: undefined }
+  })
+}
+
+async function schemaVersion(client: PostgresClient): Promise<number> {
+  const { found } = await one<{ found: boolean }>(
+    client,
+    `SELECT to_regclass('order_sync_schema') IS NOT NULL AS found`,
+    [],
+  )
+  return found ? (await one<{ version: number }>(client, 'SELECT version FROM order_sync_schema', [])).version : 0
+}
+
+interface ClaimRow {
+  decision: Claim['decision']
+  answer: string | null
+  /** A bigint, which pg hands out as text. */
+  token: string | null
+}
+
+interface OrderRow {
+  token: number
+  leased: boolean | null
+  last_modify_time: number | null
+  last_processed_at: number | null
+  last_answer: string | null
+}
+
+function toClaim({ decision, answer, token }: ClaimRow): Claim {
+  if (decision === 'process') return { decision, token: Number(token) }
+  if (decision === 'conflict' || decision === 'busy') return { decision }
+  return { decision, answer: answer ?? '' }
+}
+
+type Queryable = Pick<PostgresClient, 'query'>
+
+async function finish(
+  client: Queryable,
+  { delivery, token }: Claimed,
+  end: Finish,
+  answerTtlMs: number,
+): Promise<boolean> {
+  const { orderKey, requestKey, digest, orderModifyTime } = delivery
+  const { finished } = await one<{ finished: boolean }>(
+    client,
+    'SELECT order_sync_finish($1, $2, $3, $4, $5, $6, $7, $8) AS finished',
+    [orderKey, requestKey, digest, orderModifyTime, token, end.answer, end.processed, answerTtlMs],
+  )
+  return finished
+}
+
+async function inTransaction<Client extends PostgresClient, Value>(
+  pool: PostgresPool<Client>,
+  work: (client: Client) => Promise<{ commit: boolean; value: Value }>,
+): Promise<Value> {
+  const client = await pool.connect()
+  // A connection that breaks while nobody is asking it anything says so by an event, which would end the process.
+  client.on('error', ignore)
+  try {
+    await client.query('BEGIN')
+    const { commit, value } = await work(client)
+    await client.query(commit ? 'COMMIT' : 'ROLLBACK')
+    giveBack(client)
+    return value
+  } catch (error) {
+    await client.query('ROLLBACK').then(
+      () => giveBack(client),
+      () => giveBack(client, true),
+    )
+    throw error
+  }
+}
+
+function giveBack(client: PostgresClient, destroy = false): void {
+  client.off('error', ignore)
+  client.release(destroy)
+}
+
+function ignore(): void {}
+
+/** In small pieces: a table that grew for months is not emptied under one lock. */
+async function forgetExpired(client: Queryable): Promise<void> {
+  await client.query(
+    `DELETE FROM order_sync_requests WHERE request_key IN (
+       SELECT request_key FROM order_sync_requests WHERE expires_at < clock_timestamp() LIMIT 1000 FOR UPDATE SKIP LOCKED)`,
+  )
+}
+
+async function one<Row>(client: Queryable, text: string, values: unknown[]): Promise<Row> {
+  const { rows } = await client.query(text, values)
+  return rows[0] as Row
+}
