@@ -7,7 +7,7 @@ import {
   X509Certificate,
 } from 'node:crypto'
 import { ConfigurationError } from '../errors.ts'
-import { decodeAnyBase64, encodeUtf8 } from '../protocol/bytes.ts'
+import { decodeAnyBase64 } from '../protocol/bytes.ts'
 import type { SignatureAlgorithm } from '../protocol/headers.ts'
 import { type DerShape, derShape } from './der.ts'
 import { sha256 } from './digest.ts'
@@ -125,7 +125,7 @@ function toKeyObject(input: unknown, kind: KeyKind | undefined, name: string): K
   if (input instanceof KeyObject) return ofKind(input, kind, name)
   if (typeof input === 'string') return fromText(input, kind, name)
   if (input instanceof Uint8Array) return fromBytes(input, kind, name)
-  if (isRecord(input) && 'kty' in input) return fromJwk(input, kind, name)
+  if (isRecord(input) && ('kty' in input || isJwkSet(input))) return fromJwk(input, kind, name)
   throw new ConfigurationError(
     'ERR_KEY_FORMAT',
     `${name} is ${input === null ? 'null' : typeof input}; pass PEM text, base64 or DER bytes, a JWK, a KeyObject or a CryptoKey.`,
@@ -145,33 +145,36 @@ function fromText(text: string, kind: KeyKind | undefined, name: string): KeyObj
   if (plain.includes('-----BEGIN')) return fromDer(decodePem(plain, name), kind, name)
   if (/^(ssh-|ecdsa-)/.test(plain))
     throw malformed(name, 'is in OpenSSH form; convert it: ssh-keygen -e -m PKCS8 -f FILE')
-  const bytes = decodeAnyBase64(plain.replace(/\s+/g, ''))
-  if (bytes === undefined) {
-    const path = /^[^\n]*\.(pem|key|der|crt|cer|p8|txt)$/i.test(plain) || /^[./~][^\n]*$/.test(plain)
-    throw malformed(
-      name,
-      path ? 'looks like the path of a file; read the file and pass its content' : 'is neither PEM nor base64',
-    )
+  // Asked first, since a path can be base64 by chance; a key never is a path, as its base64 begins with M or L.
+  if (looksLikePath(text.trim())) {
+    throw malformed(name, 'looks like the path of a file; read the file and pass its content')
   }
+  const bytes = decodeAnyBase64(plain.replace(/\s+/g, ''))
+  if (bytes === undefined) throw malformed(name, 'is neither PEM nor the base64 of a key; was it cut off')
   return fromBytes(bytes, kind, name)
 }
 
-function fromBytes(bytes: Uint8Array, kind: KeyKind | undefined, name: string): KeyObject {
-  // A file's bytes are often PEM, and secret managers like to add a layer of base64 around it.
-  const begin = encodeUtf8('-----BEGIN')
-  const isPem = begin.every((byte, index) => bytes[index] === byte)
-  return isPem ? fromText(new TextDecoder().decode(bytes), kind, name) : fromDer(bytes, kind, name)
+function looksLikePath(text: string): boolean {
+  return (
+    /^([./~]|[a-z]:[\\/]|file:)[^\n]{0,255}$/i.test(text) || /^[^\n]{1,250}\.(pem|key|der|crt|cer|p8|txt)$/i.test(text)
+  )
 }
 
-const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----([^-]*)-----END \1-----/g
+/** DER is a SEQUENCE; any other bytes are text: a file as it was read, or PEM in one more layer of base64. */
+function fromBytes(bytes: Uint8Array, kind: KeyKind | undefined, name: string): KeyObject {
+  return bytes[0] === 0x30 ? fromDer(bytes, kind, name) : fromText(new TextDecoder().decode(bytes), kind, name)
+}
+
+/** Five hyphens end the content; fewer occur in the headers of an encrypted key. */
+const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----((?:[^-]|-(?!----))*)-----END \1-----/g
 
 function decodePem(text: string, name: string): Uint8Array {
   const blocks = [...text.matchAll(PEM_BLOCK)].filter(([, label]) => label !== 'EC PARAMETERS')
-  const [first, second] = blocks
+  const [first] = blocks
   if (first === undefined) throw malformed(name, 'is PEM without a matching END line; was it cut off')
   const [, label = '', content = ''] = first
   // A certificate may be followed by those of its issuers; the first is the one it is about.
-  if (second !== undefined && label !== 'CERTIFICATE') {
+  if (blocks.length > 1 && !blocks.every(([, label]) => label === 'CERTIFICATE')) {
     throw malformed(name, `holds ${blocks.length} PEM blocks; pass the one that is meant`)
   }
   if (label === 'ENCRYPTED PRIVATE KEY' || content.includes('Proc-Type:')) throw encrypted(name)
@@ -225,11 +228,11 @@ function fromJwkText(text: string, kind: KeyKind | undefined, name: string): Key
   } catch {
     throw malformed(name, 'begins like JSON but is not')
   }
-  if (isRecord(jwk) && 'keys' in jwk) throw malformed(name, 'is a JWK set; use importJwkSet() for it')
   return fromJwk(jwk, kind, name)
 }
 
 function fromJwk(jwk: unknown, kind: KeyKind | undefined, name: string): KeyObject {
+  if (isJwkSet(jwk)) throw malformed(name, 'is a JWK set; use importJwkSet() for it')
   if (!isRecord(jwk) || (jwk['kty'] !== 'RSA' && jwk['kty'] !== 'EC')) {
     throw new ConfigurationError('ERR_KEY_ALGORITHM', `${name} is a JWK whose "kty" is not RSA.`)
   }
@@ -315,6 +318,10 @@ function isSigner(input: unknown): input is Signer {
 
 function isCryptoKey(input: unknown): input is webcrypto.CryptoKey {
   return Object.prototype.toString.call(input) === '[object CryptoKey]'
+}
+
+function isJwkSet(input: unknown): boolean {
+  return isRecord(input) && Array.isArray(input['keys'])
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
