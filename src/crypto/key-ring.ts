@@ -30,9 +30,13 @@ export function createKeyRing<Input, Key>(
   if (
     Object.prototype.toString.call(keys) !== '[object Object]' ||
     'kty' in keys ||
+    Array.isArray(keys['keys']) ||
     typeof keys['sign'] === 'function'
   ) {
-    throw new ConfigurationError('ERR_KEY_RING', `${name} must map key versions to keys, such as { 1: key }.`)
+    throw new ConfigurationError(
+      'ERR_KEY_RING',
+      `${name} must map key versions to keys, such as { 1: key }; importJwkSet() makes that of a JWK set.`,
+    )
   }
   const byVersion = new Map<string, VersionedKey<Key>>()
   for (const [version, input] of Object.entries(keys)) {
