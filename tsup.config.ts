@@ -16,6 +16,9 @@ const entry = {
   node: 'src/adapters/node.ts',
   express: 'src/adapters/express.ts',
   'stores/sqlite': 'src/stores/sqlite.ts',
+  'stores/postgres': 'src/stores/postgres.ts',
+  'stores/redis': 'src/stores/redis.ts',
+  testing: 'src/testing/testing.ts',
 }
 
 export default defineConfig([

@@ -25,6 +25,7 @@ const TABLE: Readonly<Record<string, { imports?: readonly string[]; types?: read
     imports: ['policy/*', 'node:module', 'node:process', 'node:timers/promises'],
     types: ['server/store.ts'],
   },
+  testing: { imports: ['node:assert/strict', 'node:process'], types: ['server/store.ts'] },
   'index.ts': { imports: [...CORE, 'server/*', 'client/*', 'stores/*'] },
   // Over the public face only, as a user would.
   cli: { imports: ['alipayhk-order-sync', 'alipayhk-order-sync/node', 'node:*'] },

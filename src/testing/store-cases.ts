@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import process from 'node:process'
 import type { Claim, ClaimOptions, Delivery, OrderSyncStore } from '../server/store.ts'
 
 /** One rule that a store keeps, and how to find out. */
