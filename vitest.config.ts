@@ -1,9 +1,15 @@
 import { defineConfig } from 'vitest/config'
 
+/** Tests that run the package as users get it, out of dist/. */
+const built = ['tests/cli/**/*.test.ts', 'tests/demo/**/*.test.ts', 'tests/package/**/*.test.ts']
+
 export default defineConfig({
   test: {
-    include: ['tests/**/*.test.ts'],
     restoreMocks: true,
     unstubGlobals: true,
+    projects: [
+      { extends: true, test: { name: 'source', include: ['tests/**/*.test.ts'], exclude: built } },
+      { extends: true, test: { name: 'built', include: built, globalSetup: 'tests/support/build.ts' } },
+    ],
   },
 })

@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest'
+import { cli } from '../support/cli.ts'
+import { read } from '../support/project.ts'
+
+test.each([
+  [['--help'], ['keygen', 'serve', 'send']],
+  [['-h'], ['keygen', 'serve', 'send']],
+  [['help'], ['keygen', 'serve', 'send']],
+  [
+    ['keygen', '--help'],
+    ['--out', '--algorithm', 'RSA256', 'ECC224'],
+  ],
+  [
+    ['serve', '--help'],
+    ['--client-id', '--private-key', '--peer-public-key', '--key-version', '--peer-key-version'].concat([
+      '--port',
+      '--host',
+      '--path',
+      '--clock-tolerance',
+    ]),
+  ],
+  [
+    ['send', '-h', '--client-id'],
+    ['--url', '--client-id', '--private-key', '--encrypt', '--timeout', '--retries', 'FILE|-'],
+  ],
+])('%j prints help on standard output', async (args, words) => {
+  const { code, stdout, stderr } = await cli(args)
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  for (const word of words) expect(stdout).toContain(word)
+  expect(Math.max(...stdout.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(120)
+})
+
+test.each([['--version'], ['-v']])('%s prints the version', async (option) => {
+  const { version } = JSON.parse(read('package.json'))
+  expect(await cli([option])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' })
+})
+
+test.each([
+  [[], 'alipayhk-order-sync keygen'],
+  [['toString'], 'No such command'],
+  [['--serve'], 'No such command'],
+])('without a command that is known (%j), standard error says what there is', async (args, message) => {
+  const { code, stdout, stderr } = await cli(args)
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+  expect(stderr).toContain(message)
+})
