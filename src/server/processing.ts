@@ -102,18 +102,19 @@ async function giveUp<ExtInfo, Transaction>(
   return outcome
 }
 
-/** The merchant's code has had its effect: a store that stumbles gets two more chances to take note of it. */
+/** The merchant's code has had its effect: a store that stumbles is told again, for as long as the lease keeps others off. */
 async function finish<ExtInfo, Transaction>(
   claimed: Claimed,
   end: Finish,
-  { store }: Settings<ExtInfo, Transaction>,
+  { store, leaseMs }: Settings<ExtInfo, Transaction>,
 ): Promise<boolean> {
-  for (const pause of [50, 200]) {
+  const until = performance.now() + leaseMs
+  for (let pause = 50; ; pause = Math.min(pause * 2, 1_000)) {
     try {
       return await store.finish(claimed, end)
-    } catch {
-      await sleep(pause)
+    } catch (error) {
+      if (performance.now() + pause >= until) throw error
     }
+    await sleep(pause)
   }
-  return await store.finish(claimed, end)
 }
