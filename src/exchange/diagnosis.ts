@@ -1,5 +1,6 @@
 import type { PublicKey } from '../crypto/keys.ts'
 import { verify } from '../crypto/signature.ts'
+import { printable } from '../errors.ts'
 import { decodeUtf8, encodeUtf8 } from '../protocol/bytes.ts'
 import { type SignedHead, signedContent } from '../protocol/content.ts'
 import { ORDER_SYNC_PATH } from '../protocol/endpoint.ts'
@@ -35,23 +36,20 @@ export async function diagnoseSignature(
   if (named.key.algorithm !== algorithm)
     return `The header names ${algorithm}; peerPublicKeys[${named.version}] is for ${named.key.algorithm}.`
   const time = headers.get(timeHeader.toLowerCase()) ?? ''
-  for (const { head, body: otherBody = body, key = named.key, says } of suspicions(
-    path,
-    body,
-    named.version,
-    peerPublicKeys.newestFirst,
-  )) {
+  const meant = keyVersion ?? `none, which means the latest: ${named.version}`
+  const others = peerPublicKeys.newestFirst.filter(({ version }) => version !== named.version)
+  for (const { head, body: otherBody = body, key = named.key, says } of suspicions(path, body, meant, others)) {
     const content = signedContent({ method, path, clientId, time, ...head }, otherBody)
     if (await verify(key, content, signature)) return says
   }
-  return `None of the usual slips explains it. Verified were ${body.length} bytes of body for the path ${path}, with peerPublicKeys[${named.version}]: compare the key's fingerprint (describeKey) with the one on the other side, and see that nothing changes the body on its way.`
+  return `None of the usual slips explains it. Verified were ${body.length} bytes of body for the path ${shown(path)}, with peerPublicKeys[${named.version}]: compare the key's fingerprint (describeKey) with the one on the other side, and see that nothing changes the body on its way.`
 }
 
 function suspicions(
   path: string,
   body: Uint8Array,
-  version: string,
-  keys: ParsedCredentials['peerPublicKeys']['newestFirst'],
+  named: string,
+  others: ParsedCredentials['peerPublicKeys']['newestFirst'],
 ): Suspicion[] {
   const bare = path.split('?')[0] ?? path
   const paths = [ORDER_SYNC_PATH, bare, bare.endsWith('/') ? bare.slice(0, -1) : `${bare}/`]
@@ -61,14 +59,12 @@ function suspicions(
       .filter((other) => other !== path)
       .map((other) => ({
         head: { path: other },
-        says: `It was made for the path ${other}, and verified for ${path}: set the "path" option to what the sender signs.`,
+        says: `It was made for the path ${shown(other)}, and verified for ${shown(path)}: set the "path" option to what the sender signs.`,
       })),
-    ...keys
-      .filter((other) => other.version !== version)
-      .map((other) => ({
-        key: other.key,
-        says: `It was made with key version ${other.version}, though the header names ${version}.`,
-      })),
+    ...others.map(({ version, key }) => ({
+      key,
+      says: `It was made with key version ${version}, though the header names ${named}.`,
+    })),
     {
       body: encodeUtf8(text.trim()),
       says: 'It was made over the body without the white space around it: something on the way, or the sender, added some.',
@@ -78,6 +74,11 @@ function suspicions(
       says: 'It was made over the body without white space: something on the way formats JSON.',
     },
   ]
+}
+
+/** The path is whatever the HTTP layer lets through. */
+function shown(path: string): string {
+  return printable(path, 200)
 }
 
 function compacted(text: string): Uint8Array | undefined {
