@@ -24,7 +24,7 @@ export async function importJwkSet(
   const keys: [string, KeyObject][] = []
   for (const [index, jwk] of (set as JSONWebKeySet).keys.entries()) {
     const name = `The JWK at keys[${index}]`
-    if (jwk.kty !== 'RSA' || (jwk.use ?? 'sig') !== 'sig' || (jwk.alg ?? 'RS256') !== 'RS256') continue
+    if (!isForSignatures(jwk, kind)) continue
     if (typeof jwk.kid !== 'string')
       throw new ConfigurationError('ERR_KEY_RING', `${name} has no "kid", which is its key version.`)
     if (keys.some(([kid]) => kid === jwk.kid)) throw new ConfigurationError('ERR_KEY_RING', `${name} repeats a "kid".`)
@@ -35,6 +35,13 @@ export async function importJwkSet(
   }
   if (keys.length === 0) throw new ConfigurationError('ERR_KEY_RING', 'The JWK set holds no RSA key for signatures.')
   return Object.fromEntries(keys)
+}
+
+/** RFC 7517 section 5: what is not understood in a set is to be ignored. */
+function isForSignatures(jwk: JWK | null, kind: 'public' | 'private'): boolean {
+  if (jwk?.kty !== 'RSA') return false
+  const { use = 'sig', alg = 'RS256', key_ops = ['sign', 'verify'] } = jwk
+  return use === 'sig' && alg === 'RS256' && key_ops.includes(kind === 'private' ? 'sign' : 'verify')
 }
 
 async function importRsaJwk(jwk: JWK, kind: 'public' | 'private', name: string): Promise<KeyObject> {
