@@ -3,12 +3,16 @@ import { defineConfig } from 'vitest/config'
 /** Tests that run the package as users get it, out of dist/. */
 const built = ['tests/cli/**/*.test.ts', 'tests/demo/**/*.test.ts', 'tests/package/**/*.test.ts']
 
+/** Tests that talk to real databases. */
+const stores = ['tests/stores/**/*.test.ts']
+
 export default defineConfig({
   test: {
     restoreMocks: true,
     unstubGlobals: true,
     projects: [
-      { extends: true, test: { name: 'source', include: ['tests/**/*.test.ts'], exclude: built } },
+      { extends: true, test: { name: 'source', include: ['tests/**/*.test.ts'], exclude: [...built, ...stores] } },
+      { extends: true, test: { name: 'stores', include: stores, globalSetup: 'tests/support/services.ts' } },
       { extends: true, test: { name: 'built', include: built, globalSetup: 'tests/support/build.ts' } },
     ],
   },

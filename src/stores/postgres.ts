@@ -17,15 +17,24 @@ export interface PostgresClient {
 }
 
 /** What is used of a pool of `pg`. */
-export interface PostgresPool<Client extends PostgresClient = PostgresClient> {
+export interface PostgresPool {
   query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>
-  connect(): Promise<Client>
+  connect(): Promise<PostgresClient>
 }
 
+/** What a pool's `connect()` resolves to: the client of `pg`, with all that it can do. */
+export type ClientOf<Pool extends PostgresPool> = Pool['connect'] extends {
+  (): Promise<infer Client>
+  // pg has a second form, with a callback, which inference would look at alone.
+  (...callback: never[]): unknown
+}
+  ? Client
+  : PostgresClient
+
 /** Options of {@link postgresStore}. */
-export interface PostgresStoreOptions<Client extends PostgresClient> {
+export interface PostgresStoreOptions<Pool extends PostgresPool = PostgresPool> {
   /** Your pool. Give it a `connectionTimeoutMillis`, so that a database that is down is noticed. */
-  pool: PostgresPool<Client>
+  pool: Pool
   /** How long an answer can be replayed, in milliseconds; orders are never forgotten. @defaultValue 604_800_000 (seven days) */
   answerTtlMs?: number | undefined
 }
@@ -45,7 +54,7 @@ export interface PostgresStoreOptions<Client extends PostgresClient> {
  * export const store = postgresStore({ pool })
  * ```
  */
-export function postgresStore<Client extends PostgresClient>(options: PostgresStoreOptions<Client>): OrderSyncStore {
+export function postgresStore(options: PostgresStoreOptions): OrderSyncStore {
   const { pool, answerTtlMs = 604_800_000 } = options
   if (!(answerTtlMs > 0)) throw new RangeError('"answerTtlMs" must be positive')
   let claims = 0
@@ -115,15 +124,15 @@ export function postgresStore<Client extends PostgresClient>(options: PostgresSt
  *   })
  * ```
  */
-export function transactionalPostgresStore<Client extends PostgresClient>(
-  options: PostgresStoreOptions<Client>,
-): OrderSyncStore<Client> {
+export function transactionalPostgresStore<Pool extends PostgresPool>(
+  options: PostgresStoreOptions<Pool>,
+): OrderSyncStore<ClientOf<Pool>> {
   const { pool, answerTtlMs = 604_800_000 } = options
   return {
     ...postgresStore(options),
     finishWith: (claimed, work) =>
       inTransaction(pool, async (client) => {
-        const end = await work(client)
+        const end = await work(client as ClientOf<Pool>)
         return (await finish(client, claimed, end, answerTtlMs))
           ? { commit: true, value: true }
           : { commit: false, value: false }
@@ -144,7 +153,7 @@ export function transactionalPostgresStore<Client extends PostgresClient>(
  * await migratePostgres(new Pool())
  * ```
  */
-export async function migratePostgres<Client extends PostgresClient>(pool: PostgresPool<Client>): Promise<void> {
+export async function migratePostgres(pool: PostgresPool): Promise<void> {
   await inTransaction(pool, async (client) => {
     // Any number will do, as long as every release locks the same.
     await client.query('SELECT pg_advisory_xact_lock(7046029254386353131)')
@@ -203,9 +212,9 @@ async function finish(
   return finished
 }
 
-async function inTransaction<Client extends PostgresClient, Value>(
-  pool: PostgresPool<Client>,
-  work: (client: Client) => Promise<{ commit: boolean; value: Value }>,
+async function inTransaction<Value>(
+  pool: PostgresPool,
+  work: (client: PostgresClient) => Promise<{ commit: boolean; value: Value }>,
 ): Promise<Value> {
   const client = await pool.connect()
   // A connection that breaks while nobody is asking it anything says so by an event, which would end the process.

@@ -7,7 +7,7 @@ export interface StoreCase {
   /** The rule. */
   readonly name: string
   /** Rejects when the store breaks it. The store may hold anything else: every case makes up keys of its own. */
-  readonly run: (store: OrderSyncStore<never>) => Promise<void>
+  readonly run: (store: OrderSyncStore<unknown>) => Promise<void>
 }
 
 const LEASE: ClaimOptions = { leaseMs: 60_000, comparison: 'orderModifyTime' }
@@ -32,18 +32,18 @@ function another(of: Delivery, given: Partial<Delivery> = {}): Delivery {
   return delivery({ orderKey: of.orderKey, orderModifyTime: of.orderModifyTime, ...given })
 }
 
-async function claimed(store: OrderSyncStore<never>, of: Delivery, options = LEASE) {
+async function claimed(store: OrderSyncStore<unknown>, of: Delivery, options = LEASE) {
   const claim = await store.claim(of, options)
   assert.equal(claim.decision, 'process')
   return { delivery: of, token: (claim as { token: number }).token }
 }
 
-async function processed(store: OrderSyncStore<never>, of: Delivery, answer: string) {
+async function processed(store: OrderSyncStore<unknown>, of: Delivery, answer: string) {
   assert.equal(await store.finish(await claimed(store, of), { answer, processed: true }), true)
 }
 
 /** Claims until a lease that was not ended has run out; the store's clock decides when. */
-async function claimedAfterLapse(store: OrderSyncStore<never>, of: Delivery, options = LEASE) {
+async function claimedAfterLapse(store: OrderSyncStore<unknown>, of: Delivery, options = LEASE) {
   for (let tries = 0; tries < 500; tries++) {
     const claim = await store.claim(of, options)
     if (claim.decision === 'process') return { delivery: of, token: claim.token }

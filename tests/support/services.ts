@@ -1,0 +1,142 @@
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import { Client } from 'pg'
+import type { TestProject } from 'vitest/node'
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    postgresUrl: string | undefined
+    redisUrl: string | undefined
+  }
+}
+
+/**
+ * Real servers for the tests of the stores: those that run already, else some of our own where the machine has the
+ * programs, else none, and a line that says so.
+ */
+export default async function setup(project: TestProject): Promise<() => void> {
+  const stops: (() => void)[] = []
+  const postgres =
+    (await reachable(POSTGRES_URLS, pingPostgres)) ?? (await startPostgres(stops).catch(report('PostgreSQL')))
+  const redis = (await reachable(REDIS_URLS, pingRedis)) ?? (await startRedis(stops).catch(report('Redis')))
+  if (postgres === undefined) console.warn('PostgreSQL: none runs and none can be started here; its tests are skipped')
+  if (redis === undefined) console.warn('Redis: none runs and none can be started here; its tests are skipped')
+  project.provide('postgresUrl', postgres)
+  project.provide('redisUrl', redis)
+  return () => {
+    for (const stop of stops) stop()
+  }
+}
+
+const POSTGRES_URLS = [
+  process.env['POSTGRES_URL'],
+  'postgres://root@127.0.0.1:5432/test',
+  'postgres://postgres@127.0.0.1:5432/postgres',
+]
+const REDIS_URLS = [process.env['REDIS_URL'], 'redis://127.0.0.1:6379']
+
+async function reachable(urls: readonly (string | undefined)[], ping: (url: string) => Promise<unknown>) {
+  for (const url of urls) {
+    if (
+      url !== undefined &&
+      (await ping(url).then(
+        () => true,
+        () => false,
+      ))
+    )
+      return url
+  }
+  return undefined
+}
+
+async function pingPostgres(connectionString: string): Promise<void> {
+  const client = new Client({ connectionString, connectionTimeoutMillis: 2_000 })
+  await client.connect()
+  await client.query('SELECT 1')
+  await client.end()
+}
+
+async function pingRedis(url: string): Promise<void> {
+  const client = new Redis(url, { lazyConnect: true, retryStrategy: () => null, connectTimeout: 2_000 })
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    await client.ping()
+  } finally {
+    client.disconnect()
+  }
+}
+
+const report = (what: string) => (error: unknown) => {
+  console.warn(`${what} could not be started: ${(error as Error).message}`)
+  return undefined
+}
+
+function program(name: string): string | undefined {
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...debianFolders()]
+  return folders.map((folder) => join(folder, name)).find(existsSync)
+}
+
+/** Debian keeps the programs of PostgreSQL out of the path, in a folder for each version. */
+function debianFolders(): string[] {
+  const versions = '/usr/lib/postgresql'
+  return existsSync(versions) ? readdirSync(versions).map((version) => join(versions, version, 'bin')) : []
+}
+
+async function startRedis(stops: (() => void)[]): Promise<string | undefined> {
+  const server = program('redis-server')
+  if (server === undefined) return undefined
+  const port = await freePort()
+  const child = spawn(server, ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'])
+  stops.push(() => child.kill())
+  return await started(`redis://127.0.0.1:${port}`, pingRedis, child)
+}
+
+async function startPostgres(stops: (() => void)[]): Promise<string | undefined> {
+  const [initdb, server] = [program('initdb'), program('postgres')]
+  if (initdb === undefined || server === undefined) return undefined
+  const data = mkdtempSync(join(tmpdir(), 'order-sync-postgres-'))
+  // PostgreSQL refuses to run as root.
+  const uid = process.getuid?.() === 0 ? Number(spawnSync('id', ['-u', 'postgres']).stdout) || 65_534 : undefined
+  const as = uid === undefined ? {} : { uid, cwd: '/' }
+  if (uid !== undefined) chownSync(data, uid, uid)
+  execFileSync(initdb, ['-D', data, '-U', 'postgres', '-A', 'trust'], { ...as, stdio: 'ignore' })
+  const port = await freePort()
+  const child = spawn(server, ['-D', data, '-p', String(port), '-h', '127.0.0.1', '-k', data], {
+    ...as,
+    stdio: 'ignore',
+  })
+  stops.push(() => {
+    child.kill('SIGINT')
+    child.once('exit', () => rmSync(data, { recursive: true, force: true }))
+  })
+  return await started(`postgres://postgres@127.0.0.1:${port}/postgres`, pingPostgres, child)
+}
+
+async function started(url: string, ping: (url: string) => Promise<unknown>, child: ChildProcess): Promise<string> {
+  for (let tries = 0; tries < 100 && child.exitCode === null; tries++) {
+    if (
+      await ping(url).then(
+        () => true,
+        () => false,
+      )
+    )
+      return url
+    await sleep(100)
+  }
+  throw new Error('it does not answer')
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === 'object' ? (address?.port ?? 0) : 0))
+    })
+  })
+}

@@ -1,0 +1,92 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import process from 'node:process'
+import { Redis } from 'ioredis'
+import { Pool, type PoolClient } from 'pg'
+import { createClient } from 'redis'
+import type { OrderSyncStore } from '../../src/server/store.ts'
+import { migratePostgres, postgresStore, transactionalPostgresStore } from '../../src/stores/postgres.ts'
+import { redisStore } from '../../src/stores/redis.ts'
+import { sqliteStore } from '../../src/stores/sqlite.ts'
+
+/** A store that tests have opened. */
+export interface Opened {
+  readonly store: OrderSyncStore<unknown>
+  /** The same, where it is in transactional mode. */
+  readonly transactional?: OrderSyncStore<PoolClient>
+  /** The pool of a store in PostgreSQL. */
+  readonly pool?: Pool
+  readonly close: () => Promise<unknown>
+}
+
+/** Where a durable store keeps things: a text that another process can open it by. */
+export type Place = `${Kind} ${string}`
+
+export type Kind = 'node:sqlite' | 'better-sqlite3' | 'postgres' | 'transactional' | 'redis' | 'ioredis'
+
+/** Whether the runtime at hand has `node:sqlite`. */
+export const hasNodeSqlite = process.getBuiltinModule?.('node:sqlite' as never) !== undefined
+
+/** Makes a place that nobody else uses. */
+export async function makePlace(kind: Kind, url: string): Promise<{ place: Place; remove: () => Promise<void> }> {
+  const name = `order_sync_${randomUUID().replaceAll('-', '')}`
+  if (kind === 'node:sqlite' || kind === 'better-sqlite3') {
+    const folder = mkdtempSync(join(tmpdir(), 'order-sync-'))
+    return {
+      place: `${kind} ${join(folder, 'store.db')}`,
+      remove: async () => rmSync(folder, { recursive: true, force: true }),
+    }
+  }
+  if (kind === 'redis' || kind === 'ioredis')
+    return { place: `${kind} ${url} ${name}:`, remove: () => removeKeys(url, name) }
+  const pool = new Pool({ connectionString: url })
+  await pool.query(`CREATE SCHEMA ${name}`)
+  return {
+    place: `${kind} ${url} ${name}`,
+    async remove() {
+      await pool.query(`DROP SCHEMA ${name} CASCADE`)
+      await pool.end()
+    },
+  }
+}
+
+/** Opens the store that a place names. */
+export async function openPlace(place: Place): Promise<Opened> {
+  const [kind, where = '', name = ''] = place.split(' ') as [Kind, string?, string?]
+  switch (kind) {
+    case 'node:sqlite':
+    case 'better-sqlite3': {
+      const store = sqliteStore({ file: where, driver: kind })
+      return { store, close: () => store.close() }
+    }
+    case 'redis': {
+      const client = await createClient({ url: where }).connect()
+      return { store: redisStore({ client, prefix: name }), close: () => client.close() }
+    }
+    case 'ioredis': {
+      const client = new Redis(where)
+      return { store: redisStore({ client, prefix: name }), close: () => client.quit() }
+    }
+    default: {
+      const pool = new Pool({
+        connectionString: where,
+        options: `-c search_path=${name}`,
+        connectionTimeoutMillis: 5_000,
+      })
+      await migratePostgres(pool)
+      if (kind === 'postgres') return { store: postgresStore({ pool }), pool, close: () => pool.end() }
+      const transactional = transactionalPostgresStore({ pool })
+      return { store: transactional, transactional, pool, close: () => pool.end() }
+    }
+  }
+}
+
+async function removeKeys(url: string, prefix: string): Promise<void> {
+  const client = new Redis(url)
+  for await (const keys of client.scanStream({ match: `${prefix}*`, count: 1_000 })) {
+    if (keys.length > 0) await client.unlink(keys)
+  }
+  await client.quit()
+}
