@@ -1,0 +1,88 @@
+/**
+ * Proves the package on other runtimes: the whole suite on each Node, the exchange of the demo on Bun and Deno.
+ * Needs dist/, so build first. Usage: npm run test:runtimes [-- node-24 deno …]
+ *
+ * The runtimes come from npm, as packages that hold one binary, into .cache/runtimes/. Results go to .cache/results/,
+ * in the form of vitest's JSON.
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { delimiter, dirname, resolve } from 'node:path'
+import process from 'node:process'
+
+const { platform, arch } = process
+const bunArch = arch === 'arm64' ? 'aarch64' : arch
+const denoLibc = platform === 'linux' ? '-glibc' : ''
+
+const nodeOf = (version: string) => ({ of: `node-${platform}-${arch}`, version, binary: 'bin/node', run: suite })
+
+/** The least Node that is supported, and every major since; the latest Bun and Deno of a major. */
+const RUNTIMES: Readonly<Record<string, Runtime>> = {
+  'node-20.19': nodeOf('20.19.0'),
+  'node-22': nodeOf('22'),
+  'node-24': nodeOf('24'),
+  'node-26': nodeOf('26'),
+  bun: { of: `@oven/bun-${platform}-${bunArch}`, version: '1', binary: 'bin/bun', run: exchange([]) },
+  deno: {
+    of: `@deno/${platform}-${arch}${denoLibc}`,
+    version: '2',
+    binary: 'deno',
+    run: exchange(['run', '--allow-all', '--node-modules-dir=manual']),
+  },
+}
+
+interface Runtime {
+  /** The npm package that holds the binary. */
+  readonly of: string
+  readonly version: string
+  readonly binary: string
+  /** What to pass to the binary. */
+  readonly run: (results: string) => string[]
+}
+
+function suite(results: string): string[] {
+  return [
+    'node_modules/vitest/vitest.mjs',
+    'run',
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${results}`,
+  ]
+}
+
+function exchange(flags: readonly string[]): (results: string) => string[] {
+  return (results) => [...flags, 'scripts/runtime-exchange.mjs', results]
+}
+
+/** Installs a runtime unless it is there, and gives the path of its binary. */
+function install(name: string, { of, version, binary }: Runtime): string {
+  const folder = resolve('.cache/runtimes', name)
+  const path = resolve(folder, 'node_modules', of, binary)
+  if (existsSync(path)) return path
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(resolve(folder, 'package.json'), '{ "private": true }\n')
+  const npm = ['install', '--no-save', '--no-package-lock', '--no-audit', '--no-fund', '--ignore-scripts']
+  const { status } = spawnSync('npm', [...npm, `${of}@${version}`], { cwd: folder, stdio: 'inherit' })
+  if (status !== 0 || !existsSync(path)) throw new Error(`${name} could not be installed`)
+  return path
+}
+
+const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(RUNTIMES)
+mkdirSync('.cache/results', { recursive: true })
+const failed = wanted.filter((name) => {
+  const runtime = RUNTIMES[name]
+  if (runtime === undefined) throw new Error(`There is no runtime "${name}", only ${Object.keys(RUNTIMES).join(', ')}`)
+  const binary = install(name, runtime)
+  console.log(`\n── ${name} ${'─'.repeat(60 - name.length)}`)
+  // What the tests start finds the same runtime.
+  const PATH = dirname(binary) + delimiter + process.env['PATH']
+  const { status } = spawnSync(binary, runtime.run(`.cache/results/${name}.json`), {
+    env: { ...process.env, PATH },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
+  return status !== 0
+})
+if (failed.length > 0) {
+  console.error(`\nFailed on ${failed.join(', ')}`)
+  process.exit(1)
+}
