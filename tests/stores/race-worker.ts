@@ -1,0 +1,96 @@
+/**
+ * One of several processes that deliver the same events to the same store: shuffled, duplicated, and some with a changed
+ * body under a known requestId. It writes each effect into a file shared by all, and prints what it was answered.
+ *
+ * Arguments: place, file of effects, number of this process, the gateway's and the merchant's private keys as PEM files.
+ */
+import { createPrivateKey, createPublicKey } from 'node:crypto'
+import { appendFileSync, readFileSync } from 'node:fs'
+import { createOrderSyncHandler } from '../../src/server/handler.ts'
+import { CLIENT_ID, order, request } from '../support/exchange.ts'
+import { openPlace, type Place } from '../support/stores.ts'
+
+const [place = '', effects = '', worker = '0', gatewayPem = '', merchantPem = ''] = process.argv.slice(2)
+const gatewayKey = createPrivateKey(readFileSync(gatewayPem))
+const merchantKey = createPrivateKey(readFileSync(merchantPem))
+
+const ORDERS = 100
+const EVENTS = 10
+/** Requests that tell of the same event. */
+const REQUESTS = 2
+/** One in so many deliveries is followed by one with a changed body. */
+const CHANGED = 20
+
+const { store, close } = await openPlace(place as Place)
+const handler = createOrderSyncHandler({
+  credentials: {
+    clientId: CLIENT_ID,
+    privateKeys: { 1: merchantKey },
+    peerPublicKeys: { 1: createPublicKey(gatewayKey) },
+  },
+  store,
+  busyWaitMs: 500,
+  async onOrder({ merchantBizNo, orderModifyTime, orderStatus }) {
+    // Time for the others to come in between.
+    await new Promise((resolve) => setImmediate(resolve))
+    appendFileSync(effects, `${JSON.stringify({ merchantBizNo, orderModifyTime, orderStatus })}\n`)
+    return { orderId: `${merchantBizNo}@${orderModifyTime}` }
+  },
+})
+
+interface Planned {
+  readonly number: number
+  readonly event: number
+  readonly copy: number
+}
+
+const plan: Planned[] = []
+for (let number = 0; number < ORDERS; number++) {
+  for (let event = 1; event <= EVENTS; event++) {
+    for (let copy = 0; copy < REQUESTS; copy++) plan.push({ number, event, copy })
+  }
+}
+shuffle(plan, Number(worker) + 1)
+
+const counts: Record<string, number> = {}
+let taken = 0
+let unexpected = 0
+await Promise.all(Array.from({ length: 8 }, work))
+await close()
+console.log(JSON.stringify({ deliveries: plan.length, counts, unexpected }))
+
+async function work(): Promise<void> {
+  for (let next = taken++; next < plan.length; next = taken++) {
+    const planned = plan[next]
+    if (planned === undefined) break
+    const code = await deliver(planned, 'AS_IT_WAS')
+    if (code !== 'SUCCESS') unexpected++
+    if (next % CHANGED === 0 && (await deliver(planned, 'CHANGED')) !== 'REPEAT_REQ_INCONSISTENT') unexpected++
+  }
+}
+
+/** Delivers as a gateway does: again, while it is told to come later. */
+async function deliver({ number, event, copy }: Planned, orderStatus: string): Promise<string> {
+  const message = order({
+    requestId: `${number}-${event}-${copy}`,
+    merchantBizNo: `order-${number}`,
+    orderModifyTime: event,
+    orderStatus,
+  })
+  for (;;) {
+    const { body } = await handler(request({ message, key: gatewayKey, time: new Date().toISOString() }))
+    const { resultCode } = JSON.parse(Buffer.from(body).toString()).result as { resultCode: string }
+    counts[resultCode] = (counts[resultCode] ?? 0) + 1
+    if (resultCode !== 'UNKNOWN_EXCEPTION') return resultCode
+  }
+}
+
+/** Fisher and Yates, over a linear congruential generator: another order in each process, the same in each run. */
+function shuffle(items: unknown[], seed: number): void {
+  let state = seed
+  for (let index = items.length - 1; index > 0; index--) {
+    state = (state * 1_103_515_245 + 12_345) % 2 ** 31
+    const other = state % (index + 1)
+    ;[items[index], items[other]] = [items[other], items[index]]
+  }
+}
