@@ -90,15 +90,16 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
       headers: new Map(),
     }
     const outcome = await receive(request, progress).catch(fromError)
-    const answer = toAnswer(outcome)
+    const answer = toAnswer(outcome, settings)
     await report({ outcome, answer, progress })
     try {
       return await respond(answer, progress, settings)
     } catch (error) {
       // The signer is out of reach. What was processed is kept, and answered when it is delivered again.
       const unavailable: Outcome = { kind: 'unavailable', error }
-      await report({ outcome: unavailable, answer: toAnswer(unavailable), progress })
-      return unsigned(toAnswer(unavailable), settings)
+      const instead = toAnswer(unavailable, settings)
+      await report({ outcome: unavailable, answer: instead, progress })
+      return unsigned(instead, settings)
     }
   }
 
@@ -149,7 +150,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
     const first = await Promise.race([working, expired])
     clearTimeout(timer)
     if (deadline.signal.aborted) {
-      track(working.then((outcome) => report({ outcome, answer: toAnswer(outcome), progress, late: true })))
+      track(working.then((outcome) => report({ outcome, answer: toAnswer(outcome, settings), progress, late: true })))
     }
     return first
   }

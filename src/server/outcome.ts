@@ -29,7 +29,12 @@ export interface Answer {
 }
 
 /** The one place that knows what each outcome is answered with. An error is for our logs, never for the peer. */
-export function toAnswer(outcome: Outcome): Answer {
+export function toAnswer(outcome: Outcome, { alwaysStatus200 }: { readonly alwaysStatus200: boolean }): Answer {
+  const answer = answerOf(outcome)
+  return alwaysStatus200 ? { ...answer, status: 200 } : answer
+}
+
+function answerOf(outcome: Outcome): Answer {
   return match(outcome)
     .with({ kind: 'processed' }, { kind: 'refused' }, ({ reply }) => ({ status: 200, reply }))
     .with({ kind: 'replay' }, { kind: 'duplicate' }, { kind: 'stale' }, ({ reply }) => ({ status: 200, reply }))

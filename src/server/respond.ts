@@ -34,7 +34,7 @@ export async function respond<ExtInfo, Transaction>(
   const { method, path } = progress
   const message = { method, path, timeHeader: 'Response-Time', now: settings.now(), plaintext, encryptTo } as const
   const { headers, body } = await pack(message, caller, settings.envelope)
-  return { status: statusOf(answer, settings), headers, body }
+  return { status: answer.status, headers, body }
 }
 
 /** An answer to a stranger, or while the signer is out of reach. */
@@ -43,15 +43,8 @@ export function unsigned<ExtInfo, Transaction>(
   settings: Settings<ExtInfo, Transaction>,
 ): OutgoingReply {
   return {
-    status: statusOf(answer, settings),
+    status: answer.status,
     headers: { 'Content-Type': CONTENT_TYPES.json, 'Response-Time': formatTime(settings.now()) },
     body: encodeUtf8(JSON.stringify(answer.reply)),
   }
-}
-
-function statusOf<ExtInfo, Transaction>(
-  { status }: Answer,
-  { alwaysStatus200 }: Settings<ExtInfo, Transaction>,
-): number {
-  return alwaysStatus200 ? 200 : status
 }

@@ -1,0 +1,74 @@
+import { vi } from 'vitest'
+import {
+  createOrderSyncHandler,
+  type HandlerOptions,
+  type IncomingRequest,
+  memoryStore,
+  type Order,
+  type OrderContext,
+  type OrderResult,
+  type OrderSyncEvent,
+  type OrderSyncStore,
+} from '../../src/index.ts'
+import { CLIENT_ID, isSignedBy, merchantCredentials, messageOf, NOW, PATH, type Received } from './exchange.ts'
+import { gatewayRsa, merchantRsa } from './keys.ts'
+
+type OnOrder = (order: Order<unknown>, context: OrderContext<undefined>) => Promise<OrderResult> | OrderResult
+
+/** A merchant's handler, whose every move is recorded. */
+export function merchant(options: Partial<HandlerOptions<unknown>> = {}) {
+  const onOrder = vi.fn<OnOrder>(options.onOrder ?? (() => ({ orderId: 'A-1' })))
+  const events: OrderSyncEvent[] = []
+  const store = recorded(options.store ?? memoryStore({ now: () => NOW }))
+  const handler = createOrderSyncHandler({
+    credentials: merchantCredentials(),
+    now: () => NOW,
+    onEvent: (event) => events.push(event),
+    ...options,
+    onOrder,
+    store,
+  })
+  return { handler, onOrder, events, store }
+}
+
+/** The store itself, with the calls of its methods recorded. */
+export const recorded = ({ claim, finish, release, read }: OrderSyncStore) => ({
+  claim: vi.fn(claim),
+  finish: vi.fn(finish),
+  release: vi.fn(release),
+  read: vi.fn(read),
+})
+
+/** What of an answer a test compares: its status, its message, and whether it is signed and encrypted as it must be. */
+export function judge(reply: Received & { readonly status: number }, request: Partial<IncomingRequest> = {}) {
+  const { method = 'POST', path = PATH } = request
+  const message = messageOf(reply, gatewayRsa().privateKey) as {
+    result: { resultCode: string; resultStatus: string; resultMessage: string }
+    orderId?: string
+  }
+  return {
+    status: reply.status,
+    resultCode: message.result.resultCode,
+    resultStatus: message.result.resultStatus,
+    ...('orderId' in message && { orderId: message.orderId }),
+    signed: isSignedBy(reply, merchantRsa().publicKey, { method: method.toUpperCase(), path, clientId: CLIENT_ID }),
+    encrypted: 'Encrypt' in reply.headers,
+  }
+}
+
+export const SUCCESS = {
+  status: 200,
+  resultCode: 'SUCCESS',
+  resultStatus: 'S',
+  orderId: 'A-1',
+  signed: true,
+  encrypted: false,
+}
+
+export const TRY_LATER = {
+  status: 200,
+  resultCode: 'UNKNOWN_EXCEPTION',
+  resultStatus: 'U',
+  signed: true,
+  encrypted: false,
+}
