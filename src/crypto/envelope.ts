@@ -7,7 +7,7 @@ import {
   privateDecrypt,
   publicEncrypt,
 } from 'node:crypto'
-import { RejectionError } from '../errors.ts'
+import { ConfigurationError, RejectionError } from '../errors.ts'
 import { decodeBase64, encodeBase64, encodeUtf8 } from '../protocol/bytes.ts'
 import type { PrivateKey, PublicKey } from './keys.ts'
 import { type RandomBytes, secureRandomBytes } from './random.ts'
@@ -63,12 +63,12 @@ export function resolveSuite(suite: EnvelopeSuite = {}): ResolvedSuite {
 }
 
 /** Whether a message can be encrypted to this key. */
-export function canSeal(key: PublicKey): boolean {
+export function canSeal(key: PublicKey): key is Extract<PublicKey, { form: 'key-object' }> {
   return key.form === 'key-object' && key.algorithm === 'RSA256'
 }
 
 /** Whether a message encrypted to this key can be opened. */
-export function canOpen(key: PrivateKey): boolean {
+export function canOpen(key: PrivateKey): key is Exclude<PrivateKey, { form: 'crypto-key' }> {
   if (key.form === 'signer') return key.key.decrypt !== undefined
   return key.form === 'key-object' && key.algorithm === 'RSA256'
 }
@@ -76,23 +76,28 @@ export function canOpen(key: PrivateKey): boolean {
 /**
  * Encrypts a body to the recipient's RSA key, under a fresh AES key.
  *
+ * @throws {@link ConfigurationError} `ERR_KEY_USE` when the key is for ECC224, or a CryptoKey
  * @see docs/protocol.md section 4.1
  */
 export function seal(
   plaintext: Uint8Array,
   key: PublicKey,
-  suite: ResolvedSuite = resolveSuite(),
+  suite: EnvelopeSuite = {},
   randomBytes: RandomBytes = secureRandomBytes,
 ): Sealed {
-  const size = suite.aesBits / 8
-  const aesKey = suite.keyForm === 'bytes' ? randomBytes(size) : textKey(randomBytes((size * 3) / 4))
-  const { ivLength } = AES_MODES[suite.aesMode]
+  if (!canSeal(key)) {
+    throw new ConfigurationError('ERR_KEY_USE', 'Encryption needs an RSA key, given in any form but a CryptoKey.')
+  }
+  const { aesBits, aesMode, keyWrap, keyForm } = resolveSuite(suite)
+  const size = aesBits / 8
+  const aesKey = keyForm === 'bytes' ? randomBytes(size) : textKey(randomBytes((size * 3) / 4))
+  const { ivLength } = AES_MODES[aesMode]
   const iv = randomBytes(ivLength)
-  const cipher = createCipheriv(cipherName(suite, aesKey), aesKey, ivLength === 0 ? null : iv)
+  const cipher = createCipheriv(cipherName(aesMode, aesKey), aesKey, ivLength === 0 ? null : iv)
   const ciphertext = Buffer.concat([iv, cipher.update(plaintext), cipher.final()])
   return {
     body: encodeUtf8(encodeBase64(ciphertext)),
-    symmetricKey: publicEncrypt({ key: key.key as KeyObject, ...KEY_WRAPS[suite.keyWrap] }, aesKey),
+    symmetricKey: publicEncrypt({ key: key.key, ...KEY_WRAPS[keyWrap] }, aesKey),
   }
 }
 
@@ -101,17 +106,19 @@ export function seal(
  * authenticates it, and that order is what closes Bleichenbacher's oracle.
  *
  * @throws {@link RejectionError} `ERR_DECRYPTION`, the same for every cause
+ * @throws {@link ConfigurationError} `ERR_KEY_USE` when the key is for ECC224, a CryptoKey, or a signer without `decrypt`
  * @see docs/protocol.md section 4.2
  */
 export async function open(
   { body, symmetricKey }: Sealed,
   key: PrivateKey,
-  suite: ResolvedSuite = resolveSuite(),
+  suite: EnvelopeSuite = {},
   randomBytes: RandomBytes = secureRandomBytes,
 ): Promise<Uint8Array> {
-  const aesKey = await unwrap(symmetricKey, key, suite, randomBytes(32))
+  const { aesMode, keyWrap } = resolveSuite(suite)
+  const aesKey = await unwrap(symmetricKey, key, keyWrap, randomBytes(32))
   try {
-    return decrypt(body, aesKey, suite)
+    return decrypt(body, aesKey, aesMode)
   } catch {
     throw decryptionFailed()
   }
@@ -125,16 +132,19 @@ export function decryptionFailed(): RejectionError {
   )
 }
 
-function decrypt(body: Uint8Array, aesKey: Uint8Array, suite: ResolvedSuite): Uint8Array {
+type AesMode = ResolvedSuite['aesMode']
+type KeyWrap = ResolvedSuite['keyWrap']
+
+function decrypt(body: Uint8Array, aesKey: Uint8Array, aesMode: AesMode): Uint8Array {
   const ciphertext = decodeBase64(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1'))
   if (ciphertext === undefined) throw decryptionFailed()
-  const { ivLength } = AES_MODES[suite.aesMode]
+  const { ivLength } = AES_MODES[aesMode]
   const iv = ivLength === 0 ? null : ciphertext.subarray(0, ivLength)
-  const decipher = createDecipheriv(cipherName(suite, aesKey), aesKey, iv)
+  const decipher = createDecipheriv(cipherName(aesMode, aesKey), aesKey, iv)
   return Buffer.concat([decipher.update(ciphertext.subarray(ivLength)), decipher.final()])
 }
 
-function cipherName({ aesMode }: ResolvedSuite, aesKey: Uint8Array): string {
+function cipherName(aesMode: AesMode, aesKey: Uint8Array): string {
   return `aes-${aesKey.length * 8}-${aesMode.toLowerCase()}`
 }
 
@@ -146,22 +156,21 @@ function textKey(random: Uint8Array): Uint8Array {
 async function unwrap(
   wrapped: Uint8Array,
   key: PrivateKey,
-  suite: ResolvedSuite,
+  keyWrap: KeyWrap,
   substitute: Uint8Array,
 ): Promise<Uint8Array> {
+  if (!canOpen(key)) {
+    throw new ConfigurationError(
+      'ERR_KEY_USE',
+      'Decryption needs an RSA key, given in any form but a CryptoKey, or a signer with "decrypt".',
+    )
+  }
   const unwrapped =
-    key.form === 'signer'
-      ? await key.key.decrypt?.(wrapped)
-      : unwrapHere(wrapped, key.key as KeyObject, suite, substitute)
+    key.form === 'signer' ? await key.key.decrypt?.(wrapped) : unwrapHere(wrapped, key.key, keyWrap, substitute)
   return unwrapped !== undefined && [16, 24, 32].includes(unwrapped.length) ? unwrapped : substitute
 }
 
-function unwrapHere(
-  wrapped: Uint8Array,
-  key: KeyObject,
-  { keyWrap }: ResolvedSuite,
-  substitute: Uint8Array,
-): Uint8Array {
+function unwrapHere(wrapped: Uint8Array, key: KeyObject, keyWrap: KeyWrap, substitute: Uint8Array): Uint8Array {
   try {
     if (keyWrap !== 'RSA1_5' || rejectsImplicitly(key)) return privateDecrypt({ key, ...KEY_WRAPS[keyWrap] }, wrapped)
     return unpad(privateDecrypt({ key, padding: constants.RSA_NO_PADDING }, wrapped), substitute)
@@ -179,7 +188,7 @@ let implicitRejection: boolean | undefined
  */
 function rejectsImplicitly(key: KeyObject): boolean {
   if (implicitRejection !== undefined) return implicitRejection
-  const size = (key.asymmetricKeyDetails?.modulusLength ?? 2048) / 8
+  const size = Math.ceil((key.asymmetricKeyDetails?.modulusLength ?? 2048) / 8)
   const block = Buffer.alloc(size, 1)
   block[0] = 0
   const bad = publicEncrypt({ key: createPublicKey(key), padding: constants.RSA_NO_PADDING }, block)
