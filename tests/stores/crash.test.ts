@@ -1,0 +1,67 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, describe, expect, inject, test } from 'vitest'
+import { keyFolder, run } from '../support/processes.ts'
+import { hasNodeSqlite, type Kind, makePlace, openPlace, type Place } from '../support/stores.ts'
+
+const postgresUrl = inject('postgresUrl')
+const redisUrl = inject('redisUrl')
+
+const kinds: readonly { kind: Kind; url: string | undefined }[] = [
+  { kind: hasNodeSqlite ? 'node:sqlite' : 'better-sqlite3', url: '' },
+  { kind: 'postgres', url: postgresUrl },
+  { kind: 'transactional', url: postgresUrl },
+  { kind: 'redis', url: redisUrl },
+]
+
+/** The steps of a delivery at which the process dies, and how often the effect may then have happened in the end. */
+const steps = [
+  { step: 'before claim', effects: 1 },
+  { step: 'after claim', effects: 1 },
+  { step: 'before the effect', effects: 1 },
+  // Between the effect and the note of it: what transactional mode is for.
+  { step: 'after the effect', effects: 2 },
+  { step: 'before finish', effects: 2 },
+  { step: 'after finish', effects: 1 },
+  { step: 'before the answer', effects: 1 },
+] as const
+
+const keys = keyFolder()
+afterAll(keys.remove)
+
+for (const { kind, url } of kinds) {
+  describe.skipIf(url === undefined)(kind, () => {
+    test.concurrent.each(steps)(
+      'killed $step, the order is not lost',
+      async ({ step, effects }) => {
+        const { place, remove } = await makePlace(kind, url ?? '')
+        const effectsFile = join(keys.folder, `effects-${kind}-${step}`.replaceAll(/\W/g, '-'))
+        writeFileSync(effectsFile, '')
+        if (kind === 'transactional') await query(place, 'CREATE TABLE effects (order_no text)')
+        const deliver = (dieAt: string) =>
+          run('tests/stores/crash-worker.ts', [place, effectsFile, dieAt, keys.gateway, keys.merchant])
+
+        const killed = await deliver(step)
+        const again = await deliver('none')
+        const count =
+          kind === 'transactional'
+            ? (await query(place, 'SELECT * FROM effects')).length
+            : readFileSync(effectsFile, 'utf8').split('\n').length - 1
+        await remove()
+
+        expect(killed).toMatchObject({ signal: 'SIGKILL', stdout: '' })
+        expect(again).toMatchObject({ code: 0, stderr: '' })
+        expect(JSON.parse(again.stdout)).toEqual({ resultCode: 'SUCCESS', orderId: 'BIZ-0001' })
+        expect(count).toBe(kind === 'transactional' ? 1 : effects)
+      },
+      60_000,
+    )
+  })
+}
+
+async function query(place: Place, text: string): Promise<unknown[]> {
+  const { pool, close } = await openPlace(place)
+  const rows = (await pool?.query(text))?.rows ?? []
+  await close()
+  return rows
+}
