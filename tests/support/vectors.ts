@@ -1,0 +1,34 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+/** Where Project Wycheproof's vectors are: `WYCHEPROOF_DIR`, or beside the project. */
+const folder =
+  process.env['WYCHEPROOF_DIR'] ?? fileURLToPath(new URL('../../../shared/vectors/wycheproof', import.meta.url))
+
+/** Whether they are there. */
+export const hasVectors = existsSync(folder)
+
+if (!hasVectors) {
+  process.stderr.write(`Wycheproof vectors are not in ${folder}: their tests are skipped. Set WYCHEPROOF_DIR.\n`)
+}
+
+/** One case of a file of vectors, in hex. */
+export interface Vector {
+  readonly tcId: number
+  readonly comment: string
+  readonly flags: readonly string[]
+  readonly msg: string
+  readonly result: 'valid' | 'invalid' | 'acceptable'
+}
+
+/** A file of vectors; without groups where there are none. */
+export interface Vectors<Group> {
+  readonly numberOfTests: number
+  readonly testGroups: readonly Group[]
+}
+
+/** Reads a file of vectors. */
+export function readVectors<Group>(name: string): Vectors<Group> {
+  if (!hasVectors) return { numberOfTests: 0, testGroups: [] }
+  return JSON.parse(readFileSync(`${folder}/${name}_test.json`, 'utf8'))
+}
