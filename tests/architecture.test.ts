@@ -137,3 +137,9 @@ test('examples know the package by its name only', () => {
     .filter(({ to }) => /^(src|dist|tests|scripts|\.\.)\//.test(to))
   expect(outside).toEqual([])
 })
+
+test('the lockfile names no host and no path of one machine', () => {
+  const lock = read('package-lock.json')
+  expect(lock).toContain('"integrity": "sha512-')
+  expect(lock.match(/"resolved": ".*"/g)).toEqual(['"resolved": "tests/drivers"'])
+})
