@@ -10,8 +10,10 @@ import type { Answer, Outcome } from './outcome.ts'
  * `order` and `error` are there to be read, but `inspect()` and `JSON.stringify()` do not show them.
  */
 export interface OrderSyncEvent {
-  /** `late`: `onOrder` ended after `UNKNOWN_EXCEPTION` had been answered for it; `code` tells how. */
+  /** `late`: `onOrder` ended after `UNKNOWN_EXCEPTION` had been answered for it; `ended` tells how. */
   readonly kind: Outcome['kind'] | 'late'
+  /** For `late`: `processed` and `refused` are kept, and answered from now on; `fenced` came too late, and was not. */
+  readonly ended?: Outcome['kind']
   /** The code of the error behind it, where it is one of ours; else the result code that was answered. */
   readonly code: ErrorCode | string
   /** The HTTP status that was answered. */
@@ -68,12 +70,18 @@ export function createReporter(onEvent: ((event: OrderSyncEvent) => void) | unde
     }
     if (onEvent === undefined) return
     try {
-      onEvent(toEvent(ending, error, await hintAt(error, ending.progress)))
+      const told: unknown = onEvent(toEvent(ending, error, await hintAt(error, ending.progress)))
+      // An async listener is a void one to the compiler. The peer does not wait for it.
+      Promise.resolve(told).catch(warnOfListener)
     } catch {
-      // A listener that throws must not turn an order that was processed into one that was not.
-      process.emitWarning('"onEvent" threw; the request was answered all the same', 'OrderSyncWarning')
+      warnOfListener()
     }
   }
+}
+
+/** A listener that throws must not turn an order that was processed into one that was not. */
+function warnOfListener(): void {
+  process.emitWarning('"onEvent" threw; the request was answered all the same', 'OrderSyncWarning')
 }
 
 function isConfigurationError(error: unknown): error is ConfigurationError {
@@ -97,7 +105,7 @@ function toEvent(
   const known = isOrderSyncError(error) ? error : undefined
   const { resultCode } = answer.reply.result
   const event = {
-    kind: late ? ('late' as const) : outcome.kind,
+    ...(late ? { kind: 'late' as const, ended: outcome.kind } : { kind: outcome.kind }),
     code: known?.code ?? resultCode,
     status: answer.status,
     resultCode,
