@@ -4,6 +4,7 @@ import type { OrderSyncEvent } from '../../src/server/event.ts'
 import { createOrderSyncHandler } from '../../src/server/handler.ts'
 import type { HandlerOptions } from '../../src/server/options.ts'
 import type { OrderSyncStore } from '../../src/server/store.ts'
+import { deferred } from '../support/deferred.ts'
 import { merchantCredentials, messageOf, NOW, order, request } from '../support/exchange.ts'
 import { hasNodeSqlite, type Kind, makePlace, type Opened, openPlace, type Place } from '../support/stores.ts'
 
