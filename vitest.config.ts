@@ -13,7 +13,11 @@ export default defineConfig({
     projects: [
       { extends: true, test: { name: 'source', include: ['tests/**/*.test.ts'], exclude: [...built, ...stores] } },
       { extends: true, test: { name: 'stores', include: stores, globalSetup: 'tests/support/services.ts' } },
-      { extends: true, test: { name: 'built', include: built, globalSetup: 'tests/support/build.ts' } },
+      {
+        extends: true,
+        // Several processes in a test, and other tests beside it: a slow machine is no failure.
+        test: { name: 'built', include: built, globalSetup: 'tests/support/build.ts', testTimeout: 30_000 },
+      },
     ],
   },
 })

@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import {
   createOrderSyncClient,
   createOrderSyncHandler,
@@ -15,6 +15,9 @@ import { CLIENT_ID, order, success } from '../support/exchange.ts'
 import { root } from '../support/project.ts'
 
 const folder = temporaryFolder()
+
+// Dozens of processes: a slow machine is no failure.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
 
 /** The keys are openssl's as well: what is on one side of these tests has never seen Node. */
 beforeAll(() => {
