@@ -22,6 +22,7 @@ import {
 } from '../../src/crypto/envelope.ts'
 import { parsePrivateKey, parsePublicKey, type Signer } from '../../src/crypto/keys.ts'
 import { decodeBase64 } from '../../src/protocol/bytes.ts'
+import { face } from '../support/face.ts'
 import { der, gatewayRsa, merchantEcc, merchantRsa } from '../support/keys.ts'
 import { rejectionOf } from '../support/thrown.ts'
 
@@ -238,19 +239,6 @@ describe('a suite', () => {
     expect(() => seal(plaintext, publicKey, bad)).toThrow(refused)
     await expect(open(seal(plaintext, publicKey), privateKey, bad)).rejects.toEqual(refused)
   })
-})
-
-/** All that can be seen of an error from outside; of its stack, the part that is ours. */
-const face = (error: Error) => ({
-  name: error.name,
-  message: error.message,
-  prototype: Object.getPrototypeOf(error),
-  keys: Object.keys(error),
-  own: Object.getOwnPropertyNames(error),
-  symbols: Object.getOwnPropertySymbols(error),
-  json: JSON.stringify(error),
-  cause: error.cause,
-  stack: error.stack?.split('\n').filter((line) => /src.crypto/.test(line)),
 })
 
 /** The error of certain failure: the body cannot be decrypted under any key. */
