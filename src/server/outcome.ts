@@ -60,7 +60,9 @@ export function successReply(orderId: string): Reply {
 /** The reply to an order that the merchant's code refused. An unknown code would be nobody's to understand. */
 export function refusalReply({ resultCode, resultMessage }: RefusalError): Reply {
   const reply = resultReply(isResultCode(resultCode) && resultCode !== 'SUCCESS' ? resultCode : 'PROCESS_FAIL')
-  if (resultMessage !== undefined) reply.result.resultMessage = resultMessage.slice(0, 256)
+  // Not in the middle of a surrogate pair: half a character is no UTF-8.
+  if (resultMessage !== undefined)
+    reply.result.resultMessage = resultMessage.slice(0, 256).replace(/[\ud800-\udbff]$/, '')
   return reply
 }
 

@@ -1,0 +1,607 @@
+import { beforeEach, describe, expect, test, vi } from 'vitest'
+import {
+  DeliveryError,
+  memoryStore,
+  type OrderResult,
+  type OrderSyncStore,
+  RefusalError,
+  RejectionError,
+} from '../../src/index.ts'
+import { deferred, until } from '../support/deferred.ts'
+import { NOW, order, request, secret } from '../support/exchange.ts'
+import { judge, merchant, SUCCESS, TRY_LATER } from '../support/merchant.ts'
+
+vi.mock('node:timers/promises', () => import('../support/timers.ts'))
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+  return () => void vi.useRealTimers()
+})
+
+const T = NOW - 1_000
+const CONFLICT = {
+  status: 409,
+  resultCode: 'REPEAT_REQ_INCONSISTENT',
+  resultStatus: 'F',
+  signed: true,
+  encrypted: false,
+}
+
+/** A delivery of one order: the request, and when the event happened. */
+const delivery = (requestId: string, orderModifyTime = T, changes: Record<string, unknown> = {}) =>
+  request({ message: order({ requestId, orderModifyTime, ...changes }) })
+
+/** An onOrder that answers A-1, A-2, …: which run it was can be told by its answer. */
+const counting = () => {
+  let runs = 0
+  return () => ({ orderId: `A-${++runs}` })
+}
+
+const kinds = (events: readonly { kind: string }[]) => events.map(({ kind }) => kind)
+
+describe('a delivery of an order that was processed', () => {
+  test.each<[string, () => ReturnType<typeof request>, string, object]>([
+    ['the same request is a replay', () => delivery('r1'), 'replay', SUCCESS],
+    [
+      'the same request, signed anew',
+      () => request({ message: order({ requestId: 'r1' }), time: '2024-05-22T09:13:00+08:00' }),
+      'replay',
+      SUCCESS,
+    ],
+    [
+      'the same request, encrypted',
+      () => secret({ message: order({ requestId: 'r1' }) }),
+      'replay',
+      { ...SUCCESS, encrypted: true },
+    ],
+    ['another request about the same event is a duplicate', () => delivery('r2'), 'duplicate', SUCCESS],
+    ['a request about an older event is stale', () => delivery('r2', T - 1), 'stale', SUCCESS],
+    [
+      'the same requestId with another body is a conflict',
+      () => delivery('r1', T, { orderStatus: 'x' }),
+      'rejected',
+      CONFLICT,
+    ],
+    ['a newer event is processed', () => delivery('r2', T + 1), 'processed', { ...SUCCESS, orderId: 'A-2' }],
+    [
+      'another order is processed',
+      () => delivery('r2', T, { merchantBizNo: 'x' }),
+      'processed',
+      { ...SUCCESS, orderId: 'A-2' },
+    ],
+    [
+      'the order of another merchant is processed',
+      () => delivery('r2', T, { merchantId: 'm' }),
+      'processed',
+      { ...SUCCESS, orderId: 'A-2' },
+    ],
+    ['merchantId without content is none', () => delivery('r2', T, { merchantId: '' }), 'duplicate', SUCCESS],
+  ])('%s', async (_, make, kind, answered) => {
+    const { handler, onOrder, events } = merchant({ onOrder: counting() })
+    expect(judge(await handler(delivery('r1')))).toStrictEqual(SUCCESS)
+    expect(judge(await handler(make()))).toStrictEqual(answered)
+    expect(kinds(events)).toStrictEqual(['processed', kind])
+    expect(onOrder).toHaveBeenCalledTimes(kind === 'processed' ? 2 : 1)
+  })
+
+  test('by the literal reading of the page, what happened before the last processing is stale', async () => {
+    const store = memoryStore({ now: () => T + 500 })
+    const { handler, events } = merchant({ store, comparison: 'processedAt' })
+    await handler(delivery('r1', T))
+    await handler(delivery('r2', T + 400))
+    await handler(delivery('r3', T + 600))
+    expect(kinds(events)).toStrictEqual(['processed', 'stale', 'processed'])
+  })
+
+  test('no two ids run into one: what separates them in a message separates them in the store', async () => {
+    const { handler, onOrder } = merchant()
+    await handler(delivery('r1', T, { merchantId: 'a', merchantBizNo: 'b","c' }))
+    await handler(delivery('r2', T, { merchantId: 'a","b', merchantBizNo: 'c' }))
+    expect(onOrder).toHaveBeenCalledTimes(2)
+  })
+})
+
+test('the store is told nothing of the customer', async () => {
+  const { handler, store } = merchant()
+  await handler(delivery('r1'))
+  const told = JSON.stringify([store.claim.mock.calls, store.finish.mock.calls])
+  for (const value of ['r1', 'BIZ-0001', 'TRADE-20240522-0001', 'USER-2088012345678901', 'NOTE-']) {
+    expect(told).not.toContain(value)
+  }
+  expect(store.claim.mock.calls[0]?.[1]).toStrictEqual({ leaseMs: 30_000, comparison: 'orderModifyTime' })
+})
+
+describe('deliveries at the same time', () => {
+  test('fifty copies: onOrder runs once, and all are answered alike', async () => {
+    const { handler, onOrder, events } = merchant({ onOrder: counting() })
+    const replies = Array.from({ length: 50 }, () => handler(delivery('r1')))
+    await vi.advanceTimersByTimeAsync(2_000)
+    for (const reply of await Promise.all(replies)) expect(judge(reply)).toStrictEqual(SUCCESS)
+    expect(onOrder).toHaveBeenCalledOnce()
+    expect(kinds(events).sort()).toStrictEqual(['processed', ...Array.from({ length: 49 }, () => 'replay')])
+  })
+
+  test('fifty requests about one event: onOrder runs once, and all are answered alike', async () => {
+    const { handler, onOrder } = merchant({ onOrder: counting() })
+    const replies = Array.from({ length: 50 }, (_, n) => handler(delivery(`r${n}`)))
+    await vi.advanceTimersByTimeAsync(2_000)
+    for (const reply of await Promise.all(replies)) expect(judge(reply)).toStrictEqual(SUCCESS)
+    expect(onOrder).toHaveBeenCalledOnce()
+  })
+
+  test('events of one order never run side by side, and the newest is the last', async () => {
+    let running = 0
+    const seen: number[] = []
+    const { handler, store } = merchant({
+      async onOrder({ orderModifyTime }) {
+        expect(++running).toBe(1)
+        await new Promise((resolve) => setTimeout(resolve, 40))
+        running--
+        seen.push(orderModifyTime)
+        return { orderId: 'A-1' }
+      },
+    })
+    const replies = [3, 1, 4, 2].map((time) => handler(delivery(`r${time}`, T + time)))
+    await vi.advanceTimersByTimeAsync(2_000)
+    await Promise.all(replies)
+    expect(seen).toStrictEqual([...seen].sort((a, b) => a - b))
+    expect(seen.at(-1)).toBe(T + 4)
+    expect(store.claim).toHaveBeenCalled()
+  })
+
+  test('another order does not wait', async () => {
+    const gate = deferred<OrderResult>()
+    const { handler } = merchant({
+      onOrder: ({ merchantBizNo }) => (merchantBizNo === 'slow' ? gate.promise : { orderId: 'A-1' }),
+    })
+    const slow = handler(delivery('r1', T, { merchantBizNo: 'slow' }))
+    expect(judge(await handler(delivery('r2')))).toStrictEqual(SUCCESS)
+    gate.resolve({ orderId: 'A-1' })
+    await slow
+  })
+})
+
+describe('while an order is being processed', () => {
+  const busy = async () => {
+    const gate = deferred<OrderResult>()
+    const made = merchant({ onOrder: () => gate.promise, busyWaitMs: 1_000 })
+    const first = made.handler(delivery('r1'))
+    await until(() => made.onOrder.mock.calls.length > 0)
+    return { ...made, first, gate }
+  }
+
+  test.each<[string, string, number, string]>([
+    ['the same request', 'r1', T, 'replay'],
+    ['another request about the same event', 'r2', T, 'duplicate'],
+    ['an older event', 'r2', T - 1, 'stale'],
+  ])('%s waits for the answer, and gets it', async (_, requestId, time, kind) => {
+    const { handler, first, gate, events } = await busy()
+    const second = handler(delivery(requestId, time))
+    await vi.advanceTimersByTimeAsync(300)
+    gate.resolve({ orderId: 'A-1' })
+    expect(judge(await first)).toStrictEqual(SUCCESS)
+    await vi.advanceTimersByTimeAsync(700)
+    expect(judge(await second)).toStrictEqual(SUCCESS)
+    expect(kinds(events)).toStrictEqual(['processed', kind])
+  })
+
+  test('whoever has waited busyWaitMs is told to try later', async () => {
+    const { handler, first, gate, events, onOrder, store } = await busy()
+    const second = handler(delivery('r2', T + 1))
+    await vi.advanceTimersByTimeAsync(999)
+    expect(events).toStrictEqual([])
+    await vi.advanceTimersByTimeAsync(1)
+    expect(judge(await second)).toStrictEqual(TRY_LATER)
+    expect(events).toMatchObject([{ kind: 'busy', code: 'UNKNOWN_EXCEPTION', status: 200 }])
+    // The pauses grow: a store is not asked without end.
+    expect(store.claim.mock.calls.length).toBeLessThan(10)
+    gate.resolve({ orderId: 'A-1' })
+    expect(judge(await first)).toStrictEqual(SUCCESS)
+    expect(onOrder).toHaveBeenCalledOnce()
+  })
+
+  test('with busyWaitMs 0 nobody waits', async () => {
+    const gate = deferred<OrderResult>()
+    const { handler, onOrder } = merchant({ onOrder: () => gate.promise, busyWaitMs: 0 })
+    const first = handler(delivery('r1'))
+    await until(() => onOrder.mock.calls.length > 0)
+    expect(judge(await handler(delivery('r1')))).toStrictEqual(TRY_LATER)
+    gate.resolve({ orderId: 'A-1' })
+    await first
+  })
+
+  test('the same requestId with another body is a conflict at once', async () => {
+    const { handler, first, gate } = await busy()
+    expect(judge(await handler(delivery('r1', T, { orderStatus: 'x' })))).toStrictEqual(CONFLICT)
+    gate.resolve({ orderId: 'A-1' })
+    expect(judge(await first)).toStrictEqual(SUCCESS)
+  })
+
+  test('a requestId that was told to try later is known from then on', async () => {
+    const { handler, gate, first } = await busy()
+    const second = handler(delivery('r2', T + 1))
+    await vi.advanceTimersByTimeAsync(1_000)
+    await second
+    expect(judge(await handler(delivery('r2', T + 2)))).toStrictEqual(CONFLICT)
+    gate.resolve({ orderId: 'A-1' })
+    await first
+  })
+
+  test('a waiting delivery runs when the first one fails', async () => {
+    const gate = deferred<OrderResult>()
+    const { handler, onOrder, events } = merchant()
+    onOrder.mockReturnValueOnce(gate.promise)
+    const [first, second] = [handler(delivery('r1')), handler(delivery('r1'))]
+    await until(() => onOrder.mock.calls.length > 0)
+    gate.reject(new Error('no'))
+    expect(judge(await first)).toStrictEqual(TRY_LATER)
+    await vi.advanceTimersByTimeAsync(250)
+    expect(judge(await second)).toStrictEqual(SUCCESS)
+    expect(kinds(events)).toStrictEqual(['failed', 'processed'])
+  })
+})
+
+describe('what onOrder throws', () => {
+  test.each<[string, unknown]>([
+    ['an error', new Error('SECRET-1')],
+    ['no error', 'SECRET-1'],
+    ['nothing', undefined],
+    ['a rejection of its own', new RejectionError('ERR_FIELD_INVALID', 'of something else')],
+    ['a failed delivery of its own', new DeliveryError('ERR_TIMEOUT', 'of something else')],
+  ])('%s: try later, and the next delivery runs it again', async (_, error) => {
+    const { handler, onOrder, events, store } = merchant()
+    onOrder.mockImplementationOnce(() => {
+      throw error
+    })
+    expect(judge(await handler(delivery('r1')))).toStrictEqual(TRY_LATER)
+    expect(events).toMatchObject([{ kind: 'failed', status: 200, resultCode: 'UNKNOWN_EXCEPTION' }])
+    expect(events[0]?.error).toBe(error)
+    expect(store.release).toHaveBeenCalledOnce()
+    expect(judge(await handler(delivery('r1')))).toStrictEqual(SUCCESS)
+    expect(onOrder).toHaveBeenCalledTimes(2)
+  })
+
+  test.each<[string, unknown]>([
+    ['nothing', undefined],
+    ['null', null],
+    ['no orderId', {}],
+    ['an orderId that is a number', { orderId: 5 }],
+    ['an empty orderId', { orderId: '' }],
+    ['an orderId of 65 characters', { orderId: 'x'.repeat(65) }],
+  ])('returning %s is a failure too', async (_, result) => {
+    const { handler, onOrder, events } = merchant()
+    onOrder.mockReturnValueOnce(result as OrderResult)
+    expect(judge(await handler(delivery('r1')))).toStrictEqual(TRY_LATER)
+    expect(events[0]?.error).toStrictEqual(
+      new TypeError('"onOrder" must return { orderId }, a string of 1 to 64 characters'),
+    )
+    expect(judge(await handler(delivery('r1')))).toStrictEqual(SUCCESS)
+  })
+
+  test('while an orderId of 64 characters is answered', async () => {
+    const orderId = '😀'.repeat(64)
+    const { handler } = merchant({ onOrder: () => ({ orderId }) })
+    expect(judge(await handler(delivery('r1')))).toStrictEqual({ ...SUCCESS, orderId })
+  })
+})
+
+describe('a refusal', () => {
+  const refusing = (...args: ConstructorParameters<typeof RefusalError>) => {
+    const error = new RefusalError(...args)
+    return { error, ...merchant({ onOrder: () => Promise.reject(error) }) }
+  }
+
+  test('for good is answered, kept, and replayed without running again', async () => {
+    const { handler, onOrder, events, error } = refusing('PROCESS_FAIL', 'Out of noodles.')
+    const answered = { ...TRY_LATER, resultCode: 'PROCESS_FAIL', resultStatus: 'F' }
+    expect(judge(await handler(delivery('r1')))).toStrictEqual(answered)
+    expect(judge(await handler(delivery('r1')))).toStrictEqual(answered)
+    expect(onOrder).toHaveBeenCalledOnce()
+    expect(events).toMatchObject([
+      { kind: 'refused', code: 'ERR_REFUSED', resultCode: 'PROCESS_FAIL' },
+      { kind: 'replay', code: 'PROCESS_FAIL' },
+    ])
+    expect(events[0]?.error).toBe(error)
+  })
+
+  test('for good is of the request, not of the event: another request about it runs', async () => {
+    const { handler, onOrder } = refusing('PROCESS_FAIL')
+    await handler(delivery('r1'))
+    onOrder.mockReturnValueOnce({ orderId: 'A-1' })
+    expect(judge(await handler(delivery('r2')))).toStrictEqual(SUCCESS)
+  })
+
+  test.each(['UNKNOWN_EXCEPTION', 'REQUEST_TRAFFIC_EXCEED_LIMIT'])(
+    'for now, %s, is answered and forgotten',
+    async (resultCode) => {
+      const { handler, onOrder, store, events } = refusing(resultCode)
+      expect(judge(await handler(delivery('r1')))).toStrictEqual({ ...TRY_LATER, resultCode })
+      expect(store.finish).not.toHaveBeenCalled()
+      expect(events).toMatchObject([{ kind: 'refused', resultCode }])
+      onOrder.mockReturnValueOnce({ orderId: 'A-1' })
+      expect(judge(await handler(delivery('r1')))).toStrictEqual(SUCCESS)
+    },
+  )
+
+  test.each(['SUCCESS', 'NO_SUCH_CODE', '', 'constructor'])(
+    'with the code %j, which is none, is PROCESS_FAIL',
+    async (resultCode) => {
+      expect(judge(await refusing(resultCode).handler(delivery('r1')))).toMatchObject({
+        resultCode: 'PROCESS_FAIL',
+        resultStatus: 'F',
+      })
+    },
+  )
+
+  test('says what the application says, at most 256 characters of it, and else what the table says', async () => {
+    const messageOf = async (text?: string) => {
+      const reply = await refusing('PROCESS_FAIL', text).handler(delivery('r1'))
+      return JSON.parse(Buffer.from(reply.body).toString()).result.resultMessage as string
+    }
+    expect(await messageOf('Out of noodles.')).toBe('Out of noodles.')
+    expect(await messageOf()).toBe('The order could not be processed.')
+    expect(await messageOf('m'.repeat(300))).toBe('m'.repeat(256))
+    // Cut between characters, not in the middle of one.
+    expect(await messageOf(`${'m'.repeat(255)}😀`)).not.toMatch(/[\ud800-\udfff](?![\udc00-\udfff])/)
+  })
+
+  test('from the other build of this package is one as well', async () => {
+    const { handler, onOrder } = merchant()
+    const twin = Object.assign(new Error('refused'), {
+      name: 'RefusalError',
+      code: 'ERR_REFUSED',
+      resultCode: 'ACCESS_DENIED',
+    })
+    Object.defineProperty(twin, Symbol.for('alipayhk-order-sync/error'), { value: true })
+    onOrder.mockRejectedValueOnce(twin)
+    expect(judge(await handler(delivery('r1')))).toMatchObject({ resultCode: 'ACCESS_DENIED' })
+  })
+})
+
+describe('a lease that has run out', () => {
+  test('and was taken by another delivery: the late finish is refused, and the peer told to try later', async () => {
+    let now = NOW
+    const store = memoryStore({ now: () => now })
+    const gate = deferred<OrderResult>()
+    const { handler, onOrder, events } = merchant({ store, onOrder: counting() })
+    onOrder.mockReturnValueOnce(gate.promise)
+    const first = handler(delivery('r1'))
+    await until(() => onOrder.mock.calls.length > 0)
+    now += 30_001
+    expect(judge(await handler(delivery('r1')))).toStrictEqual(SUCCESS)
+    gate.resolve({ orderId: 'late' })
+    expect(judge(await first)).toStrictEqual(TRY_LATER)
+    expect(kinds(events)).toStrictEqual(['processed', 'fenced'])
+    const [one, two] = onOrder.mock.calls.map(([, { fencingToken }]) => fencingToken)
+    expect(two).toBeGreaterThan(one ?? Number.POSITIVE_INFINITY)
+    expect(judge(await handler(delivery('r1')))).toStrictEqual(SUCCESS)
+  })
+
+  test('of a refusal is no different', async () => {
+    const store = { ...memoryStore(), finish: () => Promise.resolve(false) }
+    const { handler, events } = merchant({ store, onOrder: () => Promise.reject(new RefusalError('PROCESS_FAIL')) })
+    expect(judge(await handler(delivery('r1')))).toStrictEqual(TRY_LATER)
+    expect(kinds(events)).toStrictEqual(['fenced'])
+  })
+})
+
+describe('a store that fails', () => {
+  const failing = (changes: Partial<OrderSyncStore>) => merchant({ store: { ...memoryStore(), ...changes } })
+  const down = () => Promise.reject(new Error('SECRET-1: the database is down'))
+
+  test('to claim: try later, and onOrder does not run', async () => {
+    const { handler, onOrder, events } = failing({ claim: down })
+    expect(judge(await handler(delivery('r1')))).toStrictEqual(TRY_LATER)
+    expect(onOrder).not.toHaveBeenCalled()
+    expect(events).toMatchObject([{ kind: 'failed', code: 'UNKNOWN_EXCEPTION' }])
+    expect(JSON.stringify(events)).not.toContain('SECRET-1')
+  })
+
+  test('by throwing instead of rejecting, is no different', async () => {
+    const { handler } = failing({
+      claim() {
+        throw new Error('down')
+      },
+    })
+    expect(judge(await handler(delivery('r1')))).toStrictEqual(TRY_LATER)
+  })
+
+  test('to finish, and recovers: what onOrder did is kept', async () => {
+    const store = memoryStore()
+    const finish = vi.fn(store.finish).mockImplementationOnce(down).mockImplementationOnce(down)
+    const { handler, onOrder } = merchant({ store: { ...store, finish } })
+    const reply = handler(delivery('r1'))
+    await vi.advanceTimersByTimeAsync(500)
+    expect(judge(await reply)).toStrictEqual(SUCCESS)
+    expect(finish).toHaveBeenCalledTimes(3)
+    expect(judge(await handler(delivery('r1')))).toStrictEqual(SUCCESS)
+    expect(onOrder).toHaveBeenCalledOnce()
+  })
+
+  test('to finish, for good: try later, and the order is not given free while the lease holds', async () => {
+    const { handler, onOrder, store, events } = failing({ finish: down })
+    const reply = handler(delivery('r1'))
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(judge(await reply)).toStrictEqual(TRY_LATER)
+    expect(onOrder).toHaveBeenCalledOnce()
+    expect(store.release).not.toHaveBeenCalled()
+    expect(kinds(events)).toStrictEqual(['failed', 'late'])
+    await handler.drain()
+  })
+
+  test('to release: the failure is answered all the same', async () => {
+    const error = new Error('of the application')
+    const { handler, onOrder, events } = failing({ release: down })
+    onOrder.mockRejectedValueOnce(error)
+    expect(judge(await handler(delivery('r1')))).toStrictEqual(TRY_LATER)
+    expect(events[0]?.error).toBe(error)
+  })
+
+  test('to keep an answer as it was: try later', async () => {
+    const { handler, onOrder } = failing({ claim: () => Promise.resolve({ decision: 'replay', answer: '{' }) })
+    expect(judge(await handler(delivery('r1')))).toStrictEqual(TRY_LATER)
+    expect(onOrder).not.toHaveBeenCalled()
+  })
+})
+
+describe('the deadline', () => {
+  const slow = (options: { timeoutMs?: number } = {}) => {
+    const gate = deferred<OrderResult>()
+    return { gate, ...merchant({ onOrder: () => gate.promise, timeoutMs: 1_000, leaseMs: 5_000, ...options }) }
+  }
+
+  test('answers "try later", and tells onOrder by its signal', async () => {
+    const { handler, onOrder, events, gate } = slow()
+    const reply = handler(delivery('r1'))
+    await until(() => onOrder.mock.calls.length > 0)
+    const signal = onOrder.mock.calls[0]?.[1].signal
+    await vi.advanceTimersByTimeAsync(999)
+    expect(signal?.aborted).toBe(false)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(judge(await reply)).toStrictEqual(TRY_LATER)
+    expect(signal?.reason).toMatchObject({ name: 'TimeoutError' })
+    expect(events).toMatchObject([{ kind: 'failed', code: 'UNKNOWN_EXCEPTION', status: 200 }])
+    expect(events[0]?.error).toMatchObject({ message: '"onOrder" or the store took longer than 1000 ms' })
+    gate.resolve({ orderId: 'A-1' })
+    await handler.drain()
+  })
+
+  test('does not undo what onOrder does after it: that is kept, told as late, and answered to the next delivery', async () => {
+    const { handler, onOrder, events, gate } = slow()
+    const reply = handler(delivery('r1'))
+    await vi.advanceTimersByTimeAsync(1_000)
+    await reply
+    gate.resolve({ orderId: 'A-1' })
+    await handler.drain()
+    expect(events).toMatchObject([{ kind: 'failed' }, { kind: 'late', code: 'SUCCESS', resultCode: 'SUCCESS' }])
+    expect(judge(await handler(delivery('r1')))).toStrictEqual(SUCCESS)
+    expect(onOrder).toHaveBeenCalledOnce()
+  })
+
+  test('frees the order when onOrder fails after it', async () => {
+    const { handler, onOrder, events, gate } = slow()
+    const reply = handler(delivery('r1'))
+    await vi.advanceTimersByTimeAsync(1_000)
+    await reply
+    gate.reject(new RefusalError('REQUEST_TRAFFIC_EXCEED_LIMIT'))
+    await handler.drain()
+    expect(events).toMatchObject([{ kind: 'failed' }, { kind: 'late', code: 'ERR_REFUSED' }])
+    onOrder.mockReturnValueOnce({ orderId: 'A-1' })
+    expect(judge(await handler(delivery('r1')))).toStrictEqual(SUCCESS)
+  })
+
+  test('keeps others off as long as the lease holds', async () => {
+    const { handler, onOrder, gate } = slow()
+    const first = handler(delivery('r1'))
+    await vi.advanceTimersByTimeAsync(1_000)
+    await first
+    const second = handler(delivery('r1'))
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(judge(await second)).toStrictEqual(TRY_LATER)
+    expect(onOrder).toHaveBeenCalledOnce()
+    gate.resolve({ orderId: 'A-1' })
+    await handler.drain()
+  })
+
+  test('leaves nothing behind when the answer comes in time', async () => {
+    const { handler } = merchant()
+    await handler(delivery('r1'))
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  test('answers for a store that hangs; a claim that comes late is released, and onOrder does not run', async () => {
+    const gate = deferred()
+    const store = memoryStore()
+    const claim = vi.fn<OrderSyncStore['claim']>(async (...args) => {
+      await gate.promise
+      return await store.claim(...args)
+    })
+    const { handler, onOrder, events, store: calls } = merchant({ store: { ...store, claim } })
+    const reply = handler(delivery('r1'))
+    await vi.advanceTimersByTimeAsync(10_000)
+    expect(judge(await reply)).toStrictEqual(TRY_LATER)
+    gate.resolve()
+    await handler.drain()
+    expect(onOrder).not.toHaveBeenCalled()
+    expect(calls.release).toHaveBeenCalledOnce()
+    expect(kinds(events)).toStrictEqual(['failed', 'late'])
+    expect(judge(await handler(delivery('r1')))).toStrictEqual(SUCCESS)
+  })
+
+  test('answers for a store that hangs in finish', async () => {
+    const store = { ...memoryStore(), finish: () => new Promise<boolean>(() => {}) }
+    const { handler, onOrder } = merchant({ store })
+    const reply = handler(delivery('r1'))
+    await vi.advanceTimersByTimeAsync(10_000)
+    expect(judge(await reply)).toStrictEqual(TRY_LATER)
+    expect(onOrder).toHaveBeenCalledOnce()
+  })
+
+  test('ends the waiting for an order that is busy', async () => {
+    const gate = deferred<OrderResult>()
+    const { handler, events } = merchant({
+      onOrder: () => gate.promise,
+      timeoutMs: 500,
+      leaseMs: 5_000,
+      busyWaitMs: 60_000,
+    })
+    const replies = [handler(delivery('r1')), handler(delivery('r2'))]
+    await vi.advanceTimersByTimeAsync(500)
+    for (const reply of replies) expect(judge(await reply)).toStrictEqual(TRY_LATER)
+    gate.resolve({ orderId: 'A-1' })
+    await handler.drain()
+    expect(kinds(events).filter((kind) => kind === 'failed')).toHaveLength(2)
+  })
+})
+
+describe('a peer that goes away', () => {
+  test('while onOrder runs: its signal tells, and what it does is kept', async () => {
+    const peer = new AbortController()
+    const gate = deferred<OrderResult>()
+    const { handler, onOrder, events } = merchant({ onOrder: () => gate.promise })
+    const reply = handler({ ...delivery('r1'), signal: peer.signal })
+    await until(() => onOrder.mock.calls.length > 0)
+    const reason = new Error('gone')
+    peer.abort(reason)
+    expect(onOrder.mock.calls[0]?.[1].signal).toMatchObject({ aborted: true, reason })
+    gate.resolve({ orderId: 'A-1' })
+    expect(judge(await reply)).toStrictEqual(SUCCESS)
+    expect(kinds(events)).toStrictEqual(['processed'])
+  })
+
+  test('before onOrder runs: it does not run, and the order is free', async () => {
+    const { handler, onOrder, store } = merchant()
+    const reply = await handler({ ...delivery('r1'), signal: AbortSignal.abort(new Error('gone')) })
+    expect(judge(reply)).toStrictEqual(TRY_LATER)
+    expect(onOrder).not.toHaveBeenCalled()
+    expect(store.claim).not.toHaveBeenCalled()
+    expect(judge(await handler(delivery('r1')))).toStrictEqual(SUCCESS)
+  })
+
+  test('while the order is claimed: the claim is released', async () => {
+    const peer = new AbortController()
+    const store = memoryStore()
+    const claim: OrderSyncStore['claim'] = (...args) => {
+      peer.abort(new Error('gone'))
+      return store.claim(...args)
+    }
+    const { handler, onOrder } = merchant({ store: { ...store, claim } })
+    expect(judge(await handler({ ...delivery('r1'), signal: peer.signal }))).toStrictEqual(TRY_LATER)
+    expect(onOrder).not.toHaveBeenCalled()
+    expect(judge(await merchant({ store }).handler(delivery('r1')))).toStrictEqual(SUCCESS)
+  })
+
+  test('while another delivery of the order runs: the waiting ends', async () => {
+    const peer = new AbortController()
+    const gate = deferred<OrderResult>()
+    const { handler, onOrder } = merchant({ onOrder: () => gate.promise })
+    const first = handler(delivery('r1'))
+    await until(() => onOrder.mock.calls.length > 0)
+    const second = handler({ ...delivery('r2'), signal: peer.signal })
+    await vi.advanceTimersByTimeAsync(10)
+    peer.abort(new Error('gone'))
+    expect(judge(await second)).toStrictEqual(TRY_LATER)
+    gate.resolve({ orderId: 'A-1' })
+    await first
+  })
+})
