@@ -1,4 +1,4 @@
-import { ConfigurationError, RejectionError } from '../errors.ts'
+import { ConfigurationError, isOrderSyncError, RejectionError } from '../errors.ts'
 import { encodeUtf8 } from '../protocol/bytes.ts'
 
 /** The body of a request: its bytes, or a stream of them. A string stands for its UTF-8 bytes. */
@@ -11,29 +11,22 @@ export type RequestBody = Uint8Array | string | AsyncIterable<Uint8Array | strin
  * @throws {@link RejectionError} `ERR_BODY_TOO_LARGE`, `ERR_BODY_INCOMPLETE`
  * @throws {@link ConfigurationError} `ERR_BODY_PARSED`
  */
-export async function readBody(
-  body: RequestBody,
-  { maxBytes, howToMend = 'Give the handler the raw bytes of the request.' }: BodyLimits,
-): Promise<Uint8Array> {
-  if (!isRaw(body)) {
-    throw new ConfigurationError(
-      'ERR_BODY_PARSED',
-      `The request body was parsed before its signature could be verified, and what a parser made of it cannot be turned back into the bytes that were signed. ${howToMend}`,
-    )
-  }
+export async function readBody(body: RequestBody, { maxBytes, howToMend }: BodyLimits): Promise<Uint8Array> {
+  if (!isRaw(body)) throw parsed(howToMend)
   const whole = typeof body === 'string' ? encodeUtf8(body) : (body ?? new Uint8Array())
   if (whole instanceof Uint8Array) return assertSize(whole, maxBytes)
   const chunks: Uint8Array[] = []
   let size = 0
   try {
     for await (const chunk of whole) {
-      const bytes = typeof chunk === 'string' ? encodeUtf8(chunk) : chunk
+      const bytes: unknown = typeof chunk === 'string' ? encodeUtf8(chunk) : chunk
+      if (!(bytes instanceof Uint8Array)) throw parsed(howToMend)
       size += bytes.length
       if (size > maxBytes) throw tooLarge(maxBytes)
       chunks.push(bytes)
     }
   } catch (error) {
-    if (error instanceof RejectionError) throw error
+    if (isOrderSyncError(error)) throw error
     throw new RejectionError('ERR_BODY_INCOMPLETE', 'The connection ended before the body did.')
   }
   return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)
@@ -57,6 +50,13 @@ function isRaw(body: unknown): body is RequestBody {
 /** @throws {@link RejectionError} `ERR_BODY_TOO_LARGE` when the length that is announced is over the bound already */
 export function assertAnnouncedSize(contentLength: string | undefined, maxBytes: number): void {
   if (Number(contentLength ?? 0) > maxBytes) throw tooLarge(maxBytes)
+}
+
+function parsed(howToMend = 'Give the handler the raw bytes of the request.'): ConfigurationError {
+  return new ConfigurationError(
+    'ERR_BODY_PARSED',
+    `The request body was parsed before its signature could be verified, and what a parser made of it cannot be turned back into the bytes that were signed. ${howToMend}`,
+  )
 }
 
 function tooLarge(maxBytes: number): RejectionError {

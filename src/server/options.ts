@@ -89,6 +89,8 @@ export function resolveOptions<ExtInfo, Transaction>(options: HandlerOptions<Ext
   for (const [name, value] of Object.entries({ toleranceSeconds, maxBodyBytes, timeoutMs, leaseMs })) {
     if (!(value > 0)) throw new RangeError(`"${name}" must be positive`)
   }
+  // A timer that is set for longer fires at once.
+  if (timeoutMs >= 2 ** 31) throw new RangeError('"timeoutMs" must be less than 2 ** 31')
   if (!(busyWaitMs >= 0)) throw new RangeError('"busyWaitMs" must not be negative')
   // Else a second delivery could start while the first is still within its time.
   if (!(leaseMs > timeoutMs)) throw new RangeError('"leaseMs" must be greater than "timeoutMs"')
