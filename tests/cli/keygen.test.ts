@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { describeKey } from '../../src/index.ts'
-import { cli, temporaryFolder, writeTo } from '../support/cli.ts'
+import { cli, folderIn, temporaryFolder, writeTo } from '../support/cli.ts'
 
 const folder = temporaryFolder()
 
@@ -39,7 +39,7 @@ test.each([
   ['public.pem', (path: string) => writeTo(path, 'public.pem', 'mine')],
   ['private.pem', (path: string) => symlinkSync('nowhere', join(path, 'private.pem'))],
 ])('overwrites nothing, and writes nothing, where there is a %s', async (name, put) => {
-  const out = temporaryFolder()
+  const out = folderIn(folder)
   put(out)
   const { code, stdout, stderr } = await cli(['keygen', '--out', out])
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' })

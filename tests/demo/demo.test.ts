@@ -7,16 +7,17 @@ import { text } from 'node:stream/consumers'
 import { pathToFileURL } from 'node:url'
 import { stripVTControlCharacters } from 'node:util'
 import { expect, test } from 'vitest'
-import { temporaryFolder, writeTo } from '../support/cli.ts'
+import { folderIn, temporaryFolder, writeTo } from '../support/cli.ts'
 import { read, root } from '../support/project.ts'
 
 const DEMO = 'examples/demo/demo.ts'
+const temporary = temporaryFolder()
 const tsx = join(createRequire(import.meta.url).resolve('tsx/package.json'), '../dist/cli.mjs')
 
 /** Runs the demo as `npm run demo` does, and tells what it left behind. */
 async function run(environment: NodeJS.ProcessEnv = {}) {
   const { FORCE_COLOR: _, NO_COLOR: __, NODE_OPTIONS: ___, ...inherited } = process.env
-  const folder = temporaryFolder()
+  const folder = folderIn(temporary)
   const env = { ...inherited, TMPDIR: folder, TEMP: folder, TMP: folder, ...environment }
   const child = spawn(process.execPath, [tsx, DEMO], { cwd: root, env })
   const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
@@ -72,7 +73,7 @@ test('nobody sits at the other end: no colours, unless they are asked for', asyn
 
 /** The demo with something in the way of its messages. */
 function runWithFetch(code: string) {
-  const url = pathToFileURL(writeTo(temporaryFolder(), 'preload.mjs', code))
+  const url = pathToFileURL(writeTo(folderIn(temporary), 'preload.mjs', code))
   return run({ NODE_OPTIONS: `--import ${url}` })
 }
 

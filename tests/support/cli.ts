@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
-import { onTestFinished } from 'vitest'
+import { afterAll, onTestFinished } from 'vitest'
 import { root } from './project.ts'
 
 /** The built command. */
@@ -54,12 +54,15 @@ export async function serve(args: readonly string[]): Promise<Serving> {
   return { url, child, ended, next: async () => JSON.parse(await nextLine()) }
 }
 
-/** A folder that goes away with the process that asked for it. */
+/** A folder that goes away after the tests of the file that asks for it. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'order-sync-test-'))
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
+
+/** A new folder in another one. */
+export const folderIn = (folder: string): string => mkdtempSync(join(folder, 'in-'))
 
 /** Writes a file to a folder, and gives its path. */
 export function writeTo(folder: string, name: string, content: string | Uint8Array): string {
