@@ -137,8 +137,9 @@ type KeyWrap = ResolvedSuite['keyWrap']
 
 function decrypt(body: Uint8Array, aesKey: Uint8Array, aesMode: AesMode): Uint8Array {
   const ciphertext = decodeBase64(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1'))
-  if (ciphertext === undefined) throw decryptionFailed()
   const { ivLength } = AES_MODES[aesMode]
+  // Deno opens a ciphertext of no blocks to nothing; PKCS#7 always makes one.
+  if (ciphertext === undefined || ciphertext.length <= ivLength) throw decryptionFailed()
   const iv = ivLength === 0 ? null : ciphertext.subarray(0, ivLength)
   const decipher = createDecipheriv(cipherName(aesMode, aesKey), aesKey, iv)
   return Buffer.concat([decipher.update(ciphertext.subarray(ivLength)), decipher.final()])
@@ -171,12 +172,18 @@ async function unwrap(
 }
 
 function unwrapHere(wrapped: Uint8Array, key: KeyObject, keyWrap: KeyWrap, substitute: Uint8Array): Uint8Array {
+  // RFC 8017 section 7.2.2 step 1. Runtimes differ: some take a ciphertext with zeros added in front or left out.
+  if (wrapped.length !== modulusBytes(key)) return substitute
   try {
     if (keyWrap !== 'RSA1_5' || rejectsImplicitly(key)) return privateDecrypt({ key, ...KEY_WRAPS[keyWrap] }, wrapped)
     return unpad(privateDecrypt({ key, padding: constants.RSA_NO_PADDING }, wrapped), substitute)
   } catch {
     return substitute
   }
+}
+
+function modulusBytes(key: KeyObject): number {
+  return Math.ceil((key.asymmetricKeyDetails?.modulusLength ?? 0) / 8)
 }
 
 let implicitRejection: boolean | undefined
@@ -188,8 +195,7 @@ let implicitRejection: boolean | undefined
  */
 function rejectsImplicitly(key: KeyObject): boolean {
   if (implicitRejection !== undefined) return implicitRejection
-  const size = Math.ceil((key.asymmetricKeyDetails?.modulusLength ?? 2048) / 8)
-  const block = Buffer.alloc(size, 1)
+  const block = Buffer.alloc(modulusBytes(key), 1)
   block[0] = 0
   const bad = publicEncrypt({ key: createPublicKey(key), padding: constants.RSA_NO_PADDING }, block)
   try {

@@ -82,6 +82,13 @@ function sealElsewhere(aesKey: Uint8Array, symmetricKey: Uint8Array): Sealed {
 }
 const wrap = (content: Uint8Array) =>
   publicEncrypt({ key: merchantRsa().publicKey, padding: constants.RSA_PKCS1_PADDING }, content)
+/** Wraps anew until the first byte is zero, as it is once in 256 times. */
+function wrapToZero(content: Uint8Array): Uint8Array {
+  for (;;) {
+    const wrapped = wrap(content)
+    if (wrapped[0] === 0) return wrapped
+  }
+}
 const wrapBlock = (block: Uint8Array) =>
   publicEncrypt({ key: merchantRsa().publicKey, padding: constants.RSA_NO_PADDING }, block)
 const padded = (key: Uint8Array) =>
@@ -259,6 +266,7 @@ describe('a failure of decryption', () => {
   test('is for its reasons only: a block in order opens', async () => {
     expect(text(await open(sealElsewhere(key, wrapBlock(good)), privateKey))).toBe(text(plaintext))
     expect(text(await open(sealElsewhere(key.subarray(16), wrap(key.subarray(16))), privateKey))).toBe(text(plaintext))
+    expect(text(await open(sealElsewhere(key, wrapToZero(key)), privateKey))).toBe(text(plaintext))
   })
 
   // Every one of them goes on with a random key, under which the padding of AES comes out right once in 256 times: what
@@ -281,6 +289,7 @@ describe('a failure of decryption', () => {
     ['a wrapped key of no bytes', () => sealElsewhere(key, new Uint8Array())],
     ['a wrapped key of a byte too few', () => sealElsewhere(key, wrapBlock(good).subarray(1))],
     ['a wrapped key of a byte too many', () => sealElsewhere(key, Buffer.concat([Buffer.alloc(1), wrapBlock(good)]))],
+    ['a wrapped key whose leading zero is left out', () => sealElsewhere(key, wrapToZero(key).subarray(1))],
     ['a wrapped key of zeros', () => sealElsewhere(key, new Uint8Array(256))],
     ['a wrapped key beyond the modulus', () => sealElsewhere(key, new Uint8Array(256).fill(0xff))],
     ['a key under RSA-OAEP', () => ({ ...seal(plaintext, publicKey, { keyWrap: 'RSA-OAEP' }) })],
