@@ -89,7 +89,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
       path: request.path,
       headers: new Map(),
     }
-    const outcome = await receive(request, progress).catch(fromError)
+    const outcome = await withDeadline(progress, request.signal, (signal) => receive(request, progress, signal))
     const answer = toAnswer(outcome, settings)
     await report({ outcome, answer, progress })
     try {
@@ -104,7 +104,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
   }
 
   /** Everything up to the outcome. What is thrown here ended the request before it was accepted. */
-  async function receive(request: IncomingRequest, progress: Progress): Promise<Outcome> {
+  async function receive(request: IncomingRequest, progress: Progress, signal: AbortSignal): Promise<Outcome> {
     const headers = collectHeaders(request.headers)
     progress.headers = headers
     progress.path = signedPath(request, settings.path)
@@ -127,9 +127,8 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
     if (encrypted) encryptionKey(credentials)
     const { clientId } = credentials
     const delivery = toDelivery(valid, clientId, plaintext)
-    return await withDeadline(progress, request.signal, (signal) =>
-      processOrder(order, delivery, { clientId, agentToken: headers.get('agent-token'), encrypted, signal }, settings),
-    )
+    const context = { clientId, agentToken: headers.get('agent-token'), encrypted, signal }
+    return await processOrder(order, delivery, context, settings)
 
     async function readOnce(): Promise<Uint8Array> {
       progress.body = await readBody(request.body, { maxBytes: settings.maxBodyBytes, howToMend: request.howToMend })
@@ -144,9 +143,9 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
     work: (signal: AbortSignal) => Promise<Outcome>,
   ): Promise<Outcome> {
     const deadline = new AbortController()
-    const signal = peer === undefined ? deadline.signal : AbortSignal.any([deadline.signal, peer])
-    const working = track(work(signal))
-    const { promise: expired, timer } = expiry(deadline, settings.timeoutMs)
+    const start = async () => await work(peer ? AbortSignal.any([deadline.signal, peer]) : deadline.signal)
+    const working = track(start().catch(fromError))
+    const { promise: expired, timer } = expiry(deadline, progress, settings.timeoutMs)
     const first = await Promise.race([working, expired])
     clearTimeout(timer)
     if (deadline.signal.aborted) {
@@ -181,13 +180,21 @@ async function findCredentials(
   return found?.clientId === clientId ? parseCredentials(found) : undefined
 }
 
-function expiry(deadline: AbortController, timeoutMs: number): { promise: Promise<Outcome>; timer: NodeJS.Timeout } {
+function expiry(
+  deadline: AbortController,
+  progress: Progress,
+  timeoutMs: number,
+): { promise: Promise<Outcome>; timer: NodeJS.Timeout } {
   let timer: NodeJS.Timeout | undefined
   const promise = new Promise<Outcome>((resolve) => {
     timer = setTimeout(() => {
-      const error = new DOMException(`"onOrder" or the store took longer than ${timeoutMs} ms`, 'TimeoutError')
+      const [kind, what] =
+        progress.order === undefined
+          ? (['unavailable', `The request could not be judged within ${timeoutMs} ms`] as const)
+          : (['failed', `"onOrder" or the store took longer than ${timeoutMs} ms`] as const)
+      const error = new DOMException(what, 'TimeoutError')
       deadline.abort(error)
-      resolve({ kind: 'failed', error })
+      resolve({ kind, error })
     }, timeoutMs)
   })
   return { promise, timer: timer as unknown as NodeJS.Timeout }

@@ -55,7 +55,7 @@ export interface HandlerOptions<ExtInfo = OpenObject, Transaction = undefined> {
   toleranceSeconds?: number | undefined
   /** Largest body that is accepted, in bytes. @defaultValue 1_048_576 */
   maxBodyBytes?: number | undefined
-  /** Milliseconds after which `UNKNOWN_EXCEPTION` is answered, whatever is still running. @defaultValue 10_000 */
+  /** Milliseconds from the arrival after which `UNKNOWN_EXCEPTION` is answered, whatever is still running. @defaultValue 10_000 */
   timeoutMs?: number | undefined
   /** Milliseconds for which a delivery holds its order; must exceed `timeoutMs`. @defaultValue 30_000 */
   leaseMs?: number | undefined

@@ -516,6 +516,7 @@ test('the handler never rejects, whatever it is given', async () => {
     { headers: { 'Client-Id': 5 } },
     { ...request(), method: undefined },
     { ...request(), path: undefined },
+    { ...request(), signal: {} },
   ]) {
     const reply = await handler(broken as never)
     expect([400, 401, 405, 500]).toContain(reply.status)

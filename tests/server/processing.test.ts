@@ -1,14 +1,16 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import {
   DeliveryError,
+  type IncomingRequest,
   memoryStore,
   type OrderResult,
   type OrderSyncStore,
   RefusalError,
   RejectionError,
+  type StandardSchema,
 } from '../../src/index.ts'
 import { deferred, until } from '../support/deferred.ts'
-import { NOW, order, request, secret } from '../support/exchange.ts'
+import { merchantCredentials, NOW, order, request, secret } from '../support/exchange.ts'
 import { judge, merchant, SUCCESS, TRY_LATER } from '../support/merchant.ts'
 
 vi.mock('node:timers/promises', () => import('../support/timers.ts'))
@@ -25,6 +27,10 @@ const CONFLICT = {
   resultStatus: 'F',
   signed: true,
   encrypted: false,
+}
+
+const undecided: StandardSchema<unknown, never> = {
+  '~standard': { version: 1, vendor: 'test', validate: () => new Promise<never>(() => {}) },
 }
 
 /** A delivery of one order: the request, and when the event happened. */
@@ -537,6 +543,44 @@ describe('the deadline', () => {
     expect(onOrder).toHaveBeenCalledOnce()
   })
 
+  test.each<[string, Parameters<typeof merchant>[0], Partial<IncomingRequest>, boolean]>([
+    ['credentials that are never found', { credentials: () => new Promise<never>(() => {}) }, {}, false],
+    ['a body that never ends', {}, { body: endless() }, true],
+    ['a schema that never decides', { extInfo: undecided }, {}, true],
+  ])('answers for %s, and nothing runs', async (_, options, changes, signed) => {
+    const { handler, onOrder, store, events } = merchant(options)
+    const reply = handler({ ...delivery('r1'), ...changes })
+    await vi.advanceTimersByTimeAsync(9_999)
+    expect(events).toStrictEqual([])
+    await vi.advanceTimersByTimeAsync(1)
+    expect(judge(await reply)).toStrictEqual({ ...TRY_LATER, status: 500, signed })
+    expect(events).toMatchObject([{ kind: 'unavailable', code: 'UNKNOWN_EXCEPTION', status: 500 }])
+    expect(events[0]?.error).toMatchObject({
+      name: 'TimeoutError',
+      message: 'The request could not be judged within 10000 ms',
+    })
+    expect(onOrder).not.toHaveBeenCalled()
+    expect(store.claim).not.toHaveBeenCalled()
+  })
+
+  test('does not let an order start that was accepted after it', async () => {
+    const gate = deferred()
+    const { handler, onOrder, store, events } = merchant({
+      async credentials() {
+        await gate.promise
+        return merchantCredentials()
+      },
+    })
+    const reply = handler(delivery('r1'))
+    await vi.advanceTimersByTimeAsync(10_000)
+    await reply
+    gate.resolve()
+    await handler.drain()
+    expect(kinds(events)).toStrictEqual(['unavailable', 'late'])
+    expect(onOrder).not.toHaveBeenCalled()
+    expect(store.claim).not.toHaveBeenCalled()
+  })
+
   test('ends the waiting for an order that is busy', async () => {
     const gate = deferred<OrderResult>()
     const { handler, events } = merchant({
@@ -553,6 +597,11 @@ describe('the deadline', () => {
     expect(kinds(events).filter((kind) => kind === 'failed')).toHaveLength(2)
   })
 })
+
+async function* endless(): AsyncGenerator<Uint8Array> {
+  yield Buffer.from('{')
+  await new Promise<never>(() => {})
+}
 
 describe('a peer that goes away', () => {
   test('while onOrder runs: its signal tells, and what it does is kept', async () => {
