@@ -77,6 +77,7 @@ export function canOpen(key: PrivateKey): key is Exclude<PrivateKey, { form: 'cr
  * Encrypts a body to the recipient's RSA key, under a fresh AES key.
  *
  * @throws {@link ConfigurationError} `ERR_KEY_USE` when the key is for ECC224, or a CryptoKey
+ * @throws RangeError when the suite is none
  * @see docs/protocol.md section 4.1
  */
 export function seal(
@@ -107,6 +108,7 @@ export function seal(
  *
  * @throws {@link RejectionError} `ERR_DECRYPTION`, the same for every cause
  * @throws {@link ConfigurationError} `ERR_KEY_USE` when the key is for ECC224, a CryptoKey, or a signer without `decrypt`
+ * @throws RangeError when the suite is none
  * @see docs/protocol.md section 4.2
  */
 export async function open(

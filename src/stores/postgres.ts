@@ -43,6 +43,7 @@ export interface PostgresStoreOptions<Pool extends PostgresPool = PostgresPool> 
  * Makes the store. One round trip claims, one finishes; leases are judged by the database's clock. Run
  * {@link migratePostgres} once before.
  *
+ * @throws RangeError when an option is out of bounds
  * @see docs/protocol.md section 7.3
  * @example
  * ```ts
@@ -106,6 +107,7 @@ export function postgresStore(options: PostgresStoreOptions): OrderSyncStore {
  * `onOrder` writes through it commits together with the note that the order was processed. The effect is exactly once,
  * whatever dies when. Do not commit or roll back yourself. Each order being processed holds a client of the pool.
  *
+ * @throws RangeError when an option is out of bounds
  * @see docs/protocol.md section 7.4
  * @example
  * ```ts

@@ -82,6 +82,7 @@ return {order[1] or '', order[2] or '', order[3] or '', order[4] or '', leased a
  * The promise is only as good as what Redis keeps: `appendonly yes` with `appendfsync always`, and `maxmemory-policy noeviction`. See
  * docs/stores.md.
  *
+ * @throws RangeError when an option is out of bounds
  * @see docs/protocol.md section 7.3
  * @example
  * ```ts
