@@ -16,7 +16,12 @@ export default defineConfig({
       {
         extends: true,
         // Several processes in a test, and other tests beside it: a slow machine is no failure.
-        test: { name: 'built', include: built, globalSetup: 'tests/support/build.ts', testTimeout: 30_000 },
+        test: {
+          name: 'built',
+          include: built,
+          globalSetup: ['tests/support/build.ts', 'tests/support/services.ts'],
+          testTimeout: 30_000,
+        },
       },
     ],
   },

@@ -103,6 +103,11 @@ export class ConfigurationError extends OrderSyncError {
   }
 }
 
+/** The verified answer behind an error, as the peer sent it. */
+export interface PeerReply {
+  readonly result: { readonly resultCode: string; readonly resultStatus: string; readonly resultMessage?: string }
+}
+
 /**
  * The receiver decided against the order: thrown by your `onOrder` to answer with a result code of your choice,
  * and by the client when the peer's verified answer is a refusal. Never retried by itself.
@@ -116,9 +121,16 @@ export class RefusalError extends OrderSyncError {
   readonly resultMessage: string | undefined
   /** The `requestId` of the refused order, where the client throws it. */
   readonly requestId: string | undefined
+  /** The peer's whole answer, verified, where the client throws it. */
+  declare readonly reply: PeerReply | undefined
 
-  constructor(resultCode: string, resultMessage?: string, options?: ErrorOptions & { requestId?: string }) {
+  constructor(
+    resultCode: string,
+    resultMessage?: string,
+    options?: ErrorOptions & { requestId?: string; reply?: PeerReply },
+  ) {
     super(`The order was refused with ${printable(resultCode, 64)}.`, options)
+    Object.defineProperty(this, 'reply', { value: options?.reply })
     this.resultCode = resultCode
     this.resultMessage = resultMessage
     this.requestId = options?.requestId
@@ -171,10 +183,13 @@ export class ReplyError extends AnswerError {
 export class DeliveryError extends AnswerError {
   override readonly name = 'DeliveryError'
   readonly code: DeliveryCode
+  /** For `ERR_RESULT_UNKNOWN`: the peer's whole answer, verified. */
+  declare readonly reply: PeerReply | undefined
 
-  constructor(code: DeliveryCode, message: string, options?: ErrorOptions & AnswerDetails) {
+  constructor(code: DeliveryCode, message: string, options?: ErrorOptions & AnswerDetails & { reply?: PeerReply }) {
     super(message, options)
     this.code = code
+    Object.defineProperty(this, 'reply', { value: options?.reply })
   }
 }
 

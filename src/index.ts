@@ -30,6 +30,7 @@ export {
   type FieldIssue,
   isOrderSyncError,
   OrderSyncError,
+  type PeerReply,
   REJECTIONS,
   RefusalError,
   type RejectionCode,

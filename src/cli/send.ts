@@ -1,7 +1,7 @@
 import process from 'node:process'
 import { buffer } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
-import { createOrderSyncClient, type OrderInput, RefusalError } from 'alipayhk-order-sync'
+import { createOrderSyncClient, DeliveryError, type OrderInput, RefusalError } from 'alipayhk-order-sync'
 import { required, UsageError, wholeNumber } from './arguments.ts'
 import { decodeText, readNamedFile } from './files.ts'
 import { IDENTITY_HELP, IDENTITY_OPTIONS, readCredentials } from './identity.ts'
@@ -50,14 +50,10 @@ export async function run(args: string[]): Promise<void> {
     complain(`Taken at attempt ${attempts}, requestId ${requestId}${trace}.`)
     await printJson(reply)
   } catch (error) {
-    if (error instanceof RefusalError) await printJson(replyOf(error))
+    const refused = error instanceof RefusalError || error instanceof DeliveryError
+    if (refused && error.reply !== undefined) await printJson(error.reply)
     throw error
   }
-}
-
-/** The verified answer that a refusal was. */
-function replyOf({ resultCode, resultMessage }: RefusalError): object {
-  return { result: { resultCode, resultStatus: 'F', resultMessage } }
 }
 
 async function readOrder(file: string): Promise<OrderInput> {

@@ -9,17 +9,18 @@ import { toNodeListener } from 'alipayhk-order-sync/node'
 import { noPositionals, UsageError, wholeNumber } from './arguments.ts'
 import { IDENTITY_HELP, IDENTITY_OPTIONS, readCredentials } from './identity.ts'
 import { print, printJson } from './output.ts'
-import { openStore } from './store.ts'
+import { DEFAULT_STORE, openStore, STORE_HELP } from './store.ts'
 
 export const help = `alipayhk-order-sync serve --client-id ID --private-key FILE --peer-public-key FILE [OPTIONS]
 
-Receives orders, and prints one line of JSON for each that is new, and for every other outcome. What it knows of
-orders is forgotten when it ends. SIGTERM and SIGINT end it, once what is under way is answered.
+Receives orders, and prints one line of JSON for each that is new, and for every other outcome. SIGTERM and SIGINT end
+it, once what is under way is answered.
 
 ${IDENTITY_HELP}
   --port N                   0 picks a free one (3000)
   --host H                   (127.0.0.1)
   --path PATH                (${ORDER_SYNC_PATH})
+${STORE_HELP}
   --clock-tolerance SECONDS  how far a Request-Time may be from our clock (300)`
 
 export async function run(args: string[]): Promise<void> {
@@ -31,6 +32,7 @@ export async function run(args: string[]): Promise<void> {
       port: { type: 'string', default: '3000' },
       host: { type: 'string', default: '127.0.0.1' },
       path: { type: 'string', default: ORDER_SYNC_PATH },
+      store: { type: 'string', default: DEFAULT_STORE },
       'clock-tolerance': { type: 'string', default: '300' },
     },
   })
@@ -38,9 +40,11 @@ export async function run(args: string[]): Promise<void> {
   const port = wholeNumber('--port', values.port, { max: 65_535 })
   const path = parsePath(values.path)
   const toleranceSeconds = wholeNumber('--clock-tolerance', values['clock-tolerance'], { min: 1, max: 86_400 })
+  const credentials = await readCredentials(values)
+  const { store, close } = await openStore(values.store)
   const handler = createOrderSyncHandler({
-    credentials: await readCredentials(values),
-    store: openStore(),
+    credentials,
+    store,
     toleranceSeconds,
     async onOrder(order) {
       const orderId = randomBytes(16).toString('hex')
@@ -56,12 +60,16 @@ export async function run(args: string[]): Promise<void> {
   const server = createPathServer(handler, path)
   // Listened for before anyone can know that we are up.
   const stop = stopRequest()
-  server.listen(port, values.host)
-  await once(server, 'listening')
-  await print(`listening on ${urlOf(server, values.host)}${path}`)
-  const failure = await stop
-  await drain(server, handler)
-  if (failure !== undefined) throw failure
+  try {
+    server.listen(port, values.host)
+    await once(server, 'listening')
+    await print(`listening on ${urlOf(server, values.host)}${path}`)
+    const failure = await stop
+    await drain(server, handler)
+    if (failure !== undefined) throw failure
+  } finally {
+    await close()
+  }
 }
 
 function parsePath(path: string): string {

@@ -1,6 +1,84 @@
 import { memoryStore, type OrderSyncStore } from 'alipayhk-order-sync'
+import { migratePostgres, postgresStore } from 'alipayhk-order-sync/stores/postgres'
+import { redisStore } from 'alipayhk-order-sync/stores/redis'
+import { sqliteStore } from 'alipayhk-order-sync/stores/sqlite'
+import { UsageError } from './arguments.ts'
+
+export const DEFAULT_STORE = 'sqlite:./order-sync.db'
+
+export const STORE_HELP = `  --store STORE              memory, sqlite:FILE, postgres://… or redis://… (${DEFAULT_STORE})`
+
+/** A store that is open, and how to close it. */
+export interface OpenStore {
+  readonly store: OrderSyncStore
+  readonly close: () => Promise<unknown>
+}
 
 /** Where `serve` remembers orders: the one place that knows which stores there are. */
-export function openStore(): OrderSyncStore {
-  return memoryStore()
+export async function openStore(name: string): Promise<OpenStore> {
+  if (name === 'memory') return { store: memoryStore(), close: async () => {} }
+  if (name.startsWith('sqlite:')) return openSqlite(name.slice('sqlite:'.length))
+  if (/^postgres(ql)?:\/\//.test(name)) return await openPostgres(name)
+  if (/^rediss?:\/\//.test(name)) return await openRedis(name)
+  // Not quoted: a URL may hold a password.
+  throw new UsageError('--store must be memory, sqlite:FILE, postgres://… or redis://….')
+}
+
+function openSqlite(file: string): OpenStore {
+  if (file === '') throw new UsageError('--store sqlite: needs a file, such as sqlite:./order-sync.db.')
+  try {
+    const store = sqliteStore({ file })
+    return { store, close: () => store.close() }
+  } catch (error) {
+    throw new UsageError(`--store: ${(error as Error).message}.`)
+  }
+}
+
+async function openPostgres(connectionString: string): Promise<OpenStore> {
+  const { default: pg } = await driver('pg', () => import('pg'))
+  const pool = new pg.Pool({ connectionString, connectionTimeoutMillis: 5_000 })
+  // A connection that breaks while idle: the pool makes a new one when it needs it.
+  pool.on('error', () => {})
+  try {
+    await migratePostgres(pool)
+  } catch (error) {
+    await pool.end()
+    throw new UsageError(`--store: PostgreSQL cannot be used (${reasonOf(error)}).`)
+  }
+  return { store: postgresStore({ pool }), close: () => pool.end() }
+}
+
+async function openRedis(url: string): Promise<OpenStore> {
+  const { createClient } = await driver('redis', () => import('redis'))
+  const client = createClient({ url, socket: { connectTimeout: 5_000 }, disableOfflineQueue: true })
+  // Said by the order that cannot be processed; the client goes on trying.
+  client.on('error', () => {})
+  const connected = client.connect()
+  try {
+    await Promise.race([connected, failure(client)])
+  } catch (error) {
+    client.destroy()
+    await connected.catch(() => {})
+    throw new UsageError(`--store: Redis cannot be used (${reasonOf(error)}).`)
+  }
+  return { store: redisStore({ client }), close: () => client.close() }
+}
+
+/** Rejects with the client's first error: left to itself, it tries to connect for ever. */
+function failure(client: { once(event: 'error', listener: (error: Error) => void): unknown }): Promise<never> {
+  return new Promise((_, reject) => client.once('error', reject))
+}
+
+async function driver<Module>(name: string, load: () => Promise<Module>): Promise<Module> {
+  try {
+    return await load()
+  } catch {
+    throw new UsageError(`--store: the package ${name} is missing; install it: npm install ${name}`)
+  }
+}
+
+/** The code: what drivers say in words may quote the URL, and with it a password. */
+function reasonOf(error: unknown): string {
+  const { code, name } = error as NodeJS.ErrnoException
+  return code ?? name
 }

@@ -94,11 +94,11 @@ const REPLY_CODES: { readonly [Code in RejectionCode]?: ReplyCode } = {
 }
 
 /** The error that a verified reply other than `S` is to our caller. */
-export function toError({ result }: Reply, requestId: string, httpStatus: number): RefusalError | DeliveryError {
-  const { resultCode, resultStatus, resultMessage } = result
-  if (resultStatus === 'F') return new RefusalError(resultCode, resultMessage, { requestId })
+export function toError(reply: Reply, requestId: string, httpStatus: number): RefusalError | DeliveryError {
+  const { resultCode, resultStatus, resultMessage } = reply.result
+  if (resultStatus === 'F') return new RefusalError(resultCode, resultMessage, { requestId, reply })
   const message = `The peer has not decided: it answered ${resultStatus}. Send the order again later, with the same requestId.`
-  return new DeliveryError('ERR_RESULT_UNKNOWN', message, { httpStatus, requestId })
+  return new DeliveryError('ERR_RESULT_UNKNOWN', message, { httpStatus, requestId, reply })
 }
 
 /** An unsigned 5xx says well enough that the peer's HTTP layer is down: there is nobody to distrust. */

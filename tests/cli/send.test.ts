@@ -59,7 +59,8 @@ test('2: the peer answers "try later" to the last', async () => {
     throw new Error('the database is down')
   }
   const { code, stdout, stderr } = await send(await listen(merchantThat(fail)), '--retries', '1')
-  expect({ code, stdout, attempts }).toEqual({ code: 2, stdout: '', attempts: 2 })
+  expect({ code, attempts }).toEqual({ code: 2, attempts: 2 })
+  expect(JSON.parse(stdout)).toMatchObject({ result: { resultCode: 'UNKNOWN_EXCEPTION', resultStatus: 'U' } })
   expect(stderr).toContain('ERR_RESULT_UNKNOWN')
   expect(stderr).toContain(`requestId: ${order()['requestId']}`)
   expect(stderr).not.toContain('database')

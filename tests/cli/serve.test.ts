@@ -87,7 +87,7 @@ test('nobody reads any more: the order is not taken, and serve ends with 1', asy
 
 test('a port that is in use is told in a line', async () => {
   const { url } = await serve(merchant())
-  const { code, stdout, stderr } = await cli(['serve', ...merchant(), '--port', new URL(url).port])
+  const { code, stdout, stderr } = await cli(['serve', ...merchant(), '--store', 'memory', '--port', new URL(url).port])
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
   expect(stderr).toMatch(/^listen EADDRINUSE: .*\n$/)
 })

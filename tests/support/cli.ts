@@ -11,6 +11,9 @@ import { root } from './project.ts'
 /** The built command. */
 export const CLI = `${root}dist/cli.js`
 
+/** Node 22 warns of its SQLite, on the standard error that is looked at here. */
+const ENV = { ...process.env, NODE_NO_WARNINGS: '1' }
+
 /** A process that has ended. */
 export interface Ended {
   readonly code: number | null
@@ -20,7 +23,7 @@ export interface Ended {
 
 /** Runs the command to its end. */
 export async function cli(args: readonly string[], input = ''): Promise<Ended> {
-  const child = spawn(process.execPath, [CLI, ...args])
+  const child = spawn(process.execPath, [CLI, ...args], { env: ENV })
   // A command that fails early does not read its input.
   child.stdin.on('error', () => {})
   child.stdin.end(input)
@@ -38,9 +41,9 @@ export interface Serving {
   readonly ended: Promise<number | null>
 }
 
-/** Starts `serve` on a free port, and ends it with the test. */
+/** Starts `serve` on a free port, in memory unless told otherwise, and ends it with the test. */
 export async function serve(args: readonly string[]): Promise<Serving> {
-  const child = spawn(process.execPath, [CLI, 'serve', '--port', '0', ...args])
+  const child = spawn(process.execPath, [CLI, 'serve', '--port', '0', '--store', 'memory', ...args], { env: ENV })
   onTestFinished(() => void child.kill('SIGKILL'))
   const ended = once(child, 'close').then(([code]: (number | null)[]) => code ?? null)
   const failure = text(child.stderr)
