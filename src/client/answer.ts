@@ -41,7 +41,7 @@ export async function readAnswer(response: Response, maxBytes: number, requestId
     chunks.push(chunk)
     // Leaving the loop cancels the stream, and with it the connection.
     if (size > maxBytes) {
-      const details = { httpStatus: status, requestId, excerpt: excerptOf(chunks[0] ?? chunk) }
+      const details = { httpStatus: status, requestId, excerpt: excerptOf(Buffer.concat(chunks), { cut: true }) }
       throw new ReplyError(
         'ERR_REPLY_TOO_LARGE',
         `The answer is larger than the ${maxBytes} bytes that are accepted.`,
@@ -101,14 +101,18 @@ export function toError(reply: Reply, requestId: string, httpStatus: number): Re
   return new DeliveryError('ERR_RESULT_UNKNOWN', message, { httpStatus, requestId, reply })
 }
 
-/** An unsigned 5xx says well enough that the peer's HTTP layer is down: there is nobody to distrust. */
+/** A 5xx that cannot be trusted says well enough that the peer's HTTP layer is down: there is nobody to distrust. */
 export function toDeliveryError(error: ReplyError): ReplyError | DeliveryError {
   const { httpStatus = 0, requestId = '', excerpt = '' } = error
   if (httpStatus < 500) return error
-  return new DeliveryError('ERR_HTTP_STATUS', `The peer answered HTTP ${httpStatus}, unsigned.`, {
-    cause: error,
-    httpStatus,
-    requestId,
-    excerpt,
-  })
+  return new DeliveryError(
+    'ERR_HTTP_STATUS',
+    `The peer answered HTTP ${httpStatus}, and nothing that can be trusted.`,
+    {
+      cause: error,
+      httpStatus,
+      requestId,
+      excerpt,
+    },
+  )
 }

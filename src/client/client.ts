@@ -143,7 +143,7 @@ async function send<ExtInfo>(
     encryptTo,
   } as const
   const { headers, body } = await pack(message, credentials, envelope)
-  const timeout = AbortSignal.timeout(timeoutMs)
+  const timeout = AbortSignal.timeout(Math.ceil(timeoutMs))
   try {
     const response = await settings.fetch(url, {
       method: ORDER_SYNC_METHOD,

@@ -60,6 +60,10 @@ export function resolveOptions<ExtInfo>(options: ClientOptions<ExtInfo>) {
   for (const [name, value] of Object.entries({ timeoutMs, baseDelayMs, maxDelayMs, maxReplyBytes, toleranceSeconds })) {
     if (!(value > 0)) throw new RangeError(`"${name}" must be positive`)
   }
+  for (const [name, value] of Object.entries({ timeoutMs, maxDelayMs })) {
+    // A timer that is set for longer fires at once.
+    if (value >= 2 ** 31) throw new RangeError(`"${name}" must be less than 2 ** 31`)
+  }
   if (!Number.isSafeInteger(retries) || retries < 0) throw new RangeError('"retries" must be a whole number, 0 or more')
   const url = resolveUrl(options.url, options.environment)
   const credentials = parseCredentials(options.credentials)

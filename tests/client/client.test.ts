@@ -1,0 +1,623 @@
+import { createServer } from 'node:net'
+import { inspect } from 'node:util'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { type ClientOptions, createOrderSyncClient, isOrderSyncError, type OrderInput } from '../../src/index.ts'
+import { until } from '../support/deferred.ts'
+import {
+  answer,
+  CLIENT_ID,
+  isSignedBy,
+  merchantCredentials,
+  messageOf,
+  NOW,
+  order,
+  PATH,
+  refusal,
+  success,
+  TIME,
+  withHeaders,
+} from '../support/exchange.ts'
+import { answers, type Behaviour, hangsUp, keepsQuiet, type Seen, says, startGateway } from '../support/gateway.ts'
+import { gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, pem, strangerRsa } from '../support/keys.ts'
+import { rejectionOf } from '../support/thrown.ts'
+
+const ends: (() => Promise<unknown>)[] = []
+afterEach(async () => {
+  vi.restoreAllMocks()
+  for (const end of ends.splice(0)) await end()
+})
+
+const ORDER = order() as unknown as OrderInput
+
+/** A client, and the gateway that it talks to. */
+async function pair(script: readonly Behaviour[] = [], options: Partial<ClientOptions> = {}) {
+  const gateway = await startGateway(...script)
+  ends.push(gateway.close)
+  const client = createOrderSyncClient({
+    credentials: merchantCredentials(),
+    url: gateway.url,
+    now: () => NOW,
+    random: () => 0,
+    ...options,
+  })
+  return { client, gateway, seen: gateway.seen }
+}
+
+const errorOf = async (script: readonly Behaviour[], options: Partial<ClientOptions> = {}, input = ORDER) => {
+  const { client, seen } = await pair(script, options)
+  const error = (await rejectionOf(client.syncOrder(input))) as Error & { code?: string; excerpt?: string }
+  return { error, requests: seen.length, seen }
+}
+
+const messageIn = ({ body, headers }: Seen) =>
+  messageOf({
+    body,
+    headers: Object.fromEntries(Object.entries(headers).map(([k, v]) => [k === 'encrypt' ? 'Encrypt' : k, v])),
+  })
+
+describe('a sync that succeeds', () => {
+  test('in the clear: the request has the headers of the page, and is signed over what is sent', async () => {
+    const { client, seen } = await pair()
+    expect(await client.syncOrder(ORDER)).toStrictEqual({
+      orderId: 'A-1',
+      requestId: order()['requestId'],
+      attempts: 1,
+      tracerId: undefined,
+      reply: success(),
+    })
+    const [sent] = seen
+    expect(sent).toMatchObject({
+      method: 'POST',
+      path: PATH,
+      headers: {
+        'client-id': CLIENT_ID,
+        'content-type': 'application/json; charset=UTF-8',
+        'request-time': TIME,
+        signature: expect.stringMatching(/^algorithm=RSA256,keyVersion=1,signature=[\w%.~-]+$/),
+      },
+    })
+    expect(sent?.headers).not.toHaveProperty('encrypt')
+    expect(sent?.headers).not.toHaveProperty('agent-token')
+    expect(sent && isSignedBy(sent, merchantRsa().publicKey)).toBe(true)
+    expect(sent && messageIn(sent)).toStrictEqual(order())
+  })
+
+  test('encrypted, and the answer too', async () => {
+    const { client, seen } = await pair([answers(success(), { encryptTo: merchantRsa().publicKey })], { encrypt: true })
+    expect(await client.syncOrder(ORDER)).toMatchObject({ orderId: 'A-1' })
+    const [sent] = seen
+    expect(sent?.headers['content-type']).toBe('text/plain; charset=UTF-8')
+    expect(sent && isSignedBy(sent, merchantRsa().publicKey)).toBe(true)
+    expect(sent && messageIn(sent)).toStrictEqual(order())
+    expect(sent?.body.toString()).not.toContain('TRADE')
+  })
+
+  test('with ECC224 keys', async () => {
+    const credentials = {
+      clientId: CLIENT_ID,
+      privateKeys: { 4: merchantEcc().privateKey },
+      peerPublicKeys: { 1: gatewayEcc().publicKey },
+    }
+    const { client, seen } = await pair([answers(success(), { key: gatewayEcc().privateKey })], { credentials })
+    expect(await client.syncOrder(ORDER)).toMatchObject({ orderId: 'A-1' })
+    expect(seen[0]?.headers['signature']).toMatch(/^algorithm=ECC224,keyVersion=4,/)
+    expect(seen[0] && isSignedBy(seen[0], merchantEcc().publicKey)).toBe(true)
+  })
+
+  test('fills in requestId and merchantBizType where they are missing', async () => {
+    const { requestId: _, merchantBizType: __, ...input } = order()
+    const { client, seen } = await pair([], { randomUUID: () => '01234567-89ab-cdef-0123-456789abcdef' })
+    const { requestId } = await client.syncOrder(input as unknown as OrderInput)
+    expect(requestId).toBe('0123456789abcdef0123456789abcdef')
+    expect(seen[0] && messageIn(seen[0])).toStrictEqual({ ...order(), requestId, merchantBizType: 'TRADE_ORDER' })
+  })
+
+  test('makes another requestId for each sync', async () => {
+    const { requestId: _, ...input } = order()
+    const { client } = await pair()
+    const [one, two] = [
+      await client.syncOrder(input as unknown as OrderInput),
+      await client.syncOrder(input as unknown as OrderInput),
+    ]
+    expect(one.requestId).toMatch(/^[0-9a-f]{32}$/)
+    expect(two.requestId).not.toBe(one.requestId)
+  })
+
+  test('sends members that nobody has described', async () => {
+    const { client, seen } = await pair()
+    await client.syncOrder({ ...ORDER, somethingNew: { a: 1 } } as OrderInput)
+    expect(seen[0] && messageIn(seen[0])).toMatchObject({ somethingNew: { a: 1 } })
+  })
+
+  test('tells the Tracer-Id of the peer', async () => {
+    const withTracer: Behaviour = (response, { path }) => {
+      const { headers, body } = answer(success(), { path })
+      response.writeHead(200, { ...headers, 'Tracer-Id': 'trace-7' }).end(body)
+    }
+    const { client } = await pair([withTracer])
+    expect(await client.syncOrder(ORDER)).toMatchObject({ tracerId: 'trace-7' })
+  })
+
+  test('sends the Agent-Token that it is given', async () => {
+    const { client, seen } = await pair([], { agentToken: 'agent-7' })
+    await client.syncOrder(ORDER)
+    expect(seen[0]?.headers['agent-token']).toBe('agent-7')
+  })
+
+  test('whatever the HTTP status of the verified answer', async () => {
+    const { client } = await pair([answers(success(), {}, 500)])
+    expect(await client.syncOrder(ORDER)).toMatchObject({ orderId: 'A-1', attempts: 1 })
+  })
+
+  test('over the path and query string of the URL', async () => {
+    const gateway = await startGateway()
+    ends.push(gateway.close)
+    const client = createOrderSyncClient({
+      credentials: merchantCredentials(),
+      url: `${gateway.url}/hook?a=1&b=%20#c`,
+      now: () => NOW,
+    })
+    await client.syncOrder(ORDER)
+    const [sent] = gateway.seen
+    expect(sent?.path).toBe('/hook?a=1&b=%20')
+    expect(sent && isSignedBy(sent, merchantRsa().publicKey, { path: '/hook?a=1&b=%20' })).toBe(true)
+  })
+
+  test('over the path that it is told, where a proxy rewrites it', async () => {
+    const { client, seen } = await pair([answers(success(), { path: '/outside' })], { path: '/outside' })
+    await client.syncOrder(ORDER)
+    expect(seen[0]?.path).toBe(PATH)
+    expect(seen[0] && isSignedBy(seen[0], merchantRsa().publicKey, { path: '/outside' })).toBe(true)
+  })
+
+  test('through a fetch of the caller’s own', async () => {
+    const fetch = vi.fn<typeof globalThis.fetch>(async () => {
+      const { headers, body } = answer(success())
+      return new Response(Buffer.from(body), { headers })
+    })
+    const client = createOrderSyncClient({
+      credentials: merchantCredentials(),
+      environment: 'testing',
+      now: () => NOW,
+      fetch,
+    })
+    expect(await client.syncOrder(ORDER)).toMatchObject({ orderId: 'A-1' })
+    const [url, init] = fetch.mock.calls[0] ?? []
+    expect(String(url)).toBe(`https://open-id-pre.alipay.com${PATH}`)
+    expect(init).toMatchObject({ method: 'POST', redirect: 'manual', signal: expect.any(AbortSignal) })
+  })
+})
+
+describe('an order that breaks the protocol is not sent', () => {
+  test.each<[string, Record<string, unknown>, string]>([
+    ['a missing field', { tradeNo: undefined }, 'tradeNo'],
+    ['an empty requestId', { requestId: '' }, 'requestId'],
+    ['neither userId nor openId', { userId: undefined }, 'userId'],
+    ['an amount that is a number', { amount: { value: 1000, currency: 'HKD' } }, 'amount.value'],
+    ['NaN in extInfo', { extInfo: { rate: Number.NaN } }, 'rate'],
+    ['a fraction in extInfo', { extInfo: { rate: 0.5 } }, 'rate'],
+    ['a BigInt in extInfo', { extInfo: { big: 1n } }, 'big'],
+  ])('%s', async (_, changes, field) => {
+    const { error, requests } = await errorOf([], {}, { ...ORDER, ...changes } as OrderInput)
+    expect(error).toMatchObject({ name: 'RejectionError', code: 'ERR_FIELD_INVALID', issues: [{ field }] })
+    expect(requests).toBe(0)
+  })
+
+  test('while a fraction is, where allowFractions says so', async () => {
+    const { client, seen } = await pair([], { allowFractions: true })
+    await client.syncOrder({ ...ORDER, extInfo: { rate: 0.5 } })
+    expect(seen[0] && messageIn(seen[0])).toMatchObject({ extInfo: { rate: 0.5 } })
+  })
+})
+
+describe('a refusal', () => {
+  test('is an error of its own, and is not tried again', async () => {
+    const { error, requests } = await errorOf([answers(refusal('PROCESS_FAIL'), {}, 200)])
+    expect(error).toMatchObject({
+      name: 'RefusalError',
+      code: 'ERR_REFUSED',
+      resultCode: 'PROCESS_FAIL',
+      resultMessage: 'message',
+      requestId: order()['requestId'],
+    })
+    expect(requests).toBe(1)
+  })
+
+  test('is one whatever its HTTP status', async () => {
+    for (const status of [400, 401, 500]) {
+      const { error, requests } = await errorOf([answers(refusal('INVALID_SIGNATURE'), {}, status)])
+      expect(error).toMatchObject({ code: 'ERR_REFUSED', resultCode: 'INVALID_SIGNATURE' })
+      expect(requests).toBe(1)
+    }
+  })
+
+  test('with a code that nobody knows is one too, and is printed in one line', async () => {
+    const { error } = await errorOf([answers(refusal('NEW_CODE\nERROR forged'))])
+    expect(error).toMatchObject({ code: 'ERR_REFUSED', resultCode: 'NEW_CODE\nERROR forged' })
+    expect(error.message).not.toContain('\n')
+  })
+})
+
+describe('tried again', () => {
+  const clock = () => {
+    let now = NOW - 1_000
+    return () => (now += 1_000)
+  }
+
+  test('after U: the same message under the same requestId, with a new time and a new signature', async () => {
+    const { client, seen } = await pair([answers(refusal('UNKNOWN_EXCEPTION', 'U')), answers()], {
+      now: clock(),
+      toleranceSeconds: 3_600,
+    })
+    expect(await client.syncOrder(ORDER)).toMatchObject({ orderId: 'A-1', attempts: 2 })
+    const [one, two] = seen
+    expect(two?.body).toStrictEqual(one?.body)
+    expect(two?.headers['request-time']).not.toBe(one?.headers['request-time'])
+    expect(two?.headers['signature']).not.toBe(one?.headers['signature'])
+    expect(two && isSignedBy(two, merchantRsa().publicKey)).toBe(true)
+  })
+
+  test('encrypted: the same plaintext under a new key', async () => {
+    const { client, seen } = await pair([answers(refusal('UNKNOWN_EXCEPTION', 'U')), answers()], { encrypt: true })
+    await client.syncOrder(ORDER)
+    const [one, two] = seen
+    expect(two?.body).not.toStrictEqual(one?.body)
+    expect(two?.headers['encrypt']).not.toBe(one?.headers['encrypt'])
+    expect(two && messageIn(two)).toStrictEqual(one && messageIn(one))
+  })
+
+  test('with a requestId that was made up, the same one', async () => {
+    const { requestId: _, ...input } = order()
+    const { client, seen } = await pair([says(502), hangsUp, answers()])
+    const { requestId, attempts } = await client.syncOrder(input as unknown as OrderInput)
+    expect(attempts).toBe(3)
+    expect(seen.map((sent) => (messageIn(sent) as { requestId: string }).requestId)).toStrictEqual([
+      requestId,
+      requestId,
+      requestId,
+    ])
+  })
+
+  test.each<[string, Behaviour]>([
+    ['after A, which is not final', answers(refusal('ACCEPTED', 'A'))],
+    ['after REQUEST_TRAFFIC_EXCEED_LIMIT', answers(refusal('REQUEST_TRAFFIC_EXCEED_LIMIT', 'U'))],
+    ['after an HTTP 503 that nobody signed', says(503, '<html>Service Unavailable</html>')],
+    ['after an HTTP 500 signed by a stranger', answers(success(), { key: strangerRsa().privateKey }, 500)],
+    ['after a connection that was closed', hangsUp],
+    [
+      'after an answer that breaks off',
+      (response) => void response.writeHead(200, { 'Content-Length': '100' }).write('{', () => response.destroy()),
+    ],
+  ])('%s', async (_, behaviour) => {
+    const { client, seen } = await pair([behaviour, answers()])
+    expect(await client.syncOrder(ORDER)).toMatchObject({ orderId: 'A-1', attempts: 2 })
+    expect(seen).toHaveLength(2)
+  })
+
+  test.each([0, 1, 3])('at most as often as "retries" says: %i', async (retries) => {
+    const { error, requests } = await errorOf([answers(refusal('UNKNOWN_EXCEPTION', 'U'))], { retries })
+    expect(error).toMatchObject({
+      name: 'DeliveryError',
+      code: 'ERR_RESULT_UNKNOWN',
+      httpStatus: 200,
+      requestId: order()['requestId'],
+    })
+    expect(requests).toBe(retries + 1)
+  })
+
+  test('after a pause that is a random part of a ceiling that doubles', async () => {
+    const pauses: unknown[] = []
+    const original = globalThis.setTimeout
+    vi.doMock('node:timers/promises', () => ({
+      setTimeout: (milliseconds: number) => {
+        pauses.push(milliseconds)
+        return new Promise((resolve) => original(resolve, 0))
+      },
+    }))
+    vi.resetModules()
+    const { createOrderSyncClient: create } = await import('../../src/client/client.ts')
+    vi.doUnmock('node:timers/promises')
+    const gateway = await startGateway(says(503))
+    ends.push(gateway.close)
+    const client = create({
+      credentials: merchantCredentials(),
+      url: gateway.url,
+      retries: 4,
+      baseDelayMs: 100,
+      maxDelayMs: 300,
+      random: () => 0.5,
+    })
+    await rejectionOf(client.syncOrder(ORDER))
+    expect(pauses).toStrictEqual([50, 100, 150, 150])
+  })
+})
+
+describe('no answer', () => {
+  test.each<[string, number]>([
+    ['HTTP 500', 500],
+    ['HTTP 502', 502],
+    ['HTTP 504', 504],
+  ])('%s that nobody signed, again and again', async (_, status) => {
+    const { error, requests } = await errorOf([says(status, '<h1>Bad Gateway</h1> nginx')], { retries: 2 })
+    expect(error).toMatchObject({
+      name: 'DeliveryError',
+      code: 'ERR_HTTP_STATUS',
+      httpStatus: status,
+      requestId: order()['requestId'],
+    })
+    expect(error.excerpt).toBe('<h1>Bad Gateway</h1> nginx')
+    expect(error.message).toBe(`The peer answered HTTP ${status}, and nothing that can be trusted.`)
+    expect(requests).toBe(3)
+  })
+
+  test('to be trusted, but HTTP 500 with the signature of a stranger, is told as what it is', async () => {
+    const { error } = await errorOf([answers(success(), { key: strangerRsa().privateKey }, 500)], { retries: 0 })
+    expect(error).toMatchObject({ code: 'ERR_HTTP_STATUS', cause: { code: 'ERR_REPLY_SIGNATURE' } })
+    expect(error.message).not.toContain('unsigned')
+  })
+
+  test('within the time for an attempt', async () => {
+    const { error, requests } = await errorOf([keepsQuiet], { timeoutMs: 40, retries: 1 })
+    expect(error).toMatchObject({
+      name: 'DeliveryError',
+      code: 'ERR_TIMEOUT',
+      message: 'No answer came within 40 ms.',
+      requestId: order()['requestId'],
+    })
+    expect(requests).toBe(2)
+  })
+
+  test('within a time that is no whole number', async () => {
+    const { error } = await errorOf([keepsQuiet], { timeoutMs: 20.5, retries: 0 })
+    expect(error).toMatchObject({ code: 'ERR_TIMEOUT', message: 'No answer came within 20.5 ms.' })
+  })
+
+  test('within the time for an attempt, its body included', async () => {
+    const trickle: Behaviour = (response) => void response.writeHead(200).write('{')
+    const { error } = await errorOf([trickle], { timeoutMs: 40, retries: 0 })
+    expect(error).toMatchObject({ code: 'ERR_TIMEOUT' })
+  })
+
+  test('because nobody listens', async () => {
+    const port = await freePort()
+    const { error } = await errorOf([], { url: `http://127.0.0.1:${port}`, retries: 1 })
+    expect(error).toMatchObject({ name: 'DeliveryError', code: 'ERR_NETWORK', requestId: order()['requestId'] })
+    expect(inspect(error)).toContain('ECONNREFUSED')
+  })
+
+  test('because the peer hangs up', async () => {
+    const { error, requests } = await errorOf([hangsUp], { retries: 1 })
+    expect(error).toMatchObject({ name: 'DeliveryError', code: 'ERR_NETWORK' })
+    expect(requests).toBe(2)
+  })
+})
+
+describe('an answer that cannot be trusted is an error, and is not tried again', () => {
+  const stale = '2024-05-22T09:07:20+08:00'
+  const changed =
+    (changes: Record<string, string | undefined>, status = 200): Behaviour =>
+    (response, { path }) => {
+      const made = answer(success(), { path })
+      const { headers } = withHeaders({ method: '', path: '', ...made }, changes)
+      response.writeHead(status, headers).end(made.body)
+    }
+
+  test.each<[string, Behaviour, string]>([
+    ['unsigned', changed({ Signature: undefined }), 'ERR_REPLY_UNSIGNED'],
+    ['with an empty Signature', changed({ Signature: '' }), 'ERR_REPLY_INVALID'],
+    ['HTML, unsigned', says(200, '<html>Welcome</html>', { 'Content-Type': 'text/html' }), 'ERR_REPLY_UNSIGNED'],
+    ['HTTP 404, unsigned', says(404, 'Not Found'), 'ERR_REPLY_UNSIGNED'],
+    ['HTTP 401, unsigned', says(401), 'ERR_REPLY_UNSIGNED'],
+    ['empty', says(200), 'ERR_REPLY_UNSIGNED'],
+    ['with a Signature that is malformed', changed({ Signature: 'signature=%' }), 'ERR_REPLY_INVALID'],
+    ['without a Client-Id', changed({ 'Client-Id': undefined }), 'ERR_REPLY_INVALID'],
+    ['for another client', answers(success(), { clientId: 'OTHER' }), 'ERR_REPLY_INVALID'],
+    [
+      'under our Client-Id, signed for another client',
+      changed({ Signature: answer(success(), { clientId: 'OTHER' }).headers['Signature'] }),
+      'ERR_REPLY_SIGNATURE',
+    ],
+    ['signed by a stranger', answers(success(), { key: strangerRsa().privateKey }), 'ERR_REPLY_SIGNATURE'],
+    ['signed by ourselves', answers(success(), { key: merchantRsa().privateKey }), 'ERR_REPLY_SIGNATURE'],
+    ['signed with an unknown key version', answers(success(), { keyVersion: '7' }), 'ERR_REPLY_SIGNATURE'],
+    ['signed for another path', answers(success(), { path: '/other' }), 'ERR_REPLY_SIGNATURE'],
+    ['signed for another method', answers(success(), { method: 'GET' }), 'ERR_REPLY_SIGNATURE'],
+    [
+      'signed over another body',
+      changed({ Signature: answer(success('A-2')).headers['Signature'] }),
+      'ERR_REPLY_SIGNATURE',
+    ],
+    ['signed over another time', changed({ 'Response-Time': '2024-05-22T09:12:22+08:00' }), 'ERR_REPLY_SIGNATURE'],
+    ['301 s old', answers(success(), { time: stale }), 'ERR_REPLY_TIME'],
+    ['301 s ahead', answers(success(), { time: '2024-05-22T09:17:22+08:00' }), 'ERR_REPLY_TIME'],
+    ['without a Response-Time', changed({ 'Response-Time': undefined }), 'ERR_REPLY_INVALID'],
+    ['without a Content-Type', changed({ 'Content-Type': undefined }), 'ERR_REPLY_INVALID'],
+    ['of another Content-Type', changed({ 'Content-Type': 'text/html' }), 'ERR_REPLY_INVALID'],
+    ['signed, and no JSON', answers('<html>'), 'ERR_REPLY_INVALID'],
+    [
+      'signed, and no strict JSON',
+      answers('{"result":{"resultCode":"SUCCESS","resultStatus":"S"},"orderId":"A","orderId":"B"}'),
+      'ERR_REPLY_INVALID',
+    ],
+    ['signed, and no reply', answers({}), 'ERR_REPLY_INVALID'],
+    ['of success without an orderId', answers({ result: success().result }), 'ERR_REPLY_INVALID'],
+    ['encrypted to another key', answers(success(), { encryptTo: strangerRsa().publicKey }), 'ERR_REPLY_INVALID'],
+  ])('%s', async (_, behaviour, code) => {
+    const { error, requests } = await errorOf([behaviour, answers()])
+    expect(error).toMatchObject({ name: 'ReplyError', code, requestId: order()['requestId'] })
+    expect(error).toHaveProperty('httpStatus', expect.any(Number))
+    expect(requests).toBe(1)
+  })
+
+  test('nothing of it is decrypted before its signature has verified', async () => {
+    const decrypt = vi.fn(() => Promise.resolve(undefined))
+    const privateKeys = { 1: { algorithm: 'RSA256' as const, sign: () => new Uint8Array(256), decrypt } }
+    const credentials = { ...merchantCredentials(), privateKeys }
+    const sealed = { encryptTo: merchantRsa().publicKey }
+    const forged = await errorOf([answers(success(), { ...sealed, key: strangerRsa().privateKey })], { credentials })
+    expect(forged.error).toMatchObject({ code: 'ERR_REPLY_SIGNATURE' })
+    expect(decrypt).not.toHaveBeenCalled()
+    const { error } = await errorOf([answers(success(), sealed)], { credentials })
+    expect(error).toMatchObject({ code: 'ERR_REPLY_INVALID' })
+    expect(decrypt).toHaveBeenCalledOnce()
+  })
+
+  test('an old key of the peer is trusted as long as it is configured', async () => {
+    const peerPublicKeys = { 1: gatewayRsa().publicKey, 2: strangerRsa().publicKey }
+    const { client } = await pair([answers(success(), { keyVersion: '1' })], {
+      credentials: { ...merchantCredentials(), peerPublicKeys },
+    })
+    expect(await client.syncOrder(ORDER)).toMatchObject({ orderId: 'A-1' })
+  })
+
+  test.each([301, 302, 303, 307, 308])('a redirect, HTTP %i: nobody is followed', async (status) => {
+    const elsewhere = await startGateway()
+    ends.push(elsewhere.close)
+    const { error, requests } = await errorOf([says(status, 'moved', { Location: elsewhere.url })])
+    expect(error).toMatchObject({ name: 'ReplyError', code: 'ERR_REPLY_REDIRECT', httpStatus: status })
+    expect(requests).toBe(1)
+    expect(elsewhere.seen).toStrictEqual([])
+  })
+
+  test('a redirect that a fetch of the caller’s own hides', async () => {
+    const response = Object.defineProperty(new Response(null), 'type', { value: 'opaqueredirect' })
+    const { error } = await errorOf([], { fetch: () => Promise.resolve(response) })
+    expect(error).toMatchObject({ code: 'ERR_REPLY_REDIRECT' })
+  })
+
+  test('one larger than is accepted, which is not read to its end', async () => {
+    let written = 0
+    const endless: Behaviour = (response) => {
+      response.writeHead(200)
+      const more = () => {
+        while (!response.destroyed && response.write('x'.repeat(16_384))) written++
+      }
+      response.on('drain', more)
+      more()
+    }
+    const { error, requests } = await errorOf([endless], { maxReplyBytes: 100_000 })
+    expect(error).toMatchObject({ name: 'ReplyError', code: 'ERR_REPLY_TOO_LARGE', httpStatus: 200 })
+    expect(requests).toBe(1)
+    expect(written).toBeLessThan(10_000)
+  })
+
+  test('while one of just the size is', async () => {
+    const size = Buffer.from(JSON.stringify(success())).length
+    const fits = await pair([], { maxReplyBytes: size })
+    expect(await fits.client.syncOrder(ORDER)).toMatchObject({ orderId: 'A-1' })
+    const { error } = await errorOf([answers()], { maxReplyBytes: size - 1 })
+    expect(error).toMatchObject({ code: 'ERR_REPLY_TOO_LARGE' })
+  })
+})
+
+describe('an error', () => {
+  test('explains a signature that does not verify', async () => {
+    const { error } = await errorOf([answers(success(), { path: '/' })])
+    expect(error.message).toMatch(/^The answer cannot be trusted\. The signature is not .* Verified were \d+ bytes/)
+    const { error: formatted } = await errorOf([
+      (response) => {
+        const { headers } = answer(success())
+        response.writeHead(200, headers).end(JSON.stringify(success(), null, 2))
+      },
+    ])
+    expect(formatted.message).toContain('something on the way formats JSON')
+  })
+
+  test('shows the beginning of the answer, masked, to whoever asks, and to no log by itself', async () => {
+    const page = '<html>Ray 4111111111111111 of me@example.com, token abcdefghijklmnopqrstuvwxyz\n\u001b[31m</html>'
+    const { error } = await errorOf([says(403, page)])
+    expect(error.excerpt).toBe('<html>Ray … of … token … [31m</html>')
+    expect(Object.keys(error)).not.toContain('excerpt')
+    expect(inspect(error) + JSON.stringify(error)).not.toContain('Ray')
+  })
+
+  test.each<[string, Behaviour, Partial<ClientOptions>]>([
+    ['refused', answers(refusal('PROCESS_FAIL')), {}],
+    ['unknown', answers(refusal('UNKNOWN_EXCEPTION', 'U')), { retries: 0 }],
+    ['unsigned', says(404, JSON.stringify(order())), {}],
+    ['HTTP 500', says(500, JSON.stringify(order())), { retries: 0 }],
+    ['wrongly signed', answers(order(), { key: strangerRsa().privateKey }), {}],
+    ['not of the form', answers(order()), {}],
+    ['too large', says(200, JSON.stringify(order())), { maxReplyBytes: 9 }],
+    ['cut', hangsUp, { retries: 0, encrypt: true }],
+    ['timed out', keepsQuiet, { retries: 0, timeoutMs: 30 }],
+  ])('shows nothing secret in inspect() or JSON.stringify(): %s', async (_, behaviour, options) => {
+    const { error, seen } = await errorOf([behaviour], options)
+    expect(isOrderSyncError(error)).toBe(true)
+    const shown = `${inspect(error, { depth: 9 })}${JSON.stringify(error)}${error.stack}`
+    const { tradeNo, merchantBizNo, userId, orderStatus } = order()
+    const keys = [merchantRsa(), gatewayRsa()].flatMap(({ privateKey, publicKey }) =>
+      [privateKey, publicKey].map((key) => pem(key).split('\n')[3]),
+    )
+    const signature = seen[0]?.headers['signature']?.slice(-60)
+    for (const secret of [tradeNo, merchantBizNo, userId, orderStatus, 'NOTE-for', signature, ...keys]) {
+      expect(shown).not.toContain(String(secret))
+    }
+  })
+})
+
+describe('an abort by the caller rejects with his reason', () => {
+  const reason = new Error('enough')
+
+  test('before anything is sent', async () => {
+    const { client, seen } = await pair()
+    expect(await rejectionOf(client.syncOrder(ORDER, { signal: AbortSignal.abort(reason) }))).toBe(reason)
+    expect(seen).toStrictEqual([])
+  })
+
+  test('while the answer is awaited, and is not tried again', async () => {
+    const { client, seen } = await pair([keepsQuiet])
+    const caller = new AbortController()
+    const sync = rejectionOf(client.syncOrder(ORDER, { signal: caller.signal }))
+    await until(() => seen.length > 0)
+    caller.abort(reason)
+    expect(await sync).toBe(reason)
+    expect(seen).toHaveLength(1)
+  })
+
+  test('while the body of the answer is read', async () => {
+    const { client, seen } = await pair([(response) => void response.writeHead(200).write('{')])
+    const caller = new AbortController()
+    const sync = rejectionOf(client.syncOrder(ORDER, { signal: caller.signal }))
+    await until(() => seen.length > 0)
+    await new Promise(setImmediate)
+    caller.abort(reason)
+    expect(await sync).toBe(reason)
+  })
+
+  test('in the pause before the next attempt', async () => {
+    let failed = false
+    const { client, seen } = await pair(
+      [
+        (response) => {
+          response.once('close', () => {
+            failed = true
+          })
+          response.writeHead(503).end()
+        },
+      ],
+      { random: () => 0.99, baseDelayMs: 60_000, maxDelayMs: 60_000 },
+    )
+    const caller = new AbortController()
+    const sync = rejectionOf(client.syncOrder(ORDER, { signal: caller.signal }))
+    await until(() => failed)
+    await new Promise(setImmediate)
+    caller.abort(reason)
+    expect(await sync).toBe(reason)
+    expect(seen).toHaveLength(1)
+  })
+
+  test('and a signal that is never aborted changes nothing', async () => {
+    const { client } = await pair()
+    expect(await client.syncOrder(ORDER, { signal: new AbortController().signal })).toMatchObject({ orderId: 'A-1' })
+  })
+})
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return address.port
+}

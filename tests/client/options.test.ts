@@ -1,0 +1,110 @@
+import { describe, expect, expectTypeOf, test } from 'vitest'
+import { resolveOptions } from '../../src/client/options.ts'
+import { type ClientOptions, createOrderSyncClient, type OrderInput } from '../../src/index.ts'
+import { merchantCredentials, PATH } from '../support/exchange.ts'
+import { gatewayEcc, merchantRsa, pem } from '../support/keys.ts'
+import { thrownBy } from '../support/thrown.ts'
+
+const options = (changes: Record<string, unknown> = {}): ClientOptions =>
+  ({ credentials: merchantCredentials(), environment: 'testing', ...changes }) as ClientOptions
+const at = (url: unknown) => options({ environment: undefined, url })
+
+describe('the endpoint', () => {
+  test.each<[string, ClientOptions, string]>([
+    ['of testing', options(), `https://open-id-pre.alipay.com${PATH}`],
+    ['of production', options({ environment: 'production' }), `https://open.alipay.hk${PATH}`],
+    ['of an origin, with the path of the API', at('http://127.0.0.1:8080'), `http://127.0.0.1:8080${PATH}`],
+    ['of an origin with a slash', at('https://x.example/'), `https://x.example${PATH}`],
+    ['of an origin with a query string', at('https://x.example?a=1'), `https://x.example${PATH}?a=1`],
+    ['of a whole URL', at('https://x.example/hook/?a=1'), 'https://x.example/hook/?a=1'],
+    ['of a URL object', at(new URL('https://x.example/hook')), 'https://x.example/hook'],
+    ['without a fragment', at('https://x.example/hook#a'), 'https://x.example/hook'],
+  ])('%s', (_, given, url) => {
+    const resolved = resolveOptions(given)
+    expect(resolved.url.href).toBe(url)
+    expect(resolved.path).toBe(resolved.url.pathname + resolved.url.search)
+  })
+
+  test('a URL object is not written to', () => {
+    const url = new URL('https://x.example/#a')
+    resolveOptions(at(url))
+    expect(url.href).toBe('https://x.example/#a')
+  })
+
+  test.each<[string, ClientOptions, string]>([
+    ['neither environment nor url', options({ environment: undefined }), 'environment'],
+    ['both', options({ url: 'https://x.example' }), 'environment'],
+    ['an unknown environment', options({ environment: 'sandbox' }), 'environment'],
+    ['an environment named like a method', options({ environment: 'toString' }), 'environment'],
+    ['no URL', at('x.example/hook'), 'url'],
+    ['another protocol', at('ftp://x.example'), 'url'],
+    ['a user name', at('https://user@x.example'), 'url'],
+    ['a password', at('https://:SECRET-1@x.example'), 'url'],
+  ])('refused: %s', (_, given, name) => {
+    const error = thrownBy(() => createOrderSyncClient(given))
+    expect(['RangeError', 'TypeError']).toContain(error.name)
+    expect(error.message).toContain(`"${name}"`)
+    expect(error.message).not.toContain('SECRET-1')
+  })
+})
+
+describe('bounds', () => {
+  test.each<[Record<string, unknown>, string]>([
+    ...['timeoutMs', 'baseDelayMs', 'maxDelayMs', 'maxReplyBytes', 'toleranceSeconds'].flatMap((name) =>
+      [0, -1, Number.NaN, 'x', null].map((value): [Record<string, unknown>, string] => [{ [name]: value }, name]),
+    ),
+    ...[-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, '3'].map((retries): [Record<string, unknown>, string] => [
+      { retries },
+      'retries',
+    ]),
+    // Timers cannot hold more, and fire at once instead.
+    ...['timeoutMs', 'maxDelayMs'].flatMap((name) =>
+      [2 ** 31, Number.POSITIVE_INFINITY].map((value): [Record<string, unknown>, string] => [{ [name]: value }, name]),
+    ),
+    [{ suite: { keyWrap: 'RSA' } }, 'suite.keyWrap'],
+  ])('%j is refused', (changes, name) => {
+    const error = thrownBy(() => createOrderSyncClient(options(changes)))
+    expect(['RangeError', 'TypeError']).toContain(error.name)
+    expect(error.message).toContain(`"${name}"`)
+  })
+
+  test.each([
+    { retries: 0 },
+    { timeoutMs: 2 ** 31 - 1, maxDelayMs: 2 ** 31 - 1 },
+    { timeoutMs: 0.5 },
+    { maxReplyBytes: Number.POSITIVE_INFINITY },
+    Object.fromEntries(
+      ['path', 'encrypt', 'extInfo', 'timeoutMs', 'retries', 'fetch', 'now', 'random', 'randomUUID'].map((name) => [
+        name,
+        undefined,
+      ]),
+    ),
+  ])('%j is accepted', (changes) => {
+    expect(createOrderSyncClient(options(changes))).toHaveProperty('syncOrder')
+  })
+})
+
+describe('credentials', () => {
+  test('a key that is wrong is found when the client is created, and not quoted', () => {
+    const text = pem(merchantRsa().privateKey).slice(0, -40)
+    const error = thrownBy(() =>
+      createOrderSyncClient(options({ credentials: { ...merchantCredentials(), privateKeys: { 1: text } } })),
+    )
+    expect(error).toMatchObject({ name: 'ConfigurationError', code: 'ERR_KEY_FORMAT' })
+    expect(`${error.message}${error.stack}`).not.toContain(text.split('\n')[3])
+  })
+
+  test('without an RSA key of the peer nothing can be encrypted; in the clear it can be sent', () => {
+    const credentials = { ...merchantCredentials(), peerPublicKeys: { 1: gatewayEcc().publicKey } }
+    expect(() => createOrderSyncClient(options({ credentials, encrypt: true }))).toThrow(
+      expect.objectContaining({ name: 'ConfigurationError', code: 'ERR_KEY_USE' }),
+    )
+    expect(createOrderSyncClient(options({ credentials }))).toHaveProperty('syncOrder')
+  })
+})
+
+test('an order may leave out what is filled in, and nothing else that is required', () => {
+  expectTypeOf<OrderInput>().toHaveProperty('tradeNo').toEqualTypeOf<string>()
+  expectTypeOf<OrderInput['requestId']>().toEqualTypeOf<string | undefined>()
+  expectTypeOf<OrderInput['merchantBizType']>().toEqualTypeOf<'TRADE_ORDER' | undefined>()
+})
