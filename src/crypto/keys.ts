@@ -133,8 +133,8 @@ function toKeyObject(input: unknown, kind: KeyKind | undefined, name: string): K
 }
 
 function fromText(text: string, kind: KeyKind | undefined, name: string): KeyObject {
+  // trim() drops a byte order mark too.
   const plain = text
-    .replace(/^\uFEFF/, '')
     .replaceAll('\\r', '')
     .replaceAll('\\n', '\n')
     .trim()

@@ -23,15 +23,8 @@ export function parseTime(text: string, header = 'Request-Time'): number {
   if (parts === null) throw malformed(header)
   const [year, month, day, hour, minute, second] = parts.slice(1, 7).map(Number) as Six
   const local = Date.UTC(year, month - 1, day, hour, minute, second)
-  const date = new Date(local)
   // Date.UTC carries 30 February over to March, and hour 24 to the next day: a date that does not exist comes back changed.
-  const exists =
-    date.getUTCFullYear() === year &&
-    date.getUTCMonth() === month - 1 &&
-    date.getUTCDate() === day &&
-    date.getUTCHours() === hour &&
-    date.getUTCMinutes() === minute &&
-    date.getUTCSeconds() === second
+  const exists = new Date(local).toISOString().slice(0, 19) === text.slice(0, 19)
   const offset = { hours: Number(parts[9] ?? 0), minutes: Number(parts[10] ?? 0) }
   const minutes = offset.hours * 60 + offset.minutes
   if (!exists || offset.minutes > 59 || minutes > MAX_OFFSET_MINUTES) throw malformed(header)
