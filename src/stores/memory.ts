@@ -84,6 +84,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
       const { orderKey } = delivery
       const request = rememberRequest(delivery)
       const order = orders.get(orderKey) ?? {}
+      if (orders.has(orderKey)) touch(orders, orderKey, order)
       const decision = decide(
         {
           leased: isLeased(order),
