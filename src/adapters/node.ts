@@ -5,7 +5,7 @@
  */
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { RequestBody } from '../server/body.ts'
-import type { OrderSyncHandler } from '../server/handler.ts'
+import type { IncomingRequest, OrderSyncHandler } from '../server/handler.ts'
 
 /** A request of `node:http`, with what frameworks and platforms on top of it add. */
 export type NodeRequest = IncomingMessage & { originalUrl?: string; body?: unknown; rawBody?: unknown }
@@ -31,23 +31,43 @@ export function toNodeListener(
   howToMend: string = MEND,
 ): (request: NodeRequest, response: ServerResponse) => Promise<void> {
   return async (request, response) => {
-    const peer = new AbortController()
-    response.once('close', () => response.writableFinished || peer.abort(new Error('The peer has gone')))
-    const { status, headers, body } = await handler({
-      method: request.method ?? '',
-      // Routers cut their mount path off url, and keep what was received here.
-      path: request.originalUrl ?? request.url ?? '',
-      headers: request.headers,
-      body: rawBody(request),
-      signal: peer.signal,
-      howToMend,
-    })
-    // What is left of a body that was refused unread must not be taken for the next request.
-    if (!request.complete) response.setHeader('Connection', 'close')
+    const { status, headers, body } = await handler(toIncomingRequest(request, response, request, howToMend))
+    leaveUnread(request, response)
     response.writeHead(status, { ...headers, 'Content-Length': body.length })
     response.end(body)
-    request.resume()
   }
+}
+
+/**
+ * What a handler is to know of a request of `node:http`; for adapters to frameworks on top of it.
+ *
+ * @param parsed Where body parsers leave what they made (`body`), and perhaps the bytes (`rawBody`).
+ * @param howToMend What to tell a developer whose body parser ran before.
+ */
+export function toIncomingRequest(
+  request: NodeRequest,
+  response: ServerResponse,
+  parsed: { body?: unknown; rawBody?: unknown },
+  howToMend: string,
+): IncomingRequest {
+  const peer = new AbortController()
+  response.once('close', () => response.writableFinished || peer.abort(new Error('The peer has gone')))
+  return {
+    method: request.method ?? '',
+    // Routers cut their mount path off url, and keep what was received here.
+    path: request.originalUrl ?? request.url ?? '',
+    headers: request.headers,
+    body: rawBody(request, parsed),
+    signal: peer.signal,
+    howToMend,
+  }
+}
+
+/** What is left of a body that was refused unread must not be taken for the next request. Call it before the answer. */
+export function leaveUnread(request: NodeRequest, response: ServerResponse): void {
+  if (request.complete) return
+  response.setHeader('Connection', 'close')
+  request.resume()
 }
 
 /** A `node:http` server on which every path leads to the handler: `createServer(handler).listen(3000)`. */
@@ -56,8 +76,8 @@ export function createServer(handler: OrderSyncHandler): Server {
 }
 
 /** The bytes: those that a parser has kept, or the stream. Else what the parser left, for the handler to refuse. */
-function rawBody(request: NodeRequest): RequestBody {
-  for (const kept of [request.rawBody, request.body]) {
+function rawBody(request: NodeRequest, parsed: { body?: unknown; rawBody?: unknown }): RequestBody {
+  for (const kept of [parsed.rawBody, parsed.body]) {
     if (kept instanceof Uint8Array || typeof kept === 'string') return kept
   }
   // Leaving the loop over the stream half-way must not destroy the socket: an answer is due.

@@ -1,0 +1,57 @@
+/**
+ * For Koa 2 and 3.
+ *
+ * @packageDocumentation
+ */
+import { Buffer } from 'node:buffer'
+import type { ServerResponse } from 'node:http'
+import type { OrderSyncHandler } from '../server/handler.ts'
+import { leaveUnread, type NodeRequest, toIncomingRequest } from './node.ts'
+
+/** What is used of a context of Koa. */
+export interface KoaContext {
+  readonly req: NodeRequest
+  readonly res: ServerResponse
+  readonly originalUrl: string
+  readonly request: object
+  status: number
+  body: unknown
+  set(headers: { [name: string]: string }): void
+}
+
+const MEND = `In Koa, mount it before the body parser:
+
+  router.post(path, orderSync(handler))
+  app.use(router.routes())
+  app.use(bodyParser())`
+
+/**
+ * Turns a handler into Koa middleware.
+ *
+ * @see docs/protocol.md section 1
+ * @example
+ * ```ts
+ * import { ORDER_SYNC_PATH, type OrderSyncHandler } from 'alipayhk-order-sync'
+ * import { orderSync } from 'alipayhk-order-sync/koa'
+ * import Koa from 'koa'
+ *
+ * export function createApp(handler: OrderSyncHandler) {
+ *   const answer = orderSync(handler)
+ *   return new Koa().use((context, next) => (context.path === ORDER_SYNC_PATH ? answer(context) : next()))
+ * }
+ * ```
+ */
+export function orderSync(handler: OrderSyncHandler): (context: KoaContext) => Promise<void> {
+  return async (context) => {
+    const { req, res, originalUrl } = context
+    // Body parsers for Koa leave what they made, and some the text as it was, on the context's own request.
+    const { status, headers, body } = await handler({
+      ...toIncomingRequest(req, res, context.request, MEND),
+      path: originalUrl,
+    })
+    leaveUnread(req, res)
+    context.status = status
+    context.set(headers)
+    context.body = Buffer.from(body)
+  }
+}

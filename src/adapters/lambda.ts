@@ -1,0 +1,95 @@
+/**
+ * For AWS Lambda behind API Gateway (REST and HTTP APIs), a load balancer, or a function URL.
+ *
+ * @packageDocumentation
+ */
+import { Buffer } from 'node:buffer'
+import type { OrderSyncHandler } from '../server/handler.ts'
+
+type Many<Value> = { readonly [name: string]: Value | undefined } | null | undefined
+
+/** What is used of the events of API Gateway 1.0 and 2.0, Application Load Balancer and function URLs. */
+export interface LambdaEvent {
+  readonly httpMethod?: string
+  readonly path?: string
+  readonly queryStringParameters?: Many<string>
+  readonly multiValueQueryStringParameters?: Many<readonly string[]>
+  readonly rawPath?: string
+  readonly rawQueryString?: string
+  readonly headers?: Many<string>
+  readonly multiValueHeaders?: Many<readonly string[]>
+  readonly body?: string | null
+  readonly isBase64Encoded?: boolean
+  readonly requestContext?: {
+    readonly path?: string
+    readonly elb?: unknown
+    readonly http?: { readonly method?: string }
+  }
+}
+
+/** What Lambda is given back. */
+export interface LambdaResult {
+  readonly statusCode: number
+  readonly headers?: Record<string, string>
+  readonly multiValueHeaders?: Record<string, string[]>
+  readonly body: string
+  readonly isBase64Encoded: false
+}
+
+/**
+ * Turns a handler into a Lambda handler. The path for verification is the one that the caller used, stage included; where a custom
+ * domain hides it, or query strings come with unusual escapes, set the handler's `path`.
+ *
+ * @see docs/protocol.md section 1
+ * @example
+ * ```ts
+ * import { createOrderSyncHandler, memoryStore } from 'alipayhk-order-sync'
+ * import { toLambdaHandler } from 'alipayhk-order-sync/lambda'
+ *
+ * export const handler = toLambdaHandler(
+ *   createOrderSyncHandler({
+ *     credentials: {
+ *       clientId: '4Q5Y8W0WSG45P907917',
+ *       privateKeys: { 1: process.env['MERCHANT_PRIVATE_KEY'] ?? '' },
+ *       peerPublicKeys: { 1: process.env['ALIPAYHK_PUBLIC_KEY'] ?? '' },
+ *     },
+ *     store: memoryStore(),
+ *     onOrder: (order) => ({ orderId: order.merchantBizNo }),
+ *   }),
+ * )
+ * ```
+ */
+export function toLambdaHandler(handler: OrderSyncHandler): (event: LambdaEvent) => Promise<LambdaResult> {
+  return async (event) => {
+    const { status, headers, body } = await handler({
+      method: event.requestContext?.http?.method ?? event.httpMethod ?? '',
+      path: pathOf(event),
+      headers: event.multiValueHeaders ?? event.headers ?? {},
+      body: event.body == null ? undefined : Buffer.from(event.body, event.isBase64Encoded ? 'base64' : 'utf8'),
+    })
+    const lists = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, [value]]))
+    return {
+      statusCode: status,
+      // A load balancer that sends lists wants lists back, and looks at nothing else.
+      ...(event.multiValueHeaders && event.requestContext?.elb
+        ? { multiValueHeaders: lists }
+        : { headers: { ...headers } }),
+      // JSON or base64, and so text in either case.
+      body: Buffer.from(body).toString('utf8'),
+      isBase64Encoded: false,
+    }
+  }
+}
+
+function pathOf(event: LambdaEvent): string {
+  const query = event.rawQueryString ?? queryOf(event)
+  return `${event.rawPath ?? event.requestContext?.path ?? event.path ?? ''}${query === '' ? '' : `?${query}`}`
+}
+
+/** API Gateway has decoded the query string, a load balancer has not. */
+function queryOf({ multiValueQueryStringParameters, queryStringParameters, requestContext }: LambdaEvent): string {
+  const encode = requestContext?.elb ? (text: string) => text : encodeURIComponent
+  return Object.entries(multiValueQueryStringParameters ?? queryStringParameters ?? {})
+    .flatMap(([name, value = []]) => [value].flat().map((one) => `${encode(name)}=${encode(one)}`))
+    .join('&')
+}

@@ -1,0 +1,43 @@
+/**
+ * For API routes in the `pages` folder of Next.js. In the `app` folder, `export const POST = handler.fetch` is all.
+ *
+ * @packageDocumentation
+ */
+import type { ServerResponse } from 'node:http'
+import type { OrderSyncHandler } from '../server/handler.ts'
+import { type NodeRequest, toNodeListener } from './node.ts'
+
+const MEND = `In Next.js, switch the body parser off in the file of this route:
+
+  export const config = { api: { bodyParser: false } }`
+
+/**
+ * Turns a handler into an API route. The `config` must stand in the route's own file, where Next.js looks for it.
+ *
+ * @see docs/protocol.md section 1
+ * @example
+ * ```ts
+ * // pages/api/open/alipay/v1/merchant/order/sync.ts
+ * import { createOrderSyncHandler, memoryStore } from 'alipayhk-order-sync'
+ * import { orderSync } from 'alipayhk-order-sync/next-pages'
+ *
+ * export const config = { api: { bodyParser: false } }
+ *
+ * export default orderSync(
+ *   createOrderSyncHandler({
+ *     credentials: {
+ *       clientId: '4Q5Y8W0WSG45P907917',
+ *       privateKeys: { 1: process.env['MERCHANT_PRIVATE_KEY'] ?? '' },
+ *       peerPublicKeys: { 1: process.env['ALIPAYHK_PUBLIC_KEY'] ?? '' },
+ *     },
+ *     store: memoryStore(),
+ *     onOrder: (order) => ({ orderId: order.merchantBizNo }),
+ *   }),
+ * )
+ * ```
+ */
+export function orderSync(
+  handler: OrderSyncHandler,
+): (request: NodeRequest, response: ServerResponse) => Promise<void> {
+  return toNodeListener(handler, MEND)
+}
