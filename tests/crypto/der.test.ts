@@ -34,7 +34,7 @@ describe('the shape of DER', () => {
     ['a SET', '3106 020100 020100'],
     ['a SEQUENCE of strings', '3006 0c0141 0c0142'],
     ['a child that reaches over the end', '3006 0205 00000000'],
-    ['a third child that reaches over the end', '3008 020100 3000 04ff 00'],
+    ['a third child that reaches over the end', '3008 020100 3000 040500'],
     ['a child of indefinite length', '3006 0280 3000 0400'],
     ['a child without a length', '3004 020100 02'],
     ['an indefinite length', '3080 020100 020100 0000'],
