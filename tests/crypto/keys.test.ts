@@ -638,7 +638,8 @@ describe('what is no key for its place', () => {
   test('the check above would notice a quoted key', () => {
     const output = runs(printed(new Error(`bad key: ${base64(der(merchantRsa().privateKey)).slice(500, 520)}`)))
     const leaked = secretsOf(privatePem()).flatMap((secret) => [...runs(secret)].filter((run) => output.has(run)))
-    expect(leaked).toHaveLength(9)
+    // 20 characters have nine runs; what is printed behind them can lengthen one by chance.
+    expect(leaked.length).toBeGreaterThanOrEqual(9)
   })
 })
 
