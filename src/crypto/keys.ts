@@ -245,6 +245,10 @@ function fromJwk(jwk: unknown, kind: KeyKind | undefined, name: string): KeyObje
   }
   const found = 'd' in jwk ? 'private' : 'public'
   if (kind !== undefined && found !== kind) throw wrongKind(kind, found, name)
+  // Runtimes skip what is not base64url, and make another key of the rest.
+  const isJunk = (member: string) => member in jwk && !/^[\w-]+$/.test(String(jwk[member]))
+  if (['n', 'e', 'd', 'p', 'q', 'dp', 'dq', 'qi'].some(isJunk))
+    throw malformed(name, 'is a JWK with missing or malformed members')
   try {
     const key = jwk as JsonWebKey
     return found === 'private' ? createPrivateKey({ key, format: 'jwk' }) : createPublicKey({ key, format: 'jwk' })

@@ -409,6 +409,13 @@ const DIAGNOSES: Diagnosis[] = [
     /JWK with missing or malformed members/,
   ],
   [
+    'a JWK with junk in its modulus',
+    'public',
+    () => ({ ...jwk(merchantRsa().publicKey), n: `${jwk(merchantRsa().publicKey).n}!` }),
+    'ERR_KEY_FORMAT',
+    /JWK with missing or malformed members/,
+  ],
+  [
     'a private JWK without its primes',
     'private',
     () => ({ ...jwk(merchantRsa().privateKey), p: undefined, q: undefined }),

@@ -32,7 +32,11 @@ export function codeBlocks(path: string, text = read(path)): CodeBlock[] {
 export const entryPoints = Object.keys(JSON.parse(read('package.json')).exports)
   .filter((subpath) => !subpath.endsWith('.json'))
   .map((subpath) => {
-    const candidates = [subpath.replace(/^\.$/, './index'), subpath.replace('./', './adapters/')]
+    const candidates = [
+      subpath.replace(/^\.$/, './index'),
+      subpath.replace('./', './adapters/'),
+      `${subpath}${subpath.slice(1)}`,
+    ]
     const path = candidates.map((name) => posix.join('src', `${name}.ts`)).find((path) => existsSync(root + path))
     return { name: posix.join('alipayhk-order-sync', subpath), path: path ?? `no source for ${subpath}` }
   })
