@@ -18,6 +18,7 @@ export const REJECTIONS = {
   ERR_JSON_INVALID: { status: 400, resultCode: 'PARAM_ILLEGAL' },
   ERR_FIELD_INVALID: { status: 400, resultCode: 'PARAM_ILLEGAL' },
   ERR_REQUEST_CONFLICT: { status: 409, resultCode: 'REPEAT_REQ_INCONSISTENT' },
+  ERR_TRAFFIC: { status: 429, resultCode: 'REQUEST_TRAFFIC_EXCEED_LIMIT' },
 } as const
 
 /** A key of {@link REJECTIONS}. */

@@ -74,6 +74,8 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
 ): OrderSyncHandler {
   const settings = resolveOptions(options)
   const running = new Set<Promise<unknown>>()
+  /** Requests whose work has not ended, those that outlived their answer included. */
+  let atWork = 0
   const report = createReporter(settings.onEvent)
 
   /** Keeps count of what runs, for {@link OrderSyncHandler.drain}. */
@@ -105,11 +107,14 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
 
   /** Everything up to the outcome. What is thrown here ended the request before it was accepted. */
   async function receive(request: IncomingRequest, progress: Progress, signal: AbortSignal): Promise<Outcome> {
+    const crowded = atWork > settings.maxConcurrent
     const headers = collectHeaders(request.headers)
     progress.headers = headers
     progress.path = signedPath(request, settings.path)
     const credentials = await findCredentials(headers.get('client-id'), settings.credentials)
     if (credentials !== undefined) progress.caller = credentials
+    // Before anything that costs more than a look-up, and late enough to sign what is said.
+    if (crowded) throw new RejectionError('ERR_TRAFFIC', 'Too many requests are in progress.')
     if (request.method !== ORDER_SYNC_METHOD) {
       throw new RejectionError('ERR_METHOD', `The method is not ${ORDER_SYNC_METHOD}.`)
     }
@@ -144,7 +149,12 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
   ): Promise<Outcome> {
     const deadline = new AbortController()
     const start = async () => await work(peer ? AbortSignal.any([deadline.signal, peer]) : deadline.signal)
-    const working = track(start().catch(fromError))
+    atWork++
+    const working = track(
+      start()
+        .catch(fromError)
+        .finally(() => atWork--),
+    )
     const { promise: expired, timer } = expiry(deadline, progress, settings.timeoutMs)
     const first = await Promise.race([working, expired])
     clearTimeout(timer)

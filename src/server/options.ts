@@ -55,6 +55,8 @@ export interface HandlerOptions<ExtInfo = OpenObject, Transaction = undefined> {
   toleranceSeconds?: number | undefined
   /** Largest body that is accepted, in bytes. @defaultValue 1_048_576 */
   maxBodyBytes?: number | undefined
+  /** Requests at work, beyond which the peer is told `REQUEST_TRAFFIC_EXCEED_LIMIT`, to come later. @defaultValue 1_000 */
+  maxConcurrent?: number | undefined
   /** Milliseconds from the arrival after which `UNKNOWN_EXCEPTION` is answered, whatever is still running. @defaultValue 10_000 */
   timeoutMs?: number | undefined
   /** Milliseconds for which a delivery holds its order; must exceed `timeoutMs`. @defaultValue 30_000 */
@@ -79,6 +81,7 @@ export interface HandlerOptions<ExtInfo = OpenObject, Transaction = undefined> {
 export function resolveOptions<ExtInfo, Transaction>(options: HandlerOptions<ExtInfo, Transaction>) {
   const { credentials, store, onOrder, onEvent, extInfo, path, suite } = options
   const { toleranceSeconds = 300, maxBodyBytes = 1_048_576, timeoutMs = 10_000, leaseMs = 30_000 } = options
+  const { maxConcurrent = 1_000 } = options
   const {
     busyWaitMs = 2_000,
     comparison = 'orderModifyTime',
@@ -86,7 +89,7 @@ export function resolveOptions<ExtInfo, Transaction>(options: HandlerOptions<Ext
     allowFractions = false,
   } = options
   const { now = Date.now, randomBytes = secureRandomBytes } = options
-  for (const [name, value] of Object.entries({ toleranceSeconds, maxBodyBytes, timeoutMs, leaseMs })) {
+  for (const [name, value] of Object.entries({ toleranceSeconds, maxBodyBytes, maxConcurrent, timeoutMs, leaseMs })) {
     if (!(value > 0)) throw new RangeError(`"${name}" must be positive`)
   }
   // A timer that is set for longer fires at once.
@@ -103,7 +106,7 @@ export function resolveOptions<ExtInfo, Transaction>(options: HandlerOptions<Ext
   if (typeof credentials !== 'function') parseCredentials(credentials)
   return {
     ...{ credentials, store, onOrder, onEvent, extInfo, path, comparison, alwaysStatus200, now },
-    ...{ toleranceSeconds, maxBodyBytes, timeoutMs, leaseMs, busyWaitMs },
+    ...{ toleranceSeconds, maxBodyBytes, maxConcurrent, timeoutMs, leaseMs, busyWaitMs },
     json: { maxDepth: 64, allowFractions },
     envelope: { suite: resolveSuite(suite), randomBytes },
   }
