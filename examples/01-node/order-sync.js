@@ -1,0 +1,27 @@
+import { createOrderSyncHandler, memoryStore } from 'alipayhk-order-sync'
+import { sqliteStore } from 'alipayhk-order-sync/stores/sqlite'
+
+const { CLIENT_ID = '', MERCHANT_PRIVATE_KEY = '', ALIPAYHK_PUBLIC_KEY = '', DATABASE } = process.env
+
+// One file for one machine; for several, PostgreSQL or Redis, see docs/stores.md. Memory is for trying it out.
+const store = DATABASE === undefined ? memoryStore() : sqliteStore({ file: DATABASE })
+
+export const handler = createOrderSyncHandler({
+  credentials: {
+    clientId: CLIENT_ID,
+    privateKeys: { 1: MERCHANT_PRIVATE_KEY },
+    peerPublicKeys: { 1: ALIPAYHK_PUBLIC_KEY },
+  },
+  store,
+  async onOrder(order) {
+    // Here you would write it to your database.
+    return { orderId: `order-${order.merchantBizNo}` }
+  },
+  onEvent: (event) => console.log(JSON.stringify(event)),
+})
+
+/** Lets the orders that are being processed end, and closes the file. */
+export async function close() {
+  await handler.drain()
+  if ('close' in store) await store.close()
+}

@@ -1,0 +1,24 @@
+import { createServer } from 'node:http'
+import { ORDER_SYNC_PATH } from 'alipayhk-order-sync'
+import { toNodeListener } from 'alipayhk-order-sync/node'
+import { close, handler } from './order-sync.js'
+
+const answer = toNodeListener(handler)
+
+const server = createServer((request, response) => {
+  const { pathname } = new URL(request.url ?? '/', 'http://localhost')
+  if (pathname === ORDER_SYNC_PATH) answer(request, response)
+  else if (pathname === '/health') response.end('ok')
+  else response.writeHead(404).end()
+})
+
+server.listen(Number(process.env.PORT ?? 3000), () => {
+  console.log(`listening on http://localhost:${server.address().port}`)
+})
+
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, async () => {
+    server.close() // no new requests
+    await close()
+  })
+}

@@ -1,0 +1,29 @@
+import { bodyParser } from '@koa/bodyparser'
+import Router from '@koa/router'
+import { ORDER_SYNC_PATH } from 'alipayhk-order-sync'
+import { orderSync } from 'alipayhk-order-sync/koa'
+import Koa from 'koa'
+import { handler } from './order-sync.js'
+
+const answer = orderSync(handler)
+const router = new Router()
+router.all(ORDER_SYNC_PATH, (context) => answer(context))
+router.get('/health', (context) => {
+  context.body = 'ok'
+})
+
+const app = new Koa()
+// Before the body parser: the signature is over the bytes as they came.
+app.use(router.routes())
+app.use(bodyParser())
+
+const server = app.listen(Number(process.env.PORT ?? 3000), () => {
+  console.log(`listening on http://localhost:${server.address().port}`)
+})
+
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, async () => {
+    server.close() // no new requests
+    await handler.drain() // the orders that are being processed end; then close your database
+  })
+}

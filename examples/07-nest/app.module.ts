@@ -1,0 +1,14 @@
+import { Controller, Get, Module } from '@nestjs/common'
+import { OrderSync } from './order-sync.ts'
+import { OrdersService } from './orders.service.ts'
+
+@Controller('health')
+class HealthController {
+  @Get()
+  health(): string {
+    return 'ok'
+  }
+}
+
+@Module({ controllers: [HealthController], providers: [OrderSync, OrdersService] })
+export class AppModule {}

@@ -1,0 +1,28 @@
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common'
+import { createOrderSyncHandler, memoryStore, type OrderSyncHandler } from 'alipayhk-order-sync'
+import { OrdersService } from './orders.service.ts'
+
+@Injectable()
+export class OrderSync implements OnApplicationShutdown {
+  readonly handler: OrderSyncHandler
+
+  constructor(@Inject(OrdersService) orders: OrdersService) {
+    const { CLIENT_ID = '', MERCHANT_PRIVATE_KEY = '', ALIPAYHK_PUBLIC_KEY = '' } = process.env
+    this.handler = createOrderSyncHandler({
+      credentials: {
+        clientId: CLIENT_ID,
+        privateKeys: { 1: MERCHANT_PRIVATE_KEY },
+        peerPublicKeys: { 1: ALIPAYHK_PUBLIC_KEY },
+      },
+      // Forgets everything when the process ends. In production: SQLite, PostgreSQL or Redis, see docs/stores.md.
+      store: memoryStore(),
+      onOrder: async (order) => ({ orderId: await orders.save(order) }),
+      onEvent: (event) => console.log(JSON.stringify(event)),
+    })
+  }
+
+  /** After the last answer: lets orders that outlived theirs end. */
+  onApplicationShutdown(): Promise<void> {
+    return this.handler.drain()
+  }
+}
