@@ -10,7 +10,7 @@ export { POSTGRES_MIGRATIONS, POSTGRES_SCHEMA_VERSION }
 
 /** What is used of a client of `pg`. */
 export interface PostgresClient {
-  query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>
+  query(text: string, values?: unknown[]): Promise<{ rows: unknown[]; command?: string }>
   release(destroy?: boolean | Error): void
   on(event: 'error', listener: (error: Error) => void): unknown
   off(event: 'error', listener: (error: Error) => void): unknown
@@ -71,7 +71,7 @@ export function postgresStore(options: PostgresStoreOptions): OrderSyncStore {
       return toClaim(row)
     },
 
-    finish: (claimed, end) => finish(pool, claimed, end, answerTtlMs),
+    finish: async (claimed, end) => (await finish(pool, claimed, end, answerTtlMs)) === true,
 
     async release({ delivery, token }) {
       const { rows } = await pool.query(
@@ -105,7 +105,8 @@ export function postgresStore(options: PostgresStoreOptions): OrderSyncStore {
 /**
  * Like {@link postgresStore}, in transactional mode: `context.transaction` is a client inside a transaction, and what
  * `onOrder` writes through it commits together with the note that the order was processed. The effect is exactly once,
- * whatever dies when. Do not commit or roll back yourself. Each order being processed holds a client of the pool.
+ * whatever dies when. Await every query, and leave COMMIT, ROLLBACK and `release()` to the store: an order whose
+ * transaction ended in another way fails, and comes again. Each order being processed holds a client of the pool.
  *
  * @throws RangeError when an option is out of bounds
  * @see docs/protocol.md section 7.4
@@ -134,10 +135,10 @@ export function transactionalPostgresStore<Pool extends PostgresPool>(
     ...postgresStore(options),
     finishWith: (claimed, work) =>
       inTransaction(pool, async (client) => {
-        const end = await work(client as ClientOf<Pool>)
-        return (await finish(client, claimed, end, answerTtlMs))
-          ? { commit: true, value: true }
-          : { commit: false, value: false }
+        const finished = await finish(client, claimed, await work(client as ClientOf<Pool>), answerTtlMs, FINISH_INSIDE)
+        if (finished === null)
+          throw new Error('"onOrder" ended the transaction itself; leave COMMIT and ROLLBACK to the store')
+        return { commit: finished, value: finished }
       }),
   }
 }
@@ -199,18 +200,25 @@ function toClaim({ decision, answer, token }: ClaimRow): Claim {
 
 type Queryable = Pick<PostgresClient, 'query'>
 
+const FINISH = 'order_sync_finish($1, $2, $3, $4, $5, $6, $7, $8)'
+
+/** `SET LOCAL` lasts as long as the transaction: once that is over, so may be what was written, and nothing is noted. */
+const BEGIN = `BEGIN; SET LOCAL order_sync.transaction = 'open'`
+const FINISH_INSIDE = `CASE WHEN current_setting('order_sync.transaction', true) = 'open' THEN ${FINISH} END`
+
+/** @returns null, for {@link FINISH_INSIDE} alone, when there is no transaction any more. */
 async function finish(
   client: Queryable,
   { delivery, token }: Claimed,
   end: Finish,
   answerTtlMs: number,
-): Promise<boolean> {
+  how = FINISH,
+): Promise<boolean | null> {
   const { orderKey, requestKey, digest, orderModifyTime } = delivery
-  const { finished } = await one<{ finished: boolean }>(
-    client,
-    'SELECT order_sync_finish($1, $2, $3, $4, $5, $6, $7, $8) AS finished',
-    [orderKey, requestKey, digest, orderModifyTime, token, end.answer, end.processed, answerTtlMs],
-  )
+  const { finished } = await one<{ finished: boolean | null }>(client, `SELECT ${how} AS finished`, [
+    ...[orderKey, requestKey, digest, orderModifyTime],
+    ...[token, end.answer, end.processed, answerTtlMs],
+  ])
   return finished
 }
 
@@ -219,26 +227,38 @@ async function inTransaction<Value>(
   work: (client: PostgresClient) => Promise<{ commit: boolean; value: Value }>,
 ): Promise<Value> {
   const client = await pool.connect()
-  // A connection that breaks while nobody is asking it anything says so by an event, which would end the process.
-  client.on('error', ignore)
+  const giveBack = keep(client)
   try {
-    await client.query('BEGIN')
+    await client.query(BEGIN)
     const { commit, value } = await work(client)
-    await client.query(commit ? 'COMMIT' : 'ROLLBACK')
-    giveBack(client)
+    const { command } = await client.query(commit ? 'COMMIT' : 'ROLLBACK')
+    // What PostgreSQL answers, without an error, when a query that nobody waited for has failed in between.
+    if (commit && command === 'ROLLBACK') throw new Error('The transaction was rolled back: a query in it had failed')
+    giveBack()
     return value
   } catch (error) {
     await client.query('ROLLBACK').then(
-      () => giveBack(client),
-      () => giveBack(client, true),
+      () => giveBack(),
+      () => giveBack(true),
     )
     throw error
   }
 }
 
-function giveBack(client: PostgresClient, destroy = false): void {
-  client.off('error', ignore)
-  client.release(destroy)
+/** Sees to it that a client is ours until it is given back. */
+function keep(client: PostgresClient): (destroy?: boolean) => void {
+  const { release } = client
+  // Given back by the merchant's code, it would be another order's while our transaction is open on it.
+  client.release = () => {
+    throw new Error('context.transaction is released by the store')
+  }
+  // A connection that breaks while nobody is asking it anything says so by an event, which would end the process.
+  client.on('error', ignore)
+  return (destroy = false) => {
+    client.off('error', ignore)
+    client.release = release
+    client.release(destroy)
+  }
 }
 
 function ignore(): void {}
