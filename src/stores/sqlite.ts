@@ -93,9 +93,11 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
   const { file, driver, answerTtlMs = 604_800_000, busyTimeoutMs = 5_000, now = Date.now } = options
   if (!(answerTtlMs > 0)) throw new RangeError('"answerTtlMs" must be positive')
   const database = openDatabase(file, driver)
-  // A short wait here, and a long one in write(): SQLite's own waiting would stop the event loop.
-  database.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;')
+  database.exec('PRAGMA busy_timeout = 5000')
+  switchToWal(database)
+  database.exec('PRAGMA synchronous = FULL')
   migrate(database)
+  // From here on the long wait is in write(): SQLite's own waiting would stop the event loop.
   database.exec('PRAGMA busy_timeout = 20')
 
   const findOrder = database.prepare('SELECT * FROM order_sync_orders WHERE order_key = ?')
@@ -119,6 +121,7 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
     'DELETE FROM order_sync_requests WHERE request_key IN (SELECT request_key FROM order_sync_requests WHERE expires_at <= ? LIMIT 1000)',
   )
   let claims = 0
+  let open = true
 
   const orderOf = (orderKey: string) => findOrder.get(orderKey) as OrderRow | undefined
 
@@ -200,7 +203,8 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
     },
 
     async close() {
-      database.close()
+      if (open) database.close()
+      open = false
     },
   }
 }
@@ -216,8 +220,28 @@ function transact<Value>(database: SqliteDatabase, steps: () => Value): Value {
     database.exec('COMMIT')
     return value
   } catch (error) {
-    database.exec('ROLLBACK')
+    rollBack(database)
     throw error
+  }
+}
+
+/** A disk that is full has rolled back already, and would be hidden behind the complaint that there is nothing to roll back. */
+function rollBack(database: SqliteDatabase): void {
+  try {
+    database.exec('ROLLBACK')
+  } catch {}
+}
+
+/** Of the processes that open a new file at once, one switches; the others are told "locked" without the usual wait. */
+function switchToWal(database: SqliteDatabase): void {
+  const until = performance.now() + 5_000
+  for (;;) {
+    try {
+      return void database.exec('PRAGMA journal_mode = WAL')
+    } catch (error) {
+      if (!isBusy(error) || performance.now() >= until) throw error
+    }
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
   }
 }
 
