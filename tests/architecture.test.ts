@@ -20,7 +20,10 @@ const TABLE: Readonly<Record<string, { imports?: readonly string[]; types?: read
   exchange: { imports: ['errors.ts', 'protocol/*', 'crypto/*', 'messages/*'] },
   server: { imports: [...CORE, 'ts-pattern', 'node:process', 'node:timers/promises'] },
   client: { imports: [...CORE, 'node:timers/promises'] },
-  adapters: { imports: ['protocol/endpoint.ts', 'node:buffer', 'node:http'], types: ['server/*'] },
+  adapters: {
+    imports: ['protocol/endpoint.ts', 'node:buffer', 'node:http', 'node:stream', 'node:stream/promises'],
+    types: ['server/*'],
+  },
   stores: {
     imports: ['policy/*', 'node:module', 'node:process', 'node:timers/promises'],
     types: ['server/store.ts'],

@@ -3,11 +3,11 @@
  *
  * @packageDocumentation
  */
-import { Buffer } from 'node:buffer'
 import type { ServerResponse } from 'node:http'
 import { ORDER_SYNC_PATH } from '../protocol/endpoint.ts'
 import type { OrderSyncHandler } from '../server/handler.ts'
-import { leaveUnread, type NodeRequest, toIncomingRequest } from './node.ts'
+import { type NodeRequest, toIncomingRequest } from './node.ts'
+import { overUnread } from './unread.ts'
 
 /** What is used of an instance of Fastify. */
 export interface FastifyInstance {
@@ -68,9 +68,8 @@ export async function orderSync(fastify: FastifyInstance, options: FastifyOrderS
       ...toIncomingRequest(raw, reply.raw, raw, MEND),
       path: originalUrl,
     })
-    leaveUnread(raw, reply.raw)
     reply.code(status)
-    reply.headers(headers)
-    return reply.send(Buffer.from(body))
+    reply.headers({ ...headers, 'Content-Length': String(body.length) })
+    return reply.send(overUnread(raw, reply.raw, body))
   })
 }

@@ -3,10 +3,10 @@
  *
  * @packageDocumentation
  */
-import { Buffer } from 'node:buffer'
 import type { ServerResponse } from 'node:http'
 import type { OrderSyncHandler } from '../server/handler.ts'
-import { leaveUnread, type NodeRequest, toIncomingRequest } from './node.ts'
+import { type NodeRequest, toIncomingRequest } from './node.ts'
+import { overUnread } from './unread.ts'
 
 /** What is used of a context of Koa. */
 export interface KoaContext {
@@ -49,9 +49,8 @@ export function orderSync(handler: OrderSyncHandler): (context: KoaContext) => P
       ...toIncomingRequest(req, res, context.request, MEND),
       path: originalUrl,
     })
-    leaveUnread(req, res)
     context.status = status
-    context.set(headers)
-    context.body = Buffer.from(body)
+    context.body = overUnread(req, res, body)
+    context.set({ ...headers, 'Content-Length': String(body.length) })
   }
 }

@@ -6,6 +6,7 @@
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { RequestBody } from '../server/body.ts'
 import type { IncomingRequest, OrderSyncHandler } from '../server/handler.ts'
+import { overUnread } from './unread.ts'
 
 /** A request of `node:http`, with what frameworks and platforms on top of it add. */
 export type NodeRequest = IncomingMessage & { originalUrl?: string; body?: unknown; rawBody?: unknown }
@@ -32,9 +33,10 @@ export function toNodeListener(
 ): (request: NodeRequest, response: ServerResponse) => Promise<void> {
   return async (request, response) => {
     const { status, headers, body } = await handler(toIncomingRequest(request, response, request, howToMend))
-    leaveUnread(request, response)
+    const content = overUnread(request, response, body)
     response.writeHead(status, { ...headers, 'Content-Length': body.length })
-    response.end(body)
+    if (content instanceof Uint8Array) response.end(content)
+    else content.pipe(response)
   }
 }
 
@@ -61,13 +63,6 @@ export function toIncomingRequest(
     signal: peer.signal,
     howToMend,
   }
-}
-
-/** What is left of a body that was refused unread must not be taken for the next request. Call it before the answer. */
-export function leaveUnread(request: NodeRequest, response: ServerResponse): void {
-  if (request.complete) return
-  response.setHeader('Connection', 'close')
-  request.resume()
 }
 
 /** A `node:http` server on which every path leads to the handler: `createServer(handler).listen(3000)`. */

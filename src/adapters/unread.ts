@@ -1,0 +1,23 @@
+import { Buffer } from 'node:buffer'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
+
+/** Milliseconds for which what is left of a body is still taken in after the answer. */
+const PATIENCE_MS = 2_000
+
+/**
+ * The body of an answer, as the server is to send it. Where the request has not been read to its end, its connection
+ * is closed, but not at once: bytes that come to a closed connection reset it, and the peer loses an answer that it
+ * has not read yet. So that answer is a stream, which is held open until the peer has sent the rest, for a while.
+ */
+export function overUnread(request: IncomingMessage, response: ServerResponse, body: Uint8Array): Buffer | Readable {
+  if (request.complete) return Buffer.from(body)
+  response.setHeader('Connection', 'close')
+  return Readable.from(withPatience(request, body), { objectMode: false })
+}
+
+async function* withPatience(request: IncomingMessage, body: Uint8Array) {
+  yield body
+  await finished(request.resume(), { signal: AbortSignal.timeout(PATIENCE_MS) }).catch(() => {})
+}

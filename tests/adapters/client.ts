@@ -1,0 +1,92 @@
+import { request as requestOverHttp } from 'node:http'
+import type { Socket } from 'node:net'
+import type { HttpReply } from '../support/http.ts'
+import type { SuiteRequest } from './exchanges.ts'
+
+/** The same answer, with the names of its headers in lower case: servers write them as they like. */
+export const lowerCased = <Reply extends { readonly headers: Readonly<Record<string, string>> }>(
+  reply: Reply,
+): Reply => ({
+  ...reply,
+  headers: Object.fromEntries(Object.entries(reply.headers).map(([name, value]) => [name.toLowerCase(), value])),
+})
+
+/** Sends a request by node:http. */
+export function exchange(
+  port: number,
+  { method, path, headers, body }: SuiteRequest,
+  options: object = {},
+): Promise<HttpReply> {
+  return new Promise((resolve, reject) => {
+    // Node writes a body behind DELETE as well, and then not how long it is.
+    const length = 'Transfer-Encoding' in headers ? {} : { 'Content-Length': body.length }
+    const sending = requestOverHttp({
+      host: '127.0.0.1',
+      port,
+      method,
+      path,
+      headers: { ...headers, ...length },
+      ...options,
+    })
+    sending.on('error', reject)
+    sending.on('response', async (response) => {
+      const chunks: Buffer[] = []
+      response.on('error', reject)
+      for await (const chunk of response) chunks.push(chunk as Buffer)
+      const received = Object.entries(response.headers).map(([name, value]) => [name, String(value)])
+      resolve({
+        status: response.statusCode ?? 0,
+        headers: Object.fromEntries(received) as Record<string, string>,
+        body: Buffer.concat(chunks),
+      })
+    })
+    sending.end(body)
+  })
+}
+
+/** The head of a request, as it is written to a socket. */
+export const headOf = ({ method, path, headers }: SuiteRequest): string =>
+  `${method} ${path} HTTP/1.1\r\n${Object.entries({ Host: 'x', ...headers })
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('')}\r\n`
+
+/** Reads an answer from a socket, as soon as all of it is there. */
+export function answerOn(socket: Socket): Promise<HttpReply> {
+  return new Promise((resolve, reject) => {
+    let received = Buffer.alloc(0)
+    socket.on('data', (chunk) => {
+      received = Buffer.concat([received, chunk])
+      const reply = parseAnswer(received)
+      if (reply) resolve(reply)
+    })
+    socket.on('close', () => reject(new Error(`The connection has ended after ${JSON.stringify(String(received))}`)))
+    socket.on('error', reject)
+    socket.resume()
+  })
+}
+
+function parseAnswer(bytes: Buffer): HttpReply | undefined {
+  const end = bytes.indexOf('\r\n\r\n')
+  if (end < 0) return undefined
+  const [first = '', ...lines] = bytes.subarray(0, end).toString('latin1').split('\r\n')
+  const entries = lines.map((line) => /^(.*?): *(.*)$/.exec(line)).map((match) => [match?.[1] ?? '', match?.[2] ?? ''])
+  const { headers } = lowerCased({ headers: Object.fromEntries(entries) as Record<string, string> })
+  const rest = bytes.subarray(end + 4)
+  const body =
+    headers['transfer-encoding'] === 'chunked' ? unchunked(rest) : whole(rest, Number(headers['content-length']))
+  return body && { status: Number(first.split(' ')[1]), headers, body }
+}
+
+const whole = (bytes: Buffer, length: number) => (bytes.length < length ? undefined : bytes.subarray(0, length))
+
+function unchunked(bytes: Buffer): Buffer | undefined {
+  const chunks: Buffer[] = []
+  for (let at = 0; ; ) {
+    const end = bytes.indexOf('\r\n', at)
+    const size = Number.parseInt(bytes.subarray(at, end).toString('latin1'), 16)
+    if (end < 0 || bytes.length < end + size + 4) return undefined
+    if (size === 0) return Buffer.concat(chunks)
+    chunks.push(bytes.subarray(end + 2, end + 2 + size))
+    at = end + size + 4
+  }
+}

@@ -1,0 +1,268 @@
+import { RefusalError } from '../../src/index.ts'
+import { CLIENT_ID, order, PATH, request, secret, type TestRequest, withHeaders, without } from '../support/exchange.ts'
+import { gatewayEcc, merchantEcc, strangerRsa } from '../support/keys.ts'
+import type { merchant } from '../support/merchant.ts'
+
+type Options = Parameters<typeof merchant>[0]
+export type SuiteRequest = Omit<TestRequest, 'headers'> & {
+  readonly headers: Readonly<Record<string, string | string[]>>
+}
+
+/** One exchange, and what must come of it. */
+export interface Exchange {
+  readonly name: string
+  readonly options?: () => Options
+  /** What was delivered before. */
+  readonly before?: () => SuiteRequest
+  readonly send: () => SuiteRequest
+  readonly status: number
+  readonly resultCode: string
+  /** What the merchant is told has happened. */
+  readonly event: string
+  /** How often `onOrder` has run in the end. */
+  readonly ran: number
+  /** The answer is to a stranger. */
+  readonly unsigned?: true
+  /** The answer has something random in it: its bytes differ from those of any other. */
+  readonly random?: true
+  /** A body that parsers of JSON take. */
+  readonly json?: true
+}
+
+const processed = { status: 200, resultCode: 'SUCCESS', event: 'processed', ran: 1 } as const
+const known = { status: 200, resultCode: 'SUCCESS', ran: 1 } as const
+const refused = (status: number, resultCode: string, event: string) => ({ status, resultCode, event, ran: 0 })
+
+const next = (changes: Record<string, unknown>) => request({ message: order({ requestId: 'r-next', ...changes }) })
+const chunked = (made: TestRequest) => withHeaders(made, { 'Transfer-Encoding': 'chunked' })
+const typed = (type: string | undefined) => () => withHeaders(request(), { 'Content-Type': type })
+const twice = (name: string) => (): SuiteRequest => {
+  const { headers, ...rest } = request()
+  return { ...rest, headers: { ...headers, [name]: [headers[name] ?? '', headers[name] ?? ''] } }
+}
+const eccCredentials = () => ({
+  clientId: CLIENT_ID,
+  privateKeys: { 1: merchantEcc().privateKey },
+  peerPublicKeys: { 1: gatewayEcc().publicKey },
+})
+const large = () => request({ message: 'x'.repeat(200_000) })
+
+export const EXCHANGES: readonly Exchange[] = [
+  { name: 'a good order', send: request, json: true, ...processed },
+  { name: 'an encrypted order', send: secret, random: true, ...processed },
+  {
+    name: 'an order signed with ECC224',
+    options: () => ({ credentials: eccCredentials() }),
+    send: () => request({ key: gatewayEcc().privateKey }),
+    random: true,
+    ...processed,
+  },
+  {
+    name: 'an order with white space and Chinese in its JSON',
+    send: () => request({ message: `\n${JSON.stringify(order({ extInfo: { note: '凍檸茶少甜' } }), null, 2)}\r\n` }),
+    json: true,
+    ...processed,
+  },
+  {
+    name: 'an order of 900 kB',
+    send: () => request({ message: order({ extInfo: { note: 'x'.repeat(900_000) } }) }),
+    ...processed,
+  },
+  { name: 'an order in chunks', send: () => chunked(request()), json: true, ...processed },
+  { name: 'an encrypted order in chunks', send: () => chunked(secret()), random: true, ...processed },
+  {
+    name: 'an order that waits for 100 Continue',
+    send: () => withHeaders(request(), { Expect: '100-continue' }),
+    ...processed,
+  },
+  {
+    name: 'an order with a query string',
+    send: () => request({ path: `${PATH}?b=2&a=%20%2F&c=` }),
+    json: true,
+    ...processed,
+  },
+  {
+    name: 'a duplicate',
+    before: request,
+    send: () => next({}),
+    json: true,
+    event: 'duplicate',
+    ...known,
+  },
+  {
+    name: 'a stale order',
+    before: request,
+    send: () => next({ orderModifyTime: 1_716_340_339_000 }),
+    json: true,
+    event: 'stale',
+    ...known,
+  },
+  { name: 'a replayed request', before: request, send: request, json: true, event: 'replay', ...known },
+  {
+    name: 'a known requestId with another body',
+    before: request,
+    send: () => request({ message: order({ orderStatus: 'OTHER' }) }),
+    ...refused(409, 'REPEAT_REQ_INCONSISTENT', 'ERR_REQUEST_CONFLICT'),
+    json: true,
+    ran: 1,
+  },
+  {
+    name: 'a body that was forged',
+    send: () => ({ ...request(), body: request({ message: order({ orderStatus: 'OTHER' }) }).body }),
+    json: true,
+    ...refused(401, 'INVALID_SIGNATURE', 'ERR_SIGNATURE_INVALID'),
+  },
+  {
+    name: 'an order signed by a stranger',
+    send: () => request({ key: strangerRsa().privateKey }),
+    json: true,
+    ...refused(401, 'INVALID_SIGNATURE', 'ERR_SIGNATURE_INVALID'),
+  },
+  {
+    name: 'an encrypted order signed by a stranger',
+    send: () => secret({ key: strangerRsa().privateKey }),
+    random: true,
+    ...refused(401, 'INVALID_SIGNATURE', 'ERR_SIGNATURE_INVALID'),
+  },
+  {
+    name: 'an order encrypted to a stranger',
+    send: () => secret({ encryptTo: strangerRsa().publicKey }),
+    random: true,
+    ...refused(400, 'PARAM_ILLEGAL', 'ERR_DECRYPTION'),
+  },
+  {
+    name: 'an order that comes late',
+    send: () => request({ time: '2024-05-22T09:07:20+08:00' }),
+    json: true,
+    ...refused(401, 'INVALID_SIGNATURE', 'ERR_TIME_RANGE'),
+  },
+  {
+    name: 'an order that comes early',
+    send: () => request({ time: '2024-05-22T09:17:22+08:00' }),
+    json: true,
+    ...refused(401, 'INVALID_SIGNATURE', 'ERR_TIME_RANGE'),
+  },
+  {
+    name: 'an unknown Client-Id',
+    send: () => request({ clientId: 'stranger' }),
+    unsigned: true,
+    json: true,
+    ...refused(401, 'INVALID_CLIENT', 'ERR_CLIENT_UNKNOWN'),
+  },
+  {
+    name: 'no Client-Id',
+    send: () => withHeaders(request(), { 'Client-Id': undefined }),
+    unsigned: true,
+    json: true,
+    ...refused(400, 'PARAM_ILLEGAL', 'ERR_HEADER_MISSING'),
+  },
+  {
+    name: 'no Signature',
+    send: () => withHeaders(request(), { Signature: undefined }),
+    json: true,
+    ...refused(400, 'PARAM_ILLEGAL', 'ERR_HEADER_MISSING'),
+  },
+  {
+    name: 'a Signature that is sent twice',
+    send: twice('Signature'),
+    json: true,
+    ...refused(400, 'PARAM_ILLEGAL', 'ERR_HEADER_INVALID'),
+  },
+  {
+    name: 'a body that is announced as too large',
+    options: () => ({ maxBodyBytes: 100_000 }),
+    send: large,
+    ...refused(413, 'PARAM_ILLEGAL', 'ERR_BODY_TOO_LARGE'),
+  },
+  {
+    name: 'a body that turns out to be too large',
+    options: () => ({ maxBodyBytes: 100_000 }),
+    send: () => chunked(large()),
+    ...refused(413, 'PARAM_ILLEGAL', 'ERR_BODY_TOO_LARGE'),
+  },
+  ...['PUT', 'DELETE', 'PATCH'].map((method) => ({
+    name: `${method} with a body`,
+    send: () => request({ method }),
+    ...refused(405, 'METHOD_NOT_SUPPORTED', 'ERR_METHOD'),
+  })),
+  {
+    name: 'GET',
+    send: () => request({ method: 'GET', message: '' }),
+    ...refused(405, 'METHOD_NOT_SUPPORTED', 'ERR_METHOD'),
+  },
+  ...[
+    'application/xml',
+    'application/x-www-form-urlencoded',
+    'multipart/form-data; boundary=x',
+    'text/html',
+    'application/json; charset=GBK',
+    'nonsense',
+  ].map((type) => ({
+    name: `Content-Type: ${type}`,
+    send: typed(type),
+    ...refused(415, 'MEDIA_TYPE_NOT_ACCEPTABLE', 'ERR_CONTENT_TYPE'),
+  })),
+  { name: 'no Content-Type', send: typed(undefined), ...refused(400, 'PARAM_ILLEGAL', 'ERR_HEADER_MISSING') },
+  { name: 'no body', send: () => request({ message: '' }), ...refused(400, 'PARAM_ILLEGAL', 'ERR_JSON_INVALID') },
+  {
+    name: 'half a body of JSON',
+    send: () => request({ message: '{' }),
+    ...refused(400, 'PARAM_ILLEGAL', 'ERR_JSON_INVALID'),
+  },
+  {
+    name: 'bytes that are not UTF-8',
+    send: () => request({ message: Uint8Array.of(0x22, 0xff, 0x22) }),
+    ...refused(400, 'PARAM_ILLEGAL', 'ERR_JSON_INVALID'),
+  },
+  {
+    name: 'an order without its extInfo',
+    send: () => request({ message: without('extInfo') }),
+    json: true,
+    ...refused(400, 'PARAM_ILLEGAL', 'ERR_FIELD_INVALID'),
+  },
+  {
+    name: 'an encrypted message that is no order',
+    send: () => secret({ message: {} }),
+    random: true,
+    ...refused(400, 'PARAM_ILLEGAL', 'ERR_FIELD_INVALID'),
+  },
+  {
+    name: 'an order that the merchant refuses',
+    options: () => ({
+      onOrder() {
+        throw new RefusalError('PROCESS_FAIL', 'Sold out, 售罄')
+      },
+    }),
+    send: request,
+    json: true,
+    ...refused(200, 'PROCESS_FAIL', 'ERR_REFUSED'),
+    ran: 1,
+  },
+  {
+    name: 'an order that the merchant fails at',
+    options: () => ({
+      onOrder() {
+        throw new Error('out of paper')
+      },
+    }),
+    send: request,
+    json: true,
+    ...refused(200, 'UNKNOWN_EXCEPTION', 'UNKNOWN_EXCEPTION'),
+    ran: 1,
+  },
+  {
+    name: 'an order that takes the merchant too long',
+    options: () => ({ timeoutMs: 40, onOrder: () => new Promise(() => {}) }),
+    send: request,
+    json: true,
+    ...refused(200, 'UNKNOWN_EXCEPTION', 'UNKNOWN_EXCEPTION'),
+    ran: 1,
+  },
+  {
+    name: 'a forged body, where every status is 200',
+    options: () => ({ alwaysStatus200: true }),
+    send: () => ({ ...request(), body: Buffer.from('{}') }),
+    json: true,
+    ...refused(200, 'INVALID_SIGNATURE', 'ERR_SIGNATURE_INVALID'),
+  },
+]
