@@ -6,7 +6,7 @@
  * in the form of vitest's JSON.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { delimiter, dirname, resolve } from 'node:path'
 import process from 'node:process'
 
@@ -40,10 +40,13 @@ interface Runtime {
   readonly run: (results: string) => string[]
 }
 
+/** What `npm test` does. */
 function suite(results: string): string[] {
+  const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: { test: string } }
+  const [, ...args] = scripts.test.split(' ')
   return [
     'node_modules/vitest/vitest.mjs',
-    'run',
+    ...args,
     '--reporter=default',
     '--reporter=json',
     `--outputFile.json=${results}`,
