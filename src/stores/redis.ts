@@ -30,7 +30,7 @@ export interface RedisStoreOptions {
 /** Remembers a request's digest; returns the one that is known. A request is not in the slot of its order: a conflict may be between two orders. */
 const REMEMBER = `
 local known = redis.call('GET', KEYS[1])
-if known then return known end
+if known and known ~= ARGV[1] then return known end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return ARGV[1]`
 
@@ -38,20 +38,23 @@ const CLOCK = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)`
 
-/** KEYS: order, answer of the request. ARGV: orderModifyTime, leaseMs, whether processedAt counts. */
+/**
+ * KEYS: order, answer of the request. ARGV: orderModifyTime, leaseMs, whether processedAt counts. Tokens start from the
+ * time: should Redis lose the order, whoever held it before must not pass for whoever holds it now.
+ */
 const CLAIM = `${CLOCK}
 local answer = redis.call('GET', KEYS[2])
 if answer then return {'replay', answer} end
-local order = redis.call('HMGET', KEYS[1], 'modify_time', 'processed_at', 'answer', 'lease_until')
+local order = redis.call('HMGET', KEYS[1], 'modify_time', 'processed_at', 'answer', 'lease_until', 'token')
 local modify_time, processed_at, lease_until = tonumber(order[1]), tonumber(order[2]), tonumber(order[4])
 local incoming = tonumber(ARGV[1])
 if modify_time and not (incoming > modify_time and (ARGV[3] == '0' or incoming > processed_at)) then
   return {incoming == modify_time and 'duplicate' or 'stale', order[3]}
 end
 if lease_until and lease_until > now then return {'busy'} end
-local token = redis.call('HINCRBY', KEYS[1], 'token', 1)
-redis.call('HSET', KEYS[1], 'lease_until', now + ARGV[2])
-return {'process', tostring(token)}`
+local token = string.format('%.0f', math.max((tonumber(order[5]) or 0) + 1, now))
+redis.call('HSET', KEYS[1], 'token', token, 'lease_until', now + ARGV[2])
+return {'process', token}`
 
 const HELD = `
 local order = redis.call('HMGET', KEYS[1], 'token', 'lease_until')
@@ -107,7 +110,8 @@ export function redisStore(options: RedisStoreOptions): OrderSyncStore {
   return {
     async claim({ orderKey, requestKey, digest, orderModifyTime }, { leaseMs, comparison }) {
       const known = await run(REMEMBER, [requestKeyOf(requestKey)], [digest, ttl])
-      if (known !== digest) return { decision: 'conflict' }
+      // Text, also from a client that is set to hand out buffers.
+      if (String(known) !== digest) return { decision: 'conflict' }
       const byProcessedAt = comparison === 'processedAt' ? '1' : '0'
       return toClaim(
         await run(
@@ -119,7 +123,9 @@ export function redisStore(options: RedisStoreOptions): OrderSyncStore {
     },
 
     async finish({ delivery, token }, { answer, processed }) {
-      const { orderKey, requestKey, orderModifyTime } = delivery
+      const { orderKey, requestKey, digest, orderModifyTime } = delivery
+      // Known for as long as its answer, which would else be replayed to another body.
+      await run(REMEMBER, [requestKeyOf(requestKey)], [digest, ttl])
       const keys = [orderKeyOf(orderKey), answerKeyOf(orderKey, requestKey)]
       const values = [String(token), answer, processed ? '1' : '0', String(orderModifyTime), ttl]
       return Number(await run(FINISH, keys, values)) === 1
