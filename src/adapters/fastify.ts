@@ -21,6 +21,9 @@ export interface FastifyInstance {
     options: { bodyLimit: number },
     handler: (request: FastifyRequest, reply: FastifyReply) => unknown,
   ): unknown
+  setErrorHandler(
+    handler: (error: { readonly code?: string }, request: FastifyRequest, reply: FastifyReply) => unknown,
+  ): unknown
 }
 
 interface FastifyRequest {
@@ -63,7 +66,14 @@ export async function orderSync(fastify: FastifyInstance, options: FastifyOrderS
   fastify.removeAllContentTypeParsers()
   fastify.addContentTypeParser('*', (_request, _payload, done) => done(null))
   // The handler has a limit of its own, and answers in the protocol's terms.
-  fastify.all(path, { bodyLimit: Number.MAX_SAFE_INTEGER }, async ({ raw, originalUrl }, reply) => {
+  fastify.all(path, { bodyLimit: Number.MAX_SAFE_INTEGER }, answer)
+  // A Content-Type that Fastify cannot read does not get so far; the handler has an answer to it.
+  fastify.setErrorHandler(async (error, request, reply) => {
+    if (error.code !== 'FST_ERR_CTP_INVALID_MEDIA_TYPE') throw error
+    return await answer(request, reply)
+  })
+
+  async function answer({ raw, originalUrl }: FastifyRequest, reply: FastifyReply): Promise<unknown> {
     const { status, headers, body } = await handler({
       ...toIncomingRequest(raw, reply.raw, raw, MEND),
       path: originalUrl,
@@ -71,5 +81,5 @@ export async function orderSync(fastify: FastifyInstance, options: FastifyOrderS
     reply.code(status)
     reply.headers({ ...headers, 'Content-Length': String(body.length) })
     return reply.send(overUnread(raw, reply.raw, body))
-  })
+  }
 }

@@ -1,5 +1,35 @@
+import express from 'express'
+import createFastify from 'fastify'
+import Koa from 'koa'
+import { orderSync } from '../../src/adapters/next-pages.ts'
 import { toNodeListener } from '../../src/adapters/node.ts'
-import { onHttp } from './mounts.ts'
-import { describeAdapter } from './suite.ts'
+import { LAMBDA_PLATFORMS } from './lambda-platform.ts'
+import { onExpress, onFastify, onHttp, onKoa, readAll } from './mounts.ts'
+import { describeAdapter, type Serve } from './suite.ts'
+
+// With the majors that the project is developed with, and no more than these bring. What goes with them, and other
+// majors: tests/frameworks.
+
+/** What Next.js gives to an API route: parsed by default, as it is where the parser is switched off. */
+const behindNext =
+  (bodyParser: boolean): Serve =>
+  (handler) =>
+    onHttp(async (request, response) => {
+      if (bodyParser) Object.assign(request, { body: JSON.parse(String(await readAll(request))) })
+      await orderSync(handler)(request, response)
+    })
 
 describeAdapter('node:http', { ways: { alone: (handler) => onHttp(toNodeListener(handler)) } })
+describeAdapter('Express', onExpress(express))
+describeAdapter('Koa', onKoa(Koa))
+describeAdapter('Fastify', onFastify(createFastify))
+describeAdapter('Next.js pages', {
+  ways: { 'without its parser': behindNext(false) },
+  parsed: {
+    ways: { 'behind its parser': behindNext(true) },
+    tells: ['In Next.js', '  export const config = { api: { bodyParser: false } }'],
+  },
+})
+for (const [name, platform] of Object.entries(LAMBDA_PLATFORMS)) {
+  describeAdapter(`AWS Lambda behind ${name}`, { ...platform, whole: true })
+}
