@@ -565,15 +565,25 @@ describe('an abort by the caller rejects with his reason', () => {
     expect(seen).toStrictEqual([])
   })
 
-  test('while the answer is awaited, and is not tried again', async () => {
-    const { client, seen } = await pair([keepsQuiet])
-    const caller = new AbortController()
-    const sync = rejectionOf(client.syncOrder(ORDER, { signal: caller.signal }))
-    await until(() => seen.length > 0)
-    caller.abort(reason)
-    expect(await sync).toBe(reason)
-    expect(seen).toHaveLength(1)
+  test('before anything is sent, by a fetch that knows of no signals', async () => {
+    const fetch = vi.fn(() => Promise.resolve(new Response()))
+    const { client } = await pair([], { fetch })
+    expect(await rejectionOf(client.syncOrder(ORDER, { signal: AbortSignal.abort(reason) }))).toBe(reason)
+    expect(fetch).not.toHaveBeenCalled()
   })
+
+  test.each([0, 3])(
+    'while the answer is awaited, and is not tried again, whatever "retries" says: %i',
+    async (retries) => {
+      const { client, seen } = await pair([keepsQuiet], { retries })
+      const caller = new AbortController()
+      const sync = rejectionOf(client.syncOrder(ORDER, { signal: caller.signal }))
+      await until(() => seen.length > 0)
+      caller.abort(reason)
+      expect(await sync).toBe(reason)
+      expect(seen).toHaveLength(1)
+    },
+  )
 
   test('while the body of the answer is read', async () => {
     const { client, seen } = await pair([(response) => void response.writeHead(200).write('{')])

@@ -18,6 +18,7 @@ describe('what has only one reading is parsed', () => {
     ['keys that differ by an escape', '{"a":1,"\\u0062":2}'],
     ['a string that looks like a duplicate key', '{"a":"a","b":"\\"a\\":1"}'],
     ['a value that is "__proto__"', '{"a":"__proto__"}'],
+    ['an array of equal strings, and of "__proto__"', '["x","x","__proto__","__proto__"]'],
     ['keys that resemble __proto__', '{"__proto":1,"proto__":2,"__PROTO__":3}'],
     ['constructor and prototype, which are ordinary keys', '{"constructor":1,"prototype":2,"toString":3}'],
     ['brackets, commas and numbers inside strings', '{"a":"{[1.5,\\"}],9007199254740993"}'],

@@ -206,6 +206,26 @@ describe('while an order is being processed', () => {
     expect(onOrder).toHaveBeenCalledOnce()
   })
 
+  test('the pauses grow to a quarter of a second, and no further', async () => {
+    const gate = deferred<OrderResult>()
+    const { handler, onOrder, store } = merchant({ onOrder: () => gate.promise, busyWaitMs: 5_000 })
+    const first = handler(delivery('r1'))
+    await until(() => onOrder.mock.calls.length > 0)
+    const second = handler(delivery('r2'))
+    await until(() => store.claim.mock.calls.length === 2)
+    for (const pause of [25, 50, 100, 200, 250, 250, 250]) {
+      const before = store.claim.mock.calls.length
+      await vi.advanceTimersByTimeAsync(pause - 1)
+      expect(store.claim).toHaveBeenCalledTimes(before)
+      await vi.advanceTimersByTimeAsync(1)
+      expect(store.claim).toHaveBeenCalledTimes(before + 1)
+    }
+    gate.resolve({ orderId: 'A-1' })
+    await vi.advanceTimersByTimeAsync(250)
+    expect(judge(await first)).toStrictEqual(SUCCESS)
+    expect(judge(await second)).toStrictEqual(SUCCESS)
+  })
+
   test('with busyWaitMs 0 nobody waits', async () => {
     const gate = deferred<OrderResult>()
     const { handler, onOrder } = merchant({ onOrder: () => gate.promise, busyWaitMs: 0 })

@@ -90,6 +90,16 @@ describe('maxOrders', () => {
     expect(await store.read('order a')).toBeUndefined()
   })
 
+  test('counts no order that was released before anything was known of it', async () => {
+    const { store } = clocked({ maxOrders: 2 })
+    await process(store, delivery('a'))
+    for (const name of ['b', 'c', 'd']) {
+      await store.release(await claim(store, delivery(name)))
+      expect(await store.read(`order ${name}`)).toBeUndefined()
+    }
+    expect(await store.read('order a')).toBeDefined()
+  })
+
   test('counts orders, not deliveries', async () => {
     const { store } = clocked({ maxOrders: 2 })
     await process(store, delivery('a'))
