@@ -6,12 +6,18 @@ const built = ['tests/cli/**/*.test.ts', 'tests/demo/**/*.test.ts', 'tests/packa
 /** Tests that talk to real databases. */
 const stores = ['tests/stores/**/*.test.ts']
 
+/** Tests that install the examples from the registry: `npm run test:examples`. */
+const examples = ['tests/examples/**/*.test.ts']
+
 export default defineConfig({
   test: {
     restoreMocks: true,
     unstubGlobals: true,
     projects: [
-      { extends: true, test: { name: 'source', include: ['tests/**/*.test.ts'], exclude: [...built, ...stores] } },
+      {
+        extends: true,
+        test: { name: 'source', include: ['tests/**/*.test.ts'], exclude: [...built, ...stores, ...examples] },
+      },
       { extends: true, test: { name: 'stores', include: stores, globalSetup: 'tests/support/services.ts' } },
       {
         extends: true,
@@ -21,6 +27,17 @@ export default defineConfig({
           include: built,
           globalSetup: ['tests/support/build.ts', 'tests/support/services.ts'],
           testTimeout: 30_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'examples',
+          include: examples,
+          globalSetup: 'tests/support/build.ts',
+          maxConcurrency: 2,
+          testTimeout: 300_000,
+          hookTimeout: 60_000,
         },
       },
     ],

@@ -8,7 +8,7 @@ const app = Fastify()
 app.register(orderSync, { handler })
 app.get('/health', async () => 'ok')
 
-console.log(`listening on ${await app.listen({ port: Number(process.env.PORT ?? 3000) })}`)
+console.log(`listening on ${await app.listen({ port: Number(process.env.PORT ?? 3000), host: '0.0.0.0' })}`)
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, async () => {

@@ -10,5 +10,11 @@ class HealthController {
   }
 }
 
-@Module({ controllers: [HealthController], providers: [OrderSync, OrdersService] })
+@Module({
+  controllers: [HealthController],
+  providers: [
+    OrdersService,
+    { provide: OrderSync, inject: [OrdersService], useFactory: (orders: OrdersService) => new OrderSync(orders) },
+  ],
+})
 export class AppModule {}

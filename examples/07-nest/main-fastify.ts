@@ -11,5 +11,5 @@ const app = await NestFactory.create<NestFastifyApplication>(AppModule, new Fast
 await app.register(orderSync, { handler: app.get(OrderSync).handler })
 
 app.enableShutdownHooks([], { useProcessExit: true })
-await app.listen(process.env['PORT'] ?? 3000)
+await app.listen(process.env['PORT'] ?? 3000, '0.0.0.0')
 console.log(`listening on ${await app.getUrl()}`)

@@ -1,12 +1,11 @@
-import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common'
+import type { OnApplicationShutdown } from '@nestjs/common'
 import { createOrderSyncHandler, memoryStore, type OrderSyncHandler } from 'alipayhk-order-sync'
-import { OrdersService } from './orders.service.ts'
+import type { OrdersService } from './orders.service.ts'
 
-@Injectable()
 export class OrderSync implements OnApplicationShutdown {
   readonly handler: OrderSyncHandler
 
-  constructor(@Inject(OrdersService) orders: OrdersService) {
+  constructor(orders: OrdersService) {
     const { CLIENT_ID = '', MERCHANT_PRIVATE_KEY = '', ALIPAYHK_PUBLIC_KEY = '' } = process.env
     this.handler = createOrderSyncHandler({
       credentials: {
