@@ -136,7 +136,8 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
     return await processOrder(order, delivery, context, settings)
 
     async function readOnce(): Promise<Uint8Array> {
-      progress.body = await readBody(request.body, { maxBytes: settings.maxBodyBytes, howToMend: request.howToMend })
+      const { maxBodyBytes: maxBytes } = settings
+      progress.body = await readBody(request.body, { maxBytes, howToMend: request.howToMend, signal })
       return progress.body
     }
   }
@@ -159,7 +160,12 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
     const first = await Promise.race([working, expired])
     clearTimeout(timer)
     if (deadline.signal.aborted) {
-      track(working.then((outcome) => report({ outcome, answer: toAnswer(outcome, settings), progress, late: true })))
+      track(
+        working.then(async (outcome) => {
+          // What was not accepted did nothing, and has been told of: the rest of its body is no news.
+          if (progress.order) await report({ outcome, answer: toAnswer(outcome, settings), progress, late: true })
+        }),
+      )
     }
     return first
   }

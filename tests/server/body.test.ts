@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { describe, expect, test, vi } from 'vitest'
 import { assertAnnouncedSize, type RequestBody, readBody } from '../../src/server/body.ts'
+import { deferred } from '../support/deferred.ts'
 import { rejectionOf, thrownBy } from '../support/thrown.ts'
 
 const limits = { maxBytes: 10 }
@@ -70,6 +71,54 @@ test('a stream that breaks off is an incomplete body, whatever it broke off with
     expect(error).not.toHaveProperty('cause')
     expect(error.message).not.toContain('SECRET-1')
   }
+})
+
+test('no piece is kept: a body that comes byte by byte costs no object for each', async () => {
+  async function* reusing() {
+    const piece = Buffer.alloc(1)
+    for (const character of 'hello') {
+      piece.write(character)
+      yield piece
+    }
+  }
+  expect(await textOf(reusing())).toBe('hello')
+})
+
+describe('a stream that never goes on', () => {
+  const silent = () => new ReadableStream<Uint8Array>()
+
+  test('is left when time is up', async () => {
+    const deadline = new AbortController()
+    const reading = rejectionOf(readBody(silent(), { ...limits, signal: deadline.signal }))
+    deadline.abort()
+    expect(await reading).toMatchObject({ code: 'ERR_BODY_INCOMPLETE' })
+  })
+
+  test('is not waited for at all when time was up before', async () => {
+    expect(await rejectionOf(readBody(silent(), { ...limits, signal: AbortSignal.abort() }))).toMatchObject({
+      code: 'ERR_BODY_INCOMPLETE',
+    })
+  })
+
+  test('and is not read on when it goes on after all', async () => {
+    const deadline = new AbortController()
+    const gate = deferred()
+    const ended = vi.fn()
+    async function* late() {
+      try {
+        await gate.promise
+        yield '01234'
+        yield '56789'
+      } finally {
+        ended()
+      }
+    }
+    const reading = rejectionOf(readBody(late(), { ...limits, signal: deadline.signal }))
+    deadline.abort()
+    await reading
+    gate.resolve()
+    await vi.waitFor(() => expect(ended).toHaveBeenCalledOnce())
+  })
 })
 
 describe('what a parser has made of the bytes is refused', () => {

@@ -49,3 +49,11 @@ test('work that outlived its answer still counts', async () => {
   await handler.drain()
   expect(judge(await handler(delivery(2)))).toEqual(SUCCESS)
 })
+
+test('a body that never ends stops counting when its time is up, and holds up no shutdown', async () => {
+  const { handler } = merchant({ maxConcurrent: 1, timeoutMs: 5 })
+  const silent = { ...delivery(1), body: new ReadableStream<Uint8Array>() }
+  expect(judge(await handler(silent))).toMatchObject({ status: 500, resultCode: 'UNKNOWN_EXCEPTION' })
+  await handler.drain()
+  expect(judge(await handler(delivery(2)))).toEqual(SUCCESS)
+})
