@@ -37,7 +37,7 @@ export default defineConfig({
           globalSetup: 'tests/support/build.ts',
           maxConcurrency: 2,
           testTimeout: 300_000,
-          hookTimeout: 60_000,
+          hookTimeout: 300_000,
         },
       },
     ],

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { request as requestOverHttp } from 'node:http'
 import { connect } from 'node:net'
 import { join } from 'node:path'
@@ -92,6 +93,7 @@ const remembers = process.getBuiltinModule('node:sqlite' as never) !== undefined
 
 test.skipIf(!remembers)('01-node remembers its orders when it starts again', async ({ onTestFinished }) => {
   const copy = join(folder, 'remembering')
+  onTestFinished(() => remove(copy))
   await install('01-node', tarball, copy)
   const kinds: unknown[] = []
   for (const _ of ['first', 'second']) {
@@ -105,6 +107,9 @@ test.skipIf(!remembers)('01-node remembers its orders when it starts again', asy
   }
   expect(kinds).toEqual(['processed', 'duplicate'])
 })
+
+/** Thousands of files each: not all at the end, and not in the way of the other test. */
+const remove = (copy: string) => rm(copy, { recursive: true, force: true, maxRetries: 3 })
 
 const processed = (merchantBizNo: string) => ({ ...SUCCESS, orderId: `order-${merchantBizNo}` })
 
