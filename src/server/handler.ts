@@ -95,7 +95,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
     const answer = toAnswer(outcome, settings)
     await report({ outcome, answer, progress })
     try {
-      return await respond(answer, progress, settings)
+      return await within(settings.timeoutMs, respond(answer, progress, settings))
     } catch (error) {
       // The signer is out of reach. What was processed is kept, and answered when it is delivered again.
       const unavailable: Outcome = { kind: 'unavailable', error }
@@ -111,6 +111,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
     const headers = collectHeaders(request.headers)
     progress.headers = headers
     progress.path = signedPath(request, settings.path)
+    assertOneLine(progress)
     const credentials = await findCredentials(headers.get('client-id'), settings.credentials)
     if (credentials !== undefined) progress.caller = credentials
     // Before anything that costs more than a look-up, and late enough to sign what is said.
@@ -186,6 +187,13 @@ function signedPath(request: IncomingRequest, path: Settings<unknown, unknown>['
   return typeof path === 'function' ? path(request) : (path ?? request.path)
 }
 
+/** Before anything is signed: with a line break in its first line, an answer could be made to read as a message of ours. */
+function assertOneLine({ method, path }: Progress): void {
+  if (/[\p{Cc}\s]/u.test(method) || /\p{Cc}/u.test(path)) {
+    throw new RejectionError('ERR_HEADER_INVALID', 'The method or the path has characters that it cannot have.')
+  }
+}
+
 async function findCredentials(
   clientId: string | undefined,
   credentials: Settings<unknown, unknown>['credentials'],
@@ -216,13 +224,28 @@ function expiry(
   return { promise, timer: timer as unknown as NodeJS.Timeout }
 }
 
+/** Rejects when the signer takes longer: an answer without its signature is better than none. */
+async function within<Value>(timeoutMs: number, work: Promise<Value>): Promise<Value> {
+  let timer: NodeJS.Timeout | undefined
+  const expired = new Promise<never>((_, reject) => {
+    const error = new DOMException(`The answer was not signed within ${timeoutMs} ms`, 'TimeoutError')
+    timer = setTimeout(() => reject(error), timeoutMs)
+  })
+  try {
+    return await Promise.race([work, expired])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
 const READ_ALREADY =
   'Give handler.fetch the request before request.json(), request.text() or a middleware has read it; clone it for them: await request.clone().json().'
 
 function fromWebRequest(request: Request): IncomingRequest {
-  const { pathname, search } = new URL(request.url)
-  const { method, headers, signal } = request
+  const { method, headers, signal, url } = request
+  // Cut out rather than put together from a URL's parts: those leave out a "?" that nothing follows.
+  const path = url.slice(new URL(url).origin.length).replace(/#.*$/, '')
   // A stream that has been read is as good as parsed: what it held is gone.
   const body = request.bodyUsed ? ({} as RequestBody) : request.body
-  return { method, path: pathname + search, headers, body, signal, howToMend: READ_ALREADY }
+  return { method, path, headers, body, signal, howToMend: READ_ALREADY }
 }

@@ -313,6 +313,23 @@ describe('an encrypted message that cannot be answered encrypted', () => {
   })
 })
 
+describe('a line break in the first line of what is signed', () => {
+  // Signed, the answer would begin as a message of ours for another path, with content of the stranger's choice.
+  const forged = `/pay\n${CLIENT_ID}.2024-05-22T09:12:21+08:00.{"amount":1}`
+
+  test.each([
+    ['path', { path: forged }],
+    ['method', { method: `POST ${forged}` }],
+    ['method, as a space', { method: 'POST /pay' }],
+  ])('in the %s is refused, and its answer not signed', async (_, part) => {
+    const { handler, events } = merchant()
+    const reply = await handler({ ...request(), ...part })
+    expect(reply.status).toBe(400)
+    expect(reply.headers).not.toHaveProperty('Signature')
+    expect(events).toMatchObject([{ kind: 'rejected', code: 'ERR_HEADER_INVALID' }])
+  })
+})
+
 describe('a signer that is out of reach', () => {
   const signer = (sign: () => Promise<Uint8Array>) => ({
     ...merchantCredentials(),
@@ -344,6 +361,13 @@ describe('a signer that is out of reach', () => {
     up = true
     expect(judge(await handler(request()))).toStrictEqual(SUCCESS)
     expect(onOrder).toHaveBeenCalledOnce()
+  })
+
+  test('or does not come back: is waited for as long as an order is, and no longer', async () => {
+    const { handler, events } = merchant({ timeoutMs: 5, credentials: signer(() => new Promise(() => {})) })
+    expect(judge(await handler(request({ message: '{' })))).toStrictEqual({ ...TRY_LATER, status: 500, signed: false })
+    expect(events[1]).toMatchObject({ kind: 'unavailable', error: { name: 'TimeoutError' } })
+    await handler.drain()
   })
 
   test('does so for refusals as well', async () => {
