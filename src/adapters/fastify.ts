@@ -18,7 +18,7 @@ export interface FastifyInstance {
   ): unknown
   all(
     path: string,
-    options: { bodyLimit: number },
+    options: { bodyLimit: number; config: object },
     handler: (request: FastifyRequest, reply: FastifyReply) => unknown,
   ): unknown
   setErrorHandler(
@@ -65,8 +65,8 @@ export async function orderSync(fastify: FastifyInstance, options: FastifyOrderS
   const { handler, path = ORDER_SYNC_PATH } = options
   fastify.removeAllContentTypeParsers()
   fastify.addContentTypeParser('*', (_request, _payload, done) => done(null))
-  // The handler has a limit of its own, and answers in the protocol's terms.
-  fastify.all(path, { bodyLimit: Number.MAX_SAFE_INTEGER }, answer)
+  // The handler has a limit of its own, and answers in the protocol's terms. fastify-raw-body is told to keep away.
+  fastify.all(path, { bodyLimit: Number.MAX_SAFE_INTEGER, config: { rawBody: false } }, answer)
   // A Content-Type that Fastify cannot read does not get so far; the handler has an answer to it.
   fastify.setErrorHandler(async (error, request, reply) => {
     if (error.code !== 'FST_ERR_CTP_INVALID_MEDIA_TYPE') throw error

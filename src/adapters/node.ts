@@ -75,6 +75,8 @@ function rawBody(request: NodeRequest, parsed: { body?: unknown; rawBody?: unkno
   for (const kept of [parsed.rawBody, parsed.body]) {
     if (kept instanceof Uint8Array || typeof kept === 'string') return kept
   }
+  // Who reads beside us takes bytes away as much as who has read before.
+  if (request.readableDidRead || request.readableFlowing) return {} as RequestBody
   // Leaving the loop over the stream half-way must not destroy the socket: an answer is due.
-  return request.readableDidRead ? ({} as RequestBody) : request.iterator({ destroyOnReturn: false })
+  return request.iterator({ destroyOnReturn: false })
 }

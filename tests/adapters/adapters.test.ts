@@ -1,3 +1,5 @@
+import type { IncomingMessage } from 'node:http'
+import { setImmediate } from 'node:timers/promises'
 import express from 'express'
 import createFastify from 'fastify'
 import Koa from 'koa'
@@ -19,7 +21,38 @@ const behindNext =
       await orderSync(handler)(request, response)
     })
 
-describeAdapter('node:http', { ways: { alone: (handler) => onHttp(toNodeListener(handler)) } })
+/** node:http with something in front. */
+const behind =
+  (middleware: (request: IncomingMessage) => unknown): Serve =>
+  (handler) =>
+    onHttp(async (request, response) => {
+      await middleware(request)
+      await toNodeListener(handler)(request, response)
+    })
+
+describeAdapter('node:http', {
+  ways: {
+    alone: (handler) => onHttp(toNodeListener(handler)),
+    'behind something that is slow': behind(() => setImmediate()),
+  },
+  kept: {
+    'behind something that keeps bytes': behind(async (request) =>
+      Object.assign(request, { rawBody: new Uint8Array(await readAll(request)), body: {} }),
+    ),
+    'behind something that keeps text': behind(async (request) =>
+      Object.assign(request, { body: String(await readAll(request)) }),
+    ),
+  },
+  parsed: {
+    ways: {
+      'behind something that has read': behind(readAll),
+      'beside something that reads': behind((request) => void request.on('data', () => {})),
+    },
+    tells: [
+      'Mount the handler before any body parser, or have the parser keep the bytes as request.rawBody (a Buffer).',
+    ],
+  },
+})
 describeAdapter('Express', onExpress(express))
 describeAdapter('Koa', onKoa(Koa))
 describeAdapter('Fastify', onFastify(createFastify))

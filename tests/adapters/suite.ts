@@ -36,6 +36,8 @@ export interface Adapter {
 interface Parsed {
   readonly ways: Readonly<Record<string, Serve>>
   readonly tells: readonly string[]
+  /** Where it is mounted so. */
+  readonly path?: string
 }
 
 const ends: (() => unknown)[] = []
@@ -62,7 +64,7 @@ export function describeAdapter(name: string, { ways, kept = {}, parsed, whole, 
       describe(way, () => testExchanges(serve, brief))
     }
     for (const [way, serve] of Object.entries(parsed?.ways ?? {})) {
-      describe(way, () => testParsed(serve, parsed?.tells ?? []))
+      if (parsed) describe(way, () => testParsed(serve, parsed))
     }
   })
 }
@@ -116,7 +118,7 @@ function testCompression(serve: Serve, compresses: boolean) {
 }
 
 function testPath(serve: Serve) {
-  const path = '/hooks/sync'
+  const path = '/api/hooks/sync'
 
   test('at another path than the sender signs: diagnostics say so, and "path" mends it', async () => {
     const { port, events } = await start(serve, {}, path)
@@ -195,12 +197,13 @@ function testConnections(serve: Serve) {
   })
 }
 
-function testParsed(serve: Serve, tells: readonly string[]) {
+function testParsed(serve: Serve, { tells, path = PATH }: Parsed) {
   test('the body is not written anew: the peer is to try later, the developer is told the lines to write', async () => {
-    const { port, events, onOrder, store } = await start(serve)
+    const { port, events, onOrder, store } = await start(serve, {}, path)
     const agent = keepAlive()
-    const reply = judge(await exchange(port, request(), agent), request())
-    const plain = await plainly({ options: () => ({ onOrder: () => Promise.reject(new Error()) }) }, request())
+    const sent = request({ path })
+    const reply = judge(await exchange(port, sent, agent), sent)
+    const plain = await plainly({ options: () => ({ onOrder: () => Promise.reject(new Error()) }) }, sent)
     expect(reply).toStrictEqual({ ...plain, status: 500, resultCode: 'UNKNOWN_EXCEPTION', signed: true })
     expect(events).toMatchObject([{ kind: 'unavailable', code: 'ERR_BODY_PARSED', status: 500 }])
     for (const told of tells.map((lines) => expect.stringContaining(lines))) {
@@ -208,7 +211,7 @@ function testParsed(serve: Serve, tells: readonly string[]) {
       const kind = { type: 'OrderSyncWarning', code: 'ERR_BODY_PARSED' }
       expect(process.emitWarning).toHaveBeenCalledWith(told, kind)
     }
-    expect((await exchange(port, request({ message: '{"a":1}' }), agent)).status).toBe(500)
+    expect((await exchange(port, request({ path, message: '{"a":1}' }), agent)).status).toBe(500)
     expect(onOrder).not.toHaveBeenCalled()
     expect(store.claim).not.toHaveBeenCalled()
   })
