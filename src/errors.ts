@@ -1,3 +1,5 @@
+import type { ResultCode } from './protocol/result.ts'
+
 /**
  * Why a message is refused, and what the peer is told: the HTTP status and the result code it earns.
  * Codes are added, never renamed or reused.
@@ -36,6 +38,7 @@ export type ConfigurationCode =
   | 'ERR_KEY_USE'
   | 'ERR_CREDENTIALS'
   | 'ERR_BODY_PARSED'
+  | 'ERR_ORDER_ID'
 
 /** Codes of {@link ReplyError}: why an answer cannot be trusted. */
 export type ReplyCode =
@@ -111,14 +114,17 @@ export interface PeerReply {
 
 /**
  * The receiver decided against the order: thrown by your `onOrder` to answer with a result code of your choice,
- * and by the client when the peer's verified answer is a refusal. Never retried by itself.
+ * and by the client when the peer's verified answer is a refusal.
+ *
+ * In `onOrder`, use one of `RESULTS`; any other code, and `SUCCESS`, is answered as `PROCESS_FAIL`. One whose status is `U`
+ * asks the peer to come again; the others are final.
  */
 export class RefusalError extends OrderSyncError {
   override readonly name = 'RefusalError'
   readonly code = 'ERR_REFUSED'
-  /** The result code that was, or will be, answered; see `RESULTS`. */
+  /** The result code. */
   readonly resultCode: string
-  /** The result message that was, or will be, answered; at most 256 characters. */
+  /** The result message; at most 256 characters are answered. */
   readonly resultMessage: string | undefined
   /** The `requestId` of the refused order, where the client throws it. */
   readonly requestId: string | undefined
@@ -126,7 +132,7 @@ export class RefusalError extends OrderSyncError {
   declare readonly reply: PeerReply | undefined
 
   constructor(
-    resultCode: string,
+    resultCode: ResultCode | (string & {}),
     resultMessage?: string,
     options?: ErrorOptions & { requestId?: string; reply?: PeerReply },
   ) {
@@ -139,7 +145,7 @@ export class RefusalError extends OrderSyncError {
 }
 
 /** What is known of an HTTP answer that could not be used. */
-export interface AnswerDetails {
+export interface ReplyDetails {
   /** The HTTP status, where an answer came. */
   readonly httpStatus?: number
   /** The `requestId` to repeat when the same order is sent again. */
@@ -151,10 +157,10 @@ export interface AnswerDetails {
 abstract class AnswerError extends OrderSyncError {
   readonly httpStatus: number | undefined
   readonly requestId: string | undefined
-  /** The beginning of the body: printable, at most 200 characters, long numbers, addresses and encoded runs masked. */
+  /** See {@link ReplyDetails}. */
   declare readonly excerpt: string | undefined
 
-  constructor(message: string, options: (ErrorOptions & AnswerDetails) | undefined) {
+  constructor(message: string, options: (ErrorOptions & ReplyDetails) | undefined) {
     super(message, options)
     this.httpStatus = options?.httpStatus
     this.requestId = options?.requestId
@@ -171,7 +177,7 @@ export class ReplyError extends AnswerError {
   override readonly name = 'ReplyError'
   readonly code: ReplyCode
 
-  constructor(code: ReplyCode, message: string, options?: ErrorOptions & AnswerDetails) {
+  constructor(code: ReplyCode, message: string, options?: ErrorOptions & ReplyDetails) {
     super(message, options)
     this.code = code
   }
@@ -187,7 +193,7 @@ export class DeliveryError extends AnswerError {
   /** For `ERR_RESULT_UNKNOWN`: the peer's whole answer, verified. */
   declare readonly reply: PeerReply | undefined
 
-  constructor(code: DeliveryCode, message: string, options?: ErrorOptions & AnswerDetails & { reply?: PeerReply }) {
+  constructor(code: DeliveryCode, message: string, options?: ErrorOptions & ReplyDetails & { reply?: PeerReply }) {
     super(message, options)
     this.code = code
     Object.defineProperty(this, 'reply', { value: options?.reply })
@@ -204,7 +210,9 @@ export class DeliveryError extends AnswerError {
  * export const codeOf = (error: unknown) => (isOrderSyncError(error) ? error.code : undefined)
  * ```
  */
-export function isOrderSyncError(value: unknown): value is OrderSyncError {
+export function isOrderSyncError(
+  value: unknown,
+): value is RejectionError | ConfigurationError | RefusalError | DeliveryError | ReplyError {
   return value instanceof Error && brand in value
 }
 

@@ -21,7 +21,6 @@ export {
 export type { RandomBytes } from './crypto/random.ts'
 export { sign, verify } from './crypto/signature.ts'
 export {
-  type AnswerDetails,
   type ConfigurationCode,
   ConfigurationError,
   type DeliveryCode,
@@ -36,6 +35,7 @@ export {
   type RejectionCode,
   RejectionError,
   type ReplyCode,
+  type ReplyDetails,
   ReplyError,
 } from './errors.ts'
 export type { Credentials } from './exchange/credentials.ts'

@@ -12,7 +12,7 @@ const CORE = ['errors.ts', 'protocol/*', 'crypto/*', 'messages/*', 'exchange/*',
  * A third-party package stands in one row only.
  */
 const TABLE: Readonly<Record<string, { imports?: readonly string[]; types?: readonly string[] }>> = {
-  'errors.ts': {},
+  'errors.ts': { types: ['protocol/result.ts'] },
   protocol: { imports: ['errors.ts', 'node:buffer'] },
   crypto: { imports: ['errors.ts', 'protocol/*', 'node:crypto', 'node:util', 'jose'] },
   messages: { imports: ['errors.ts', 'protocol/*'], types: ['ajv'] },

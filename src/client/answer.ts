@@ -67,7 +67,7 @@ export async function verifyAnswer<ExtInfo>(
   const { credentials, path, json, toleranceSeconds, envelope, now } = settings
   const arrived = { method: ORDER_SYNC_METHOD, path, timeHeader: 'Response-Time', headers, body: () => body } as const
   try {
-    if (!headers.has('signature')) throw new RejectionError('ERR_HEADER_MISSING', 'The Signature header is missing.')
+    requireHeader(headers, 'Signature')
     if (requireHeader(headers, 'Client-Id') !== credentials.clientId) {
       throw new RejectionError('ERR_HEADER_INVALID', 'The Client-Id header is not ours.')
     }
@@ -78,7 +78,7 @@ export async function verifyAnswer<ExtInfo>(
     const hint =
       error.code === 'ERR_SIGNATURE_INVALID' ? await diagnoseSignature(arrived, body, credentials) : undefined
     const code = headers.has('signature') ? (REPLY_CODES[error.code] ?? 'ERR_REPLY_INVALID') : 'ERR_REPLY_UNSIGNED'
-    const words = ['The answer cannot be trusted.', error.message, hint].filter((word) => word !== undefined)
+    const words = ['The answer cannot be trusted.', error.message, hint ?? hintOf(status)]
     throw new ReplyError(code, words.join(' '), {
       cause: error,
       httpStatus: status,
@@ -86,6 +86,12 @@ export async function verifyAnswer<ExtInfo>(
       excerpt: excerptOf(body),
     })
   }
+}
+
+/** The signature tells why; where there is none, the HTTP status may. */
+function hintOf(status: number): string {
+  const known = status === 401 ? ' A receiver that does not know the Client-Id answers like this.' : ''
+  return `The HTTP status is ${status}; what was said, unverified, begins as error.excerpt shows.${known}`
 }
 
 const REPLY_CODES: { readonly [Code in RejectionCode]?: ReplyCode } = {

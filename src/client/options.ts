@@ -1,7 +1,8 @@
 import { type EnvelopeSuite, resolveSuite } from '../crypto/envelope.ts'
 import { type RandomBytes, secureRandomBytes, secureRandomUUID } from '../crypto/random.ts'
 import { type Credentials, parseCredentials } from '../exchange/credentials.ts'
-import { encryptionKey } from '../exchange/pack.ts'
+import { requireEncryptionKey } from '../exchange/pack.ts'
+import { STRICT_JSON } from '../messages/json.ts'
 import type { OpenObject } from '../messages/order.ts'
 import type { StandardSchema } from '../messages/standard-schema.ts'
 import { ENVIRONMENTS, type Environment, ORDER_SYNC_PATH } from '../protocol/endpoint.ts'
@@ -58,7 +59,7 @@ export function resolveOptions<ExtInfo>(options: ClientOptions<ExtInfo>) {
   const { now = Date.now, random = Math.random, fetch = globalThis.fetch } = options
   const { randomBytes = secureRandomBytes, randomUUID = secureRandomUUID } = options
   for (const [name, value] of Object.entries({ timeoutMs, baseDelayMs, maxDelayMs, maxReplyBytes, toleranceSeconds })) {
-    if (!(value > 0)) throw new RangeError(`"${name}" must be positive`)
+    if (!(value > 0 && value < Number.POSITIVE_INFINITY)) throw new RangeError(`"${name}" must be positive and finite`)
   }
   for (const [name, value] of Object.entries({ timeoutMs, maxDelayMs })) {
     // A timer that is set for longer fires at once.
@@ -71,8 +72,8 @@ export function resolveOptions<ExtInfo>(options: ClientOptions<ExtInfo>) {
     ...{ url, path: options.path ?? url.pathname + url.search, credentials, extInfo, agentToken },
     ...{ timeoutMs, retries, baseDelayMs, maxDelayMs, maxReplyBytes, toleranceSeconds },
     ...{ now, random, fetch, randomUUID },
-    encryptTo: encrypt ? encryptionKey(credentials) : undefined,
-    json: { maxDepth: 64, allowFractions },
+    encryptTo: encrypt ? requireEncryptionKey(credentials) : undefined,
+    json: { ...STRICT_JSON, allowFractions },
     envelope: { suite: resolveSuite(suite), randomBytes },
   }
 }

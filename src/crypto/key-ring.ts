@@ -35,7 +35,7 @@ export function createKeyRing<Input, Key>(
   ) {
     throw new ConfigurationError(
       'ERR_KEY_RING',
-      `${name} must map key versions to keys, such as { 1: key }; importJwkSet() makes that of a JWK set.`,
+      `${name} must map key versions to keys, such as { 1: key }; await importJwkSet() makes that of a JWK set.`,
     )
   }
   const byVersion = new Map<string, VersionedKey<Key>>()
@@ -51,7 +51,7 @@ export function createKeyRing<Input, Key>(
   const newestFirst = [...byVersion.values()].sort(comparison([...byVersion.keys()], name))
   const latest = newestFirst[0]
   if (latest === undefined)
-    throw new ConfigurationError('ERR_KEY_RING', `${name} is empty; at least one key is needed.`)
+    throw new ConfigurationError('ERR_KEY_RING', `${name} is missing or empty; pass { 1: key }.`)
   return { newestFirst, get: (version) => (version === undefined ? latest : byVersion.get(version)) }
 }
 

@@ -140,7 +140,7 @@ function fromText(text: string, kind: KeyKind | undefined, name: string): KeyObj
     .trim()
     .replace(/^(["'`])([\s\S]*)\1$/, '$2')
     .trim()
-  if (plain === '') throw malformed(name, 'is empty; is the environment variable or the secret set')
+  if (plain === '') throw malformed(name, 'is empty; set the environment variable or the secret that it comes from')
   if (plain.startsWith('{')) return fromJwkText(plain, kind, name)
   if (plain.includes('-----BEGIN')) return fromDer(decodePem(plain, name), kind, name)
   if (/^(ssh-|ecdsa-)/.test(plain))
@@ -150,7 +150,7 @@ function fromText(text: string, kind: KeyKind | undefined, name: string): KeyObj
     throw malformed(name, 'looks like the path of a file; read the file and pass its content')
   }
   const bytes = decodeAnyBase64(plain.replace(/\s+/g, ''))
-  if (bytes === undefined) throw malformed(name, 'is neither PEM nor the base64 of a key; was it cut off')
+  if (bytes === undefined) throw malformed(name, 'is neither PEM nor the base64 of a key; it may have been cut off')
   return fromBytes(bytes, kind, name)
 }
 
@@ -171,7 +171,7 @@ const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----((?:[^-]|-(?!----))*)-----END \1-
 function decodePem(text: string, name: string): Uint8Array {
   const blocks = [...text.matchAll(PEM_BLOCK)].filter(([, label]) => label !== 'EC PARAMETERS')
   const [first] = blocks
-  if (first === undefined) throw malformed(name, 'is PEM without a matching END line; was it cut off')
+  if (first === undefined) throw malformed(name, 'is PEM without a matching END line; it may have been cut off')
   const [, label = '', content = ''] = first
   // A certificate may be followed by those of its issuers; the first is the one it is about.
   if (blocks.length > 1 && !blocks.every(([, label]) => label === 'CERTIFICATE')) {
@@ -198,7 +198,8 @@ const KINDS: Readonly<Record<Exclude<DerShape, 'encrypted' | 'pkcs12'>, KeyKind>
 /** The label of a PEM block is not believed: PKCS#8 content under "RSA PRIVATE KEY" is a common sight. */
 function fromDer(der: Uint8Array, kind: KeyKind | undefined, name: string): KeyObject {
   const shape = derShape(der)
-  if (shape === undefined) throw malformed(name, 'is no PKCS#8, PKCS#1, SEC 1, SPKI or X.509 structure; was it cut off')
+  if (shape === undefined)
+    throw malformed(name, 'is no PKCS#8, PKCS#1, SEC 1, SPKI or X.509 structure; it may have been cut off')
   if (shape === 'encrypted') throw encrypted(name)
   if (shape === 'pkcs12') {
     throw malformed(name, 'is a PKCS#12 bundle; extract the key: openssl pkcs12 -in FILE -nodes -nocerts')

@@ -42,6 +42,9 @@ const parsed = new WeakMap<Credentials, ParsedCredentials>()
  * @throws {@link ConfigurationError} `ERR_CREDENTIALS`, `ERR_KEY_RING`, `ERR_KEY_OWN` and those of a key
  */
 export function parseCredentials(credentials: Credentials): ParsedCredentials {
+  if (typeof credentials !== 'object' || credentials === null) {
+    throw new ConfigurationError('ERR_CREDENTIALS', '"credentials" must be { clientId, privateKeys, peerPublicKeys }.')
+  }
   const known = parsed.get(credentials)
   if (known !== undefined) return known
   const { clientId } = credentials

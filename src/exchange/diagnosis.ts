@@ -38,21 +38,21 @@ export async function diagnoseSignature(
   const time = headers.get(timeHeader.toLowerCase()) ?? ''
   const meant = keyVersion ?? `none, which means the latest: ${named.version}`
   const others = peerPublicKeys.newestFirst.filter(({ version }) => version !== named.version)
-  for (const { head, body: otherBody = body, key = named.key, says } of suspicions(path, body, meant, others)) {
+  const paths = pathsOf(path, headers)
+  for (const { head, body: otherBody = body, key = named.key, says } of suspicions(path, paths, body, meant, others)) {
     const content = signedContent({ method, path, clientId, time, ...head }, otherBody)
     if (await verify(key, content, signature)) return says
   }
-  return `None of the usual slips explains it. Verified were ${body.length} bytes of body for the path ${shown(path)}, with peerPublicKeys[${named.version}]: compare the key's fingerprint (describeKey) with the one on the other side, and see that nothing changes the body on its way.`
+  return `None of the usual slips explains it. Three things to compare with the sender: the path (here ${shown(path)}; a proxy may have cut a prefix off), the key (the fingerprint that describeKey() gives of peerPublicKeys[${named.version}]), and the body (here ${body.length} bytes; does anything rewrite it?).`
 }
 
 function suspicions(
   path: string,
+  paths: readonly string[],
   body: Uint8Array,
   named: string,
   others: ParsedCredentials['peerPublicKeys']['newestFirst'],
 ): Suspicion[] {
-  const bare = path.split('?')[0] ?? path
-  const paths = [ORDER_SYNC_PATH, bare, bare.endsWith('/') ? bare.slice(0, -1) : `${bare}/`]
   const text = decodeUtf8(body) ?? ''
   return [
     ...paths
@@ -81,10 +81,24 @@ function shown(path: string): string {
   return printable(path, 200)
 }
 
-function compacted(text: string): Uint8Array | undefined {
-  try {
-    return encodeUtf8(JSON.stringify(JSON.parse(text)))
-  } catch {
-    return undefined
-  }
+/** Where proxies say what they have rewritten. */
+const ORIGINAL_PATH = ['x-original-uri', 'x-original-url', 'x-forwarded-uri', 'x-envoy-original-path']
+
+/** Paths that the sender may have signed instead. What a header says is tried out here, and believed nowhere. */
+function pathsOf(path: string, headers: ReadonlyMap<string, string>): string[] {
+  const bare = path.split('?')[0] ?? path
+  const prefix = headers.get('x-forwarded-prefix')
+  return [
+    ...[ORDER_SYNC_PATH, bare, bare.endsWith('/') ? bare.slice(0, -1) : `${bare}/`],
+    ...(prefix === undefined ? [] : [prefix.replace(/\/$/, '') + path]),
+    ...ORIGINAL_PATH.flatMap((name) => headers.get(name) ?? []),
+  ]
+}
+
+/**
+ * JSON without its white space, and without parsing it: nobody has vouched for this text. One pass, also where a string
+ * is left open.
+ */
+function compacted(text: string): Uint8Array {
+  return encodeUtf8(text.replace(/("(?:[^"\\]+|\\[\s\S])*"?)|[ \t\r\n]+/g, '$1'))
 }

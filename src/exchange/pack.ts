@@ -64,13 +64,18 @@ export async function pack(message: Outgoing, credentials: ParsedCredentials, en
   return { headers, body }
 }
 
+/** The peer's latest key that a message can be encrypted to, if there is one. */
+export function findEncryptionKey({ peerPublicKeys }: ParsedCredentials): VersionedKey<PublicKey> | undefined {
+  return peerPublicKeys.newestFirst.find(({ key }) => canSeal(key))
+}
+
 /**
- * The peer's latest key that a message can be encrypted to.
+ * Like {@link findEncryptionKey}, where there must be one.
  *
- * @throws {@link ConfigurationError} `ERR_KEY_USE` when there is none
+ * @throws {@link ConfigurationError} `ERR_KEY_USE`
  */
-export function encryptionKey({ peerPublicKeys }: ParsedCredentials): VersionedKey<PublicKey> {
-  const found = peerPublicKeys.newestFirst.find(({ key }) => canSeal(key))
+export function requireEncryptionKey(credentials: ParsedCredentials): VersionedKey<PublicKey> {
+  const found = findEncryptionKey(credentials)
   if (found !== undefined) return found
   throw new ConfigurationError(
     'ERR_KEY_USE',

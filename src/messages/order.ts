@@ -38,7 +38,7 @@ export interface Order<ExtInfo = OpenObject> {
   extInfo: ExtInfo
 }
 
-const text = { type: 'string', pattern: '^[\\s\\S]+$', description: 'a string with content' } as const
+const text = { type: 'string', pattern: '\\S', description: 'a string with content' } as const
 const optionalText = { type: 'string', nullable: true, description: 'a string' } as const
 const optionalAmount = { ...amountSchema, nullable: true } as const
 const moment = {

@@ -1,5 +1,5 @@
 import process from 'node:process'
-import { type ConfigurationError, type ErrorCode, isOrderSyncError } from '../errors.ts'
+import { type ErrorCode, isOrderSyncError } from '../errors.ts'
 import type { ParsedCredentials } from '../exchange/credentials.ts'
 import { diagnoseSignature } from '../exchange/diagnosis.ts'
 import type { Order } from '../messages/order.ts'
@@ -15,7 +15,7 @@ export interface OrderSyncEvent {
   /** For `late`: `processed` and `refused` are kept, and answered from now on; `fenced` came too late, and was not. */
   readonly ended?: Outcome['kind']
   /** The code of the error behind it, where it is one of ours; else the result code that was answered. */
-  readonly code: ErrorCode | string
+  readonly code: ErrorCode | (string & {})
   /** The HTTP status that was answered. */
   readonly status: number
   /** The result code that was answered. */
@@ -24,7 +24,7 @@ export interface OrderSyncEvent {
   readonly clientId?: string
   /** The request, where its signature has verified. */
   readonly requestId?: string
-  /** Why it was refused, in words that quote nothing; absent for errors that are not ours. */
+  /** What was wrong, in words that quote nothing; for an error that is not ours, where to find it. */
   readonly message?: string
   /** Milliseconds from the arrival to the answer. */
   readonly durationMs: number
@@ -62,15 +62,16 @@ interface Ending {
  */
 export function createReporter(onEvent: ((event: OrderSyncEvent) => void) | undefined) {
   const warned = new Set<string>()
+  const diagnose = createDiagnosis()
   return async (ending: Ending): Promise<void> => {
     const error = 'error' in ending.outcome ? ending.outcome.error : undefined
-    if (isConfigurationError(error) && !warned.has(error.code)) {
+    if (isOrderSyncError(error) && error.name === 'ConfigurationError' && !warned.has(error.code)) {
       warned.add(error.code)
       process.emitWarning(error.message, { type: 'OrderSyncWarning', code: error.code })
     }
     if (onEvent === undefined) return
     try {
-      const told: unknown = onEvent(toEvent(ending, error, await hintAt(error, ending.progress)))
+      const told: unknown = onEvent(toEvent(ending, error, await diagnose(error, ending.progress)))
       // An async listener is a void one to the compiler. The peer does not wait for it.
       Promise.resolve(told).catch(warnOfListener)
     } catch {
@@ -84,16 +85,26 @@ function warnOfListener(): void {
   process.emitWarning('"onEvent" threw; the request was answered all the same', 'OrderSyncWarning')
 }
 
-function isConfigurationError(error: unknown): error is ConfigurationError {
-  return isOrderSyncError(error) && error.name === 'ConfigurationError'
+/** The largest body that is looked into, in bytes: anybody can send one. */
+const DIAGNOSED_BYTES = 65_536
+
+/** Finds out why a signature does not verify, for the developer who listens; one at a time, however many arrive. */
+function createDiagnosis() {
+  let busy = false
+  return async (error: unknown, progress: Progress): Promise<string | undefined> => {
+    const { caller, body } = progress
+    if (!isOrderSyncError(error) || error.code !== 'ERR_SIGNATURE_INVALID' || !caller || !body || busy) return undefined
+    if (body.length > DIAGNOSED_BYTES) return 'The body is too large to be looked into.'
+    busy = true
+    try {
+      return await diagnoseSignature({ ...progress, timeHeader: 'Request-Time' }, body, caller)
+    } finally {
+      busy = false
+    }
+  }
 }
 
-/** Why a signature does not verify, for the developer who listens. */
-async function hintAt(error: unknown, progress: Progress): Promise<string | undefined> {
-  const { caller, body } = progress
-  if (!isOrderSyncError(error) || error.code !== 'ERR_SIGNATURE_INVALID' || !caller || !body) return undefined
-  return await diagnoseSignature({ ...progress, timeHeader: 'Request-Time' }, body, caller)
-}
+const NOT_OURS = 'What was thrown is in event.error, which is not shown by itself: it may hold anything.'
 
 /** See {@link OrderSyncEvent} for what shows and what does not. */
 function toEvent(
@@ -104,6 +115,7 @@ function toEvent(
   const { caller, order, startedAt } = progress
   const known = isOrderSyncError(error) ? error : undefined
   const { resultCode } = answer.reply.result
+  const words = known?.message ?? (error === undefined ? undefined : NOT_OURS)
   const event = {
     ...(late ? { kind: 'late' as const, ended: outcome.kind } : { kind: outcome.kind }),
     code: known?.code ?? resultCode,
@@ -111,7 +123,7 @@ function toEvent(
     resultCode,
     ...(caller && { clientId: caller.clientId }),
     ...(order && { requestId: order.requestId }),
-    ...(known && { message: hint === undefined ? known.message : `${known.message} ${hint}` }),
+    ...(words !== undefined && { message: hint === undefined ? words : `${words} ${hint}` }),
     durationMs: performance.now() - startedAt,
   }
   return Object.defineProperties(event, { order: { value: order }, error: { value: error } })

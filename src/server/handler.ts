@@ -1,7 +1,6 @@
 import { RejectionError } from '../errors.ts'
-import type { ParsedCredentials } from '../exchange/credentials.ts'
-import { parseCredentials } from '../exchange/credentials.ts'
-import { encryptionKey } from '../exchange/pack.ts'
+import { type ParsedCredentials, parseCredentials } from '../exchange/credentials.ts'
+import { requireEncryptionKey } from '../exchange/pack.ts'
 import { requireHeader, unpack } from '../exchange/unpack.ts'
 import type { OpenObject } from '../messages/order.ts'
 import { validateExtInfo, validateOrder } from '../messages/validate.ts'
@@ -130,7 +129,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
     progress.order = order
     const encrypted = headers.has('encrypt')
     // Found out now rather than after the order has been processed.
-    if (encrypted) encryptionKey(credentials)
+    if (encrypted) requireEncryptionKey(credentials)
     const { clientId } = credentials
     const delivery = toDelivery(valid, clientId, plaintext)
     const context = { clientId, agentToken: headers.get('agent-token'), encrypted, signal }

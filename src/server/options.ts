@@ -1,6 +1,7 @@
 import { type EnvelopeSuite, resolveSuite } from '../crypto/envelope.ts'
 import { type RandomBytes, secureRandomBytes } from '../crypto/random.ts'
 import { type Credentials, parseCredentials } from '../exchange/credentials.ts'
+import { STRICT_JSON } from '../messages/json.ts'
 import type { OpenObject, Order } from '../messages/order.ts'
 import type { StandardSchema } from '../messages/standard-schema.ts'
 import type { Comparison } from '../policy/idempotency.ts'
@@ -90,7 +91,7 @@ export function resolveOptions<ExtInfo, Transaction>(options: HandlerOptions<Ext
   } = options
   const { now = Date.now, randomBytes = secureRandomBytes } = options
   for (const [name, value] of Object.entries({ toleranceSeconds, maxBodyBytes, maxConcurrent, timeoutMs, leaseMs })) {
-    if (!(value > 0)) throw new RangeError(`"${name}" must be positive`)
+    if (!(value > 0 && value < Number.POSITIVE_INFINITY)) throw new RangeError(`"${name}" must be positive and finite`)
   }
   // A timer that is set for longer fires at once.
   if (timeoutMs >= 2 ** 31) throw new RangeError('"timeoutMs" must be less than 2 ** 31')
@@ -106,8 +107,10 @@ export function resolveOptions<ExtInfo, Transaction>(options: HandlerOptions<Ext
   if (typeof credentials !== 'function') parseCredentials(credentials)
   return {
     ...{ credentials, store, onOrder, onEvent, extInfo, path, comparison, alwaysStatus200, now },
-    ...{ toleranceSeconds, maxBodyBytes, maxConcurrent, timeoutMs, leaseMs, busyWaitMs },
-    json: { maxDepth: 64, allowFractions },
+    ...{ toleranceSeconds, maxBodyBytes, maxConcurrent, timeoutMs, busyWaitMs },
+    // Databases keep whole milliseconds.
+    leaseMs: Math.ceil(leaseMs),
+    json: { ...STRICT_JSON, allowFractions },
     envelope: { suite: resolveSuite(suite), randomBytes },
   }
 }

@@ -73,14 +73,7 @@ function resultReply(resultCode: ResultCode): Reply {
 
 /** What an error means that ended a request before its message was accepted. */
 export function fromError(error: unknown): Outcome {
-  return isRejection(error) ? { kind: 'rejected', error } : { kind: 'unavailable', error }
-}
-
-function isRejection(error: unknown): error is RejectionError {
-  return isOrderSyncError(error) && error.code in REJECTIONS
-}
-
-/** Whether what `onOrder` threw is a decision; also when it comes from the other build of this package. */
-export function isRefusal(error: unknown): error is RefusalError {
-  return isOrderSyncError(error) && error.code === 'ERR_REFUSED'
+  return isOrderSyncError(error) && error.name === 'RejectionError'
+    ? { kind: 'rejected', error }
+    : { kind: 'unavailable', error }
 }

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { RejectionError } from '../errors.ts'
+import { ConfigurationError, isOrderSyncError, RejectionError } from '../errors.ts'
 import type { Order } from '../messages/order.ts'
 import type { Reply } from '../messages/reply.ts'
 import type { OrderContext, Settings } from './options.ts'
-import { isRefusal, type Outcome, refusalReply, successReply } from './outcome.ts'
+import { type Outcome, refusalReply, successReply } from './outcome.ts'
 import type { Claim, Claimed, Delivery, Finish } from './store.ts'
 
 /**
@@ -73,7 +73,8 @@ async function runOnce<ExtInfo, Transaction>(
   } catch (error) {
     // The effect has happened and could not be noted: the lease keeps the next delivery off for a while.
     if (reply !== undefined && !settings.store.finishWith) return { kind: 'failed', error }
-    if (!isRefusal(error)) return await giveUp(claimed, error, settings)
+    // Also one that comes from the other build of this package.
+    if (!isOrderSyncError(error) || error.name !== 'RefusalError') return await giveUp(claimed, error, settings)
     const refused = { kind: 'refused', reply: refusalReply(error), error } as const
     // "Try later" leaves the order as if it had not come; a final refusal is an answer to be kept.
     if (refused.reply.result.resultStatus === 'U') return await giveUp(claimed, error, settings, refused)
@@ -88,7 +89,7 @@ function toFinish(reply: Reply): Finish {
 function assertOrderId(result: { orderId: string }): string {
   const orderId: unknown = result?.orderId
   if (typeof orderId === 'string' && /^[\s\S]{1,64}$/u.test(orderId)) return orderId
-  throw new TypeError('"onOrder" must return { orderId }, a string of 1 to 64 characters')
+  throw new ConfigurationError('ERR_ORDER_ID', '"onOrder" must return { orderId }, a string of 1 to 64 characters.')
 }
 
 async function giveUp<ExtInfo, Transaction>(

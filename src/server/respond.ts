@@ -1,5 +1,4 @@
-import { canSeal } from '../crypto/envelope.ts'
-import { pack } from '../exchange/pack.ts'
+import { findEncryptionKey, pack } from '../exchange/pack.ts'
 import { encodeUtf8 } from '../protocol/bytes.ts'
 import { CONTENT_TYPES } from '../protocol/headers.ts'
 import { formatTime } from '../protocol/time.ts'
@@ -27,9 +26,7 @@ export async function respond<ExtInfo, Transaction>(
 ): Promise<OutgoingReply> {
   const { caller } = progress
   if (caller === undefined) return unsigned(answer, settings)
-  const encryptTo = progress.headers.has('encrypt')
-    ? caller.peerPublicKeys.newestFirst.find(({ key }) => canSeal(key))
-    : undefined
+  const encryptTo = progress.headers.has('encrypt') ? findEncryptionKey(caller) : undefined
   const plaintext = encodeUtf8(JSON.stringify(answer.reply))
   const { method, path } = progress
   const message = { method, path, timeHeader: 'Response-Time', now: settings.now(), plaintext, encryptTo } as const

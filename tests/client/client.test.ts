@@ -513,7 +513,9 @@ describe('an answer that cannot be trusted is an error, and is not tried again',
 describe('an error', () => {
   test('explains a signature that does not verify', async () => {
     const { error } = await errorOf([answers(success(), { path: '/' })])
-    expect(error.message).toMatch(/^The answer cannot be trusted\. The signature is not .* Verified were \d+ bytes/)
+    expect(error.message).toMatch(
+      /^The answer cannot be trusted\. The signature is not .* None of the usual slips explains it\. .* the body \(here \d+ bytes/,
+    )
     const { error: formatted } = await errorOf([
       (response) => {
         const { headers } = answer(success())

@@ -126,7 +126,7 @@ describe('a key ring is refused', () => {
 
   test('when it is empty', () => {
     expect(() => ring([])).toThrow(refused)
-    expect(() => ring([])).toThrow('keys is empty; at least one key is needed.')
+    expect(() => ring([])).toThrow('keys is missing or empty; pass { 1: key }.')
   })
 
   test('when a key in it is, by the name of that key', () => {

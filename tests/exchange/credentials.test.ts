@@ -80,3 +80,12 @@ describe('a key in the wrong place is refused, and the place is named', () => {
     expect(parseCredentials({ ...merchantCredentials(), peerPublicKeys }).peerPublicKeys.newestFirst).toHaveLength(3)
   })
 })
+
+test.each([undefined, null, 'key', 5])(
+  'credentials that are %j are refused with the form they must have',
+  (credentials) => {
+    expect(() => parseCredentials(credentials as unknown as Credentials)).toThrow(
+      '"credentials" must be { clientId, privateKeys, peerPublicKeys }.',
+    )
+  },
+)

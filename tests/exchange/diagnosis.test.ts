@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { type Credentials, parseCredentials } from '../../src/exchange/credentials.ts'
 import { diagnoseSignature } from '../../src/exchange/diagnosis.ts'
 import { collectHeaders } from '../../src/protocol/headers.ts'
@@ -84,6 +84,25 @@ describe('the body', () => {
   })
 })
 
+test.each([
+  ['x-forwarded-prefix', '/shop', '/shop/orders?a=1'],
+  ['x-forwarded-prefix', '/shop/', '/shop/orders?a=1'],
+  ['x-original-uri', '/front/orders', '/front/orders'],
+  ['x-forwarded-uri', '/front/orders', '/front/orders'],
+])('a proxy that rewrote the path and says so in %s: %s', async (name, value, signed) => {
+  const received = withHeaders(request({ path: signed }), { [name]: value })
+  const hint = await diagnose(received, { path: '/orders?a=1' })
+  expect(hint).toBe(
+    `It was made for the path ${signed}, and verified for /orders?a=1: set the "path" option to what the sender signs.`,
+  )
+})
+
+test('a body that nobody has vouched for is not parsed', async () => {
+  const parse = vi.spyOn(JSON, 'parse')
+  await diagnose(request({ key: strangerRsa().privateKey }))
+  expect(parse).not.toHaveBeenCalled()
+})
+
 test.each<[string, RequestParts, Uint8Array | undefined]>([
   ['another key', { key: strangerRsa().privateKey }, undefined],
   ['a forged body', {}, bytesOf('{"secret":"SECRET-1"}')],
@@ -91,7 +110,9 @@ test.each<[string, RequestParts, Uint8Array | undefined]>([
   ['a body that no formatter gets through', {}, bytesOf('['.repeat(200_000))],
 ])('nothing usual explains %s, and the hint quotes nothing of it', async (_, parts, body) => {
   const hint = await diagnose(request(parts), body && { body })
-  expect(hint).toMatch(/^None of the usual slips explains it\. Verified were \d+ bytes of body for the path /)
+  expect(hint).toMatch(
+    /^None of the usual slips explains it\. Three things to compare .*the path \(here .*the body \(here \d+ bytes;/,
+  )
   expect(hint).not.toMatch(/SECRET|\[\[/)
 })
 

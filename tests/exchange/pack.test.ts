@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { resolveSuite } from '../../src/crypto/envelope.ts'
 import { parseCredentials } from '../../src/exchange/credentials.ts'
-import { encryptionKey, type Outgoing, pack } from '../../src/exchange/pack.ts'
+import { type Outgoing, pack, requireEncryptionKey } from '../../src/exchange/pack.ts'
 import {
   bytesOf,
   CLIENT_ID,
@@ -73,7 +73,7 @@ describe('a message in the clear', () => {
 describe('an encrypted message', () => {
   const credentials = () => parseCredentials(merchantCredentials())
   const seal = (changes: Partial<Outgoing> = {}) =>
-    pack(outgoing({ encryptTo: encryptionKey(credentials()), ...changes }), credentials(), envelope)
+    pack(outgoing({ encryptTo: requireEncryptionKey(credentials()), ...changes }), credentials(), envelope)
 
   test('is base64 text that only the peer can open, and Encrypt tells how', async () => {
     const packed = await seal()
@@ -99,15 +99,15 @@ describe('an encrypted message', () => {
   })
 })
 
-describe('encryptionKey', () => {
+describe('requireEncryptionKey', () => {
   test('is the latest RSA key of the peer: an ECC key cannot encrypt', () => {
     const peerPublicKeys = { 1: strangerRsa().publicKey, 2: gatewayRsa().publicKey, 3: gatewayEcc().publicKey }
-    expect(encryptionKey(parseCredentials({ ...merchantCredentials(), peerPublicKeys })).version).toBe('2')
+    expect(requireEncryptionKey(parseCredentials({ ...merchantCredentials(), peerPublicKeys })).version).toBe('2')
   })
 
   test('is an error of configuration where there is none', () => {
     const credentials = parseCredentials({ ...merchantCredentials(), peerPublicKeys: { 1: gatewayEcc().publicKey } })
-    expect(() => encryptionKey(credentials)).toThrow(
+    expect(() => requireEncryptionKey(credentials)).toThrow(
       expect.objectContaining({ name: 'ConfigurationError', code: 'ERR_KEY_USE' }),
     )
   })

@@ -54,8 +54,11 @@ describe('accepted', () => {
 
 describe('refused when the handler is created, and the option named', () => {
   test.each<[Record<string, unknown>, string]>([
-    ...['toleranceSeconds', 'maxBodyBytes', 'timeoutMs', 'leaseMs'].flatMap((name) =>
-      [0, -1, Number.NaN, 'x', null].map((value): [Record<string, unknown>, string] => [{ [name]: value }, name]),
+    ...['toleranceSeconds', 'maxBodyBytes', 'maxConcurrent', 'timeoutMs', 'leaseMs'].flatMap((name) =>
+      [0, -1, Number.NaN, Number.POSITIVE_INFINITY, 'x', null].map((value): [Record<string, unknown>, string] => [
+        { [name]: value },
+        name,
+      ]),
     ),
     [{ busyWaitMs: -1 }, 'busyWaitMs'],
     [{ busyWaitMs: Number.NaN }, 'busyWaitMs'],
