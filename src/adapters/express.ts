@@ -14,7 +14,7 @@ const MEND = `In Express, mount it before express.json():
 
 or let express.json() keep the bytes:
 
-  app.use(express.json({ verify: (req, res, bytes) => { req.rawBody = bytes } }))`
+  app.use(express.json({ verify: (req, _res, rawBody) => { Object.assign(req, { rawBody }) } }))`
 
 /**
  * Turns a handler into Express middleware.

@@ -53,7 +53,7 @@ export interface LambdaResult {
  *       privateKeys: { 1: process.env['MERCHANT_PRIVATE_KEY'] ?? '' },
  *       peerPublicKeys: { 1: process.env['ALIPAYHK_PUBLIC_KEY'] ?? '' },
  *     },
- *     store: memoryStore(),
+ *     store: memoryStore(), // for tests: instances share nothing
  *     onOrder: (order) => ({ orderId: order.merchantBizNo }),
  *   }),
  * )

@@ -23,17 +23,25 @@ const MEND = `In Next.js, switch the body parser off in the file of this route:
  *
  * export const config = { api: { bodyParser: false } }
  *
- * export default orderSync(
- *   createOrderSyncHandler({
+ * // Made by the first request: `next build` loads this file without your keys.
+ * let answer: ReturnType<typeof orderSync> | undefined
+ *
+ * export default function route(...message: Parameters<ReturnType<typeof orderSync>>) {
+ *   answer ??= orderSync(createHandler())
+ *   return answer(...message)
+ * }
+ *
+ * function createHandler() {
+ *   return createOrderSyncHandler({
  *     credentials: {
  *       clientId: '4Q5Y8W0WSG45P907917',
  *       privateKeys: { 1: process.env['MERCHANT_PRIVATE_KEY'] ?? '' },
  *       peerPublicKeys: { 1: process.env['ALIPAYHK_PUBLIC_KEY'] ?? '' },
  *     },
- *     store: memoryStore(),
+ *     store: memoryStore(), // for tests: instances share nothing
  *     onOrder: (order) => ({ orderId: order.merchantBizNo }),
- *   }),
- * )
+ *   })
+ * }
  * ```
  */
 export function orderSync(

@@ -86,7 +86,7 @@ export function onExpress(create: typeof Express) {
   app.post(path, orderSync(handler))
   app.use(express.json())
 `,
-        `  app.use(express.json({ verify: (req, res, bytes) => { req.rawBody = bytes } }))`,
+        `  app.use(express.json({ verify: (req, _res, rawBody) => { Object.assign(req, { rawBody }) } }))`,
       ],
     },
   }
