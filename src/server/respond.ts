@@ -1,5 +1,6 @@
 import { findEncryptionKey, pack } from '../exchange/pack.ts'
 import { encodeUtf8 } from '../protocol/bytes.ts'
+import { ORDER_SYNC_METHOD } from '../protocol/endpoint.ts'
 import { CONTENT_TYPES } from '../protocol/headers.ts'
 import { formatTime } from '../protocol/time.ts'
 import type { Progress } from './event.ts'
@@ -31,7 +32,12 @@ export async function respond<ExtInfo, Transaction>(
   const { method, path } = progress
   const message = { method, path, timeHeader: 'Response-Time', now: settings.now(), plaintext, encryptTo } as const
   const { headers, body } = await pack(message, caller, settings.envelope)
-  return { status: answer.status, headers, body }
+  return { status: answer.status, headers: { ...headers, ...allowed(answer) }, body }
+}
+
+/** RFC 9110 section 15.5.6: a 405 says what would have been right. */
+function allowed({ status }: Answer): { Allow?: string } {
+  return status === 405 ? { Allow: ORDER_SYNC_METHOD } : {}
 }
 
 /** An answer to a stranger, or while the signer is out of reach. */
@@ -41,7 +47,7 @@ export function unsigned<ExtInfo, Transaction>(
 ): OutgoingReply {
   return {
     status: answer.status,
-    headers: { 'Content-Type': CONTENT_TYPES.json, 'Response-Time': formatTime(settings.now()) },
+    headers: { 'Content-Type': CONTENT_TYPES.json, 'Response-Time': formatTime(settings.now()), ...allowed(answer) },
     body: encodeUtf8(JSON.stringify(answer.reply)),
   }
 }

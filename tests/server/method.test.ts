@@ -1,0 +1,13 @@
+import { expect, test } from 'vitest'
+import { request } from '../support/exchange.ts'
+import { merchant } from '../support/merchant.ts'
+
+test('405 says which method would have been right, and nothing else does', async () => {
+  const { handler } = merchant()
+  expect(await handler({ ...request(), method: 'GET' })).toMatchObject({ status: 405, headers: { Allow: 'POST' } })
+  expect(await handler({ method: 'GET', path: '/', headers: {} })).toMatchObject({
+    status: 405,
+    headers: { Allow: 'POST' },
+  })
+  expect((await handler(request())).headers).not.toHaveProperty('Allow')
+})
