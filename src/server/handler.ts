@@ -13,6 +13,7 @@ import { type HandlerOptions, resolveOptions, type Settings } from './options.ts
 import { fromError, type Outcome, toAnswer } from './outcome.ts'
 import { processOrder } from './processing.ts'
 import { type OutgoingReply, respond, unsigned } from './respond.ts'
+import { discardRest, fromWebRequest } from './web-request.ts'
 
 /** A request, as any HTTP layer can give it. */
 export interface IncomingRequest {
@@ -149,7 +150,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
     work: (signal: AbortSignal) => Promise<Outcome>,
   ): Promise<Outcome> {
     const deadline = new AbortController()
-    const start = async () => await work(peer ? AbortSignal.any([deadline.signal, peer]) : deadline.signal)
+    const start = async () => await underEither([deadline.signal, peer], work)
     atWork++
     const working = track(
       start()
@@ -174,6 +175,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
   return Object.assign(tracked, {
     async fetch(request: Request): Promise<Response> {
       const { status, headers, body } = await tracked(fromWebRequest(request))
+      void discardRest(request)
       return new Response(body as Uint8Array<ArrayBuffer>, { status, headers })
     },
     async drain(): Promise<void> {
@@ -201,6 +203,27 @@ async function findCredentials(
   const found = typeof credentials === 'function' ? await credentials(clientId) : credentials
   // Asked again here, for a function that looks ids up without regard to case, or always finds the same tenant.
   return found?.clientId === clientId ? parseCredentials(found) : undefined
+}
+
+/**
+ * Works under a signal that either aborts. Not one of AbortSignal.any(): once the merchant's code has listened to that, Node 20 keeps it, and what
+ * listens, for ever.
+ */
+async function underEither<Value>(
+  signals: readonly (AbortSignal | undefined)[],
+  work: (signal: AbortSignal) => Promise<Value>,
+): Promise<Value> {
+  const either = new AbortController()
+  const forget = new AbortController()
+  for (const signal of signals) {
+    if (signal?.aborted) either.abort(signal.reason)
+    signal?.addEventListener('abort', () => either.abort(signal.reason), { signal: forget.signal })
+  }
+  try {
+    return await work(either.signal)
+  } finally {
+    forget.abort()
+  }
 }
 
 function expiry(
@@ -235,16 +258,4 @@ async function within<Value>(timeoutMs: number, work: Promise<Value>): Promise<V
   } finally {
     clearTimeout(timer)
   }
-}
-
-const READ_ALREADY =
-  'Give handler.fetch the request before request.json(), request.text() or a middleware has read it; clone it for them: await request.clone().json().'
-
-function fromWebRequest(request: Request): IncomingRequest {
-  const { method, headers, signal, url } = request
-  // Cut out rather than put together from a URL's parts: those leave out a "?" that nothing follows.
-  const path = url.slice(new URL(url).origin.length).replace(/#.*$/, '')
-  // A stream that has been read is as good as parsed: what it held is gone.
-  const body = request.bodyUsed ? ({} as RequestBody) : request.body
-  return { method, path, headers, body, signal, howToMend: READ_ALREADY }
 }

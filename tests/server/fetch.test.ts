@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { deferred } from '../support/deferred.ts'
 import { CLIENT_ID, PATH, request, secret, type TestRequest } from '../support/exchange.ts'
 import { judge, merchant, SUCCESS, TRY_LATER } from '../support/merchant.ts'
 
@@ -74,18 +75,22 @@ test('a Request that was read before tells the developer what to do', async () =
   expect(onOrder).not.toHaveBeenCalled()
 })
 
-test('a body larger than is accepted is not read to its end', async () => {
+test('a body larger than is accepted is refused before its end; the rest is taken in for a while, and then cancelled', async () => {
   let pulled = 0
+  const cancelled = deferred()
   const body = new ReadableStream({
     pull(controller) {
       pulled++
-      controller.enqueue(new Uint8Array(1_000))
+      controller.enqueue(new Uint8Array(100_000))
     },
+    cancel: () => cancelled.resolve(),
   })
   const init = { body, duplex: 'half' } as RequestInit
-  const response = await merchant({ maxBodyBytes: 2_000 }).handler.fetch(toWeb(request(), init))
-  expect(await judged(response)).toMatchObject({ status: 413 })
+  const response = await merchant({ maxBodyBytes: 200_000 }).handler.fetch(toWeb(request(), init))
   expect(pulled).toBeLessThan(10)
+  expect(await judged(response)).toMatchObject({ status: 413 })
+  await cancelled.promise
+  expect(pulled).toBeLessThan(200)
 })
 
 test('the signal of the Request reaches onOrder', async () => {
