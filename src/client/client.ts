@@ -80,7 +80,9 @@ export interface OrderSyncClient<ExtInfo = OpenObject> {
 export function createOrderSyncClient<ExtInfo = OpenObject>(options: ClientOptions<ExtInfo>): OrderSyncClient<ExtInfo> {
   const settings = resolveOptions(options)
   return {
-    async syncOrder(input, { signal } = {}) {
+    async syncOrder(input, options = {}) {
+      // One of our own for each order: a signal that all of them share would collect the listeners of all.
+      const signal = options.signal && AbortSignal.any([options.signal])
       const requestId = input.requestId ?? settings.randomUUID().replaceAll('-', '')
       const order = validateOrder({ ...input, requestId, merchantBizType: input.merchantBizType ?? 'TRADE_ORDER' })
       await validateExtInfo(order.extInfo, settings.extInfo)
@@ -133,7 +135,7 @@ async function send<ExtInfo>(
   { plaintext, requestId, signal }: Outgoing,
   settings: Settings<ExtInfo>,
 ): Promise<HttpAnswer> {
-  const { url, path, credentials, encryptTo, envelope, agentToken, timeoutMs } = settings
+  const { url, path, credentials, encryptTo, envelope, agentToken, timeoutMs, fetch } = settings
   const message = {
     method: ORDER_SYNC_METHOD,
     path,
@@ -144,20 +146,39 @@ async function send<ExtInfo>(
   } as const
   const { headers, body } = await pack(message, credentials, envelope)
   const timeout = AbortSignal.timeout(Math.ceil(timeoutMs))
-  try {
-    const response = await settings.fetch(url, {
+  const ended = signal === undefined ? timeout : AbortSignal.any([signal, timeout])
+  async function exchange(): Promise<HttpAnswer> {
+    const response = await fetch(url, {
       method: ORDER_SYNC_METHOD,
       headers: agentToken === undefined ? headers : { ...headers, 'Agent-Token': agentToken },
       body: body as Uint8Array<ArrayBuffer>,
       // Followed, a redirect would hand a signed order to whoever is named there.
       redirect: 'manual',
-      signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
+      signal: ended,
     })
     return await readAnswer(response, settings.maxReplyBytes, requestId)
+  }
+  try {
+    // Not every fetch, nor every body, ends when its signal says so.
+    return await unlessAborted(exchange(), ended)
   } catch (cause) {
     if (cause instanceof ReplyError) throw cause
     if (timeout.aborted) throw new DeliveryError('ERR_TIMEOUT', `No answer came within ${timeoutMs} ms.`, { requestId })
     throw new DeliveryError('ERR_NETWORK', 'The peer could not be reached, or hung up.', { cause, requestId })
+  }
+}
+
+async function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  let abort = () => {}
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(signal.reason)
+  })
+  signal.addEventListener('abort', abort)
+  try {
+    return await Promise.race([work, aborted])
+  } finally {
+    // Signals made of others stay in memory for as long as somebody listens.
+    signal.removeEventListener('abort', abort)
   }
 }
 

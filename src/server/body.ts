@@ -16,8 +16,7 @@ export async function readBody(body: RequestBody, limits: BodyLimits): Promise<U
   const whole = typeof body === 'string' ? encodeUtf8(body) : (body ?? new Uint8Array())
   if (whole instanceof Uint8Array) return assertSize(whole, limits.maxBytes)
   const { signal } = limits
-  // A stream that never goes on cannot be left from inside.
-  return signal ? await Promise.race([readStream(whole, limits), aborted(signal)]) : await readStream(whole, limits)
+  return signal ? await unlessAborted(readStream(whole, limits), signal) : await readStream(whole, limits)
 }
 
 async function readStream(stream: AsyncIterable<unknown>, { maxBytes, howToMend, signal }: BodyLimits) {
@@ -47,11 +46,20 @@ function grown(bytes: Uint8Array, size: number): Uint8Array<ArrayBuffer> {
   return larger
 }
 
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(incomplete())
-    signal.addEventListener('abort', () => reject(incomplete()), { once: true })
+/** From outside: a stream that never goes on cannot be left from inside. */
+async function unlessAborted(reading: Promise<Uint8Array>, signal: AbortSignal): Promise<Uint8Array> {
+  let abort = () => {}
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(incomplete())
   })
+  if (signal.aborted) abort()
+  signal.addEventListener('abort', abort)
+  try {
+    return await Promise.race([reading, aborted])
+  } finally {
+    // A signal made of others stays in memory for as long as somebody listens.
+    signal.removeEventListener('abort', abort)
+  }
 }
 
 interface BodyLimits {

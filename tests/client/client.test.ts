@@ -170,6 +170,17 @@ describe('a sync that succeeds', () => {
     expect(seen[0] && isSignedBy(seen[0], merchantRsa().publicKey, { path: '/outside' })).toBe(true)
   })
 
+  test('through a fetch that is called without a "this", as that of some platforms must be', async () => {
+    const thises: unknown[] = []
+    function fetch(this: unknown): Promise<Response> {
+      thises.push(this)
+      return Promise.reject(new Error('down'))
+    }
+    const { client } = await pair([], { fetch, retries: 0 })
+    await rejectionOf(client.syncOrder(ORDER))
+    expect(thises).toStrictEqual([undefined])
+  })
+
   test('through a fetch of the caller’s own', async () => {
     const fetch = vi.fn<typeof globalThis.fetch>(async () => {
       const { headers, body } = answer(success())
@@ -375,6 +386,14 @@ describe('no answer', () => {
   test('within the time for an attempt, its body included', async () => {
     const trickle: Behaviour = (response) => void response.writeHead(200).write('{')
     const { error } = await errorOf([trickle], { timeoutMs: 40, retries: 0 })
+    expect(error).toMatchObject({ code: 'ERR_TIMEOUT' })
+  })
+
+  test.each<[string, () => Promise<Response>]>([
+    ['a fetch', () => new Promise(() => {})],
+    ['a body', () => Promise.resolve(new Response(new ReadableStream()))],
+  ])('within the time for an attempt, from %s that knows of no signals', async (_, fetch) => {
+    const { error } = await errorOf([], { timeoutMs: 20, retries: 0, fetch })
     expect(error).toMatchObject({ code: 'ERR_TIMEOUT' })
   })
 
@@ -597,6 +616,16 @@ describe('an abort by the caller rejects with his reason', () => {
     expect(await sync).toBe(reason)
   })
 
+  test('while a fetch that knows of no signals goes on', async () => {
+    const fetch = vi.fn(() => new Promise<Response>(() => {}))
+    const { client } = await pair([], { fetch })
+    const caller = new AbortController()
+    const sync = rejectionOf(client.syncOrder(ORDER, { signal: caller.signal }))
+    await until(() => fetch.mock.calls.length > 0)
+    caller.abort(reason)
+    expect(await sync).toBe(reason)
+  })
+
   test('in the pause before the next attempt', async () => {
     let failed = false
     const { client, seen } = await pair(
@@ -617,6 +646,14 @@ describe('an abort by the caller rejects with his reason', () => {
     caller.abort(reason)
     expect(await sync).toBe(reason)
     expect(seen).toHaveLength(1)
+  })
+
+  test('and one signal can serve any number of orders: none listens to it, in their pauses either', async () => {
+    const { client } = await pair([], { fetch: () => Promise.reject(new Error('down')), random: () => 0 })
+    const caller = new AbortController()
+    const listen = vi.spyOn(caller.signal, 'addEventListener')
+    expect(await rejectionOf(client.syncOrder(ORDER, { signal: caller.signal }))).toMatchObject({ code: 'ERR_NETWORK' })
+    expect(listen).not.toHaveBeenCalled()
   })
 
   test('and a signal that is never aborted changes nothing', async () => {

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import {
   DeliveryError,
@@ -631,6 +632,18 @@ async function* endless(): AsyncGenerator<Uint8Array> {
   yield Buffer.from('{')
   await new Promise<never>(() => {})
 }
+
+test('a signal is let go with its request: nothing listens to the peer any more, and none is made of others', async () => {
+  // Node 20 never forgets what AbortSignal.any() has made, once the merchant's code has listened to it.
+  const any = vi.spyOn(AbortSignal, 'any')
+  const peer = new AbortController()
+  const { handler, onOrder } = merchant()
+  expect(judge(await handler({ ...delivery('r1'), signal: peer.signal }))).toStrictEqual(SUCCESS)
+  expect(onOrder).toHaveBeenCalledOnce()
+  expect(getEventListeners(peer.signal, 'abort')).toStrictEqual([])
+  expect(any).not.toHaveBeenCalled()
+  any.mockRestore()
+})
 
 describe('a peer that goes away', () => {
   test('while onOrder runs: its signal tells, and what it does is kept', async () => {
