@@ -66,6 +66,10 @@ export function resolveOptions<ExtInfo>(options: ClientOptions<ExtInfo>) {
     if (value >= 2 ** 31) throw new RangeError(`"${name}" must be less than 2 ** 31`)
   }
   if (!Number.isSafeInteger(retries) || retries < 0) throw new RangeError('"retries" must be a whole number, 0 or more')
+  // Found out by fetch, it would pass for a failure of the network, and be quoted.
+  if (agentToken !== undefined && !/^[!-~]+$/.test(agentToken)) {
+    throw new TypeError('"agentToken" must be visible ASCII characters')
+  }
   const url = resolveUrl(options.url, options.environment)
   const credentials = parseCredentials(options.credentials)
   return {

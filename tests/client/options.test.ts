@@ -86,6 +86,21 @@ describe('bounds', () => {
   })
 })
 
+describe('an Agent-Token', () => {
+  test.each([['SECRET-1\nX: y'], ['SECRET-1€'], ['SECRET-1 '], ['']])(
+    'of %j is refused, and not quoted',
+    (agentToken) => {
+      expect(thrownBy(() => createOrderSyncClient(options({ agentToken })))).toStrictEqual(
+        new TypeError('"agentToken" must be visible ASCII characters'),
+      )
+    },
+  )
+
+  test('of visible characters is taken', () => {
+    expect(resolveOptions(options({ agentToken: 'a/b+c==' })).agentToken).toBe('a/b+c==')
+  })
+})
+
 describe('credentials', () => {
   test('a key that is wrong is found when the client is created, and not quoted', () => {
     const text = pem(merchantRsa().privateKey).slice(0, -40)
