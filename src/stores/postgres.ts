@@ -57,7 +57,8 @@ export interface PostgresStoreOptions<Pool extends PostgresPool = PostgresPool> 
  */
 export function postgresStore(options: PostgresStoreOptions): OrderSyncStore {
   const { pool, answerTtlMs = 604_800_000 } = options
-  if (!(answerTtlMs > 0)) throw new RangeError('"answerTtlMs" must be positive')
+  if (!Number.isSafeInteger(answerTtlMs) || answerTtlMs < 1)
+    throw new RangeError('"answerTtlMs" must be a positive integer')
   let claims = 0
 
   return {

@@ -98,9 +98,10 @@ return {order[1] or '', order[2] or '', order[3] or '', order[4] or '', leased a
  */
 export function redisStore(options: RedisStoreOptions): OrderSyncStore {
   const { client, prefix = 'order-sync:', answerTtlMs = 604_800_000 } = options
-  if (!(answerTtlMs > 0)) throw new RangeError('"answerTtlMs" must be positive')
+  if (!Number.isSafeInteger(answerTtlMs) || answerTtlMs < 1)
+    throw new RangeError('"answerTtlMs" must be a positive integer')
   if (/[{}]/.test(prefix)) throw new RangeError('"prefix" must not contain braces, which choose the hash slot')
-  const ttl = String(Math.ceil(answerTtlMs))
+  const ttl = String(answerTtlMs)
   const run = runner(client)
   // What is in braces decides on the slot: all keys of an order share it.
   const orderKeyOf = (orderKey: string) => `${prefix}{${orderKey}}`

@@ -91,7 +91,8 @@ interface RequestRow {
  */
 export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
   const { file, driver, answerTtlMs = 604_800_000, busyTimeoutMs = 5_000, now = Date.now } = options
-  if (!(answerTtlMs > 0)) throw new RangeError('"answerTtlMs" must be positive')
+  if (!Number.isSafeInteger(answerTtlMs) || answerTtlMs < 1)
+    throw new RangeError('"answerTtlMs" must be a positive integer')
   const database = openDatabase(file, driver)
   database.exec('PRAGMA busy_timeout = 5000')
   switchToWal(database)
