@@ -6,7 +6,7 @@ import Koa from 'koa'
 import { orderSync } from '../../src/adapters/next-pages.ts'
 import { toNodeListener } from '../../src/adapters/node.ts'
 import { LAMBDA_PLATFORMS } from './lambda-platform.ts'
-import { onExpress, onFastify, onHttp, onKoa, readAll } from './mounts.ts'
+import { onExpress, onFastify, onFetch, onHttp, onKoa, readAll } from './mounts.ts'
 import { describeAdapter, type Serve } from './suite.ts'
 
 // With the majors that the project is developed with, and no more than these bring. What goes with them, and other
@@ -51,6 +51,19 @@ describeAdapter('node:http', {
     tells: [
       'Mount the handler before any body parser, or have the parser keep the bytes as request.rawBody (a Buffer).',
     ],
+  },
+})
+describeAdapter('handler.fetch', {
+  ways: { alone: ({ fetch }) => onFetch(fetch) },
+  parsed: {
+    ways: {
+      'behind something that has read': ({ fetch }) =>
+        onFetch(async (request) => {
+          await request.text()
+          return await fetch(request)
+        }),
+    },
+    tells: ['await request.clone().json()'],
   },
 })
 describeAdapter('Express', onExpress(express))

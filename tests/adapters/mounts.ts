@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer'
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
+import { Readable } from 'node:stream'
 import type Express from 'express'
 import type { RequestHandler } from 'express'
 import type Fastify from 'fastify'
@@ -23,6 +24,17 @@ export const loaderOf = (folder: string) => {
 export type Load = ReturnType<typeof loaderOf>
 
 export const onHttp = (listener: RequestListener): Promise<Served> => listen(createServer(listener))
+
+/** A server of the web standard in short, as Hono and others make one of node:http. */
+export const onFetch = (fetch: OrderSyncHandler['fetch']): Promise<Served> =>
+  onHttp(async (request, response) => {
+    const { method = '', url = '', headers } = request
+    const body = method === 'GET' ? null : Readable.toWeb(request)
+    const init = { method, headers: headers as HeadersInit, body, duplex: 'half' } as RequestInit
+    const answer = await fetch(new Request(`http://127.0.0.1${url}`, init))
+    response.writeHead(answer.status, Object.fromEntries(answer.headers))
+    response.end(Buffer.from(await answer.arrayBuffer()))
+  })
 
 /** The first folder of a path, and the rest. */
 export function split(path: string): [prefix: string, rest: string] {
@@ -60,10 +72,12 @@ export function onExpress(create: typeof Express) {
         app.use(prefix, create.Router().all(rest, handler))
       }),
       'before the parsers': ways((app, handler, path) =>
-        app.all(path, handler).use(create.json(), create.urlencoded(), create.text(), create.raw()),
+        app.all(path, handler).use(create.json(), create.urlencoded({ extended: false }), create.text(), create.raw()),
       ),
       'behind parsers of other types': ways((app, handler, path) =>
-        app.use(create.json({ type: 'text/x' }), create.urlencoded({ type: 'text/x' })).all(path, handler),
+        app
+          .use(create.json({ type: 'text/x' }), create.urlencoded({ extended: false, type: 'text/x' }))
+          .all(path, handler),
       ),
     },
     kept: {
@@ -77,7 +91,7 @@ export function onExpress(create: typeof Express) {
       ways: {
         'behind json()': ways((app, handler, path) => app.use(create.json()).all(path, handler)),
         'behind all parsers': ways((app, handler, path) =>
-          app.use(create.json(), create.urlencoded(), create.text()).all(path, handler),
+          app.use(create.json(), create.urlencoded({ extended: false }), create.text()).all(path, handler),
         ),
       },
       tells: [

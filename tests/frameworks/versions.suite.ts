@@ -50,6 +50,7 @@ function withKoa(load: Load): Adapter {
   const Router = load<{ default?: KoaRouter } & KoaRouter>('@koa/router')
   const compress = load<CreateMiddleware>('koa-compress')
   const bodyparser = load<CreateMiddleware>('koa-bodyparser')
+  const { bodyParser: newBodyParser } = load<{ bodyParser: CreateMiddleware }>('@koa/bodyparser')
   const { koaBody } = load<{ koaBody: CreateMiddleware }>('koa-body')
   const routed = (path: string, middleware: Middleware, options?: { prefix: string }) => {
     const router = new Router(options)
@@ -75,6 +76,9 @@ function withKoa(load: Load): Adapter {
       // It keeps the text of what it parses.
       'behind koa-bodyparser': adapter.with((app, handler, path) =>
         app.use(bodyparser()).use(adapter.at(path, handler)),
+      ),
+      'behind @koa/bodyparser': adapter.with((app, handler, path) =>
+        app.use(newBodyParser()).use(adapter.at(path, handler)),
       ),
     },
     parsed: {
