@@ -2,7 +2,8 @@
  * One of several processes that deliver the same events to the same store: shuffled, duplicated, and some with a changed
  * body under a known requestId. It writes each effect into a file shared by all, and prints what it was answered.
  *
- * Arguments: place, file of effects, number of this process, the gateway's and the merchant's private keys as PEM files.
+ * Arguments: place, file of effects, number of this process, the gateway's and the merchant's private keys as PEM files,
+ * events of each order.
  */
 import { createPrivateKey, createPublicKey } from 'node:crypto'
 import { appendFileSync, readFileSync } from 'node:fs'
@@ -10,12 +11,12 @@ import { createOrderSyncHandler } from '../../src/server/handler.ts'
 import { CLIENT_ID, order, request } from '../support/exchange.ts'
 import { openPlace, type Place } from '../support/stores.ts'
 
-const [place = '', effects = '', worker = '0', gatewayPem = '', merchantPem = ''] = process.argv.slice(2)
+const [place = '', effects = '', worker = '0', gatewayPem = '', merchantPem = '', events = ''] = process.argv.slice(2)
 const gatewayKey = createPrivateKey(readFileSync(gatewayPem))
 const merchantKey = createPrivateKey(readFileSync(merchantPem))
 
 const ORDERS = 100
-const EVENTS = 10
+const EVENTS = Number(events)
 /** Requests that tell of the same event. */
 const REQUESTS = 2
 /** One in so many deliveries is followed by one with a changed body. */

@@ -14,13 +14,16 @@ export interface Ended {
   readonly stderr: string
 }
 
+/** Node 20 needs help with TypeScript; later ones take the types out by themselves, and start faster for it. */
+const TYPESCRIPT = 'typescript' in process.features && process.features.typescript ? [] : ['--import', 'tsx']
+
 /** Runs a TypeScript file of the project in a process of its own, on the runtime at hand. */
 export function run(
   script: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<Ended> {
-  const child = spawn(process.execPath, ['--import', 'tsx', script, ...args], {
+  const child = spawn(process.execPath, [...TYPESCRIPT, script, ...args], {
     cwd: root,
     env: { ...process.env, NODE_NO_WARNINGS: '1', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
