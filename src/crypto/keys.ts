@@ -140,7 +140,7 @@ function fromText(text: string, kind: KeyKind | undefined, name: string): KeyObj
     .trim()
     .replace(/^(["'`])([\s\S]*)\1$/, '$2')
     .trim()
-  if (plain === '') throw malformed(name, 'is empty; set the environment variable or the secret that it comes from')
+  if (plain === '') throw malformed(name, 'is empty; set the environment variable or the secret')
   if (plain.startsWith('{')) return fromJwkText(plain, kind, name)
   if (plain.includes('-----BEGIN')) return fromDer(decodePem(plain, name), kind, name)
   if (/^(ssh-|ecdsa-)/.test(plain))

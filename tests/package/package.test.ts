@@ -6,6 +6,7 @@ import ts from 'typescript'
 import { beforeAll, expect, test } from 'vitest'
 import { temporaryFolder } from '../support/cli.ts'
 import { entryPoints } from '../support/compile.ts'
+import { importsOf } from '../support/imports.ts'
 import { read, root } from '../support/project.ts'
 
 /** Packs the package and installs it into an empty folder, as a user does. */
@@ -43,7 +44,7 @@ beforeAll(async () => {
 test('the tarball holds what users need, and nothing else', () => {
   const tops = new Set(packed.map((path) => path.split('/')[0]))
   expect([...tops].sort()).toEqual(
-    ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'dist', 'docs', 'package.json'].sort(),
+    ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'dist', 'docs', 'examples', 'package.json'].sort(),
   )
   expect(packed.filter((path) => /^docs\//.test(path) && !/\.md$/.test(path))).toEqual([])
   expect(packed).toEqual(expect.arrayContaining(['dist/cli.js', 'dist/schemas/order.json', 'docs/protocol.md']))
@@ -124,19 +125,10 @@ const textOf = (path: string) => readFileSync(join(installed, path), 'utf8')
 
 test('dist imports its own files, built-in modules by their full names, and dependencies', () => {
   const own = new Set([name, ...Object.keys(dependencies), ...Object.keys(peerDependencies)])
-  const imports = dist().flatMap((path) =>
-    // Not in comments, which are full of examples.
-    [
-      ...textOf(path)
-        .replace(/^ *(\/?\*|\/\/).*$/gm, '')
-        .matchAll(/(?:from|import|require\)?)\s*\(?\s*["']([^"']+)["']/g),
-    ].map(([, specifier = '']) => ({ path, specifier })),
-  )
+  const imports = dist().flatMap((path) => importsOf(path, textOf(path)))
   expect(imports.length).toBeGreaterThan(20)
   const packageOf = (specifier: string) => /^(@[^/]+\/)?[^/]+/.exec(specifier)?.[0] ?? ''
-  const others = imports.filter(
-    ({ specifier }) => !/^(node:|\.\.?\/)/.test(specifier) && !own.has(packageOf(specifier)),
-  )
+  const others = imports.filter(({ to }) => !/^(node:|dist\/)/.test(to) && !own.has(packageOf(to)))
   expect(others).toEqual([])
 })
 
@@ -160,10 +152,12 @@ test('npx runs the command', async () => {
   for (const command of ['keygen', 'serve', 'send']) expect(stdout).toContain(command)
 }, 60_000)
 
-test('the links of the README lead somewhere in the tarball', () => {
-  const links = [...textOf('README.md').matchAll(/\]\((?![a-z]+:)([^)#\s]+)/g)].map(([, link = '']) => posix.join(link))
+test('the documents that the README links to are in the tarball', () => {
+  const links = [...textOf('README.md').matchAll(/\]\((?![a-z]+:)([^)#\s]+\.md)/g)].map(([, link = '']) =>
+    posix.join(link),
+  )
   expect(links).toContain('docs/protocol.md')
-  expect(links.filter((link) => !packed.some((path) => path === link || path.startsWith(`${link}/`)))).toEqual([])
+  expect(links.filter((link) => !packed.includes(link))).toEqual([])
 })
 
 test('publint finds nothing', async () => {
