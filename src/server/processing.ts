@@ -74,7 +74,9 @@ async function runOnce<ExtInfo, Transaction>(
     // The effect has happened and could not be noted: the lease keeps the next delivery off for a while.
     if (reply !== undefined && !settings.store.finishWith) return { kind: 'failed', error }
     // Also one that comes from the other build of this package.
-    if (!isOrderSyncError(error) || error.name !== 'RefusalError') return await giveUp(claimed, error, settings)
+    // One with a reply is a peer's refusal of what onOrder sent on: no decision about this order.
+    if (!isOrderSyncError(error) || error.name !== 'RefusalError' || error.reply)
+      return await giveUp(claimed, error, settings)
     const refused = { kind: 'refused', reply: refusalReply(error), error } as const
     // "Try later" leaves the order as if it had not come; a final refusal is an answer to be kept.
     if (refused.reply.result.resultStatus === 'U') return await giveUp(claimed, error, settings, refused)

@@ -11,7 +11,7 @@ import {
   type StandardSchema,
 } from '../../src/index.ts'
 import { deferred, until } from '../support/deferred.ts'
-import { merchantCredentials, NOW, order, request, secret } from '../support/exchange.ts'
+import { merchantCredentials, NOW, order, refusal, request, secret } from '../support/exchange.ts'
 import { judge, merchant, SUCCESS, TRY_LATER } from '../support/merchant.ts'
 
 vi.mock('node:timers/promises', () => import('../support/timers.ts'))
@@ -275,6 +275,7 @@ describe('what onOrder throws', () => {
     ['nothing', undefined],
     ['a rejection of its own', new RejectionError('ERR_FIELD_INVALID', 'of something else')],
     ['a failed delivery of its own', new DeliveryError('ERR_TIMEOUT', 'of something else')],
+    ['a refusal of what it sent on itself', new RefusalError('PROCESS_FAIL', 'no', { reply: refusal('PROCESS_FAIL') })],
   ])('%s: try later, and the next delivery runs it again', async (_, error) => {
     const { handler, onOrder, events, store } = merchant()
     onOrder.mockImplementationOnce(() => {
