@@ -1,6 +1,6 @@
-import { posix } from 'node:path'
 import ts from 'typescript'
 import { expect, test } from 'vitest'
+import { type Import, importsOf } from './support/imports.ts'
 import { files, read } from './support/project.ts'
 
 /** What both shells stand on. */
@@ -35,33 +35,6 @@ const TABLE: Readonly<Record<string, { imports?: readonly string[]; types?: read
 }
 
 const sources = files('src', /(?<!\.d)\.[jt]s$/)
-
-interface Import {
-  readonly from: string
-  readonly to: string
-  readonly typeOnly: boolean
-}
-
-/** Every import, re-export and `import()` of a file; what is relative is made a path, like `from`. */
-function importsOf(from: string, text: string): Import[] {
-  const found: Import[] = []
-  const add = (specifier: ts.Node | undefined, typeOnly: boolean) => {
-    if (specifier === undefined) return
-    const name = ts.isStringLiteral(specifier) ? specifier.text : specifier.getText()
-    const to = name.startsWith('.') ? posix.join(posix.dirname(from), name) : name
-    found.push({ from, to, typeOnly })
-  }
-  const visit = (node: ts.Node): void => {
-    if (ts.isImportDeclaration(node)) add(node.moduleSpecifier, node.importClause?.isTypeOnly === true)
-    else if (ts.isExportDeclaration(node)) add(node.moduleSpecifier, node.isTypeOnly)
-    else if (ts.isImportTypeNode(node)) add(node.argument, true)
-    else if (ts.isCallExpression(node) && /^(import|require)$/.test(node.expression.getText()))
-      add(node.arguments[0], false)
-    ts.forEachChild(node, visit)
-  }
-  visit(ts.createSourceFile(from, text, ts.ScriptTarget.Latest, true))
-  return found
-}
 
 const rowOf = (path: string) => path.split('/')[0] ?? ''
 const matches = (pattern: string, to: string) =>
