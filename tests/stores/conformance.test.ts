@@ -12,21 +12,26 @@ describe('memory', () => {
 const postgresUrl = inject('postgresUrl')
 const redisUrl = inject('redisUrl')
 
-const kinds: readonly { kind: Kind; url: string | undefined; here: boolean }[] = [
-  { kind: 'node:sqlite', url: '', here: hasNodeSqlite },
-  { kind: 'better-sqlite3', url: '', here: await canOpen('better-sqlite3') },
-  { kind: 'postgres', url: postgresUrl, here: postgresUrl !== undefined },
-  { kind: 'transactional', url: postgresUrl, here: postgresUrl !== undefined },
-  { kind: 'redis', url: redisUrl, here: redisUrl !== undefined },
-  { kind: 'ioredis', url: redisUrl, here: redisUrl !== undefined },
+/** Each driver of SQLite is tested where the runtime has it: CI has runtimes for both. */
+const sqlite: readonly Kind[] = [
+  ...(hasNodeSqlite ? (['node:sqlite'] as const) : []),
+  ...((await canOpen('better-sqlite3')) ? (['better-sqlite3'] as const) : []),
 ]
 
-for (const { kind, url = '', here } of kinds) {
-  describe.skipIf(!here)(kind, () => {
+const kinds: readonly { kind: Kind; url: string | undefined }[] = [
+  ...sqlite.map((kind) => ({ kind, url: '' })),
+  { kind: 'postgres', url: postgresUrl },
+  { kind: 'transactional', url: postgresUrl },
+  { kind: 'redis', url: redisUrl },
+  { kind: 'ioredis', url: redisUrl },
+]
+
+for (const { kind, url } of kinds) {
+  describe.skipIf(url === undefined)(kind, () => {
     let store: OrderSyncStore<unknown>
     const ends: (() => Promise<unknown>)[] = []
     beforeAll(async () => {
-      const { place, remove } = await makePlace(kind, url)
+      const { place, remove } = await makePlace(kind, url ?? '')
       const opened = await openPlace(place)
       ends.push(opened.close, remove)
       store = opened.store
@@ -46,7 +51,7 @@ async function canOpen(driver: 'better-sqlite3'): Promise<boolean> {
     await close()
     return true
   } catch {
-    console.warn(`${driver} is not built for ${process.version}; its tests are skipped`)
+    console.warn(`${driver} is not built for ${process.version}; it is tested on the one that it is built for`)
     return false
   } finally {
     await remove()
