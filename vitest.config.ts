@@ -13,6 +13,8 @@ export default defineConfig({
   test: {
     restoreMocks: true,
     unstubGlobals: true,
+    // Several processes in a test, and other tests beside it: a slow machine is no failure.
+    testTimeout: 30_000,
     projects: [
       {
         extends: true,
@@ -21,12 +23,10 @@ export default defineConfig({
       { extends: true, test: { name: 'stores', include: stores, globalSetup: 'tests/support/services.ts' } },
       {
         extends: true,
-        // Several processes in a test, and other tests beside it: a slow machine is no failure.
         test: {
           name: 'built',
           include: built,
           globalSetup: ['tests/support/build.ts', 'tests/support/services.ts'],
-          testTimeout: 30_000,
         },
       },
       {
