@@ -36,10 +36,12 @@ database.close()
 `
 
 /** What another program does to the file; resolves when it is done, and has the file open for a while longer. */
-async function otherwise(file: string, sql: string, holdMs = 0): Promise<Worker> {
+async function otherwise(file: string, sql: string, holdMs = 0): Promise<{ exited: Promise<unknown> }> {
   const worker = new Worker(OTHER, { eval: true, workerData: { driver, file, sql, holdMs } })
+  // Asked for now: a message and the exit after it can come at once.
+  const exited = once(worker, 'exit')
   await once(worker, 'message')
-  return worker
+  return { exited }
 }
 
 const delivery = { orderKey: 'order', requestKey: 'request', digest: 'digest', orderModifyTime: 1 }
@@ -48,8 +50,7 @@ const claiming = { leaseMs: 1_000, comparison: 'orderModifyTime' } as const
 describe('opening', () => {
   test('waits for another process that is writing to a new file, also where SQLite does not', async () => {
     const file = await newFile()
-    const other = await otherwise(file, 'BEGIN IMMEDIATE', 200)
-    const exited = once(other, 'exit')
+    const { exited } = await otherwise(file, 'BEGIN IMMEDIATE', 200)
     const store = await open(file)
     expect((await store.claim(delivery, claiming)).decision).toBe('process')
     await exited
@@ -65,9 +66,9 @@ describe('a transaction that SQLite rolls back by itself, as it does when the di
     const file = await newFile()
     const store = await open(file)
     const full = `CREATE TRIGGER full BEFORE INSERT ON order_sync_orders BEGIN SELECT RAISE(ROLLBACK, 'disk is full'); END`
-    await once(await otherwise(file, full), 'exit')
+    await (await otherwise(file, full)).exited
     await expect(store.claim(delivery, claiming)).rejects.toThrow('disk is full')
-    await once(await otherwise(file, 'DROP TRIGGER full'), 'exit')
+    await (await otherwise(file, 'DROP TRIGGER full')).exited
     expect((await store.claim(delivery, claiming)).decision).toBe('process')
   })
 })
