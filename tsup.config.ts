@@ -26,6 +26,8 @@ const entry = {
 }
 
 export default defineConfig([
+  // Threads load it by its file, whichever format they were started from.
+  { ...shared, entry: { 'unwrap-worker': 'src/crypto/unwrap-worker.ts' }, format: ['esm'], splitting: false },
   {
     ...shared,
     entry,

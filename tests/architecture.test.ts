@@ -14,11 +14,13 @@ const CORE = ['errors.ts', 'protocol/*', 'crypto/*', 'messages/*', 'exchange/*',
 const TABLE: Readonly<Record<string, { imports?: readonly string[]; types?: readonly string[] }>> = {
   'errors.ts': { types: ['protocol/result.ts'] },
   protocol: { imports: ['errors.ts', 'node:buffer'] },
-  crypto: { imports: ['errors.ts', 'protocol/*', 'node:crypto', 'node:util', 'jose'] },
+  crypto: {
+    imports: ['errors.ts', 'protocol/*', 'node:crypto', 'node:os', 'node:util', 'jose', 'tinypool'],
+  },
   messages: { imports: ['errors.ts', 'protocol/*'], types: ['ajv'] },
   policy: {},
   exchange: { imports: ['errors.ts', 'protocol/*', 'crypto/*', 'messages/*'] },
-  server: { imports: [...CORE, 'ts-pattern', 'node:process', 'node:timers/promises'] },
+  server: { imports: [...CORE, 'ts-pattern', 'node:timers/promises'] },
   client: { imports: [...CORE, 'node:timers/promises'] },
   adapters: {
     imports: ['protocol/endpoint.ts', 'node:buffer', 'node:http', 'node:stream', 'node:stream/promises'],

@@ -3,9 +3,8 @@
  *
  * @packageDocumentation
  */
-import type { ServerResponse } from 'node:http'
 import type { OrderSyncHandler } from '../server/handler.ts'
-import { type NodeRequest, toNodeListener } from './node.ts'
+import { type NodeRequest, type NodeResponse, toNodeListener } from './node.ts'
 
 const MEND = `In Express, mount it before express.json():
 
@@ -34,8 +33,6 @@ or let express.json() keep the bytes:
  * }
  * ```
  */
-export function orderSync(
-  handler: OrderSyncHandler,
-): (request: NodeRequest, response: ServerResponse) => Promise<void> {
+export function orderSync(handler: OrderSyncHandler): (request: NodeRequest, response: NodeResponse) => Promise<void> {
   return toNodeListener(handler, MEND)
 }

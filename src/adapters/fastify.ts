@@ -3,10 +3,9 @@
  *
  * @packageDocumentation
  */
-import type { ServerResponse } from 'node:http'
 import { ORDER_SYNC_PATH } from '../protocol/endpoint.ts'
 import type { OrderSyncHandler } from '../server/handler.ts'
-import { type NodeRequest, toIncomingRequest } from './node.ts'
+import { type NodeRequest, type NodeResponse, toIncomingRequest } from './node.ts'
 import { overUnread } from './unread.ts'
 
 /** What is used of an instance of Fastify. */
@@ -14,25 +13,26 @@ export interface FastifyInstance {
   removeAllContentTypeParsers(): unknown
   addContentTypeParser(
     contentType: string,
-    parser: (request: unknown, payload: unknown, done: (error: Error | null, body?: unknown) => void) => void,
+    parser: (request: FastifyRequest, payload: unknown, done: (error: Error | null, body?: unknown) => void) => void,
   ): unknown
   all(
     path: string,
-    options: { bodyLimit: number; config: object },
+    options: {
+      bodyLimit: number
+      config: object
+      preParsing: (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: () => void) => void
+    },
     handler: (request: FastifyRequest, reply: FastifyReply) => unknown,
-  ): unknown
-  setErrorHandler(
-    handler: (error: { readonly code?: string }, request: FastifyRequest, reply: FastifyReply) => unknown,
   ): unknown
 }
 
 interface FastifyRequest {
   readonly raw: NodeRequest
-  readonly originalUrl: string
+  headers: object
 }
 
 interface FastifyReply {
-  readonly raw: ServerResponse
+  readonly raw: NodeResponse
   code(status: number): unknown
   headers(headers: { [name: string]: string }): unknown
   send(body: unknown): unknown
@@ -64,22 +64,26 @@ const MEND = `In Fastify, let no preParsing hook read the payload of this route.
 export async function orderSync(fastify: FastifyInstance, options: FastifyOrderSyncOptions): Promise<void> {
   const { handler, path = ORDER_SYNC_PATH } = options
   fastify.removeAllContentTypeParsers()
-  fastify.addContentTypeParser('*', (_request, _payload, done) => done(null))
+  fastify.addContentTypeParser('*', showType)
   // The handler has a limit of its own, and answers in the protocol's terms. fastify-raw-body is told to keep away.
-  fastify.all(path, { bodyLimit: Number.MAX_SAFE_INTEGER, config: { rawBody: false } }, answer)
-  // A Content-Type that Fastify cannot read does not get so far; the handler has an answer to it.
-  fastify.setErrorHandler(async (error, request, reply) => {
-    if (error.code !== 'FST_ERR_CTP_INVALID_MEDIA_TYPE') throw error
-    return await answer(request, reply)
-  })
+  fastify.all(path, { bodyLimit: Number.MAX_SAFE_INTEGER, config: { rawBody: false }, preParsing: hideType }, answer)
 
-  async function answer({ raw, originalUrl }: FastifyRequest, reply: FastifyReply): Promise<unknown> {
-    const { status, headers, body } = await handler({
-      ...toIncomingRequest(raw, reply.raw, raw, MEND),
-      path: originalUrl,
-    })
+  async function answer({ raw }: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+    const { status, headers, body } = await handler(toIncomingRequest(raw, reply.raw, raw, MEND))
     reply.code(status)
     reply.headers({ ...headers, 'Content-Length': String(body.length) })
     return reply.send(overUnread(raw, reply.raw, body))
   }
+}
+
+/** Fastify refuses a type that it cannot read. The handler has an answer of its own, and the raw request. */
+function hideType(request: FastifyRequest, _reply: FastifyReply, _payload: unknown, done: () => void): void {
+  request.headers = { ...request.headers, 'content-type': 'application/octet-stream' }
+  done()
+}
+
+/** Reads nothing: it comes when Fastify has seen the type, and hooks that come later are to see what was sent. */
+function showType(request: FastifyRequest, _payload: unknown, done: (error: Error | null) => void): void {
+  request.headers = { ...request.headers, 'content-type': request.raw.headers['content-type'] }
+  done(null)
 }

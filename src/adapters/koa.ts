@@ -3,17 +3,15 @@
  *
  * @packageDocumentation
  */
-import type { ServerResponse } from 'node:http'
 import type { OrderSyncHandler } from '../server/handler.ts'
-import { type NodeRequest, toIncomingRequest } from './node.ts'
+import { type NodeRequest, type NodeResponse, toIncomingRequest } from './node.ts'
 import { overUnread } from './unread.ts'
 
 /** What is used of a context of Koa. */
 export interface KoaContext {
   readonly req: NodeRequest
-  readonly res: ServerResponse
-  readonly originalUrl: string
-  readonly request: object
+  readonly res: NodeResponse
+  readonly request: { readonly originalUrl: string }
   status: number
   body: unknown
   set(headers: { [name: string]: string }): void
@@ -43,12 +41,9 @@ const MEND = `In Koa, mount it before the body parser:
  */
 export function orderSync(handler: OrderSyncHandler): (context: KoaContext) => Promise<void> {
   return async (context) => {
-    const { req, res, originalUrl } = context
+    const { req, res, request } = context
     // Body parsers for Koa leave what they made, and some the text as it was, on the context's own request.
-    const { status, headers, body } = await handler({
-      ...toIncomingRequest(req, res, context.request, MEND),
-      path: originalUrl,
-    })
+    const { status, headers, body } = await handler(toIncomingRequest(req, res, request, MEND))
     context.status = status
     context.body = overUnread(req, res, body)
     context.set({ ...headers, 'Content-Length': String(body.length) })

@@ -3,9 +3,8 @@
  *
  * @packageDocumentation
  */
-import type { ServerResponse } from 'node:http'
 import type { OrderSyncHandler } from '../server/handler.ts'
-import { type NodeRequest, toNodeListener } from './node.ts'
+import { type NodeRequest, type NodeResponse, toNodeListener } from './node.ts'
 
 const MEND = `In Next.js, switch the body parser off in the file of this route:
 
@@ -44,8 +43,6 @@ const MEND = `In Next.js, switch the body parser off in the file of this route:
  * }
  * ```
  */
-export function orderSync(
-  handler: OrderSyncHandler,
-): (request: NodeRequest, response: ServerResponse) => Promise<void> {
+export function orderSync(handler: OrderSyncHandler): (request: NodeRequest, response: NodeResponse) => Promise<void> {
   return toNodeListener(handler, MEND)
 }

@@ -11,7 +11,6 @@ import { requireHeader, unpack } from '../exchange/unpack.ts'
 import type { Reply } from '../messages/reply.ts'
 import { validateReply } from '../messages/validate.ts'
 import { ORDER_SYNC_METHOD } from '../protocol/endpoint.ts'
-import { collectHeaders } from '../protocol/headers.ts'
 import { excerptOf } from './excerpt.ts'
 import type { Settings } from './options.ts'
 
@@ -34,22 +33,36 @@ export async function readAnswer(response: Response, maxBytes: number, requestId
     const message = 'The answer is a redirect; orders are sent to the configured URL and to no other.'
     throw new ReplyError('ERR_REPLY_REDIRECT', message, { httpStatus: status, requestId })
   }
+  return { status, headers: ourHeaders(response.headers), body: await readWhole(response, maxBytes, requestId) }
+}
+
+async function readWhole({ body, status }: Response, maxBytes: number, requestId: string): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   let size = 0
-  for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
-    size += chunk.length
-    chunks.push(chunk)
-    // Leaving the loop cancels the stream, and with it the connection.
+  const reader = body?.getReader()
+  for (;;) {
+    const { value } = (await reader?.read()) ?? {}
+    if (value === undefined) return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks)
+    size += value.length
+    chunks.push(value)
     if (size > maxBytes) {
+      // And with the stream its connection.
+      await reader?.cancel().catch(() => {})
       const details = { httpStatus: status, requestId, excerpt: excerptOf(Buffer.concat(chunks), { cut: true }) }
-      throw new ReplyError(
-        'ERR_REPLY_TOO_LARGE',
-        `The answer is larger than the ${maxBytes} bytes that are accepted.`,
-        details,
-      )
+      const message = `The answer is larger than the ${maxBytes} bytes that are accepted.`
+      throw new ReplyError('ERR_REPLY_TOO_LARGE', message, details)
     }
   }
-  return { status, headers: collectHeaders(response.headers), body: Buffer.concat(chunks) }
+}
+
+/** The headers that matter here, one by one: Headers sorts all of them for who iterates. */
+function ourHeaders(headers: Headers): ReadonlyMap<string, string> {
+  const ours = new Map<string, string>()
+  for (const name of ['client-id', 'content-type', 'signature', 'encrypt', 'response-time', 'tracer-id']) {
+    const value = headers.get(name)
+    if (value !== null) ours.set(name, value)
+  }
+  return ours
 }
 
 /**

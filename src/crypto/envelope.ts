@@ -1,17 +1,10 @@
-import {
-  constants,
-  createCipheriv,
-  createDecipheriv,
-  createPublicKey,
-  type KeyObject,
-  privateDecrypt,
-  publicEncrypt,
-} from 'node:crypto'
+import { createCipheriv, createDecipheriv, publicEncrypt } from 'node:crypto'
 import { ConfigurationError, RejectionError } from '../errors.ts'
 import { decodeBase64, encodeBase64, encodeUtf8 } from '../protocol/bytes.ts'
 import type { PrivateKey, PublicKey } from './keys.ts'
 import { type RandomBytes, secureRandomBytes } from './random.ts'
-import { unpad } from './rsaes-pkcs1.ts'
+import { KEY_WRAPS } from './unwrap.ts'
+import { unwrapOnPool } from './unwrap-pool.ts'
 
 /**
  * How `RSA_AES` is carried out. The header does not say, so both sides must agree; the defaults are what every
@@ -43,12 +36,6 @@ export interface Sealed {
 const AES_MODES = {
   ECB: { ivLength: 0 },
   CBC: { ivLength: 16 },
-} as const
-
-const KEY_WRAPS = {
-  RSA1_5: { padding: constants.RSA_PKCS1_PADDING },
-  'RSA-OAEP': { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha1' },
-  'RSA-OAEP-256': { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' },
 } as const
 
 /** Fills in defaults and refuses nonsense. */
@@ -93,9 +80,10 @@ export function seal(
   const size = aesBits / 8
   const aesKey = keyForm === 'bytes' ? randomBytes(size) : textKey(randomBytes((size * 3) / 4))
   const { ivLength } = AES_MODES[aesMode]
-  const iv = randomBytes(ivLength)
-  const cipher = createCipheriv(cipherName(aesMode, aesKey), aesKey, ivLength === 0 ? null : iv)
-  const ciphertext = Buffer.concat([iv, cipher.update(plaintext), cipher.final()])
+  const iv = ivLength === 0 ? null : randomBytes(ivLength)
+  const cipher = createCipheriv(cipherName(aesMode, aesKey), aesKey, iv)
+  const blocks = [cipher.update(plaintext), cipher.final()]
+  const ciphertext = Buffer.concat(iv === null ? blocks : [iv, ...blocks])
   return {
     body: encodeUtf8(encodeBase64(ciphertext)),
     symmetricKey: publicEncrypt({ key: key.key, ...KEY_WRAPS[keyWrap] }, aesKey),
@@ -118,7 +106,7 @@ export async function open(
   randomBytes: RandomBytes = secureRandomBytes,
 ): Promise<Uint8Array> {
   const { aesMode, keyWrap } = resolveSuite(suite)
-  const aesKey = await unwrap(symmetricKey, key, keyWrap, randomBytes(32))
+  const aesKey = await unwrapWith(symmetricKey, key, keyWrap, randomBytes(32))
   try {
     return decrypt(body, aesKey, aesMode)
   } catch {
@@ -156,7 +144,7 @@ function textKey(random: Uint8Array): Uint8Array {
 }
 
 /** The AES key, or the substitute: from here on nobody can tell which. */
-async function unwrap(
+async function unwrapWith(
   wrapped: Uint8Array,
   key: PrivateKey,
   keyWrap: KeyWrap,
@@ -169,42 +157,8 @@ async function unwrap(
     )
   }
   const unwrapped =
-    key.form === 'signer' ? await key.key.decrypt?.(wrapped) : unwrapHere(wrapped, key.key, keyWrap, substitute)
+    key.form === 'signer'
+      ? await key.key.decrypt?.(wrapped)
+      : await unwrapOnPool({ wrapped, key: key.key, keyWrap, substitute })
   return unwrapped !== undefined && [16, 24, 32].includes(unwrapped.length) ? unwrapped : substitute
-}
-
-function unwrapHere(wrapped: Uint8Array, key: KeyObject, keyWrap: KeyWrap, substitute: Uint8Array): Uint8Array {
-  // RFC 8017 section 7.2.2 step 1. Runtimes differ: some take a ciphertext with zeros added in front or left out.
-  if (wrapped.length !== modulusBytes(key)) return substitute
-  try {
-    if (keyWrap !== 'RSA1_5' || rejectsImplicitly(key)) return privateDecrypt({ key, ...KEY_WRAPS[keyWrap] }, wrapped)
-    return unpad(privateDecrypt({ key, padding: constants.RSA_NO_PADDING }, wrapped), substitute)
-  } catch {
-    return substitute
-  }
-}
-
-function modulusBytes(key: KeyObject): number {
-  return Math.ceil((key.asymmetricKeyDetails?.modulusLength ?? 0) / 8)
-}
-
-let implicitRejection: boolean | undefined
-
-/**
- * Whether this runtime answers a bad PKCS#1 padding with a substitute of its own (OpenSSL 3.2 and later), instead of
- * refusing the padding altogether (Node 20, Bun) or failing in a way that can be told apart (Deno). Tried out once,
- * on a block that is certainly bad.
- */
-function rejectsImplicitly(key: KeyObject): boolean {
-  if (implicitRejection !== undefined) return implicitRejection
-  const block = Buffer.alloc(modulusBytes(key), 1)
-  block[0] = 0
-  const bad = publicEncrypt({ key: createPublicKey(key), padding: constants.RSA_NO_PADDING }, block)
-  try {
-    privateDecrypt({ key, padding: constants.RSA_PKCS1_PADDING }, bad)
-    implicitRejection = true
-  } catch {
-    implicitRejection = false
-  }
-  return implicitRejection
 }

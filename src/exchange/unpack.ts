@@ -2,7 +2,7 @@ import { canOpen, decryptionFailed, open } from '../crypto/envelope.ts'
 import type { PrivateKey } from '../crypto/keys.ts'
 import { verify } from '../crypto/signature.ts'
 import { ConfigurationError, RejectionError } from '../errors.ts'
-import { isJsonObject, type JsonLimits, parseJson } from '../messages/json.ts'
+import { assertStrict, type JsonLimits, parseJson, parseLoosely } from '../messages/json.ts'
 import { signedContent } from '../protocol/content.ts'
 import {
   assertContentType,
@@ -59,9 +59,15 @@ export async function unpack(
   scrutiny: Scrutiny,
 ): Promise<Unpacked> {
   const head = parseHead(arrived)
-  assertFresh(head.sentAt, { ...scrutiny, header: arrived.timeHeader })
+  const { now, toleranceSeconds } = scrutiny
+  assertFresh(head.sentAt, { now, toleranceSeconds, header: arrived.timeHeader })
   const body = await arrived.body()
-  await assertSigned(arrived, head, body, credentials)
+  if (!(await isSigned(arrived, head, body, credentials))) {
+    throw new RejectionError(
+      'ERR_SIGNATURE_INVALID',
+      'The signature is not that of the configured key over this method, path, Client-Id, time and body.',
+    )
+  }
   if (head.encrypt === undefined) return { message: parseJson(body, scrutiny.json), plaintext: body }
   const plaintext = await openBody(head.encrypt, body, credentials, envelope)
   return { message: parseDecrypted(plaintext, scrutiny.json), plaintext }
@@ -94,21 +100,16 @@ export function requireHeader(headers: ReadonlyMap<string, string>, name: string
   return value
 }
 
-async function assertSigned(
+function isSigned(
   { method, path }: Arrived,
   { signature, time }: Head,
   body: Uint8Array,
   { clientId, peerPublicKeys }: ParsedCredentials,
-): Promise<void> {
+): false | Promise<boolean> {
   const found = peerPublicKeys.get(signature.keyVersion)
   // The header's algorithm must be the key's: it never chooses how a key is used.
-  const fits = found !== undefined && found.key.algorithm === signature.algorithm
-  const content = signedContent({ method, path, clientId, time }, body)
-  if (fits && (await verify(found.key, content, signature.signature))) return
-  throw new RejectionError(
-    'ERR_SIGNATURE_INVALID',
-    'The signature is not that of the configured key over this method, path, Client-Id, time and body.',
-  )
+  if (found === undefined || found.key.algorithm !== signature.algorithm) return false
+  return verify(found.key, signedContent({ method, path, clientId, time }, body), signature.signature)
 }
 
 async function openBody(
@@ -135,6 +136,11 @@ async function openBody(
 
 /** With a wrong key, padding comes out right once in 256 times: what is no JSON object then is a failure of decryption too. */
 function parseDecrypted(plaintext: Uint8Array, limits: JsonLimits): unknown {
-  if (!isJsonObject(plaintext)) throw decryptionFailed()
-  return parseJson(plaintext, limits)
+  const json = parseLoosely(plaintext)
+  if (json === undefined || !isObject(json.value)) throw decryptionFailed()
+  return assertStrict(json, limits)
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

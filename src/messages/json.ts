@@ -12,6 +12,12 @@ export interface JsonLimits {
 /** The strictness of this protocol. */
 export const STRICT_JSON: JsonLimits = { maxDepth: 64, allowFractions: false }
 
+/** JSON, with what `JSON.parse` lets through: see {@link assertStrict}. */
+export interface LooseJson {
+  readonly text: string
+  readonly value: unknown
+}
+
 /**
  * Parses JSON that has only one reading: UTF-8, no duplicate keys, no `__proto__` keys, bounded depth, and numbers
  * that JavaScript holds exactly.
@@ -20,10 +26,31 @@ export const STRICT_JSON: JsonLimits = { maxDepth: 64, allowFractions: false }
  * @see docs/protocol.md section 5.3
  */
 export function parseJson(bytes: Uint8Array, limits: JsonLimits = STRICT_JSON): unknown {
+  const json = parseLoosely(bytes)
+  if (json === undefined) throw invalid(decodeUtf8(bytes) === undefined ? 'it is not UTF-8' : 'it cannot be parsed')
+  return assertStrict(json, limits)
+}
+
+/** Undefined where the bytes are no JSON. No error: the engine's quotes the text. */
+export function parseLoosely(bytes: Uint8Array): LooseJson | undefined {
   const text = decodeUtf8(bytes)
-  if (text === undefined) throw invalid('it is not UTF-8')
-  const value = parseText(text)
-  assertStrict(text, limits)
+  try {
+    return text === undefined ? undefined : { text, value: JSON.parse(text) }
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Gives the value of JSON that has only one reading.
+ *
+ * @throws {@link RejectionError} `ERR_JSON_INVALID`
+ * @see docs/protocol.md section 5.3
+ */
+export function assertStrict({ text, value }: LooseJson, limits: JsonLimits): unknown {
+  const written = assertText(text, limits)
+  // Of a key that an object repeats, JSON.parse keeps the last value: then there are fewer keys than were written.
+  if (countKeys(value) < written) throw invalid('an object repeats a key')
   return value
 }
 
@@ -33,7 +60,7 @@ export function parseJson(bytes: Uint8Array, limits: JsonLimits = STRICT_JSON): 
  * @throws {@link RejectionError} `ERR_FIELD_INVALID`
  */
 export function formatJson(value: object, limits: JsonLimits = STRICT_JSON): Uint8Array {
-  const text = JSON.stringify(value, function (this: unknown, key, member) {
+  const text: string | undefined = JSON.stringify(value, function (this: unknown, key, member) {
     if (typeof member === 'number' && !isExact(member, limits))
       throw unfit(key, 'a safe integer; write other numbers as strings')
     if (typeof member === 'bigint') throw unfit(key, 'a number or a string, not a BigInt')
@@ -43,97 +70,75 @@ export function formatJson(value: object, limits: JsonLimits = STRICT_JSON): Uin
     if (key === '__proto__') throw unfit(key, 'another name')
     return member
   })
-  const bytes = encodeUtf8(text)
+  if (text === undefined) throw unfit('', 'a value that JSON can hold')
   try {
-    assertStrict(text, limits)
+    assertText(text, limits)
   } catch {
     // Nothing else is left that could be wrong.
     throw unfit('', `nested at most ${limits.maxDepth} levels deep`)
   }
-  return bytes
+  return encodeUtf8(text)
 }
 
-/** Whether the bytes are the text of a JSON object, strict or not. */
-export function isJsonObject(bytes: Uint8Array): boolean {
-  const text = decodeUtf8(bytes)
-  try {
-    const value: unknown = text === undefined ? undefined : JSON.parse(text)
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-  } catch {
-    return false
-  }
-}
-
-function parseText(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    // No cause: the engine's message quotes the text.
-    throw invalid('it cannot be parsed')
-  }
-}
-
-/** Walks text that is known to be JSON, and looks at what `JSON.parse` lets through. One pass, no recursion. */
-function assertStrict(text: string, limits: JsonLimits): void {
-  /** The keys of each open object; undefined for an open array. */
-  const open: (Set<string> | undefined)[] = []
-  let keyIsNext = false
+/** Walks text that is known to be JSON, and looks at depth and numbers. One pass, no recursion. Returns the number of keys. */
+function assertText(text: string, limits: JsonLimits): number {
+  let keys = 0
+  let depth = 0
   for (let at = 0; at < text.length; at++) {
-    switch (text.charCodeAt(at)) {
-      case OPEN_BRACE:
-      case OPEN_BRACKET:
-        keyIsNext = text.charCodeAt(at) === OPEN_BRACE
-        if (open.push(keyIsNext ? new Set() : undefined) > limits.maxDepth) throw invalid('it is nested too deep')
-        break
-      case CLOSE_BRACE:
-      case CLOSE_BRACKET:
-        open.pop()
-        keyIsNext = false
-        break
-      case COMMA:
-        keyIsNext = open.at(-1) !== undefined
-        break
-      case QUOTE: {
-        const end = endOfString(text, at)
-        if (keyIsNext) assertKey(open.at(-1), text.slice(at + 1, end))
-        keyIsNext = false
-        at = end
-        break
-      }
-      default:
-        if (isNumberStart(text.charCodeAt(at))) {
-          const end = endOfNumber(text, at)
-          if (!isExactText(text.slice(at, end), limits)) throw invalid('a number is not a safe integer')
-          at = end - 1
-        }
+    const code = text.charCodeAt(at)
+    if (code === QUOTE) at = endOfString(text, at)
+    else if (code === COLON) keys++
+    else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
+      if (++depth > limits.maxDepth) throw invalid('it is nested too deep')
+    } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) depth--
+    else if (isDigit(code) || code === MINUS) {
+      const end = endOfNumber(text, at)
+      if (!isExactText(text.slice(at, end), limits)) throw invalid('a number is not a safe integer')
+      at = end - 1
     }
   }
+  return keys
+}
+
+/** Recurses no deeper than {@link assertText} has let through. */
+function countKeys(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0
+  let keys = 0
+  if (Array.isArray(value)) {
+    for (const member of value) keys += countKeys(member)
+    return keys
+  }
+  for (const key of Object.keys(value)) {
+    if (key === '__proto__') throw invalid('it has a "__proto__" key')
+    keys += 1 + countKeys((value as Record<string, unknown>)[key])
+  }
+  return keys
 }
 
 const OPEN_BRACE = 0x7b
 const CLOSE_BRACE = 0x7d
 const OPEN_BRACKET = 0x5b
 const CLOSE_BRACKET = 0x5d
-const COMMA = 0x2c
+const COLON = 0x3a
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const MINUS = 0x2d
 
-function assertKey(keys: Set<string> | undefined, raw: string): void {
-  const key = raw.includes('\\') ? String(JSON.parse(`"${raw}"`)) : raw
-  if (key === '__proto__') throw invalid('it has a "__proto__" key')
-  if (keys?.has(key)) throw invalid('an object repeats a key')
-  keys?.add(key)
-}
-
 function endOfString(text: string, start: number): number {
-  let at = start + 1
-  while (text.charCodeAt(at) !== QUOTE) at += text.charCodeAt(at) === BACKSLASH ? 2 : 1
-  return at
+  let end = text.indexOf('"', start + 1)
+  while (isEscaped(text, end)) end = text.indexOf('"', end + 1)
+  return end
 }
 
-function isNumberStart(code: number): boolean {
-  return (code >= 0x30 && code <= 0x39) || code === MINUS
+/** Behind an odd number of backslashes. */
+function isEscaped(text: string, at: number): boolean {
+  let before = at
+  while (text.charCodeAt(before - 1) === BACKSLASH) before--
+  return (at - before) % 2 === 1
+}
+
+function isDigit(code: number): boolean {
+  return code >= 0x30 && code <= 0x39
 }
 
 function endOfNumber(text: string, start: number): number {
@@ -144,6 +149,8 @@ function endOfNumber(text: string, start: number): number {
 
 /** Looks at the digits too: 1.00000000000000000001 and 1e-400 are fractions, though their doubles are whole. */
 function isExactText(text: string, limits: JsonLimits): boolean {
+  // Most numbers are moments, of 13 digits; no number of 15 is past 2⁵³.
+  if (/^-?\d{1,15}$/.test(text)) return true
   return isExact(Number(text), limits) && (limits.allowFractions || isWhole(text))
 }
 

@@ -12,7 +12,7 @@ export function decodeUtf8(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** The UTF-8 bytes of a text. */
+/** The UTF-8 bytes of a text, in memory of their own: small Buffers share theirs, with orders of others in it. */
 export function encodeUtf8(text: string): Uint8Array {
   return encoder.encode(text)
 }

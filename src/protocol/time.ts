@@ -23,8 +23,10 @@ export function parseTime(text: string, header = 'Request-Time'): number {
   if (parts === null) throw malformed(header)
   const [year, month, day, hour, minute, second] = parts.slice(1, 7).map(Number) as Six
   const local = Date.UTC(year, month - 1, day, hour, minute, second)
-  // Date.UTC carries 30 February over to March, and hour 24 to the next day: a date that does not exist comes back changed.
-  const exists = new Date(local).toISOString().slice(0, 19) === text.slice(0, 19)
+  // Date.UTC carries 30 February over to March, and year 24 to 1924: a date that does not exist comes back changed.
+  const date = new Date(local)
+  const dateExists = date.getUTCDate() === day && date.getUTCMonth() === month - 1 && date.getUTCFullYear() === year
+  const exists = dateExists && hour < 24 && minute < 60 && second < 60
   const offset = { hours: Number(parts[9] ?? 0), minutes: Number(parts[10] ?? 0) }
   const minutes = offset.hours * 60 + offset.minutes
   if (!exists || offset.minutes > 59 || minutes > MAX_OFFSET_MINUTES) throw malformed(header)

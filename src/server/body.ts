@@ -1,5 +1,6 @@
 import { ConfigurationError, isOrderSyncError, RejectionError } from '../errors.ts'
 import { encodeUtf8 } from '../protocol/bytes.ts'
+import type { Stop } from './deadline.ts'
 
 /** The body of a request: its bytes, or a stream of them. A string stands for its UTF-8 bytes. */
 export type RequestBody = Uint8Array | string | AsyncIterable<Uint8Array | string> | null | undefined
@@ -15,11 +16,16 @@ export async function readBody(body: RequestBody, limits: BodyLimits): Promise<U
   if (!isRaw(body)) throw parsed(limits.howToMend)
   const whole = typeof body === 'string' ? encodeUtf8(body) : (body ?? new Uint8Array())
   if (whole instanceof Uint8Array) return assertSize(whole, limits.maxBytes)
-  const { signal } = limits
-  return signal ? await unlessAborted(readStream(whole, limits), signal) : await readStream(whole, limits)
+  const signal = limits.stop?.signal()
+  const reading = readStream(whole, limits, signal)
+  return await (signal ? unlessAborted(reading, signal) : reading)
 }
 
-async function readStream(stream: AsyncIterable<unknown>, { maxBytes, howToMend, signal }: BodyLimits) {
+async function readStream(
+  stream: AsyncIterable<unknown>,
+  { maxBytes, howToMend }: BodyLimits,
+  signal: AbortSignal | undefined,
+) {
   let bytes = new Uint8Array()
   let size = 0
   try {
@@ -65,7 +71,7 @@ async function unlessAborted(reading: Promise<Uint8Array>, signal: AbortSignal):
 interface BodyLimits {
   readonly maxBytes: number
   readonly howToMend?: string | undefined
-  readonly signal?: AbortSignal | undefined
+  readonly stop?: Pick<Stop, 'signal'> | undefined
 }
 
 function assertSize(bytes: Uint8Array, maxBytes: number): Uint8Array {

@@ -1,4 +1,3 @@
-import process from 'node:process'
 import { type ErrorCode, isOrderSyncError } from '../errors.ts'
 import type { ParsedCredentials } from '../exchange/credentials.ts'
 import { diagnoseSignature } from '../exchange/diagnosis.ts'
@@ -63,15 +62,18 @@ interface Ending {
 export function createReporter(onEvent: ((event: OrderSyncEvent) => void) | undefined) {
   const warned = new Set<string>()
   const diagnose = createDiagnosis()
-  return async (ending: Ending): Promise<void> => {
+  return (ending: Ending): Promise<void> | undefined => {
     const error = 'error' in ending.outcome ? ending.outcome.error : undefined
     if (isOrderSyncError(error) && error.name === 'ConfigurationError' && !warned.has(error.code)) {
       warned.add(error.code)
       process.emitWarning(error.message, { type: 'OrderSyncWarning', code: error.code })
     }
-    if (onEvent === undefined) return
+    return onEvent && tell(onEvent, ending, error)
+  }
+
+  async function tell(listener: (event: OrderSyncEvent) => void, ending: Ending, error: unknown): Promise<void> {
     try {
-      const told: unknown = onEvent(toEvent(ending, error, await diagnose(error, ending.progress)))
+      const told: unknown = listener(toEvent(ending, error, await diagnose(error, ending.progress)))
       // An async listener is a void one to the compiler. The peer does not wait for it.
       Promise.resolve(told).catch(warnOfListener)
     } catch {
@@ -82,6 +84,7 @@ export function createReporter(onEvent: ((event: OrderSyncEvent) => void) | unde
 
 /** A listener that throws must not turn an order that was processed into one that was not. */
 function warnOfListener(): void {
+  // The global: in an ES module, importing node:process reads all that it has, stdin and stdout too, which takes 3 ms.
   process.emitWarning('"onEvent" threw; the request was answered all the same', 'OrderSyncWarning')
 }
 

@@ -2,9 +2,18 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigurationError, isOrderSyncError, RejectionError } from '../errors.ts'
 import type { Order } from '../messages/order.ts'
 import type { Reply } from '../messages/reply.ts'
+import type { Stop } from './deadline.ts'
 import type { OrderContext, Settings } from './options.ts'
 import { type Outcome, refusalReply, successReply } from './outcome.ts'
 import type { Claim, Claimed, Delivery, Finish } from './store.ts'
+
+/** An order that was accepted, and what goes with it. */
+interface Accepted<ExtInfo> {
+  readonly order: Order<ExtInfo>
+  readonly delivery: Delivery
+  readonly context: Pick<OrderContext, 'clientId' | 'agentToken' | 'encrypted'>
+  readonly stop: Stop
+}
 
 /**
  * Takes an order that was accepted through claim, merchant's code and finish.
@@ -13,37 +22,39 @@ import type { Claim, Claimed, Delivery, Finish } from './store.ts'
  * @see docs/protocol.md section 7
  */
 export async function processOrder<ExtInfo, Transaction>(
-  order: Order<ExtInfo>,
-  delivery: Delivery,
-  context: Omit<OrderContext, 'fencingToken' | 'transaction'>,
+  accepted: Accepted<ExtInfo>,
   settings: Settings<ExtInfo, Transaction>,
 ): Promise<Outcome> {
+  const { delivery, stop } = accepted
+  const { store, leaseMs, comparison } = settings
   try {
-    const claim = await claimOrWait(delivery, context.signal, settings)
+    if (stop.isExpired()) throw stop.reason()
+    let claim = await store.claim(delivery, { leaseMs, comparison })
+    if (claim.decision === 'busy') claim = await waitAndClaim(delivery, stop, settings)
     if (claim.decision !== 'process') return known(claim)
     const claimed = { delivery, token: claim.token }
     // The answer has been given while the store was thinking: nothing may start now.
-    if (context.signal.aborted) return await giveUp(claimed, context.signal.reason, settings)
-    return await runOnce(order, claimed, { ...context, fencingToken: claim.token }, settings)
+    if (stop.isExpired()) return await giveUp(claimed, stop.reason(), settings)
+    return await runOnce(accepted, claimed, settings)
   } catch (error) {
     return { kind: 'failed', error }
   }
 }
 
-async function claimOrWait<ExtInfo, Transaction>(
+/** Claims again and again while another delivery of the order is being processed. */
+async function waitAndClaim<ExtInfo, Transaction>(
   delivery: Delivery,
-  signal: AbortSignal,
+  stop: Stop,
   { store, leaseMs, comparison, busyWaitMs }: Settings<ExtInfo, Transaction>,
 ): Promise<Claim> {
-  for (let waited = 0, pause = 25; ; pause *= 2) {
-    signal.throwIfAborted()
-    const claim = await store.claim(delivery, { leaseMs, comparison })
-    const left = busyWaitMs - waited
-    if (claim.decision !== 'busy' || left <= 0) return claim
-    const delay = Math.min(pause, 250, left)
-    await sleep(delay, undefined, { signal })
+  let claim: Claim = { decision: 'busy' }
+  for (let waited = 0, pause = 25; claim.decision === 'busy' && waited < busyWaitMs; pause *= 2) {
+    const delay = Math.min(pause, 250, busyWaitMs - waited)
+    await sleep(delay, undefined, { signal: stop.signal() })
     waited += delay
+    claim = await store.claim(delivery, { leaseMs, comparison })
   }
+  return claim
 }
 
 function known(claim: Exclude<Claim, { decision: 'process' }>): Outcome {
@@ -54,14 +65,24 @@ function known(claim: Exclude<Claim, { decision: 'process' }>): Outcome {
 }
 
 async function runOnce<ExtInfo, Transaction>(
-  order: Order<ExtInfo>,
+  { order, context, stop }: Accepted<ExtInfo>,
   claimed: Claimed,
-  context: Omit<OrderContext, 'transaction'>,
   settings: Settings<ExtInfo, Transaction>,
 ): Promise<Outcome> {
   let reply: Reply | undefined
   async function effect(transaction: Transaction): Promise<Finish> {
-    reply = successReply(assertOrderId(await settings.onOrder(order, { ...context, transaction })))
+    // One by one: a copy with a getter in it would be a slow object.
+    const about = {
+      clientId: context.clientId,
+      agentToken: context.agentToken,
+      encrypted: context.encrypted,
+      fencingToken: claimed.token,
+      transaction,
+      get signal() {
+        return stop.signal()
+      },
+    }
+    reply = successReply(assertOrderId(await settings.onOrder(order, about)))
     return toFinish(reply)
   }
   try {

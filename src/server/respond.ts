@@ -32,12 +32,17 @@ export async function respond<ExtInfo, Transaction>(
   const { method, path } = progress
   const message = { method, path, timeHeader: 'Response-Time', now: settings.now(), plaintext, encryptTo } as const
   const { headers, body } = await pack(message, caller, settings.envelope)
-  return { status: answer.status, headers: { ...headers, ...allowed(answer) }, body }
+  return { status: answer.status, headers: withAllow(headers, answer), body }
+}
+
+/** Whether a signer of the merchant's is asked, which may take its time. */
+export function isSignedElsewhere({ caller }: Progress): boolean {
+  return caller?.signingKey.key.form === 'signer'
 }
 
 /** RFC 9110 section 15.5.6: a 405 says what would have been right. */
-function allowed({ status }: Answer): { Allow?: string } {
-  return status === 405 ? { Allow: ORDER_SYNC_METHOD } : {}
+function withAllow(headers: OutgoingReply['headers'], { status }: Answer): OutgoingReply['headers'] {
+  return status === 405 ? { ...headers, Allow: ORDER_SYNC_METHOD } : headers
 }
 
 /** An answer to a stranger, or while the signer is out of reach. */
@@ -45,9 +50,10 @@ export function unsigned<ExtInfo, Transaction>(
   answer: Answer,
   settings: Settings<ExtInfo, Transaction>,
 ): OutgoingReply {
+  const headers = { 'Content-Type': CONTENT_TYPES.json, 'Response-Time': formatTime(settings.now()) }
   return {
     status: answer.status,
-    headers: { 'Content-Type': CONTENT_TYPES.json, 'Response-Time': formatTime(settings.now()), ...allowed(answer) },
+    headers: withAllow(headers, answer),
     body: encodeUtf8(JSON.stringify(answer.reply)),
   }
 }

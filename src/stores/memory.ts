@@ -3,7 +3,7 @@ import type { Claimed, Delivery, OrderSyncStore } from '../server/store.ts'
 
 /** How much a {@link memoryStore} keeps, and for how long. */
 export interface MemoryStoreOptions {
-  /** Orders remembered; beyond that the one untouched for longest is forgotten. @defaultValue 100_000 */
+  /** Orders remembered; beyond that the hundredth untouched for longest is forgotten. @defaultValue 100_000 */
   maxOrders?: number | undefined
   /** Requests whose answers are remembered, likewise. @defaultValue 100_000 */
   maxRequests?: number | undefined
@@ -15,7 +15,7 @@ export interface MemoryStoreOptions {
 
 interface OrderEntry {
   last?: { orderModifyTime: number; processedAt: number; answer: string }
-  lease?: { token: number; expiresAt: number }
+  lease?: { token: number; expiresAt: number } | undefined
 }
 
 interface RequestEntry {
@@ -58,19 +58,8 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
   }
 
   function keepRequest(requestKey: string, entry: RequestEntry): void {
+    if (!requests.has(requestKey)) makeRoom(requests, maxRequests)
     touch(requests, requestKey, entry)
-    if (requests.size > maxRequests) requests.delete(firstKey(requests))
-  }
-
-  function makeRoom(): void {
-    if (orders.size < maxOrders) return
-    for (const [key, entry] of orders) {
-      if (isLeased(entry)) continue
-      orders.delete(key)
-      return
-    }
-    // Every order is being processed: a new one has to come again.
-    throw new Error('The memory store is full of orders being processed')
   }
 
   /** The order's entry when it is held by this claim and no later one. */
@@ -97,7 +86,11 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
       if (decision === 'conflict' || decision === 'busy') return { decision }
       if (decision === 'replay') return { decision, answer: request?.answer ?? '' }
       if (decision !== 'process') return { decision, answer: order.last?.answer ?? '' }
-      if (!orders.has(orderKey)) makeRoom()
+      if (!orders.has(orderKey)) makeRoom(orders, maxOrders, isLeased)
+      // Every order is being processed: a new one has to come again.
+      if (!orders.has(orderKey) && orders.size >= maxOrders) {
+        throw new Error('The memory store is full of orders being processed')
+      }
       const token = ++lastToken
       order.lease = { token, expiresAt: now() + leaseMs }
       touch(orders, orderKey, order)
@@ -109,7 +102,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
       const order = held(claimed)
       if (order === undefined) return false
       if (processed) order.last = { orderModifyTime: delivery.orderModifyTime, processedAt: now(), answer }
-      delete order.lease
+      order.lease = undefined
       keepRequest(delivery.requestKey, { digest: delivery.digest, answer, expiresAt: now() + answerTtlMs })
       return true
     },
@@ -117,7 +110,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
     async release(claimed) {
       const order = held(claimed)
       if (order === undefined) return false
-      delete order.lease
+      order.lease = undefined
       if (order.last === undefined) orders.delete(claimed.delivery.orderKey)
       return true
     },
@@ -143,6 +136,15 @@ function touch<Value>(map: Map<string, Value>, key: string, value: Value): void 
   map.set(key, value)
 }
 
-function firstKey(map: ReadonlyMap<string, unknown>): string {
-  return map.keys().next().value ?? ''
+/**
+ * Forgets what was untouched for longest, a hundredth at once: to find its first entry, a Map goes past all that were
+ * deleted before it, which for every single one would cost more than all the rest.
+ */
+function makeRoom<Entry>(map: Map<string, Entry>, bound: number, isInUse = (_: Entry) => false): void {
+  if (map.size < bound) return
+  const enough = bound - Math.ceil(bound / 100)
+  for (const [key, entry] of map) {
+    if (map.size <= enough) return
+    if (!isInUse(entry)) map.delete(key)
+  }
 }

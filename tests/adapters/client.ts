@@ -1,4 +1,4 @@
-import { request as requestOverHttp } from 'node:http'
+import { Agent, request as requestOverHttp } from 'node:http'
 import type { Socket } from 'node:net'
 import type { HttpReply } from '../support/http.ts'
 import type { SuiteRequest } from './exchanges.ts'
@@ -42,6 +42,18 @@ export function exchange(
     })
     sending.end(body)
   })
+}
+
+/** One connection, which is kept as long as it can be. */
+export interface Connection {
+  readonly send: (request: SuiteRequest) => Promise<HttpReply>
+  readonly end: () => void
+}
+export type Connect = (port: number) => Connection
+
+export const connectOverHttp: Connect = (port) => {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  return { send: (request) => exchange(port, request, { agent }), end: () => agent.destroy() }
 }
 
 /** The head of a request, as it is written to a socket. */

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer'
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
-import { Readable } from 'node:stream'
+import { setImmediate } from 'node:timers/promises'
 import type Express from 'express'
 import type { RequestHandler } from 'express'
 import type Fastify from 'fastify'
@@ -12,6 +12,7 @@ import type { Middleware } from 'koa'
 import * as express from '../../src/adapters/express.ts'
 import * as fastify from '../../src/adapters/fastify.ts'
 import * as koa from '../../src/adapters/koa.ts'
+import { toNodeListener } from '../../src/adapters/node.ts'
 import type { OrderSyncHandler } from '../../src/index.ts'
 import { listen } from '../support/http.ts'
 import type { Serve, Served } from './suite.ts'
@@ -24,17 +25,6 @@ export const loaderOf = (folder: string) => {
 export type Load = ReturnType<typeof loaderOf>
 
 export const onHttp = (listener: RequestListener): Promise<Served> => listen(createServer(listener))
-
-/** A server of the web standard in short, as Hono and others make one of node:http. */
-export const onFetch = (fetch: OrderSyncHandler['fetch']): Promise<Served> =>
-  onHttp(async (request, response) => {
-    const { method = '', url = '', headers } = request
-    const body = method === 'GET' ? null : Readable.toWeb(request)
-    const init = { method, headers: headers as HeadersInit, body, duplex: 'half' } as RequestInit
-    const answer = await fetch(new Request(`http://127.0.0.1${url}`, init))
-    response.writeHead(answer.status, Object.fromEntries(answer.headers))
-    response.end(Buffer.from(await answer.arrayBuffer()))
-  })
 
 /** The first folder of a path, and the rest. */
 export function split(path: string): [prefix: string, rest: string] {
@@ -49,16 +39,50 @@ export async function readAll(request: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
+/** node:http, with what may stand in front. */
+export function onNode(serve: typeof onHttp = onHttp) {
+  const behind =
+    (middleware: (request: IncomingMessage) => unknown): Serve =>
+    (handler) =>
+      serve(async (request, response) => {
+        await middleware(request)
+        await toNodeListener(handler)(request, response)
+      })
+  return {
+    ways: {
+      alone: (handler: OrderSyncHandler) => serve(toNodeListener(handler)),
+      'behind something that is slow': behind(() => setImmediate()),
+    },
+    kept: {
+      'behind something that keeps bytes': behind(async (request) =>
+        Object.assign(request, { rawBody: new Uint8Array(await readAll(request)), body: {} }),
+      ),
+      'behind something that keeps text': behind(async (request) =>
+        Object.assign(request, { body: String(await readAll(request)) }),
+      ),
+    },
+    parsed: {
+      ways: {
+        'behind something that has read': behind(readAll),
+        'beside something that reads': behind((request) => void request.on('data', () => {})),
+      },
+      tells: [
+        'Mount the handler before any body parser, or have the parser keep the bytes as request.rawBody (a Buffer).',
+      ],
+    },
+  }
+}
+
 const keep = (request: IncomingMessage, _: unknown, bytes: Buffer) => void Object.assign(request, { rawBody: bytes })
 
 /** Express, with the parsers that it brings. */
-export function onExpress(create: typeof Express) {
+export function onExpress(create: typeof Express, serve: typeof onHttp = onHttp) {
   type App = ReturnType<typeof create>
   const ways = (mount: (app: App, handler: RequestHandler, path: string) => unknown): Serve => {
     return (handler, path) => {
       const app = create()
       mount(app, express.orderSync(handler), path)
-      return onHttp(app)
+      return serve(app)
     }
   }
   const anything = { type: () => true, limit: '9mb' }
@@ -107,7 +131,7 @@ export function onExpress(create: typeof Express) {
 }
 
 /** Koa, which brings no parser. */
-export function onKoa(Application: typeof Koa) {
+export function onKoa(Application: typeof Koa, serve: typeof onHttp = onHttp) {
   const at =
     (path: string, handler: OrderSyncHandler): Middleware =>
     (context, next) =>
@@ -117,7 +141,7 @@ export function onKoa(Application: typeof Koa) {
       const app = new Application({ env: 'test' })
       app.silent = true
       mount(app, handler, path)
-      return onHttp(app.callback())
+      return serve(app.callback())
     }
   }
   const parser: Middleware = async (context, next) => {

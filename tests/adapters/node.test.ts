@@ -2,8 +2,9 @@ import { Agent, createServer as createHttpServer, type IncomingMessage } from 'n
 import { connect } from 'node:net'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { createServer, toNodeListener } from '../../src/adapters/node.ts'
+import { RefusalError } from '../../src/index.ts'
 import { deferred, until } from '../support/deferred.ts'
-import { order, PATH, request, secret, withHeaders } from '../support/exchange.ts'
+import { messageOf, order, PATH, request, secret, withHeaders } from '../support/exchange.ts'
 import { exchangeRaw, listen, send, wire } from '../support/http.ts'
 import { judge, merchant, SUCCESS, TRY_LATER } from '../support/merchant.ts'
 
@@ -15,9 +16,10 @@ afterEach(async () => {
 
 async function serve(options: Parameters<typeof merchant>[0] = {}) {
   const made = merchant(options)
-  const { port, close } = await listen(createServer(made.handler))
+  const server = createServer(made.handler)
+  const { port, close } = await listen(server)
   ends.push(close)
-  return { ...made, port }
+  return { ...made, server, port }
 }
 
 describe('an order over a real socket', () => {
@@ -207,6 +209,20 @@ describe('a peer that goes away', () => {
     expect(onOrder).toHaveBeenCalledOnce()
   })
 
+  test('before anybody asked for the signal: it is aborted then', async () => {
+    const gate = deferred<{ orderId: string }>()
+    const { server, port, onOrder, handler } = await serve({ onOrder: () => gate.promise })
+    const gone = deferred<unknown>()
+    server.on('connection', (socket) => socket.on('close', gone.resolve))
+    const socket = connect(port, '127.0.0.1', () => socket.write(wire(request())))
+    await until(() => onOrder.mock.calls.length > 0)
+    socket.destroy()
+    await gone.promise
+    expect(onOrder.mock.calls[0]?.[1].signal).toMatchObject({ aborted: true, reason: { message: 'The peer has gone' } })
+    gate.resolve({ orderId: 'A-1' })
+    await handler.drain()
+  })
+
   test('is not mistaken for one that has been answered', async () => {
     const { port, onOrder } = await serve()
     await send(port, request(), { agent: new Agent({ keepAlive: false }) })
@@ -280,6 +296,22 @@ describe('behind something that reads first', () => {
     })
     expect(judge(await send(port, request()))).toStrictEqual(SUCCESS)
   })
+})
+
+test('an answer is the same bytes to what takes every text for UTF-8, as stand-ins for a response do', async () => {
+  const refusal = new RefusalError('PROCESS_FAIL', '庫存不足')
+  const { handler } = merchant({ onOrder: () => Promise.reject(refusal) })
+  const listener = toNodeListener(handler)
+  const server = createHttpServer((incoming, response) => {
+    const end = response.end.bind(response)
+    Object.assign(response, { end: (content: string | Uint8Array) => end(Buffer.from(content as string)) })
+    return listener(incoming, response)
+  })
+  const { port, close } = await listen(server)
+  ends.push(close)
+  const reply = await send(port, request())
+  expect(judge(reply)).toMatchObject({ resultCode: 'PROCESS_FAIL', signed: true })
+  expect(messageOf(reply)).toMatchObject({ result: { resultMessage: '庫存不足' } })
 })
 
 test('createServer makes a server that listens where it is told', async () => {

@@ -8,6 +8,7 @@ import { orderSync as fastifyOrderSync } from '../../src/adapters/fastify.ts'
 import { orderSync as koaOrderSync } from '../../src/adapters/koa.ts'
 import { type Load, loaderOf, onExpress, onFastify, onHttp, onKoa, split } from '../adapters/mounts.ts'
 import { type Adapter, describeAdapter } from '../adapters/suite.ts'
+import { type Hono, type HonoMiddleware, onHono } from '../adapters/web-mounts.ts'
 
 // The suite over two majors of each framework, with what is usually mounted beside the handler.
 
@@ -111,53 +112,21 @@ function withFastify(load: Load): Adapter {
   }
 }
 
-type HonoApp = {
-  use: (middleware: HonoMiddleware) => unknown
-  all: (path: string, handler: (context: HonoContext) => unknown) => HonoApp
-  route: (path: string, app: HonoApp) => unknown
-  readonly fetch: unknown
-}
-type HonoMiddleware = (context: HonoContext, next: () => Promise<void>) => Promise<unknown>
-type HonoContext = { readonly req: { readonly raw: Request; readonly json: () => Promise<unknown> } }
-
 function withHono(load: Load): Adapter {
-  const { Hono } = load<{ Hono: new () => HonoApp }>('hono')
+  const { Hono } = load<{ Hono: Hono }>('hono')
   const { compress } = load<{ compress: (options: object) => HonoMiddleware }>('hono/compress')
   const { getRequestListener } = load<{ getRequestListener: (fetch: unknown) => Parameters<typeof onHttp>[0] }>(
     '@hono/node-server',
   )
-  const mounted =
-    (
-      mount: (app: HonoApp, handler: (context: HonoContext) => unknown, path: string) => unknown,
-    ): Adapter['ways'][string] =>
-    (handler, path) => {
-      const app = new Hono()
-      mount(app, (context) => handler.fetch(context.req.raw), path)
-      return onHttp(getRequestListener(app.fetch))
-    }
+  const adapter = onHono(Hono, (fetch) => onHttp(getRequestListener(fetch)))
   return {
+    ...adapter,
     ways: {
-      alone: mounted((app, handler, path) => app.all(path, handler)),
-      'under a route': mounted((app, handler, path) => {
-        const [prefix, rest] = split(path)
-        app.route(prefix, new Hono().all(rest, handler))
-      }),
-      'behind compress()': mounted((app, handler, path) => {
+      ...adapter.ways,
+      'behind compress()': adapter.with((app, handler, path) => {
         app.use(compress({ threshold: 0 }))
         app.all(path, handler)
       }),
-    },
-    parsed: {
-      ways: {
-        'behind something that reads': mounted((app, handler, path) => {
-          app.use(async ({ req }, next) => {
-            await req.json()
-            await next()
-          })
-          app.all(path, handler)
-        }),
-      },
-      tells: ['await request.clone().json()'],
     },
   }
 }

@@ -46,6 +46,15 @@ describe('an order is answered', () => {
     expect(Buffer.from(reply.body).toString()).not.toContain('SUCCESS')
   })
 
+  test.each([
+    ['in the clear', request()],
+    ['encrypted', secret()],
+    ['to a stranger', request({ clientId: 'STRANGER' })],
+  ])('%s, in memory that holds nothing else', async (_, sent) => {
+    const { body } = await merchant().handler(sent)
+    expect(body.buffer.byteLength).toBe(body.length)
+  })
+
   test('with ECC224 keys on both sides', async () => {
     const credentials = {
       clientId: CLIENT_ID,
@@ -219,6 +228,7 @@ describe('several tenants, by a function', () => {
   test.each([
     ['undefined', () => undefined],
     ['a promise of undefined', () => Promise.resolve(undefined)],
+    ['null, as JavaScript may', () => null as unknown as undefined],
     ['another tenant', other],
     ['the tenant in another spelling', () => ({ ...merchantCredentials(), clientId: CLIENT_ID.toLowerCase() })],
   ])('that gives %s, makes the caller a stranger', async (_, credentials) => {
@@ -366,7 +376,10 @@ describe('a signer that is out of reach', () => {
   test('or does not come back: is waited for as long as an order is, and no longer', async () => {
     const { handler, events } = merchant({ timeoutMs: 5, credentials: signer(() => new Promise(() => {})) })
     expect(judge(await handler(request({ message: '{' })))).toStrictEqual({ ...TRY_LATER, status: 500, signed: false })
-    expect(events[1]).toMatchObject({ kind: 'unavailable', error: { name: 'TimeoutError' } })
+    expect(events[1]).toMatchObject({
+      kind: 'unavailable',
+      error: { name: 'TimeoutError', message: 'The signer took longer than 5 ms' },
+    })
     await handler.drain()
   })
 
@@ -495,6 +508,20 @@ describe('drain', () => {
     expect(judge(await reply)).toStrictEqual(SUCCESS)
   })
 
+  test('lets the last answer be sent before it resolves: the process may be ended then', async () => {
+    const { handler } = merchant()
+    const order: string[] = []
+    const sent = handler(request()).then(async () => {
+      // As a framework would, on its way to the socket.
+      for (let hooks = 0; hooks < 20; hooks++) await undefined
+      order.push('sent')
+    })
+    await handler.drain()
+    order.push('drained')
+    await sent
+    expect(order).toEqual(['sent', 'drained'])
+  })
+
   test('waits for requests that came while it waited', async () => {
     const gates = [deferred<{ orderId: string }>(), deferred<{ orderId: string }>()]
     const queue = [...gates]
@@ -540,11 +567,12 @@ test('the handler never rejects, whatever it is given', async () => {
     { headers: { 'Client-Id': 5 } },
     { ...request(), method: undefined },
     { ...request(), path: undefined },
-    { ...request(), signal: {} },
   ]) {
     const reply = await handler(broken as never)
     expect([400, 401, 405, 500]).toContain(reply.status)
   }
+  // Nobody asked for it.
+  expect((await handler({ ...request(), signal: {} } as never)).status).toBe(200)
 })
 
 async function* inPieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {

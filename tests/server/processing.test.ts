@@ -646,6 +646,14 @@ test('a signal is let go with its request: nothing listens to the peer any more,
   any.mockRestore()
 })
 
+test('a signal that is asked for when its request is over listens to nobody', async () => {
+  const peer = new AbortController()
+  const { handler, onOrder } = merchant()
+  await handler({ ...delivery('r1'), signal: peer.signal })
+  expect(onOrder.mock.calls[0]?.[1].signal.aborted).toBe(false)
+  expect(getEventListeners(peer.signal, 'abort')).toStrictEqual([])
+})
+
 describe('a peer that goes away', () => {
   test('while onOrder runs: its signal tells, and what it does is kept', async () => {
     const peer = new AbortController()
@@ -661,26 +669,14 @@ describe('a peer that goes away', () => {
     expect(kinds(events)).toStrictEqual(['processed'])
   })
 
-  test('before onOrder runs: it does not run, and the order is free', async () => {
-    const { handler, onOrder, store } = merchant()
-    const reply = await handler({ ...delivery('r1'), signal: AbortSignal.abort(new Error('gone')) })
-    expect(judge(reply)).toStrictEqual(TRY_LATER)
-    expect(onOrder).not.toHaveBeenCalled()
-    expect(store.claim).not.toHaveBeenCalled()
+  test('before onOrder runs: its signal tells, and what it does is kept, for the peer will ask again', async () => {
+    const reason = new Error('gone')
+    const { handler, onOrder } = merchant()
+    const reply = await handler({ ...delivery('r1'), signal: AbortSignal.abort(reason) })
+    expect(judge(reply)).toStrictEqual(SUCCESS)
+    expect(onOrder.mock.calls[0]?.[1].signal).toMatchObject({ aborted: true, reason })
     expect(judge(await handler(delivery('r1')))).toStrictEqual(SUCCESS)
-  })
-
-  test('while the order is claimed: the claim is released', async () => {
-    const peer = new AbortController()
-    const store = memoryStore()
-    const claim: OrderSyncStore['claim'] = (...args) => {
-      peer.abort(new Error('gone'))
-      return store.claim(...args)
-    }
-    const { handler, onOrder } = merchant({ store: { ...store, claim } })
-    expect(judge(await handler({ ...delivery('r1'), signal: peer.signal }))).toStrictEqual(TRY_LATER)
-    expect(onOrder).not.toHaveBeenCalled()
-    expect(judge(await merchant({ store }).handler(delivery('r1')))).toStrictEqual(SUCCESS)
+    expect(onOrder).toHaveBeenCalledOnce()
   })
 
   test('while another delivery of the order runs: the waiting ends', async () => {

@@ -100,6 +100,17 @@ describe('maxOrders', () => {
     expect(await store.read('order a')).toBeDefined()
   })
 
+  test('forgets a hundredth at once, so that there is room for a while', async () => {
+    const { store } = clocked({ maxOrders: 200 })
+    const isKnown = async (number: number) => (await store.read(`order ${number}`)) !== undefined
+    for (let number = 1; number <= 201; number++) await process(store, delivery(String(number)))
+    expect([await isKnown(1), await isKnown(2), await isKnown(3)]).toEqual([false, false, true])
+    await process(store, delivery('202'))
+    expect([await isKnown(3), await isKnown(202)]).toEqual([true, true])
+    await process(store, delivery('203'))
+    expect([await isKnown(3), await isKnown(5)]).toEqual([false, true])
+  })
+
   test('counts orders, not deliveries', async () => {
     const { store } = clocked({ maxOrders: 2 })
     await process(store, delivery('a'))

@@ -15,8 +15,8 @@ export function deferred<Value = void>(): Deferred<Value> {
 }
 
 /** Lets the event loop turn until the condition holds; timers, real or fake, have no part in it. */
-export async function until(condition: () => boolean): Promise<void> {
-  for (let turns = 0; !condition(); turns++) {
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (let turns = 0; !(await condition()); turns++) {
     if (turns > 1_000_000) throw new Error('The condition does not come to hold')
     await new Promise((resolve) => setImmediate(resolve))
   }

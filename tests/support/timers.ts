@@ -1,6 +1,9 @@
 // Stands in for node:timers/promises, which fake timers do not reach:
 //   vi.mock('node:timers/promises', () => import('../support/timers.ts'))
 
+/** No timer, and not faked. */
+export const setImmediate = (): Promise<void> => new Promise((resolve) => void globalThis.setImmediate(resolve))
+
 /** `setTimeout` of node:timers/promises, made of the global one. */
 export function setTimeout<Value>(
   milliseconds?: number,

@@ -1,0 +1,4 @@
+import { unwrap } from './unwrap.ts'
+
+/** What the threads of the pool run. */
+export default unwrap
