@@ -1,5 +1,6 @@
 /**
- * Proves the package on other runtimes: the whole suite on each Node, the exchange of the demo on Bun, Deno and workerd.
+ * Proves the package on other runtimes: the whole suite on each Node; on Bun, Deno and workerd the exchange of the demo,
+ * and the suite of the adapters over merchants that live there.
  * Needs dist/, so build first. Usage: npm run test:runtimes [-- node-24 deno …]
  *
  * The runtimes come from npm, as packages that hold one binary, into .cache/runtimes/. Results go to .cache/results/,
@@ -9,14 +10,19 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { delimiter, dirname, resolve } from 'node:path'
 import process from 'node:process'
+import { installFrameworks } from './install-frameworks.ts'
+import { run, vitest } from './run.ts'
 
 const { platform, arch } = process
 const bunArch = arch === 'arm64' ? 'aarch64' : arch
 const denoLibc = platform === 'linux' ? '-glibc' : ''
-
-const nodeOf = (version: string) => ({ of: `node-${platform}-${arch}`, version, binary: 'bin/node', run: suite })
-
 const workerdArch = arch === 'x64' ? '64' : arch
+
+const nodeOf = (version: string) => ({ of: `node-${platform}-${arch}`, version, binary: 'bin/node', alone: suite })
+
+/** Hosts merchants for the suite of the adapters. */
+const HOST = 'tests/runtimes/process.ts'
+const DENO = ['run', '--allow-all', '--node-modules-dir=manual']
 
 /** The least Node that is supported, and every major since; the latest of a major of the others. */
 const RUNTIMES: Readonly<Record<string, Runtime>> = {
@@ -24,19 +30,27 @@ const RUNTIMES: Readonly<Record<string, Runtime>> = {
   'node-22': nodeOf('22'),
   'node-24': nodeOf('24'),
   'node-26': nodeOf('26'),
-  bun: { of: `@oven/bun-${platform}-${bunArch}`, version: '1', binary: 'bin/bun', run: exchange([]) },
+  bun: {
+    of: `@oven/bun-${platform}-${bunArch}`,
+    version: '1',
+    binary: 'bin/bun',
+    alone: exchange([]),
+    host: () => [HOST],
+  },
   deno: {
     of: `@deno/${platform}-${arch}${denoLibc}`,
     version: '2',
     binary: 'deno',
-    run: exchange(['run', '--allow-all', '--node-modules-dir=manual']),
+    alone: exchange(DENO),
+    host: () => [...DENO, HOST],
   },
   workerd: {
     of: `@cloudflare/workerd-${platform}-${workerdArch}`,
     version: '1',
     binary: 'bin/workerd',
-    run: worker,
+    alone: worker,
     tells: true,
+    host: hostWorker,
   },
 }
 
@@ -45,37 +59,52 @@ interface Runtime {
   readonly of: string
   readonly version: string
   readonly binary: string
-  /** What to pass to the binary. */
-  readonly run: (results: string) => string[]
+  /** What to pass to the binary for what it does by itself. */
+  readonly alone: (results: string) => string[]
   /** It has no files to write results to: its last line tells them. */
   readonly tells?: true
+  /** What to pass to the binary to have it host merchants for the suite of the adapters. */
+  readonly host?: () => string[]
 }
 
 /** What `npm test` does. */
 function suite(results: string): string[] {
   const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: { test: string } }
   const [, ...args] = scripts.test.split(' ')
-  return [
-    'node_modules/vitest/vitest.mjs',
-    ...args,
-    '--reporter=default',
-    '--reporter=json',
-    `--outputFile.json=${results}`,
-  ]
+  return vitest(args, results)
 }
 
 function exchange(flags: readonly string[]): (results: string) => string[] {
   return (results) => [...flags, 'scripts/runtime-exchange.mjs', results]
 }
 
-/** Workers are of one file. */
 function worker(): string[] {
-  const bundle = ['--bundle', '--format=esm', '--platform=node', '--outfile=.cache/runtimes/worker.mjs']
-  const { status } = spawnSync('node_modules/.bin/esbuild', ['scripts/runtime-worker.mjs', ...bundle], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
-  if (status !== 0) throw new Error('The worker could not be bundled')
+  bundle('scripts/runtime-worker.mjs', 'worker')
   return ['test', 'scripts/runtime-worker.capnp']
+}
+
+function hostWorker(): string[] {
+  bundle('tests/runtimes/worker.mjs', 'host')
+  return ['serve', 'tests/runtimes/worker.capnp', '--control-fd=1']
+}
+
+/** Workers are of one file, in which CommonJS has to find node: modules, and the frameworks be found. */
+function bundle(source: string, name: string): void {
+  const banner = "import { createRequire as $createRequire } from 'node:module'; const require = $createRequire('/')"
+  const form = ['--bundle', '--format=esm', '--platform=node', '--external:cloudflare:*', `--banner:js=${banner}`]
+  const output = ['--log-level=warning', `--outfile=.cache/runtimes/${name}.mjs`]
+  const NODE_PATH = ['current/node_modules', 'node_modules'].map((path) => `.cache/frameworks/${path}`).join(delimiter)
+  run('node_modules/.bin/esbuild', [source, ...form, ...output], '.', { env: { NODE_PATH } })
+}
+
+/** The suite of the adapters, driven by this Node, over merchants on another runtime. */
+function runAdapters(name: string, command: readonly string[]): boolean {
+  const args = ['run', '--config=tests/runtimes/vitest.config.ts']
+  const { status } = spawnSync(process.execPath, vitest(args, `.cache/results/${name}-adapters.json`), {
+    env: { ...process.env, RUNTIME: name, RUNTIME_COMMAND: JSON.stringify(command) },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
+  return status === 0
 }
 
 /** Installs a runtime unless it is there, and gives the path of its binary. */
@@ -86,9 +115,28 @@ function install(name: string, { of, version, binary }: Runtime): string {
   mkdirSync(folder, { recursive: true })
   writeFileSync(resolve(folder, 'package.json'), '{ "private": true }\n')
   const npm = ['install', '--no-save', '--no-package-lock', '--no-audit', '--no-fund', '--ignore-scripts']
-  const { status } = spawnSync('npm', [...npm, `${of}@${version}`], { cwd: folder, stdio: 'inherit' })
-  if (status !== 0 || !existsSync(path)) throw new Error(`${name} could not be installed`)
+  run('npm', [...npm, `${of}@${version}`], folder)
+  if (!existsSync(path)) throw new Error(`${of} has no ${binary}`)
   return path
+}
+
+/** What the runtime does by itself. */
+function runAlone(name: string, { alone, tells }: Runtime, binary: string): boolean {
+  // What the tests start finds the same runtime.
+  const PATH = dirname(binary) + delimiter + process.env['PATH']
+  const results = `.cache/results/${name}.json`
+  const { status, stdout } = spawnSync(binary, alone(results), {
+    // The races and crashes of processes have run in full with npm test.
+    env: { ...process.env, PATH, SHORT: '1' },
+    stdio: ['ignore', tells ? 'pipe' : 'inherit', 'inherit'],
+  })
+  if (tells) {
+    const told = stdout.toString()
+    process.stdout.write(told)
+    const [, passed = 0, failed = 1] = /(\d+) passed, (\d+) failed/.exec(told) ?? []
+    writeFileSync(results, JSON.stringify({ numPassedTests: Number(passed), numFailedTests: Number(failed) }))
+  }
+  return status === 0
 }
 
 const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(RUNTIMES)
@@ -98,21 +146,12 @@ const failed = wanted.filter((name) => {
   if (runtime === undefined) throw new Error(`There is no runtime "${name}", only ${Object.keys(RUNTIMES).join(', ')}`)
   const binary = install(name, runtime)
   console.log(`\n── ${name} ${'─'.repeat(60 - name.length)}`)
-  // What the tests start finds the same runtime.
-  const PATH = dirname(binary) + delimiter + process.env['PATH']
-  const results = `.cache/results/${name}.json`
-  const { status, stdout } = spawnSync(binary, runtime.run(results), {
-    // The races and crashes of processes have run in full with npm test.
-    env: { ...process.env, PATH, SHORT: '1' },
-    stdio: ['ignore', runtime.tells ? 'pipe' : 'inherit', 'inherit'],
-  })
-  if (runtime.tells) {
-    const told = stdout.toString()
-    process.stdout.write(told)
-    const [, passed = 0, failed = 1] = /(\d+) passed, (\d+) failed/.exec(told) ?? []
-    writeFileSync(results, JSON.stringify({ numPassedTests: Number(passed), numFailedTests: Number(failed) }))
+  const passed = [runAlone(name, runtime, binary)]
+  if (runtime.host) {
+    installFrameworks()
+    passed.push(runAdapters(name, [binary, ...runtime.host()]))
   }
-  return status !== 0
+  return passed.includes(false)
 })
 if (failed.length > 0) {
   console.error(`\nFailed on ${failed.join(', ')}`)

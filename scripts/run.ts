@@ -1,0 +1,32 @@
+import { spawnSync } from 'node:child_process'
+import process from 'node:process'
+
+/**
+ * Runs a program to its end; one that fails is an error.
+ *
+ * @param stdout Where its output goes: to ours, or to a file descriptor.
+ */
+export function run(
+  command: string,
+  args: readonly string[],
+  cwd: string,
+  { env = {}, stdout = 'inherit' }: { env?: Record<string, string>; stdout?: 'inherit' | number } = {},
+): void {
+  const { status } = spawnSync(command, args, {
+    cwd,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', stdout, 'inherit'],
+  })
+  if (status !== 0) throw new Error(`${command} ${args[0]} has failed in ${cwd}`)
+}
+
+/** What node is given to run vitest, which tells on the console and, as JSON, in a file. */
+export function vitest(args: readonly string[], results: string): string[] {
+  return [
+    'node_modules/vitest/vitest.mjs',
+    ...args,
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${results}`,
+  ]
+}
