@@ -1,0 +1,68 @@
+/**
+ * The load, in a process of its own: sends requests that were made before over connections that are kept, one at a time
+ * on each, and tells how long each took.
+ */
+import { connect, type Socket } from 'node:net'
+import process from 'node:process'
+
+/** What it is told to do. */
+export interface LoadRun {
+  readonly port: number
+  readonly connections: number
+  readonly requests: readonly Buffer[]
+}
+
+/** What came of it. */
+export interface LoadResult {
+  readonly perSecond: number
+  /** Milliseconds. */
+  readonly latencies: readonly number[]
+}
+
+process.on('message', async (run: LoadRun) => process.send?.(await load(run)))
+
+async function load({ port, connections, requests }: LoadRun): Promise<LoadResult> {
+  const sockets = await Promise.all(Array.from({ length: connections }, () => dial(port)))
+  const latencies: number[] = []
+  let next = 0
+  const start = performance.now()
+  await Promise.all(
+    sockets.map(async (socket) => {
+      while (next < requests.length) {
+        const request = requests[next++] as Buffer
+        const sentAt = performance.now()
+        await exchange(socket, request)
+        latencies.push(performance.now() - sentAt)
+      }
+    }),
+  )
+  const seconds = (performance.now() - start) / 1_000
+  for (const socket of sockets) socket.destroy()
+  return { perSecond: requests.length / seconds, latencies }
+}
+
+function dial(port: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => resolve(socket))
+    socket.setNoDelay().on('error', reject)
+  })
+}
+
+function exchange(socket: Socket, request: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let received = ''
+    const onData = (chunk: Buffer) => {
+      received += chunk.toString('latin1')
+      const end = received.indexOf('\r\n\r\n')
+      if (end < 0) return
+      const length = Number(/\r\ncontent-length: (\d+)/i.exec(received)?.[1])
+      if (received.length < end + 4 + length) return
+      socket.off('data', onData)
+      // A server that fails fast must not win.
+      if (received.startsWith('HTTP/1.1 200 ')) resolve()
+      else reject(new Error(received.slice(0, 300)))
+    }
+    socket.on('data', onData)
+    socket.write(request)
+  })
+}

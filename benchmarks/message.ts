@@ -1,0 +1,50 @@
+import { sign as nodeSign, verify as nodeVerify } from 'node:crypto'
+import { promisify } from 'node:util'
+import { parseCredentials } from '../src/exchange/credentials.ts'
+import { pack } from '../src/exchange/pack.ts'
+import { encodeUtf8 } from '../src/protocol/bytes.ts'
+import {
+  bytesOf,
+  CLIENT_ID,
+  merchantCredentials,
+  NOW,
+  PATH,
+  request,
+  success,
+  TIME,
+} from '../tests/support/exchange.ts'
+import { gatewayRsa, merchantRsa } from '../tests/support/keys.ts'
+import { COST, duel, type Figure } from './measure.ts'
+import { inFlight, serially } from './operations.ts'
+import { ENVELOPE, unpacking } from './unpacking.ts'
+
+const bareSign = promisify(nodeSign)
+
+/** A whole message against the bare RSA operation that is in it. */
+export async function message(rounds: number): Promise<Figure[]> {
+  const sent = request()
+  const { method, path, body } = sent
+  const head = `POST ${PATH}\n${CLIENT_ID}.${TIME}.`
+  const content = Buffer.concat([Buffer.from(head), body])
+  const { publicKey } = gatewayRsa()
+  const signature = nodeSign('sha256', content, gatewayRsa().privateKey)
+  const unpacked = {
+    what: `unpack a request of ${body.length} bytes`,
+    ours: unpacking(sent),
+    theirs: serially(() => nodeVerify('sha256', content, publicKey, signature)),
+    measures: [{ ...COST, bar: { most: 1.5 } }],
+  }
+  const credentials = parseCredentials(merchantCredentials())
+  const reply = success()
+  const answer = bytesOf(reply)
+  const packed = {
+    what: 'pack a reply, 8 in flight',
+    ours: inFlight(() => {
+      const plaintext = encodeUtf8(JSON.stringify(reply))
+      return pack({ method, path, timeHeader: 'Response-Time', now: NOW, plaintext }, credentials, ENVELOPE)
+    }, 8),
+    theirs: inFlight(() => bareSign('sha256', Buffer.concat([Buffer.from(head), answer]), merchantRsa().privateKey), 8),
+    measures: [{ ...COST, bar: { most: 1.05 } }],
+  }
+  return [...(await duel(unpacked, rounds)), ...(await duel(packed, rounds))]
+}

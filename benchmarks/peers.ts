@@ -1,0 +1,179 @@
+import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
+import { createRequire } from 'node:module'
+import { resolve } from 'node:path'
+import { parsePrivateKey, parsePublicKey, sign, verify } from 'alipayhk-order-sync'
+import { install } from '../scripts/install.ts'
+import { bytesOf, NOW, order } from '../tests/support/exchange.ts'
+import { gatewayRsa, pem } from '../tests/support/keys.ts'
+import { type Bar, type Contender, duel, type Figure, SPEED } from './measure.ts'
+import { inFlight } from './operations.ts'
+
+/** A text that all of them sign alike: WeChat Pay's, since one peer verifies no other. In Chinese, as orders in Hong Kong are. */
+const TIMESTAMP = String(NOW / 1_000)
+const NONCE = '593BEC0C930BF1AFEB40B4A08C8FB242'
+const BODY = JSON.stringify(order({ extInfo: { note: '外賣：叉燒飯兩份，走青'.repeat(10) } }))
+const CONTENT = `${TIMESTAMP}\n${NONCE}\n${BODY}\n`
+
+/** The same key, in the forms that peers take it in. */
+interface Keys {
+  readonly privatePem: string
+  readonly publicPem: string
+}
+
+/** How another library signs {@link CONTENT}, and verifies a signature of it; signatures are base64. */
+interface Peer {
+  readonly name: string
+  readonly parsesKeyEachTime: boolean
+  readonly sign: () => string | Promise<string>
+  readonly verify: (signature: string) => boolean | Promise<boolean>
+}
+
+/**
+ * Sign and verify of one payload beside other libraries: RSA-2048, PKCS#1 v1.5, SHA-256. All of them sign synchronously,
+ * whatever they return: of their eight in flight one is at work, and holds up all else.
+ */
+export async function peers(rounds: number): Promise<Figure[]> {
+  const { privateKey, publicKey } = gatewayRsa()
+  const keys = { privatePem: pem(privateKey), publicPem: pem(publicKey) }
+  const [signingKey, verifyingKey] = [parsePrivateKey(keys.privatePem), parsePublicKey(keys.publicPem)]
+  const content = { head: `${TIMESTAMP}\n${NONCE}\n`, body: bytesOf(`${BODY}\n`) }
+  const signOurs = async () => Buffer.from(await sign(signingKey, content)).toString('base64')
+  const verifyOurs = (signature: string) => verify(verifyingKey, content, Buffer.from(signature, 'base64'))
+  const signature = await signOurs()
+  const figures: Figure[] = []
+  for (const peer of loadPeers(keys)) {
+    if ((await peer.sign()) !== signature || !(await peer.verify(signature))) {
+      throw new Error(`${peer.name} does not sign or verify the same`)
+    }
+    const bar: Bar = { least: peer.parsesKeyEachTime ? 3 : 1 }
+    const against = (what: string, ours: Contender, theirs: Contender) =>
+      duel({ what: `${what}, ${peer.name}`, ours, theirs, measures: [{ ...SPEED, bar }] }, rounds)
+    figures.push(
+      ...(await against('sign, 8 in flight', inFlight(signOurs, 8), inFlight(peer.sign, 8))),
+      ...(await against(
+        'verify',
+        inFlight(() => verifyOurs(signature)),
+        inFlight(() => peer.verify(signature)),
+      )),
+    )
+  }
+  return figures
+}
+
+// What is used of each, with the names that its own users call.
+interface AlipaySdk {
+  readonly AlipaySdk: new (
+    config: object,
+  ) => { rsaCheck(content: string, signature: string, signType: 'RSA2'): boolean }
+}
+interface AlipaySdkUtil {
+  signatureV3(content: string, privateKey: string): string
+}
+interface WechatpayNode {
+  new (
+    config: object,
+  ): {
+    sign(content: string): string
+    verifySign(message: {
+      timestamp: string
+      nonce: string
+      body: string
+      serial: string
+      signature: string
+    }): Promise<boolean>
+  }
+  readonly certificates: Record<string, string>
+}
+interface WechatpayAxios {
+  readonly Rsa: {
+    from(key: string, type: 'private' | 'public'): KeyObject
+    sign(content: string, key: KeyObject): string
+    verify(content: string, signature: string, key: KeyObject): boolean
+  }
+}
+interface HttpMessageSignatures {
+  createSigner(key: string | KeyObject, algorithm: string): { sign(content: Buffer): Promise<Buffer> }
+  createVerifier(key: string | KeyObject, algorithm: string): (content: Buffer, signature: Buffer) => Promise<boolean>
+}
+
+function loadPeers(keys: Keys): Peer[] {
+  const folder = resolve('.cache/peers')
+  install(resolve('benchmarks/peers'), folder)
+  const require = createRequire(`${folder}/package.json`)
+  const httpMessageSignatures: HttpMessageSignatures = require('http-message-signatures')
+  return [
+    alipaySdk(
+      require('alipay-sdk'),
+      // Its sign() is not exported: this is what its client for API v3 calls with every request.
+      require(`${folder}/node_modules/alipay-sdk/dist/commonjs/util.js`),
+      keys,
+    ),
+    wechatpayNode(require('wechatpay-node-v3'), keys),
+    wechatpayAxios(require('wechatpay-axios-plugin'), keys),
+    messageSignatures('http-message-signatures, PEM', httpMessageSignatures, keys.privatePem, keys.publicPem),
+    messageSignatures(
+      'http-message-signatures, KeyObject',
+      httpMessageSignatures,
+      createPrivateKey(keys.privatePem),
+      createPublicKey(keys.publicPem),
+    ),
+  ]
+}
+
+/** Keeps PEM text in its configuration, for createSign().sign() and createVerify().verify() to parse. */
+function alipaySdk({ AlipaySdk }: AlipaySdk, { signatureV3 }: AlipaySdkUtil, { privatePem, publicPem }: Keys): Peer {
+  const sdk = new AlipaySdk({ appId: '1', keyType: 'PKCS8', privateKey: privatePem, alipayPublicKey: publicPem })
+  return {
+    name: 'alipay-sdk',
+    parsesKeyEachTime: true,
+    sign: () => signatureV3(CONTENT, privatePem),
+    verify: (signature) => sdk.rsaCheck(CONTENT, signature, 'RSA2'),
+  }
+}
+
+/** Takes PEM only, and gives it to createSign().sign() and createVerify().verify() as it is. */
+function wechatpayNode(Pay: WechatpayNode, { privatePem, publicPem }: Keys): Peer {
+  const serial = '1'
+  const [publicKey, privateKey] = [Buffer.from(publicPem), Buffer.from(privatePem)]
+  const pay = new Pay({ appid: '1', mchid: '1', serial_no: serial, publicKey, privateKey })
+  // As its fetchCertificates() leaves them.
+  Pay.certificates[serial] = publicPem
+  return {
+    name: 'wechatpay-node-v3',
+    parsesKeyEachTime: true,
+    sign: () => pay.sign(CONTENT),
+    verify: (signature) => pay.verifySign({ timestamp: TIMESTAMP, nonce: NONCE, body: BODY, serial, signature }),
+  }
+}
+
+/** Rsa.from() makes a KeyObject, and its own client keeps keys so. */
+function wechatpayAxios({ Rsa }: WechatpayAxios, { privatePem, publicPem }: Keys): Peer {
+  const [privateKey, publicKey] = [Rsa.from(privatePem, 'private'), Rsa.from(publicPem, 'public')]
+  return {
+    name: 'wechatpay-axios-plugin',
+    parsesKeyEachTime: false,
+    sign: () => Rsa.sign(CONTENT, privateKey),
+    verify: (signature) => Rsa.verify(CONTENT, signature, publicKey),
+  }
+}
+
+/**
+ * Hands its key to createSign().sign() and createVerify().verify() as it was given: its documentation gives text, which is
+ * parsed each time; a KeyObject is taken too. These are its signer and verifier alone, without the headers around them.
+ */
+function messageSignatures<Key extends string | KeyObject>(
+  name: string,
+  { createSigner, createVerifier }: HttpMessageSignatures,
+  privateKey: Key,
+  publicKey: Key,
+): Peer {
+  const signer = createSigner(privateKey, 'rsa-v1_5-sha256')
+  const verify = createVerifier(publicKey, 'rsa-v1_5-sha256')
+  const content = Buffer.from(CONTENT)
+  return {
+    name,
+    parsesKeyEachTime: typeof privateKey === 'string',
+    sign: async () => (await signer.sign(content)).toString('base64'),
+    verify: (signature) => verify(content, Buffer.from(signature, 'base64')),
+  }
+}

@@ -1,0 +1,45 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { availableParallelism } from 'node:os'
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
+
+/** A process that answers each message with one of its own. */
+export interface Worker {
+  readonly ask: <Answer>(message: unknown) => Promise<Answer>
+  readonly end: () => void
+}
+
+const running = new Set<ChildProcess>()
+process.on('exit', () => {
+  for (const child of running) child.kill()
+})
+
+/** As docs/performance.md advises: signatures at work at once, as many as there are cores. */
+const env = { ...process.env, UV_THREADPOOL_SIZE: String(availableParallelism()) }
+
+/** Starts a file of this folder, as it was bundled, in a process of its own. */
+export function startWorker(name: string, ...execArgv: string[]): Worker {
+  const child = fork(fileURLToPath(new URL(`./${name}.js`, import.meta.url)), {
+    serialization: 'advanced',
+    execArgv,
+    env,
+  })
+  running.add(child)
+  const died = once(child, 'exit').then(([code]) => {
+    throw new Error(`${name} has ended with ${code}`)
+  })
+  died.catch(() => {})
+  return {
+    async ask<Answer>(message: unknown) {
+      const answered = once(child, 'message')
+      child.send(message as object)
+      const [answer] = await Promise.race([answered, died])
+      return answer as Answer
+    },
+    end() {
+      running.delete(child)
+      child.kill()
+    },
+  }
+}

@@ -1,0 +1,49 @@
+/** A server, in a process of its own; each run begins with nothing remembered. */
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import process from 'node:process'
+import { createOrderSyncHandler, memoryStore } from 'alipayhk-order-sync'
+import { toNodeListener } from 'alipayhk-order-sync/node'
+import { CLIENT_ID } from '../tests/support/exchange.ts'
+import { serveByHand } from './by-hand.ts'
+import { type KeyTexts, type MerchantKeys, merchantKeys } from './traffic.ts'
+
+/** What it is told, in the first message; any other message begins a run. */
+export interface Serving {
+  readonly kind: keyof typeof KINDS
+  readonly keys: KeyTexts
+}
+
+const KINDS = {
+  ours: ({ privateKey, peerKey }: MerchantKeys): RequestListener =>
+    toNodeListener(
+      createOrderSyncHandler({
+        credentials: { clientId: CLIENT_ID, privateKeys: { 1: privateKey }, peerPublicKeys: { 1: peerKey } },
+        store: memoryStore(),
+        onOrder: ({ merchantBizNo }) => ({ orderId: `A-${merchantBizNo}` }),
+      }),
+    ),
+  'by hand': (keys: MerchantKeys): RequestListener => serveByHand(keys),
+  'by hand, signing on the main thread': (keys: MerchantKeys): RequestListener => serveByHand(keys, 'main thread'),
+}
+
+let listener: RequestListener
+
+process.once('message', ({ kind, keys }: Serving) => {
+  const parsed = merchantKeys(keys)
+  const begin = () => {
+    listener = KINDS[kind](parsed)
+  }
+  begin()
+  const server = createServer((request, response) => {
+    if (request.url === '/health') response.writeHead(200, { 'Content-Length': 2 }).end('ok')
+    else listener(request, response)
+  })
+  server.listen(0, '127.0.0.1', () => {
+    process.send?.((server.address() as AddressInfo).port)
+    process.on('message', () => {
+      begin()
+      process.send?.('ready')
+    })
+  })
+})
