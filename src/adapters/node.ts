@@ -6,6 +6,7 @@
 import { isAscii } from 'node:buffer'
 import { createServer as createHttpServer, type IncomingMessage, type Server } from 'node:http'
 import type { Readable, Writable } from 'node:stream'
+import type { RequestBody } from '../server/body.ts'
 import type { IncomingRequest, OrderSyncHandler } from '../server/handler.ts'
 import { peerSignal } from './peer.ts'
 import { rawBody } from './raw-body.ts'
@@ -58,6 +59,13 @@ export function toNodeListener(
   }
 }
 
+/** What a framework has put around a request. */
+interface Around {
+  readonly body?: unknown
+  readonly rawBody?: unknown
+  readonly originalUrl?: string
+}
+
 /**
  * What a handler is to know of a request of `node:http`; for adapters to frameworks on top of it.
  *
@@ -68,21 +76,39 @@ export function toNodeListener(
 export function toIncomingRequest(
   request: NodeRequest,
   response: NodeResponse,
-  around: { readonly body?: unknown; readonly rawBody?: unknown; readonly originalUrl?: string },
+  around: Around,
   howToMend: string,
 ): IncomingRequest {
-  return {
-    method: request.method ?? '',
+  return new FromNode(request, response, around, howToMend)
+}
+
+/** A class for its getters: those of a literal are new functions each time, and V8 keeps what they see for too long. */
+class FromNode implements IncomingRequest {
+  readonly method: string
+  readonly path: string
+  readonly headers: IncomingMessage['headers']
+  readonly howToMend: string
+  readonly #request: NodeRequest
+  readonly #response: NodeResponse
+  readonly #around: Around
+
+  constructor(request: NodeRequest, response: NodeResponse, around: Around, howToMend: string) {
+    this.howToMend = howToMend
+    this.method = request.method ?? ''
     // Routers cut their mount path off url.
-    path: around.originalUrl ?? request.originalUrl ?? request.url ?? '',
-    headers: request.headers,
-    get body() {
-      return rawBody(request, around)
-    },
-    get signal() {
-      return peerSignal(response)
-    },
-    howToMend,
+    this.path = around.originalUrl ?? request.originalUrl ?? request.url ?? ''
+    this.headers = request.headers
+    this.#request = request
+    this.#response = response
+    this.#around = around
+  }
+
+  get body(): RequestBody {
+    return rawBody(this.#request, this.#around)
+  }
+
+  get signal(): AbortSignal {
+    return peerSignal(this.#response)
   }
 }
 

@@ -65,24 +65,14 @@ function known(claim: Exclude<Claim, { decision: 'process' }>): Outcome {
 }
 
 async function runOnce<ExtInfo, Transaction>(
-  { order, context, stop }: Accepted<ExtInfo>,
+  accepted: Accepted<ExtInfo>,
   claimed: Claimed,
   settings: Settings<ExtInfo, Transaction>,
 ): Promise<Outcome> {
   let reply: Reply | undefined
   async function effect(transaction: Transaction): Promise<Finish> {
-    // One by one: a copy with a getter in it would be a slow object.
-    const about = {
-      clientId: context.clientId,
-      agentToken: context.agentToken,
-      encrypted: context.encrypted,
-      fencingToken: claimed.token,
-      transaction,
-      get signal() {
-        return stop.signal()
-      },
-    }
-    reply = successReply(assertOrderId(await settings.onOrder(order, about)))
+    const context = new Context(accepted, claimed.token, transaction)
+    reply = successReply(assertOrderId(await settings.onOrder(accepted.order, context)))
     return toFinish(reply)
   }
   try {
@@ -102,6 +92,37 @@ async function runOnce<ExtInfo, Transaction>(
     // "Try later" leaves the order as if it had not come; a final refusal is an answer to be kept.
     if (refused.reply.result.resultStatus === 'U') return await giveUp(claimed, error, settings, refused)
     return (await finish(claimed, toFinish(refused.reply), settings)) ? refused : { kind: 'fenced' }
+  }
+}
+
+/**
+ * What `onOrder` is told. A class for its getter: one of a literal is a new function each time, and V8 keeps what it sees
+ * for too long. The getter is the object's own, so that a copy has the signal too.
+ */
+class Context<Transaction> implements OrderContext<Transaction> {
+  readonly clientId: string
+  readonly agentToken: string | undefined
+  readonly encrypted: boolean
+  readonly fencingToken: number
+  readonly transaction: Transaction
+  declare readonly signal: AbortSignal
+  readonly #stop: Stop
+
+  static readonly #signal = {
+    enumerable: true,
+    get(this: Context<unknown>) {
+      return this.#stop.signal()
+    },
+  }
+
+  constructor({ context, stop }: Accepted<unknown>, fencingToken: number, transaction: Transaction) {
+    this.clientId = context.clientId
+    this.agentToken = context.agentToken
+    this.encrypted = context.encrypted
+    this.fencingToken = fencingToken
+    this.transaction = transaction
+    this.#stop = stop
+    Object.defineProperty(this, 'signal', Context.#signal)
   }
 }
 
