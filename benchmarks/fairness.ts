@@ -17,7 +17,6 @@ export async function fairness(rounds: number): Promise<Figure[]> {
   const run = async (server: Worker, kind: Serving['kind']): Promise<Contender> => {
     const port = await server.ask<number>({ kind, keys } satisfies Serving)
     return async () => {
-      await server.ask('begin')
       const loading = load.ask<LoadResult>({ port, connections: 64, requests })
       // One after the other, for as long as the load lasts.
       const probing = probe.ask<LoadResult>({ port, connections: 1, requests: healthRequests(100) })

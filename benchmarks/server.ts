@@ -41,10 +41,7 @@ async function against(kind: Serving['kind'], { scenario, connections, measures,
   const [ours, theirs] = [startWorker('serving'), startWorker('serving')]
   const run = async (server: Worker, kind: Serving['kind']) => {
     const port = await server.ask<number>({ kind, keys } satisfies Serving)
-    return async () => {
-      await server.ask('begin')
-      return await load.ask<LoadResult>({ port, connections, requests })
-    }
+    return () => load.ask<LoadResult>({ port, connections, requests })
   }
   try {
     const contenders = { ours: await run(ours, 'ours'), theirs: await run(theirs, kind) }

@@ -1,4 +1,4 @@
-/** A server, in a process of its own; each run begins with nothing remembered. */
+/** A server, in a process of its own. */
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import process from 'node:process'
@@ -8,18 +8,21 @@ import { CLIENT_ID } from '../tests/support/exchange.ts'
 import { serveByHand } from './by-hand.ts'
 import { type KeyTexts, type MerchantKeys, merchantKeys } from './traffic.ts'
 
-/** What it is told, in the first message; any other message begins a run. */
+/** What it is told. */
 export interface Serving {
   readonly kind: keyof typeof KINDS
   readonly keys: KeyTexts
 }
+
+/** Fewer than the orders of a run: when one comes again in the next, it is new again. */
+const REMEMBERED = 300
 
 const KINDS = {
   ours: ({ privateKey, peerKey }: MerchantKeys): RequestListener =>
     toNodeListener(
       createOrderSyncHandler({
         credentials: { clientId: CLIENT_ID, privateKeys: { 1: privateKey }, peerPublicKeys: { 1: peerKey } },
-        store: memoryStore(),
+        store: memoryStore({ maxOrders: REMEMBERED, maxRequests: REMEMBERED }),
         onOrder: ({ merchantBizNo }) => ({ orderId: `A-${merchantBizNo}` }),
       }),
     ),
@@ -27,23 +30,11 @@ const KINDS = {
   'by hand, signing on the main thread': (keys: MerchantKeys): RequestListener => serveByHand(keys, 'main thread'),
 }
 
-let listener: RequestListener
-
 process.once('message', ({ kind, keys }: Serving) => {
-  const parsed = merchantKeys(keys)
-  const begin = () => {
-    listener = KINDS[kind](parsed)
-  }
-  begin()
+  const listener = KINDS[kind](merchantKeys(keys))
   const server = createServer((request, response) => {
     if (request.url === '/health') response.writeHead(200, { 'Content-Length': 2 }).end('ok')
     else listener(request, response)
   })
-  server.listen(0, '127.0.0.1', () => {
-    process.send?.((server.address() as AddressInfo).port)
-    process.on('message', () => {
-      begin()
-      process.send?.('ready')
-    })
-  })
+  server.listen(0, '127.0.0.1', () => process.send?.((server.address() as AddressInfo).port))
 })

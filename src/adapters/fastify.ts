@@ -71,7 +71,7 @@ export async function orderSync(fastify: FastifyInstance, options: FastifyOrderS
   async function answer({ raw }: FastifyRequest, reply: FastifyReply): Promise<unknown> {
     const { status, headers, body } = await handler(toIncomingRequest(raw, reply.raw, raw, MEND))
     reply.code(status)
-    reply.headers({ ...headers, 'Content-Length': String(body.length) })
+    reply.headers({ 'Content-Length': String(body.length), ...headers })
     return reply.send(overUnread(raw, reply.raw, body))
   }
 }

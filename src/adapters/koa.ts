@@ -46,6 +46,6 @@ export function orderSync(handler: OrderSyncHandler): (context: KoaContext) => P
     const { status, headers, body } = await handler(toIncomingRequest(req, res, request, MEND))
     context.status = status
     context.body = overUnread(req, res, body)
-    context.set({ ...headers, 'Content-Length': String(body.length) })
+    context.set({ 'Content-Length': String(body.length), ...headers })
   }
 }

@@ -6,11 +6,11 @@
 import { isAscii } from 'node:buffer'
 import { createServer as createHttpServer, type IncomingMessage, type Server } from 'node:http'
 import type { Readable, Writable } from 'node:stream'
-import type { RequestBody } from '../server/body.ts'
-import type { IncomingRequest, OrderSyncHandler } from '../server/handler.ts'
-import { peerSignal } from './peer.ts'
-import { rawBody } from './raw-body.ts'
+import type { OrderSyncHandler } from '../server/handler.ts'
+import { toIncomingRequest } from './incoming.ts'
 import { overUnread } from './unread.ts'
+
+export { toIncomingRequest }
 
 /** What is used of a request of `node:http` or `node:http2`, and of what frameworks and platforms on top of it add. */
 export type NodeRequest = Readable &
@@ -51,64 +51,12 @@ export function toNodeListener(
   return async (request, response) => {
     const { status, headers, body } = await handler(toIncomingRequest(request, response, request, howToMend))
     const content = overUnread(request, response, body)
-    response.writeHead(status, { ...headers, 'Content-Length': body.length })
+    // In this order: V8 gives every object that begins with a copy a new shape, which costs more than the rest of it.
+    response.writeHead(status, { 'Content-Length': body.length, ...headers })
     if (!(content instanceof Uint8Array)) content.pipe(response)
     // As text it leaves together with its head; as bytes it would be written beside it. ASCII is one text to everybody.
     else if (isAscii(content)) response.end(content.toString('latin1'), 'latin1')
     else response.end(content)
-  }
-}
-
-/** What a framework has put around a request. */
-interface Around {
-  readonly body?: unknown
-  readonly rawBody?: unknown
-  readonly originalUrl?: string
-}
-
-/**
- * What a handler is to know of a request of `node:http`; for adapters to frameworks on top of it.
- *
- * @param around What a framework has put around the request: body parsers leave there what they made (`body`), and
- * perhaps the bytes (`rawBody`), and routers the path as it was received (`originalUrl`).
- * @param howToMend What to tell a developer whose body parser ran before.
- */
-export function toIncomingRequest(
-  request: NodeRequest,
-  response: NodeResponse,
-  around: Around,
-  howToMend: string,
-): IncomingRequest {
-  return new FromNode(request, response, around, howToMend)
-}
-
-/** A class for its getters: those of a literal are new functions each time, and V8 keeps what they see for too long. */
-class FromNode implements IncomingRequest {
-  readonly method: string
-  readonly path: string
-  readonly headers: IncomingMessage['headers']
-  readonly howToMend: string
-  readonly #request: NodeRequest
-  readonly #response: NodeResponse
-  readonly #around: Around
-
-  constructor(request: NodeRequest, response: NodeResponse, around: Around, howToMend: string) {
-    this.howToMend = howToMend
-    this.method = request.method ?? ''
-    // Routers cut their mount path off url.
-    this.path = around.originalUrl ?? request.originalUrl ?? request.url ?? ''
-    this.headers = request.headers
-    this.#request = request
-    this.#response = response
-    this.#around = around
-  }
-
-  get body(): RequestBody {
-    return rawBody(this.#request, this.#around)
-  }
-
-  get signal(): AbortSignal {
-    return peerSignal(this.#response)
   }
 }
 

@@ -32,15 +32,21 @@ export type HeadersInput =
  */
 export function collectHeaders(headers: HeadersInput): ReadonlyMap<string, string> {
   const collected = new Map<string, string>()
-  const entries = Symbol.iterator in headers ? headers : Object.entries(headers)
-  for (const [name, value] of entries) {
-    if (value === undefined) continue
-    const key = name.toLowerCase()
-    const text = typeof value === 'string' ? value : value.join(', ')
-    const before = collected.get(key)
-    collected.set(key, before === undefined ? text : `${before}, ${text}`)
-  }
+  if (isIterable(headers)) for (const [name, value] of headers) collect(collected, name, value)
+  else for (const name of Object.keys(headers)) collect(collected, name, headers[name])
   return collected
+}
+
+function isIterable(headers: HeadersInput): headers is Iterable<readonly [string, string]> {
+  return Symbol.iterator in headers
+}
+
+function collect(collected: Map<string, string>, name: string, value: string | readonly string[] | undefined): void {
+  if (value === undefined) return
+  const key = name.toLowerCase()
+  const text = typeof value === 'string' ? value : value.join(', ')
+  const before = collected.get(key)
+  collected.set(key, before === undefined ? text : `${before}, ${text}`)
 }
 
 /**

@@ -12,13 +12,13 @@ export type RequestBody = Uint8Array | string | AsyncIterable<Uint8Array | strin
  * @throws {@link RejectionError} `ERR_BODY_TOO_LARGE`, `ERR_BODY_INCOMPLETE`
  * @throws {@link ConfigurationError} `ERR_BODY_PARSED`
  */
-export async function readBody(body: RequestBody, limits: BodyLimits): Promise<Uint8Array> {
+export function readBody(body: RequestBody, limits: BodyLimits): Uint8Array | Promise<Uint8Array> {
   if (!isRaw(body)) throw parsed(limits.howToMend)
   const whole = typeof body === 'string' ? encodeUtf8(body) : (body ?? new Uint8Array())
   if (whole instanceof Uint8Array) return assertSize(whole, limits.maxBytes)
   const signal = limits.stop?.signal()
   const reading = readStream(whole, limits, signal)
-  return await (signal ? unlessAborted(reading, signal) : reading)
+  return signal ? unlessAborted(reading, signal) : reading
 }
 
 async function readStream(

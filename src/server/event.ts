@@ -117,7 +117,7 @@ function toEvent(
 ): OrderSyncEvent {
   const { caller, order, startedAt } = progress
   const known = isOrderSyncError(error) ? error : undefined
-  const { resultCode } = answer.reply.result
+  const { resultCode } = answer.reply
   const words = known?.message ?? (error === undefined ? undefined : NOT_OURS)
   const event = {
     ...(late ? { kind: 'late' as const, ended: outcome.kind } : { kind: outcome.kind }),

@@ -1,3 +1,4 @@
+import { pack } from '../exchange/pack.ts'
 import type { OpenObject } from '../messages/order.ts'
 import type { HeadersInput } from '../protocol/headers.ts'
 import type { RequestBody } from './body.ts'
@@ -6,7 +7,7 @@ import { createReporter, type Progress } from './event.ts'
 import { type HandlerOptions, resolveOptions } from './options.ts'
 import { fromError, type Outcome, toAnswer } from './outcome.ts'
 import { receive } from './receiving.ts'
-import { isSignedElsewhere, type OutgoingReply, respond, unsigned } from './respond.ts'
+import { type OutgoingReply, signed, toOutgoing, unsigned } from './respond.ts'
 import { createRunning } from './running.ts'
 import { discardRest, fromWebRequest } from './web-request.ts'
 
@@ -91,7 +92,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
         stop.release()
         clearTimeout(timer)
         if (stop.isExpired()) await reportLate(outcome, progress)
-        else resolve(answer(outcome, progress))
+        else resolve(await answer(outcome, progress))
         running.end()
       }
     })
@@ -103,8 +104,12 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
       const answer = toAnswer(outcome, settings)
       const told = report({ outcome, answer, progress })
       if (told !== undefined) await told
-      const signing = respond(answer, progress, settings)
-      return await (isSignedElsewhere(progress) ? within(settings.timeoutMs, 'The signer', signing) : signing)
+      const { caller } = progress
+      if (caller === undefined) return unsigned(answer, settings)
+      const packing = pack(toOutgoing(answer, progress, caller, settings), caller, settings.envelope)
+      // A signer of the merchant's may take its time.
+      const isElsewhere = caller.signingKey.key.form === 'signer'
+      return signed(answer, await (isElsewhere ? within(settings.timeoutMs, 'The signer', packing) : packing))
     } catch (error) {
       // The signer is out of reach. What was processed is kept, and answered when it is delivered again.
       const unavailable: Outcome = { kind: 'unavailable', error }

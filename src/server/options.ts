@@ -105,12 +105,25 @@ export function resolveOptions<ExtInfo, Transaction>(options: HandlerOptions<Ext
   if (typeof store?.claim !== 'function') throw new TypeError('"store" must be a store, such as memoryStore()')
   // Parsed here: a key that is wrong is found at start, not by the first order.
   if (typeof credentials !== 'function') parseCredentials(credentials)
+  // Plain members: of copies V8 makes an object of a new shape each, and compiles what reads them anew for each handler.
   return {
-    ...{ credentials, store, onOrder, onEvent, extInfo, path, comparison, alwaysStatus200, now },
-    ...{ toleranceSeconds, maxBodyBytes, maxConcurrent, timeoutMs, busyWaitMs },
+    credentials,
+    store,
+    onOrder,
+    onEvent,
+    extInfo,
+    path,
+    comparison,
+    alwaysStatus200,
+    now,
+    toleranceSeconds,
+    maxBodyBytes,
+    maxConcurrent,
+    timeoutMs,
+    busyWaitMs,
     // Databases keep whole milliseconds.
     leaseMs: Math.ceil(leaseMs),
-    json: { ...STRICT_JSON, allowFractions },
+    json: { maxDepth: STRICT_JSON.maxDepth, allowFractions },
     envelope: { suite: resolveSuite(suite), randomBytes },
   }
 }

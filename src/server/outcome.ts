@@ -1,16 +1,21 @@
 import { match } from 'ts-pattern'
 import { isOrderSyncError, REJECTIONS, type RefusalError, type RejectionError } from '../errors.ts'
 import type { Reply } from '../messages/reply.ts'
-import { isResultCode, RESULTS, type ResultCode } from '../protocol/result.ts'
+import { isResultCode, RESULTS, type Result, type ResultCode } from '../protocol/result.ts'
+
+/** A {@link Reply}, as it is kept and answered. */
+export interface WrittenReply extends Pick<Result, 'resultCode' | 'resultStatus'> {
+  readonly text: string
+}
 
 /** All that can become of a request. */
 export type Outcome =
   /** `onOrder` ran, and its answer is kept. */
-  | { readonly kind: 'processed'; readonly reply: Reply }
+  | { readonly kind: 'processed'; readonly reply: WrittenReply }
   /** Known already: the stored answer of this request, or of the last processed one of the order. */
-  | { readonly kind: 'replay' | 'duplicate' | 'stale'; readonly reply: Reply }
+  | { readonly kind: 'replay' | 'duplicate' | 'stale'; readonly reply: WrittenReply }
   /** `onOrder` threw a {@link RefusalError}. */
-  | { readonly kind: 'refused'; readonly reply: Reply; readonly error: RefusalError }
+  | { readonly kind: 'refused'; readonly reply: WrittenReply; readonly error: RefusalError }
   /** Another delivery of the order is being processed. */
   | { readonly kind: 'busy' }
   /** `onOrder` ended after its lease had: its answer was not kept, and another delivery may run. */
@@ -25,7 +30,7 @@ export type Outcome =
 /** What is answered: an HTTP status and a message. */
 export interface Answer {
   readonly status: number
-  readonly reply: Reply
+  readonly reply: WrittenReply
 }
 
 /** The one place that knows what each outcome is answered with. An error is for our logs, never for the peer. */
@@ -53,22 +58,36 @@ function rejection({ code }: RejectionError): Answer {
 }
 
 /** The reply to an order that was processed. */
-export function successReply(orderId: string): Reply {
-  return { ...resultReply('SUCCESS'), orderId }
+export function successReply(orderId: string): WrittenReply {
+  const result = resultOf('SUCCESS')
+  return written(result, JSON.stringify({ result, orderId } satisfies Reply))
 }
 
 /** The reply to an order that the merchant's code refused. An unknown code would be nobody's to understand. */
-export function refusalReply({ resultCode, resultMessage }: RefusalError): Reply {
-  const reply = resultReply(isResultCode(resultCode) && resultCode !== 'SUCCESS' ? resultCode : 'PROCESS_FAIL')
+export function refusalReply({ resultCode, resultMessage }: RefusalError): WrittenReply {
+  const result = resultOf(isResultCode(resultCode) && resultCode !== 'SUCCESS' ? resultCode : 'PROCESS_FAIL')
   // Not in the middle of a surrogate pair: half a character is no UTF-8.
-  if (resultMessage !== undefined)
-    reply.result.resultMessage = resultMessage.slice(0, 256).replace(/[\ud800-\udbff]$/, '')
-  return reply
+  if (resultMessage !== undefined) result.resultMessage = resultMessage.slice(0, 256).replace(/[\ud800-\udbff]$/, '')
+  return written(result, JSON.stringify({ result } satisfies Reply))
 }
 
-function resultReply(resultCode: ResultCode): Reply {
+/** The reply that a store has kept. */
+export function keptReply(text: string): WrittenReply {
+  return written((JSON.parse(text) as Reply).result, text)
+}
+
+function resultReply(resultCode: ResultCode): WrittenReply {
+  const result = resultOf(resultCode)
+  return written(result, JSON.stringify({ result } satisfies Reply))
+}
+
+function resultOf(resultCode: ResultCode): Result {
   const { status, message } = RESULTS[resultCode]
-  return { result: { resultCode, resultStatus: status, resultMessage: message } }
+  return { resultCode, resultStatus: status, resultMessage: message }
+}
+
+function written({ resultCode, resultStatus }: Result, text: string): WrittenReply {
+  return { resultCode, resultStatus, text }
 }
 
 /** What an error means that ended a request before its message was accepted. */

@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigurationError, isOrderSyncError, RejectionError } from '../errors.ts'
 import type { Order } from '../messages/order.ts'
-import type { Reply } from '../messages/reply.ts'
 import type { Stop } from './deadline.ts'
 import type { OrderContext, Settings } from './options.ts'
-import { type Outcome, refusalReply, successReply } from './outcome.ts'
+import { keptReply, type Outcome, refusalReply, successReply, type WrittenReply } from './outcome.ts'
 import type { Claim, Claimed, Delivery, Finish } from './store.ts'
 
 /** An order that was accepted, and what goes with it. */
@@ -58,7 +57,7 @@ async function waitAndClaim<ExtInfo, Transaction>(
 }
 
 function known(claim: Exclude<Claim, { decision: 'process' }>): Outcome {
-  if ('answer' in claim) return { kind: claim.decision, reply: JSON.parse(claim.answer) as Reply }
+  if ('answer' in claim) return { kind: claim.decision, reply: keptReply(claim.answer) }
   if (claim.decision === 'busy') return { kind: 'busy' }
   const error = new RejectionError('ERR_REQUEST_CONFLICT', 'The requestId is known, with another body.')
   return { kind: 'rejected', error }
@@ -69,7 +68,7 @@ async function runOnce<ExtInfo, Transaction>(
   claimed: Claimed,
   settings: Settings<ExtInfo, Transaction>,
 ): Promise<Outcome> {
-  let reply: Reply | undefined
+  let reply: WrittenReply | undefined
   async function effect(transaction: Transaction): Promise<Finish> {
     const context = new Context(accepted, claimed.token, transaction)
     reply = successReply(assertOrderId(await settings.onOrder(accepted.order, context)))
@@ -90,7 +89,7 @@ async function runOnce<ExtInfo, Transaction>(
       return await giveUp(claimed, error, settings)
     const refused = { kind: 'refused', reply: refusalReply(error), error } as const
     // "Try later" leaves the order as if it had not come; a final refusal is an answer to be kept.
-    if (refused.reply.result.resultStatus === 'U') return await giveUp(claimed, error, settings, refused)
+    if (refused.reply.resultStatus === 'U') return await giveUp(claimed, error, settings, refused)
     return (await finish(claimed, toFinish(refused.reply), settings)) ? refused : { kind: 'fenced' }
   }
 }
@@ -126,8 +125,8 @@ class Context<Transaction> implements OrderContext<Transaction> {
   }
 }
 
-function toFinish(reply: Reply): Finish {
-  return { answer: JSON.stringify(reply), processed: reply.result.resultStatus === 'S' }
+function toFinish({ text, resultStatus }: WrittenReply): Finish {
+  return { answer: text, processed: resultStatus === 'S' }
 }
 
 function assertOrderId(result: { orderId: string }): string {

@@ -1,4 +1,5 @@
-import { findEncryptionKey, pack } from '../exchange/pack.ts'
+import type { ParsedCredentials } from '../exchange/credentials.ts'
+import { findEncryptionKey, type Outgoing, type Packed } from '../exchange/pack.ts'
 import { encodeUtf8 } from '../protocol/bytes.ts'
 import { ORDER_SYNC_METHOD } from '../protocol/endpoint.ts'
 import { CONTENT_TYPES } from '../protocol/headers.ts'
@@ -15,29 +16,21 @@ export interface OutgoingReply {
   readonly body: Uint8Array
 }
 
-/**
- * Secures an answer: signed when the caller is known, refusals too, and encrypted when the request was.
- *
- * @see docs/protocol.md section 6.3
- */
-export async function respond<ExtInfo, Transaction>(
-  answer: Answer,
-  progress: Progress,
+/** The message that carries an answer: encrypted when the request was. */
+export function toOutgoing<ExtInfo, Transaction>(
+  { reply }: Answer,
+  { method, path, headers }: Progress,
+  caller: ParsedCredentials,
   settings: Settings<ExtInfo, Transaction>,
-): Promise<OutgoingReply> {
-  const { caller } = progress
-  if (caller === undefined) return unsigned(answer, settings)
-  const encryptTo = progress.headers.has('encrypt') ? findEncryptionKey(caller) : undefined
-  const plaintext = encodeUtf8(JSON.stringify(answer.reply))
-  const { method, path } = progress
-  const message = { method, path, timeHeader: 'Response-Time', now: settings.now(), plaintext, encryptTo } as const
-  const { headers, body } = await pack(message, caller, settings.envelope)
-  return { status: answer.status, headers: withAllow(headers, answer), body }
+): Outgoing {
+  const encryptTo = headers.has('encrypt') ? findEncryptionKey(caller) : undefined
+  const plaintext = encodeUtf8(reply.text)
+  return { method, path, timeHeader: 'Response-Time', now: settings.now(), plaintext, encryptTo }
 }
 
-/** Whether a signer of the merchant's is asked, which may take its time. */
-export function isSignedElsewhere({ caller }: Progress): boolean {
-  return caller?.signingKey.key.form === 'signer'
+/** An answer to a caller that is known, secured: refusals too. */
+export function signed(answer: Answer, { headers, body }: Packed): OutgoingReply {
+  return { status: answer.status, headers: withAllow(headers, answer), body }
 }
 
 /** RFC 9110 section 15.5.6: a 405 says what would have been right. */
@@ -54,6 +47,6 @@ export function unsigned<ExtInfo, Transaction>(
   return {
     status: answer.status,
     headers: withAllow(headers, answer),
-    body: encodeUtf8(JSON.stringify(answer.reply)),
+    body: encodeUtf8(answer.reply.text),
   }
 }

@@ -158,6 +158,7 @@ describe('onOrder is told', () => {
     expect(first).toMatchObject({ clientId: CLIENT_ID, agentToken: 'agent-7', encrypted: false })
     expect(second).toMatchObject({ clientId: CLIENT_ID, agentToken: undefined, encrypted: true })
     expect(first?.signal.aborted).toBe(false)
+    expect({ ...first }.signal).toBe(first?.signal)
     expect(second?.fencingToken).toBeGreaterThan(first?.fencingToken ?? Number.POSITIVE_INFINITY)
   })
 })
