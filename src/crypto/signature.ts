@@ -12,7 +12,6 @@ import type { SignatureAlgorithm } from '../protocol/headers.ts'
 import type { PrivateKey, PublicKey } from './keys.ts'
 
 /** The callback forms run on libuv's thread pool: a signature takes 300 µs, in which the event loop goes on. */
-const signOnPool = promisify(signNode)
 const verifyOnPool = promisify(verifyNode)
 
 /** An ECDSA signature over secp224r1 as IEEE P1363 writes it: two numbers of 28 bytes. */
@@ -40,7 +39,13 @@ const ALGORITHMS: Readonly<Record<SignatureAlgorithm, Algorithm>> = {
 /** Signs the content with SHA-256 and the algorithm that the key is for. */
 export function sign(key: PrivateKey, content: SignedContent): Promise<Uint8Array> {
   const bytes = join(content)
-  return key.form === 'key-object' ? signOnPool('sha256', bytes, key.key) : signElsewhere(key, bytes)
+  return key.form === 'key-object' ? signOnPool(bytes, key.key) : signElsewhere(key, bytes)
+}
+
+function signOnPool(bytes: Uint8Array, key: KeyObject): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    signNode('sha256', bytes, key, (error, signature) => (error ? reject(error) : resolve(signature)))
+  })
 }
 
 async function signElsewhere(key: Exclude<PrivateKey, { form: 'key-object' }>, bytes: Uint8Array): Promise<Uint8Array> {
@@ -66,6 +71,7 @@ export function isSignature(key: PublicKey, content: SignedContent, signature: U
     return false
   }
 }
+
 async function verifyLater(key: PublicKey, content: SignedContent, signature: Uint8Array): Promise<boolean> {
   try {
     if (key.form === 'crypto-key') {

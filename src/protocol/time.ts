@@ -60,9 +60,16 @@ function malformed(header: string): RejectionError {
  * @see docs/protocol.md section 2.3
  */
 export function formatTime(milliseconds: number): string {
-  const local = new Date(milliseconds + OFFSET_MINUTES * 60_000).toISOString()
-  return `${local.slice(0, 19)}+08:00`
+  const second = Math.floor(milliseconds / 1000)
+  if (second !== latest.second) {
+    const local = new Date(second * 1000 + OFFSET_MINUTES * 60_000).toISOString()
+    latest = { second, text: `${local.slice(0, 19)}+08:00` }
+  }
+  return latest.text
 }
+
+/** All that is written within a second is the same. */
+let latest = { second: Number.NaN, text: '' }
 
 /**
  * Refuses a message signed too long ago, or too far ahead, to be live traffic.

@@ -89,6 +89,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
       async function work(): Promise<void> {
         running.begin()
         const outcome = await judge(request, progress, stop)
+        atWork--
         stop.release()
         clearTimeout(timer)
         if (stop.isExpired()) await reportLate(outcome, progress)
@@ -126,16 +127,9 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
     if (progress.order) await report({ outcome, answer: toAnswer(outcome, settings), progress, late: true })
   }
 
-  async function judge(request: IncomingRequest, progress: Progress, stop: Stop): Promise<Outcome> {
-    atWork++
-    try {
-      const crowded = atWork > settings.maxConcurrent
-      return await receive({ request, progress, stop, crowded }, settings)
-    } catch (error) {
-      return fromError(error)
-    } finally {
-      atWork--
-    }
+  function judge(request: IncomingRequest, progress: Progress, stop: Stop): Promise<Outcome> {
+    const crowded = ++atWork > settings.maxConcurrent
+    return receive({ request, progress, stop, crowded }, settings).catch(fromError)
   }
 
   return Object.assign(handle, {

@@ -14,8 +14,8 @@ export interface MemoryStoreOptions {
 }
 
 interface OrderEntry {
-  last?: { orderModifyTime: number; processedAt: number; answer: string }
-  lease?: { token: number; expiresAt: number } | undefined
+  last: { orderModifyTime: number; processedAt: number; answer: string } | undefined
+  lease: { token: number; expiresAt: number } | undefined
 }
 
 interface RequestEntry {
@@ -47,19 +47,29 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
   const requests = new Map<string, RequestEntry>()
   let lastToken = 0
 
-  const isLeased = ({ lease }: OrderEntry) => lease !== undefined && lease.expiresAt > now()
+  const isLeased = ({ lease }: OrderEntry, at = now()) => lease !== undefined && lease.expiresAt > at
 
   /** What was known of the request; from now on its digest is. */
-  function rememberRequest({ requestKey, digest }: Delivery): RequestEntry | undefined {
+  function rememberRequest({ requestKey, digest }: Delivery, at: number): RequestEntry | undefined {
     const known = requests.get(requestKey)
-    const request = known !== undefined && known.expiresAt > now() ? known : undefined
-    keepRequest(requestKey, request ?? { digest, expiresAt: now() + answerTtlMs })
+    const request = known !== undefined && known.expiresAt > at ? known : undefined
+    keepRequest(requestKey, request ?? { digest, expiresAt: at + answerTtlMs })
     return request
   }
 
   function keepRequest(requestKey: string, entry: RequestEntry): void {
-    if (!requests.has(requestKey)) makeRoom(requests, maxRequests)
-    touch(requests, requestKey, entry)
+    if (!requests.delete(requestKey)) makeRoom(requests, maxRequests)
+    requests.set(requestKey, entry)
+  }
+
+  /** A new one, for which there must be room. */
+  function addOrder(orderKey: string): OrderEntry {
+    makeRoom(orders, maxOrders, isLeased)
+    // Every order is being processed: a new one has to come again.
+    if (orders.size >= maxOrders) throw new Error('The memory store is full of orders being processed')
+    const order: OrderEntry = { last: undefined, lease: undefined }
+    orders.set(orderKey, order)
+    return order
   }
 
   /** The order's entry when it is held by this claim and no later one. */
@@ -71,13 +81,14 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
   return {
     async claim(delivery, { leaseMs, comparison }) {
       const { orderKey } = delivery
-      const request = rememberRequest(delivery)
-      const order = orders.get(orderKey) ?? {}
-      if (orders.has(orderKey)) touch(orders, orderKey, order)
+      const at = now()
+      const request = rememberRequest(delivery, at)
+      const known = orders.get(orderKey)
+      if (known !== undefined) touch(orders, orderKey, known)
       const decision = decide(
         {
-          leased: isLeased(order),
-          ...(order.last && { last: order.last }),
+          leased: known !== undefined && isLeased(known, at),
+          ...(known?.last && { last: known.last }),
           ...(request && { request: { digest: request.digest, answered: request.answer !== undefined } }),
         },
         delivery,
@@ -85,15 +96,10 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
       )
       if (decision === 'conflict' || decision === 'busy') return { decision }
       if (decision === 'replay') return { decision, answer: request?.answer ?? '' }
-      if (decision !== 'process') return { decision, answer: order.last?.answer ?? '' }
-      if (!orders.has(orderKey)) makeRoom(orders, maxOrders, isLeased)
-      // Every order is being processed: a new one has to come again.
-      if (!orders.has(orderKey) && orders.size >= maxOrders) {
-        throw new Error('The memory store is full of orders being processed')
-      }
+      if (decision !== 'process') return { decision, answer: known?.last?.answer ?? '' }
+      const order = known ?? addOrder(orderKey)
       const token = ++lastToken
-      order.lease = { token, expiresAt: now() + leaseMs }
-      touch(orders, orderKey, order)
+      order.lease = { token, expiresAt: at + leaseMs }
       return { decision, token }
     },
 
@@ -101,9 +107,10 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
       const { delivery } = claimed
       const order = held(claimed)
       if (order === undefined) return false
-      if (processed) order.last = { orderModifyTime: delivery.orderModifyTime, processedAt: now(), answer }
+      const at = now()
+      if (processed) order.last = { orderModifyTime: delivery.orderModifyTime, processedAt: at, answer }
       order.lease = undefined
-      keepRequest(delivery.requestKey, { digest: delivery.digest, answer, expiresAt: now() + answerTtlMs })
+      keepRequest(delivery.requestKey, { digest: delivery.digest, answer, expiresAt: at + answerTtlMs })
       return true
     },
 
