@@ -84,7 +84,7 @@ export function createOrderSyncClient<ExtInfo = OpenObject>(options: ClientOptio
       // One of our own for each order: a signal that all of them share would collect the listeners of all.
       const signal = options.signal && AbortSignal.any([options.signal])
       const requestId = input.requestId ?? settings.randomUUID().replaceAll('-', '')
-      const order = validateOrder({ ...input, requestId, merchantBizType: input.merchantBizType ?? 'TRADE_ORDER' })
+      const order = validateOrder(filledIn(input, requestId))
       await validateExtInfo(order.extInfo, settings.extInfo)
       const plaintext = formatJson(order, settings.json)
       for (let attempts = 1; ; attempts++) {
@@ -96,6 +96,14 @@ export function createOrderSyncClient<ExtInfo = OpenObject>(options: ClientOptio
       }
     },
   }
+}
+
+/** Written over a copy that does not begin the literal: V8 gives each of those a shape of its own, and is slow with them. */
+function filledIn(input: OrderInput<unknown>, requestId: string): object {
+  const order: Partial<Record<FilledIn, string>> = { requestId, merchantBizType: 'TRADE_ORDER', ...input }
+  order.requestId = requestId
+  order.merchantBizType = input.merchantBizType ?? 'TRADE_ORDER'
+  return order
 }
 
 interface Outgoing {

@@ -60,6 +60,33 @@ export function assertStrict({ text, value }: LooseJson, limits: JsonLimits): un
  * @throws {@link RejectionError} `ERR_FIELD_INVALID`
  */
 export function formatJson(value: object, limits: JsonLimits = STRICT_JSON): Uint8Array {
+  // Nearly always: to be asked about every member costs JSON.stringify more than to write them.
+  return encodeUtf8(isPlain(value, limits, limits.maxDepth) ? JSON.stringify(value) : stringify(value, limits))
+}
+
+/** Whether JSON holds all of a value as it is; what has a say in how it is written may be, and is looked at as written. */
+function isPlain(value: unknown, limits: JsonLimits, depthLeft: number): boolean {
+  if (typeof value === 'number') return isExact(value, limits)
+  if (typeof value !== 'object') return typeof value === 'string' || typeof value === 'boolean'
+  if (value === null) return true
+  if (depthLeft === 0 || 'toJSON' in value) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  // A Number in an object is written as what it holds.
+  if (prototype !== Object.prototype && prototype !== Array.prototype && prototype !== null) return false
+  if (Array.isArray(value)) {
+    // Not every(): it goes past holes.
+    for (const member of value) if (!isPlain(member, limits, depthLeft - 1)) return false
+    return true
+  }
+  for (const key of Object.keys(value)) {
+    const member = (value as Record<string, unknown>)[key]
+    if (key === '__proto__' || (member !== undefined && !isPlain(member, limits, depthLeft - 1))) return false
+  }
+  return true
+}
+
+/** Asks about each member as it is written, and says what is wrong with it. */
+function stringify(value: object, limits: JsonLimits): string {
   const text: string | undefined = JSON.stringify(value, function (this: unknown, key, member) {
     if (typeof member === 'number' && !isExact(member, limits))
       throw unfit(key, 'a safe integer; write other numbers as strings')
@@ -77,7 +104,7 @@ export function formatJson(value: object, limits: JsonLimits = STRICT_JSON): Uin
     // Nothing else is left that could be wrong.
     throw unfit('', `nested at most ${limits.maxDepth} levels deep`)
   }
-  return encodeUtf8(text)
+  return text
 }
 
 /** Walks text that is known to be JSON, and looks at depth and numbers. One pass, no recursion. Returns the number of keys. */

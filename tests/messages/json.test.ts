@@ -186,6 +186,9 @@ describe('formatJson', () => {
     ['the greatest safe integer', { a: Number.MAX_SAFE_INTEGER }],
     ['lone surrogates', { a: '\ud800' }],
     ['keys named like methods', { constructor: 1, toString: 2 }],
+    ['a number in an object', { a: Object(1) }],
+    ['an object without a prototype', Object.assign(Object.create(null), { a: 1 })],
+    ['an object of a class', { url: new URL('https://example.com'), map: new Map([[1, 2]]) }],
   ])('writes %s, so that parseJson reads the same', (_, value) => {
     expect(parseJson(formatJson(value))).toStrictEqual(JSON.parse(JSON.stringify(value)))
   })
@@ -198,7 +201,10 @@ describe('formatJson', () => {
     ['a BigInt', { a: 1n }],
     ['a function', { a: () => 1 }],
     ['a symbol', { a: Symbol('x') }],
-    ['a hole in an array', { a: [1, undefined] }],
+    ['undefined in an array', { a: [1, undefined] }],
+    ['a hole in an array', { a: new Array(1) }],
+    ['a fraction in an object', { a: Object(0.5) }],
+    ['a fraction that a method makes', { a: { toJSON: () => 0.5 } }],
     ['a __proto__ key', JSON.parse('{"a":{"__proto__":{}}}')],
     ['65 levels', JSON.parse(nested(65))],
   ])('refuses %s', (_, value) => {
@@ -219,6 +225,34 @@ describe('formatJson', () => {
     ])
     expect(error.message).toContain('"weight"')
     expect(error.message).not.toContain('12345')
+  })
+
+  test('of anything, writes what parseJson reads as JSON would have it, or refuses it', () => {
+    const anything = fc.object({
+      maxDepth: 4,
+      withBigInt: true,
+      withDate: true,
+      withMap: true,
+      withNullPrototype: true,
+    })
+    fc.assert(
+      fc.property(anything, (value) => {
+        let written: Uint8Array
+        try {
+          written = formatJson(value)
+        } catch (error) {
+          expect(error).toHaveProperty('code', 'ERR_FIELD_INVALID')
+          return
+        }
+        expect(parseJson(written)).toStrictEqual(JSON.parse(JSON.stringify(value)))
+      }),
+    )
+  })
+
+  test('an object that holds itself is no endless work', () => {
+    const circle: { left?: unknown; right?: unknown } = {}
+    Object.assign(circle, { left: circle, right: circle })
+    expect(() => formatJson(circle)).toThrow()
   })
 
   test('refuses a value that makes nothing of itself', () => {
