@@ -153,6 +153,7 @@ async function send<ExtInfo>(
     encryptTo,
   } as const
   const { headers, body } = await pack(message, credentials, envelope)
+  signal?.throwIfAborted()
   const timeout = AbortSignal.timeout(Math.ceil(timeoutMs))
   const ended = signal === undefined ? timeout : AbortSignal.any([signal, timeout])
   async function exchange(): Promise<HttpAnswer> {
@@ -176,18 +177,13 @@ async function send<ExtInfo>(
   }
 }
 
-async function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  let abort = () => {}
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(signal.reason)
-  })
-  signal.addEventListener('abort', abort)
-  try {
-    return await Promise.race([work, aborted])
-  } finally {
+function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
     // Signals made of others stay in memory for as long as somebody listens.
-    signal.removeEventListener('abort', abort)
-  }
+    work.finally(() => signal.removeEventListener('abort', abort)).then(resolve, reject)
+  })
 }
 
 async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {

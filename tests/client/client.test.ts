@@ -593,6 +593,18 @@ describe('an abort by the caller rejects with his reason', () => {
     expect(fetch).not.toHaveBeenCalled()
   })
 
+  test('while the order is signed, and then it is not sent', async () => {
+    const fetch = vi.fn(() => new Promise<Response>(() => {}))
+    const caller = new AbortController()
+    const now = () => {
+      caller.abort(reason)
+      return Date.now()
+    }
+    const { client } = await pair([], { fetch, now })
+    expect(await rejectionOf(client.syncOrder(ORDER, { signal: caller.signal }))).toBe(reason)
+    expect(fetch).not.toHaveBeenCalled()
+  })
+
   test.each([0, 3])(
     'while the answer is awaited, and is not tried again, whatever "retries" says: %i',
     async (retries) => {
