@@ -5,7 +5,7 @@ import { peerSignal } from './peer.ts'
 import { rawBody } from './raw-body.ts'
 
 /** What a framework has put around a request. */
-interface Around {
+export interface FrameworkRequest {
   readonly body?: unknown
   readonly rawBody?: unknown
   readonly originalUrl?: string
@@ -21,7 +21,7 @@ interface Around {
 export function toIncomingRequest(
   request: NodeRequest,
   response: NodeResponse,
-  around: Around,
+  around: FrameworkRequest,
   howToMend: string,
 ): IncomingRequest {
   return new FromNode(request, response, around, howToMend)
@@ -35,9 +35,9 @@ class FromNode implements IncomingRequest {
   readonly howToMend: string
   readonly #request: NodeRequest
   readonly #response: NodeResponse
-  readonly #around: Around
+  readonly #around: FrameworkRequest
 
-  constructor(request: NodeRequest, response: NodeResponse, around: Around, howToMend: string) {
+  constructor(request: NodeRequest, response: NodeResponse, around: FrameworkRequest, howToMend: string) {
     this.howToMend = howToMend
     this.method = request.method ?? ''
     // Routers cut their mount path off url.

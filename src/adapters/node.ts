@@ -7,10 +7,10 @@ import { isAscii } from 'node:buffer'
 import { createServer as createHttpServer, type IncomingMessage, type Server } from 'node:http'
 import type { Readable, Writable } from 'node:stream'
 import type { OrderSyncHandler } from '../server/handler.ts'
-import { toIncomingRequest } from './incoming.ts'
+import { type FrameworkRequest, toIncomingRequest } from './incoming.ts'
 import { overUnread } from './unread.ts'
 
-export { toIncomingRequest }
+export { type FrameworkRequest, toIncomingRequest }
 
 /** What is used of a request of `node:http` or `node:http2`, and of what frameworks and platforms on top of it add. */
 export type NodeRequest = Readable &
