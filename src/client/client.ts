@@ -154,35 +154,56 @@ async function send<ExtInfo>(
   } as const
   const { headers, body } = await pack(message, credentials, envelope)
   signal?.throwIfAborted()
-  const timeout = AbortSignal.timeout(Math.ceil(timeoutMs))
-  const ended = signal === undefined ? timeout : AbortSignal.any([signal, timeout])
-  async function exchange(): Promise<HttpAnswer> {
+  async function exchange(signal: AbortSignal): Promise<HttpAnswer> {
     const response = await fetch(url, {
       method: ORDER_SYNC_METHOD,
       headers: agentToken === undefined ? headers : { ...headers, 'Agent-Token': agentToken },
       body: body as Uint8Array<ArrayBuffer>,
       // Followed, a redirect would hand a signed order to whoever is named there.
       redirect: 'manual',
-      signal: ended,
+      signal,
     })
     return await readAnswer(response, settings.maxReplyBytes, requestId)
   }
+  const late = () => new DeliveryError('ERR_TIMEOUT', `No answer came within ${timeoutMs} ms.`, { requestId })
   try {
-    // Not every fetch, nor every body, ends when its signal says so.
-    return await unlessAborted(exchange(), ended)
+    return await within({ timeoutMs, late, outer: signal }, exchange)
   } catch (cause) {
-    if (cause instanceof ReplyError) throw cause
-    if (timeout.aborted) throw new DeliveryError('ERR_TIMEOUT', `No answer came within ${timeoutMs} ms.`, { requestId })
+    if (cause instanceof ReplyError || cause instanceof DeliveryError) throw cause
     throw new DeliveryError('ERR_NETWORK', 'The peer could not be reached, or hung up.', { cause, requestId })
   }
 }
 
-function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
+interface Limits {
+  readonly timeoutMs: number
+  /** What to reject with when the time is up. */
+  readonly late: () => Error
+  readonly outer: AbortSignal | undefined
+}
+
+/**
+ * Waits for work until the time is up or our caller aborts, and tells it so. Not every fetch, nor every body, ends when
+ * its signal says so. A timer of our own, because those of AbortSignal.timeout() stay until their time is up, and with
+ * them all that belongs to the request.
+ */
+function within<Value>(
+  { timeoutMs, late, outer }: Limits,
+  work: (signal: AbortSignal) => Promise<Value>,
+): Promise<Value> {
   return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
-    // Signals made of others stay in memory for as long as somebody listens.
-    work.finally(() => signal.removeEventListener('abort', abort)).then(resolve, reject)
+    const inner = new AbortController()
+    const end = (reason: unknown) => {
+      inner.abort(reason)
+      reject(reason)
+    }
+    const abort = () => end(outer?.reason)
+    const timer = setTimeout(() => end(late()), timeoutMs)
+    outer?.addEventListener('abort', abort)
+    const release = () => {
+      clearTimeout(timer)
+      outer?.removeEventListener('abort', abort)
+    }
+    work(inner.signal).finally(release).then(resolve, reject)
   })
 }
 
