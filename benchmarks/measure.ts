@@ -3,6 +3,8 @@ export interface Sample {
   readonly perSecond: number
   /** Milliseconds of each operation, where one by one they are of interest. */
   readonly latencies?: readonly number[]
+  /** Microseconds of a core that the event loop took for an operation. */
+  readonly eventLoop?: number
 }
 
 /** Does its work for one round. */
@@ -57,6 +59,8 @@ export interface Measure {
 
 export const SPEED: Measure = { unit: '/s', of: ({ perSecond }) => perSecond }
 export const COST: Measure = { unit: 'µs', of: ({ perSecond }) => 1_000_000 / perSecond }
+/** What bounds a server that has cores to spare. */
+export const EVENT_LOOP: Measure = { unit: 'µs of the event loop', of: ({ eventLoop = Number.NaN }) => eventLoop }
 export const P99: Measure = { unit: 'ms p99', of: ({ latencies = [] }) => quantile(latencies, 0.99) }
 
 export interface Duel {

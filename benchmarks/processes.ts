@@ -16,14 +16,17 @@ process.on('exit', () => {
 })
 
 /** As docs/performance.md advises: signatures at work at once, as many as there are cores. */
-const env = { ...process.env, UV_THREADPOOL_SIZE: String(availableParallelism()) }
+const ADVISED = { UV_THREADPOOL_SIZE: String(availableParallelism()) }
 
 /** Starts a file of this folder, as it was bundled, in a process of its own. */
-export function startWorker(name: string, ...execArgv: string[]): Worker {
+export function startWorker(
+  name: string,
+  { execArgv = [], env = {} }: { execArgv?: string[]; env?: Readonly<Record<string, string>> } = {},
+): Worker {
   const child = fork(fileURLToPath(new URL(`./${name}.js`, import.meta.url)), {
     serialization: 'advanced',
     execArgv,
-    env,
+    env: { ...process.env, ...ADVISED, ...env },
   })
   running.add(child)
   const died = once(child, 'exit').then(([code]) => {

@@ -28,7 +28,7 @@ async function memoryOf(
   orders: readonly number[],
   bars: readonly (Bar | undefined)[],
 ): Promise<Figure[]> {
-  const worker = startWorker('remembering', '--expose-gc')
+  const worker = startWorker('remembering', { execArgv: ['--expose-gc'] })
   try {
     await worker.ask(store)
     const held: number[] = []

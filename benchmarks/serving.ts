@@ -1,4 +1,5 @@
-/** A server, in a process of its own. */
+/** A server, in a process of its own: told what to be, it tells its port; asked again, what its event loop has cost so far. */
+import { readFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import process from 'node:process'
@@ -37,4 +38,15 @@ process.once('message', ({ kind, keys }: Serving) => {
     else listener(request, response)
   })
   server.listen(0, '127.0.0.1', () => process.send?.((server.address() as AddressInfo).port))
+  process.on('message', () => process.send?.(eventLoopTime()))
 })
+
+/** Microseconds of a core that the thread of the event loop has had; on Linux, where each thread has a file that says so. */
+function eventLoopTime(): number {
+  try {
+    const [nanoseconds] = readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'utf8').split(' ')
+    return Number(nanoseconds) / 1_000
+  } catch {
+    return Number.NaN
+  }
+}
