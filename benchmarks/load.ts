@@ -10,35 +10,46 @@ export interface LoadRun {
   readonly port: number
   readonly connections: number
   readonly requests: readonly Buffer[]
+  /** Sent over connections of their own, again and again, for as long as the load lasts. */
+  readonly probe?: { readonly connections: number; readonly request: Buffer }
 }
 
 /** What came of it. */
 export interface LoadResult {
   readonly perSecond: number
-  /** Milliseconds. */
+  /** Milliseconds that each of the requests took; where there is a probe, each of its requests. */
   readonly latencies: readonly number[]
 }
 
 process.on('message', async (run: LoadRun) => process.send?.(await load(run)))
 
-async function load({ port, connections, requests }: LoadRun): Promise<LoadResult> {
-  const sockets = await Promise.all(Array.from({ length: connections }, () => dial(port)))
-  const latencies: number[] = []
+async function load({ port, connections, requests, probe }: LoadRun): Promise<LoadResult> {
+  const dialled = (count: number) => Promise.all(Array.from({ length: count }, () => dial(port)))
+  const [sockets, probing] = [await dialled(connections), await dialled(probe?.connections ?? 0)]
+  const latencies = { load: [] as number[], probe: [] as number[] }
   let next = 0
   const start = performance.now()
+  const loading = onEach(sockets, latencies.load, () => requests[next++])
+  await Promise.all([
+    loading,
+    onEach(probing, latencies.probe, () => (next < requests.length ? probe?.request : undefined)),
+  ])
+  const seconds = (performance.now() - start) / 1_000
+  for (const socket of [...sockets, ...probing]) socket.destroy()
+  return { perSecond: requests.length / seconds, latencies: probe ? latencies.probe : latencies.load }
+}
+
+/** Sends on each socket one request after the other, until there is none. */
+async function onEach(sockets: readonly Socket[], latencies: number[], next: () => Buffer | undefined): Promise<void> {
   await Promise.all(
     sockets.map(async (socket) => {
-      while (next < requests.length) {
-        const request = requests[next++] as Buffer
+      for (let request = next(); request !== undefined; request = next()) {
         const sentAt = performance.now()
         await exchange(socket, request)
         latencies.push(performance.now() - sentAt)
       }
     }),
   )
-  const seconds = (performance.now() - start) / 1_000
-  for (const socket of sockets) socket.destroy()
-  return { perSecond: requests.length / seconds, latencies }
 }
 
 function dial(port: number): Promise<Socket> {

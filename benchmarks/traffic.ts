@@ -49,6 +49,5 @@ export function requestsOverSocket(scenario: Scenario, count: number): Buffer[] 
   })
 }
 
-/** Requests of a route beside the handler's. */
-export const healthRequests = (count: number): Buffer[] =>
-  Array.from({ length: count }, () => Buffer.from('GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n'))
+/** A request of a route beside the handler's. */
+export const HEALTH_REQUEST: Buffer = Buffer.from('GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n')
