@@ -182,10 +182,7 @@ describe('a sync that succeeds', () => {
   })
 
   test('through a fetch of the caller’s own', async () => {
-    const fetch = vi.fn<typeof globalThis.fetch>(async () => {
-      const { headers, body } = answer(success())
-      return new Response(Buffer.from(body), { headers })
-    })
+    const fetch = vi.fn<typeof globalThis.fetch>(async () => responseOf(success()))
     const client = createOrderSyncClient({
       credentials: merchantCredentials(),
       environment: 'testing',
@@ -673,6 +670,39 @@ describe('an abort by the caller rejects with his reason', () => {
     expect(await client.syncOrder(ORDER, { signal: new AbortController().signal })).toMatchObject({ orderId: 'A-1' })
   })
 })
+
+describe('the time of an attempt ends with it, its timer too', () => {
+  test.each<[string, () => Promise<Response>, string | undefined]>([
+    ['a success', async () => responseOf(success()), undefined],
+    ['a refusal', async () => responseOf(refusal('PROCESS_FAIL')), 'ERR_REFUSED'],
+    ['a failure of the network', () => Promise.reject(new Error('down')), 'ERR_NETWORK'],
+  ])('after %s', async (_, respond, code) => {
+    const [set, clear] = [vi.spyOn(globalThis, 'setTimeout'), vi.spyOn(globalThis, 'clearTimeout')]
+    const timeoutMs = 12_345
+    let signal: AbortSignal | null | undefined
+    const { syncOrder } = createOrderSyncClient({
+      ...{ credentials: merchantCredentials(), environment: 'testing', now: () => NOW, retries: 0, timeoutMs },
+      fetch(_url, init) {
+        signal = init?.signal
+        return respond()
+      },
+    })
+    const ended = await syncOrder(ORDER).then(
+      () => undefined,
+      (error: { code: string }) => error.code,
+    )
+    expect(ended).toBe(code)
+    const timers = set.mock.results.filter((_, call) => set.mock.calls[call]?.[1] === timeoutMs)
+    expect(timers).toHaveLength(1)
+    expect(clear).toHaveBeenCalledWith(timers[0]?.value)
+    expect(signal?.aborted).toBe(false)
+  })
+})
+
+function responseOf(message: unknown): Response {
+  const { headers, body } = answer(message)
+  return new Response(Buffer.from(body), { headers })
+}
 
 async function freePort(): Promise<number> {
   const server = createServer()
