@@ -84,7 +84,8 @@ export function createOrderSyncClient<ExtInfo = OpenObject>(options: ClientOptio
       // One of our own for each order: a signal that all of them share would collect the listeners of all.
       const signal = options.signal && AbortSignal.any([options.signal])
       const requestId = input.requestId ?? settings.randomUUID().replaceAll('-', '')
-      const order = validateOrder(filledIn(input, requestId))
+      const merchantBizType = input.merchantBizType ?? 'TRADE_ORDER'
+      const order = validateOrder(Object.assign({}, input, { requestId, merchantBizType }))
       await validateExtInfo(order.extInfo, settings.extInfo)
       const plaintext = formatJson(order, settings.json)
       for (let attempts = 1; ; attempts++) {
@@ -96,14 +97,6 @@ export function createOrderSyncClient<ExtInfo = OpenObject>(options: ClientOptio
       }
     },
   }
-}
-
-/** Written over a copy that does not begin the literal: V8 gives each of those a shape of its own, and is slow with them. */
-function filledIn(input: OrderInput<unknown>, requestId: string): object {
-  const order: Partial<Record<FilledIn, string>> = { requestId, merchantBizType: 'TRADE_ORDER', ...input }
-  order.requestId = requestId
-  order.merchantBizType = input.merchantBizType ?? 'TRADE_ORDER'
-  return order
 }
 
 interface Outgoing {
@@ -192,17 +185,19 @@ function within<Value>(
 ): Promise<Value> {
   return new Promise((resolve, reject) => {
     const inner = new AbortController()
+    const release = () => {
+      clearTimeout(timer)
+      outer?.removeEventListener('abort', abort)
+    }
+    // Released here too: work that does not heed its signal may never end.
     const end = (reason: unknown) => {
+      release()
       inner.abort(reason)
       reject(reason)
     }
     const abort = () => end(outer?.reason)
     const timer = setTimeout(() => end(late()), timeoutMs)
     outer?.addEventListener('abort', abort)
-    const release = () => {
-      clearTimeout(timer)
-      outer?.removeEventListener('abort', abort)
-    }
     work(inner.signal).finally(release).then(resolve, reject)
   })
 }

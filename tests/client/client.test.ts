@@ -676,9 +676,10 @@ describe('the time of an attempt ends with it, its timer too', () => {
     ['a success', async () => responseOf(success()), undefined],
     ['a refusal', async () => responseOf(refusal('PROCESS_FAIL')), 'ERR_REFUSED'],
     ['a failure of the network', () => Promise.reject(new Error('down')), 'ERR_NETWORK'],
+    ['its end, with a fetch that never ends', () => new Promise(() => {}), 'ERR_TIMEOUT'],
   ])('after %s', async (_, respond, code) => {
     const [set, clear] = [vi.spyOn(globalThis, 'setTimeout'), vi.spyOn(globalThis, 'clearTimeout')]
-    const timeoutMs = 12_345
+    const timeoutMs = code === 'ERR_TIMEOUT' ? 23 : 12_345
     let signal: AbortSignal | null | undefined
     const { syncOrder } = createOrderSyncClient({
       ...{ credentials: merchantCredentials(), environment: 'testing', now: () => NOW, retries: 0, timeoutMs },
@@ -695,7 +696,22 @@ describe('the time of an attempt ends with it, its timer too', () => {
     const timers = set.mock.results.filter((_, call) => set.mock.calls[call]?.[1] === timeoutMs)
     expect(timers).toHaveLength(1)
     expect(clear).toHaveBeenCalledWith(timers[0]?.value)
-    expect(signal?.aborted).toBe(false)
+    expect(signal?.aborted).toBe(code === 'ERR_TIMEOUT')
+  })
+
+  test('after an abort, with a fetch that never ends: nobody listens to the caller any more', async () => {
+    const [set, clear] = [vi.spyOn(globalThis, 'setTimeout'), vi.spyOn(globalThis, 'clearTimeout')]
+    const listen = vi.spyOn(AbortSignal.prototype, 'addEventListener')
+    const leave = vi.spyOn(AbortSignal.prototype, 'removeEventListener')
+    const caller = new AbortController()
+    const { client } = await pair([], { fetch: () => new Promise(() => {}), timeoutMs: 12_345 })
+    const synced = rejectionOf(client.syncOrder(ORDER, { signal: caller.signal }))
+    await until(() => listen.mock.calls.length > 0)
+    caller.abort(new Error('enough'))
+    expect(await synced).toMatchObject({ message: 'enough' })
+    expect(leave.mock.calls.map(([, listener]) => listener)).toEqual(listen.mock.calls.map(([, listener]) => listener))
+    const timer = set.mock.results.find((_, call) => set.mock.calls[call]?.[1] === 12_345)
+    expect(clear).toHaveBeenCalledWith(timer?.value)
   })
 })
 
