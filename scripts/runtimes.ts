@@ -22,7 +22,9 @@ const nodeOf = (version: string) => ({ of: `node-${platform}-${arch}`, version, 
 
 /** Hosts merchants for the suite of the adapters. */
 const HOST = 'tests/runtimes/process.ts'
-const DENO = ['run', '--allow-all', '--node-modules-dir=manual']
+const DENO = ['run', '--no-prompt', '--node-modules-dir=manual']
+/** Without --allow-env: the library must do without an environment. */
+const DENO_ALONE = [...DENO, '--allow-net', '--allow-read', '--allow-write']
 
 /** The least Node that is supported, and every major since; the latest of a major of the others. */
 const RUNTIMES: Readonly<Record<string, Runtime>> = {
@@ -41,8 +43,8 @@ const RUNTIMES: Readonly<Record<string, Runtime>> = {
     of: `@deno/${platform}-${arch}${denoLibc}`,
     version: '2',
     binary: 'deno',
-    alone: exchange(DENO),
-    host: () => [...DENO, HOST],
+    alone: exchange(DENO_ALONE),
+    host: () => [...DENO, '--allow-all', HOST],
   },
   workerd: {
     of: `@cloudflare/workerd-${platform}-${workerdArch}`,

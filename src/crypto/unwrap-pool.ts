@@ -28,9 +28,9 @@ export async function unwrapOnPool(job: Wrapped): Promise<Uint8Array> {
 
 async function start(job: Wrapped): Promise<void> {
   started = true
-  const threads = threadCount()
-  if (threads === 0) return
   try {
+    const threads = threadCount()
+    if (threads === 0) return
     // Loaded here: most merchants never decrypt.
     const { Tinypool } = await import('tinypool')
     const filename = new URL('./unwrap-worker.js', import.meta.url).href
@@ -45,7 +45,7 @@ async function start(job: Wrapped): Promise<void> {
       await Promise.all(made.threads.map((thread) => thread.terminate()))
     }
   } catch {
-    // No threads here.
+    // No threads here: no such module, or, on Deno, no leave to read the environment.
   }
 }
 
