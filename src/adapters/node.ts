@@ -7,7 +7,7 @@ import { isAscii } from 'node:buffer'
 import { createServer as createHttpServer, type IncomingMessage, type Server } from 'node:http'
 import type { Readable, Writable } from 'node:stream'
 import type { OrderSyncHandler } from '../server/handler.ts'
-import { type FrameworkRequest, toIncomingRequest } from './incoming.ts'
+import { type FrameworkRequest, MEND, toIncomingRequest } from './incoming.ts'
 import { overUnread } from './unread.ts'
 
 export { type FrameworkRequest, toIncomingRequest }
@@ -27,8 +27,6 @@ export type NodeResponse = Writable & {
   setHeader(name: string, value: string): unknown
   writeHead(status: number, headers: { [name: string]: string | number }): unknown
 }
-
-const MEND = `Mount the handler before any body parser, or have the parser keep the bytes as request.rawBody (a Buffer).`
 
 /**
  * Turns a handler into a listener for `node:http` (and `https`, `http2`, and frameworks of the Connect family).

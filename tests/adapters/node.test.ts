@@ -1,7 +1,7 @@
 import { Agent, createServer as createHttpServer, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { createServer, toNodeListener } from '../../src/adapters/node.ts'
+import { createServer, toIncomingRequest, toNodeListener } from '../../src/adapters/node.ts'
 import { RefusalError } from '../../src/index.ts'
 import { deferred, until } from '../support/deferred.ts'
 import { messageOf, order, PATH, request, secret, withHeaders } from '../support/exchange.ts'
@@ -40,6 +40,18 @@ describe('an order over a real socket', () => {
     const { port } = await serve()
     const path = '/any/where?b=%2F&a='
     expect(judge(await send(port, request({ path })), { path })).toStrictEqual(SUCCESS)
+  })
+
+  test('is answered when an adapter of somebody else passes on a copy, with a path of its own', async () => {
+    const { handler } = merchant()
+    const { port, close } = await listen(
+      createHttpServer(async (request, response) => {
+        const { status, headers, body } = await handler({ ...toIncomingRequest(request, response), path: PATH })
+        response.writeHead(status, headers).end(body)
+      }),
+    )
+    ends.push(close)
+    expect(judge(await send(port, { ...request(), path: '/inside' }))).toStrictEqual(SUCCESS)
   })
 
   test('is answered when it comes byte by byte', async () => {
