@@ -2,7 +2,7 @@ import { pack } from '../exchange/pack.ts'
 import type { OpenObject } from '../messages/order.ts'
 import type { HeadersInput } from '../protocol/headers.ts'
 import type { RequestBody } from './body.ts'
-import { createStop, type Stop, within } from './deadline.ts'
+import { createStop, within } from './deadline.ts'
 import { createReporter, type Progress } from './event.ts'
 import { type HandlerOptions, resolveOptions } from './options.ts'
 import { fromError, type Outcome, toAnswer } from './outcome.ts'
@@ -83,28 +83,30 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
       const timer = setTimeout(() => {
         const expired = expiry(progress, settings.timeoutMs)
         stop.expire(expired.error)
-        resolve(answer(expired, progress))
+        resolve(conclude(expired, progress))
       }, settings.timeoutMs)
       void work()
       async function work(): Promise<void> {
         running.begin()
-        const outcome = await judge(request, progress, stop)
+        const crowded = ++atWork > settings.maxConcurrent
+        const outcome = await receive({ request, progress, stop, crowded }, settings).catch(fromError)
         atWork--
         stop.release()
         clearTimeout(timer)
-        if (stop.isExpired()) await reportLate(outcome, progress)
-        else resolve(await answer(outcome, progress))
+        // Not awaited: what it counts begins before what ends here, and what it throws is for who asked.
+        if (!stop.isExpired()) resolve(conclude(outcome, progress))
+        else await reportLate(outcome, progress)
         running.end()
       }
     })
   }
 
-  async function answer(outcome: Outcome, progress: Progress): Promise<OutgoingReply> {
+  /** Tells the merchant, and answers the peer. */
+  async function conclude(outcome: Outcome, progress: Progress): Promise<OutgoingReply> {
     running.begin()
     try {
       const answer = toAnswer(outcome, settings)
-      const told = report({ outcome, answer, progress })
-      if (told !== undefined) await told
+      await report({ outcome, answer, progress })
       const { caller } = progress
       if (caller === undefined) return unsigned(answer, settings)
       const packing = pack(toOutgoing(answer, progress, caller, settings), caller, settings.envelope)
@@ -125,11 +127,6 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
   /** What was not accepted did nothing, and has been told of: the rest of its body is no news. */
   async function reportLate(outcome: Outcome, progress: Progress): Promise<void> {
     if (progress.order) await report({ outcome, answer: toAnswer(outcome, settings), progress, late: true })
-  }
-
-  function judge(request: IncomingRequest, progress: Progress, stop: Stop): Promise<Outcome> {
-    const crowded = ++atWork > settings.maxConcurrent
-    return receive({ request, progress, stop, crowded }, settings).catch(fromError)
   }
 
   return Object.assign(handle, {

@@ -95,8 +95,8 @@ async function runOnce<ExtInfo, Transaction>(
 }
 
 /**
- * What `onOrder` is told. A class for its getter: one of a literal is a new function each time, and V8 keeps what it sees
- * for too long. The getter is the object's own, so that a copy has the signal too.
+ * What `onOrder` is told. A class for its getter, see docs/decisions/0012. It is the object's own, so that a copy has the
+ * signal too.
  */
 class Context<Transaction> implements OrderContext<Transaction> {
   readonly clientId: string

@@ -491,6 +491,17 @@ describe('a signature that does not verify is explained to the developer, and no
   })
 })
 
+test('a clock that fails, when the answer is dated too, is an error for who asked; nothing hangs', async () => {
+  let asked = 0
+  const now = () => {
+    if (++asked > 1) throw new Error('no clock')
+    return NOW
+  }
+  const { handler } = merchant({ now })
+  await expect(handler(request())).rejects.toThrow('no clock')
+  await handler.drain()
+})
+
 describe('drain', () => {
   test('resolves at once when nothing runs', async () => {
     await merchant().handler.drain()
