@@ -106,7 +106,7 @@ export async function open(
   randomBytes: RandomBytes = secureRandomBytes,
 ): Promise<Uint8Array> {
   const { aesMode, keyWrap } = resolveSuite(suite)
-  const aesKey = await unwrapWith(symmetricKey, key, keyWrap, randomBytes(32))
+  const aesKey = await unwrapAesKey(symmetricKey, key, keyWrap, randomBytes(32))
   try {
     return decrypt(body, aesKey, aesMode)
   } catch {
@@ -144,7 +144,7 @@ function textKey(random: Uint8Array): Uint8Array {
 }
 
 /** The AES key, or the substitute: from here on nobody can tell which. */
-async function unwrapWith(
+async function unwrapAesKey(
   wrapped: Uint8Array,
   key: PrivateKey,
   keyWrap: KeyWrap,

@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os'
-import { fits, unwrap, type Wrapped } from './unwrap.ts'
+import { hasModulusLength, type UnwrapJob, unwrap } from './unwrap.ts'
 
 interface Pool {
-  run(job: Wrapped): Promise<Uint8Array>
+  run(job: UnwrapJob): Promise<Uint8Array>
   on(event: 'error', listener: () => void): unknown
   readonly threads: readonly { terminate(): Promise<unknown> }[]
 }
@@ -15,8 +15,8 @@ let pool: Pool | undefined
  * job starts the threads, and does not wait for them. Where there can be none (another runtime, a bundle that left the
  * worker's file behind), all is done here.
  */
-export async function unwrapOnPool(job: Wrapped): Promise<Uint8Array> {
-  if (!fits(job)) return job.substitute
+export async function unwrapOnPool(job: UnwrapJob): Promise<Uint8Array> {
+  if (!hasModulusLength(job)) return job.substitute
   if (!started) void start(job)
   if (pool === undefined) return unwrap(job)
   try {
@@ -26,7 +26,7 @@ export async function unwrapOnPool(job: Wrapped): Promise<Uint8Array> {
   }
 }
 
-async function start(job: Wrapped): Promise<void> {
+async function start(job: UnwrapJob): Promise<void> {
   started = true
   try {
     const threads = threadCount()

@@ -9,7 +9,7 @@ export const KEY_WRAPS = {
 } as const
 
 /** An encrypted AES key, and what takes its place when it cannot be decrypted: 32 random bytes. */
-export interface Wrapped {
+export interface UnwrapJob {
   readonly wrapped: Uint8Array
   readonly key: KeyObject
   readonly keyWrap: keyof typeof KEY_WRAPS
@@ -17,12 +17,12 @@ export interface Wrapped {
 }
 
 /** RFC 8017 section 7.2.2 step 1. Runtimes differ: some take a ciphertext with zeros added in front or left out. */
-export function fits({ wrapped, key }: Wrapped): boolean {
+export function hasModulusLength({ wrapped, key }: UnwrapJob): boolean {
   return wrapped.length === modulusBytes(key)
 }
 
 /** The AES key, or the substitute. It takes 250 µs, in which this thread does nothing else: node:crypto has no other way. */
-export function unwrap({ wrapped, key, keyWrap, substitute }: Wrapped): Uint8Array {
+export function unwrap({ wrapped, key, keyWrap, substitute }: UnwrapJob): Uint8Array {
   try {
     if (keyWrap !== 'RSA1_5' || rejectsImplicitly(key)) return privateDecrypt({ key, ...KEY_WRAPS[keyWrap] }, wrapped)
     return unpad(privateDecrypt({ key, padding: constants.RSA_NO_PADDING }, wrapped), substitute)

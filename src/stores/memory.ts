@@ -3,7 +3,7 @@ import type { Claimed, Delivery, OrderSyncStore } from '../server/store.ts'
 
 /** How much a {@link memoryStore} keeps, and for how long. */
 export interface MemoryStoreOptions {
-  /** Orders remembered; beyond that the hundredth untouched for longest is forgotten. @defaultValue 100_000 */
+  /** Orders remembered; when full, the 1 % of them that were untouched for longest are forgotten. @defaultValue 100_000 */
   maxOrders?: number | undefined
   /** Requests whose answers are remembered, likewise. @defaultValue 100_000 */
   maxRequests?: number | undefined
@@ -144,7 +144,7 @@ function touch<Value>(map: Map<string, Value>, key: string, value: Value): void 
 }
 
 /**
- * Forgets what was untouched for longest, a hundredth at once: to find its first entry, a Map goes past all that were
+ * Forgets what was untouched for longest, 1 % at once: to find its first entry, a Map goes past all that were
  * deleted before it, which for every single one would cost more than all the rest.
  */
 function makeRoom<Entry>(map: Map<string, Entry>, bound: number, isInUse = (_: Entry) => false): void {
