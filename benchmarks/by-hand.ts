@@ -13,7 +13,7 @@ import {
 import type { IncomingMessage, RequestListener } from 'node:http'
 import { promisify } from 'node:util'
 import { CLIENT_ID } from '../tests/support/exchange.ts'
-import type { MerchantKeys } from './traffic.ts'
+import { type MerchantKeys, TOLERANCE_SECONDS } from './traffic.ts'
 
 const signOnPool = promisify(signNow)
 const verifyOnPool = promisify(verifyNow)
@@ -39,7 +39,8 @@ async function answerByHand(request: IncomingMessage, keys: MerchantKeys, signsO
   const { method, url, headers } = request
   const encrypt = headers['encrypt'] as string | undefined
   const time = String(headers['request-time'])
-  if (headers['client-id'] !== CLIENT_ID || Math.abs(Date.now() - Date.parse(time)) > 300_000) throw new Error()
+  if (headers['client-id'] !== CLIENT_ID || Math.abs(Date.now() - Date.parse(time)) > TOLERANCE_SECONDS * 1_000)
+    throw new Error()
   const body = await readAll(request)
   const { algorithm, signature = '' } = parsePairs(String(headers['signature']))
   const head = `${method} ${url}\n${CLIENT_ID}.${time}.`

@@ -1,10 +1,10 @@
 /**
  * All benchmarks, or those that are named: `npm run bench`, `npm run bench -- server client`.
  *
- * Needs dist/, so build first; PostgreSQL for scale (POSTGRES_URL), and the registry for peers, the first time. "theirs" is
+ * Needs PostgreSQL for scale (POSTGRES_URL), and the registry for peers, the first time. "theirs" is
  * what each table compares with, see its file; for start, the ratio is the difference.
  *
- * --json   a report for programs
+ * --json   a report for programs: npm run --silent bench -- --json
  * --short  few rounds: enough to see that something has broken, not by how much
  * --check  fail where a ratio has fallen by more than a quarter since it was kept; for --short, as CI does it
  * --save   keep the ratios (baseline.json) and the sizes (sizes.json), for a release
@@ -62,14 +62,20 @@ for (const name of names) {
 
 if (values.save) save(report)
 if (values.save && names.includes('size')) await saveSizes()
-if (values.json)
-  console.log(JSON.stringify({ ...report, ...(names.includes('size') && { size: await size() }) }, undefined, 2))
+if (values.json) console.log(JSON.stringify(await toJson(report), undefined, 2))
 else summarise(Object.values(report).flat())
 if (broken.length > 0) {
   console.error(`Fallen by more than a quarter:\n${broken.join('\n')}`)
   process.exit(1)
 }
 process.exit()
+
+async function toJson(report: Readonly<Record<string, Figure[]>>): Promise<object> {
+  const judged = Object.entries(report).map(
+    ([name, figures]) => [name, figures.map((figure) => ({ ...figure, holds: holds(figure) }))] as const,
+  )
+  return { ...Object.fromEntries(judged), ...(names.includes('size') && { size: await size() }) }
+}
 
 function print(name: string, figures: readonly Figure[]): void {
   console.log(`\n${name}`)

@@ -1,5 +1,5 @@
 /** A server, in a process of its own: told what to be, it tells its port; asked again, what its event loop has cost so far. */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import process from 'node:process'
@@ -7,7 +7,7 @@ import { createOrderSyncHandler, memoryStore } from 'alipayhk-order-sync'
 import { toNodeListener } from 'alipayhk-order-sync/node'
 import { CLIENT_ID } from '../tests/support/exchange.ts'
 import { serveByHand } from './by-hand.ts'
-import { type KeyTexts, type MerchantKeys, merchantKeys } from './traffic.ts'
+import { type KeyTexts, type MerchantKeys, merchantKeys, TOLERANCE_SECONDS } from './traffic.ts'
 
 /** What it is told. */
 export interface Serving {
@@ -23,6 +23,7 @@ const KINDS = {
     toNodeListener(
       createOrderSyncHandler({
         credentials: { clientId: CLIENT_ID, privateKeys: { 1: privateKey }, peerPublicKeys: { 1: peerKey } },
+        toleranceSeconds: TOLERANCE_SECONDS,
         store: memoryStore({ maxOrders: REMEMBERED, maxRequests: REMEMBERED }),
         onOrder: ({ merchantBizNo }) => ({ orderId: `A-${merchantBizNo}` }),
       }),
@@ -41,12 +42,8 @@ process.once('message', ({ kind, keys }: Serving) => {
   process.on('message', () => process.send?.(eventLoopTime()))
 })
 
-/** Microseconds of a core that the thread of the event loop has had; on Linux, where each thread has a file that says so. */
+/** Microseconds of a core that the thread of the event loop has had; 0 where no file of the system says so. */
 function eventLoopTime(): number {
-  try {
-    const [nanoseconds] = readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'utf8').split(' ')
-    return Number(nanoseconds) / 1_000
-  } catch {
-    return Number.NaN
-  }
+  const file = `/proc/self/task/${process.pid}/schedstat`
+  return existsSync(file) ? Number(readFileSync(file, 'utf8').split(' ')[0]) / 1_000 : 0
 }

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import process from 'node:process'
 import { merchantRsa, pem } from '../tests/support/keys.ts'
-import { type Contender, duel, type Figure } from './measure.ts'
+import { type Contender, duel, type Figure, type Sample } from './measure.ts'
 
 const FOLDER = '.cache/start'
 
@@ -24,7 +24,7 @@ export async function start(rounds: number): Promise<Figure[]> {
     const what = `start, ${format}: milliseconds over an empty module`
     const ours = starting(`root.${extension}`, code)
     const theirs = starting(`empty.${extension}`, '')
-    const measures = [{ unit: 'ms', of: ({ perSecond }: { perSecond: number }) => 1_000 / perSecond }]
+    const measures = [{ unit: 'ms', of: ({ perSecond }: Sample) => 1_000 / perSecond, bar: { most: 20 } }]
     figures.push(...(await duel({ what, ours, theirs, measures }, rounds)).map(toDifference))
   }
   return figures
@@ -45,8 +45,4 @@ function starting(name: string, code: string): Contender {
 }
 
 /** What an import costs comes on top of what Node costs: no multiple of it. */
-const toDifference = (figure: Figure): Figure => ({
-  ...figure,
-  ratio: figure.ours - figure.theirs,
-  bar: { most: 20 },
-})
+const toDifference = (figure: Figure): Figure => ({ ...figure, ratio: figure.ours - figure.theirs })
