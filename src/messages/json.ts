@@ -64,7 +64,7 @@ export function formatJson(value: object, limits: JsonLimits = STRICT_JSON): Uin
   return encodeUtf8(isPlain(value, limits, limits.maxDepth) ? JSON.stringify(value) : stringify(value, limits))
 }
 
-/** Whether JSON holds all of a value as it is; what has a say in how it is written may be, and is looked at as written. */
+/** True only where JSON.stringify() loses nothing. False is no verdict: {@link stringify} looks at each member then. */
 function isPlain(value: unknown, limits: JsonLimits, depthLeft: number): boolean {
   if (typeof value === 'number') return isExact(value, limits)
   if (typeof value !== 'object') return typeof value === 'string' || typeof value === 'boolean'

@@ -67,8 +67,7 @@ export async function receive<ExtInfo, Transaction>(
     const { maxBodyBytes: maxBytes } = settings
     // A small body comes a turn later than its headers, whole: to wait for a stream would cost more than to parse it.
     await undefined
-    const body = readBody(request.body, { maxBytes, howToMend: request.howToMend, stop })
-    progress.body = body instanceof Uint8Array ? body : await body
+    progress.body = await readBody(request.body, { maxBytes, howToMend: request.howToMend, stop })
     return progress.body
   }
 }
