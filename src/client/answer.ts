@@ -29,7 +29,7 @@ export interface HttpAnswer {
 export async function readAnswer(response: Response, maxBytes: number, requestId: string): Promise<HttpAnswer> {
   const { status, type } = response
   if (type === 'opaqueredirect' || (status >= 300 && status < 400)) {
-    await response.body?.cancel()
+    letGo(response.body)
     const message = 'The answer is a redirect; orders are sent to the configured URL and to no other.'
     throw new ReplyError('ERR_REPLY_REDIRECT', message, { httpStatus: status, requestId })
   }
@@ -46,13 +46,17 @@ async function readWhole({ body, status }: Response, maxBytes: number, requestId
     size += value.length
     chunks.push(value)
     if (size > maxBytes) {
-      // And with the stream its connection.
-      await reader?.cancel().catch(() => {})
+      letGo(reader)
       const details = { httpStatus: status, requestId, excerpt: excerptOf(Buffer.concat(chunks), { cut: true }) }
       const message = `The answer is larger than the ${maxBytes} bytes that are accepted.`
       throw new ReplyError('ERR_REPLY_TOO_LARGE', message, details)
     }
   }
+}
+
+/** And with the stream of its connection. Not awaited: some never end, or fail. */
+function letGo(stream: { cancel(): Promise<void> } | null | undefined): void {
+  stream?.cancel().catch(() => {})
 }
 
 /** The headers that matter here, one by one: Headers sorts all of them for who iterates. */

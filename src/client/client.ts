@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DeliveryError, ReplyError } from '../errors.ts'
-import { pack } from '../exchange/pack.ts'
+import { type Packed, pack } from '../exchange/pack.ts'
 import { formatJson } from '../messages/json.ts'
 import type { OpenObject, Order } from '../messages/order.ts'
 import type { Reply } from '../messages/reply.ts'
 import { validateExtInfo, validateOrder } from '../messages/validate.ts'
 import { type Attempt, isRetryable, retryDelay } from '../policy/retry.ts'
 import { ORDER_SYNC_METHOD } from '../protocol/endpoint.ts'
+import { follow, within } from './abort.ts'
 import { type HttpAnswer, readAnswer, toDeliveryError, toError, verifyAnswer } from './answer.ts'
 import { type ClientOptions, resolveOptions, type Settings } from './options.ts'
 
@@ -80,22 +81,33 @@ export interface OrderSyncClient<ExtInfo = OpenObject> {
 export function createOrderSyncClient<ExtInfo = OpenObject>(options: ClientOptions<ExtInfo>): OrderSyncClient<ExtInfo> {
   const settings = resolveOptions(options)
   return {
-    async syncOrder(input, options = {}) {
-      // One of our own for each order: a signal that all of them share would collect the listeners of all.
-      const signal = options.signal && AbortSignal.any([options.signal])
-      const requestId = input.requestId ?? settings.randomUUID().replaceAll('-', '')
-      const merchantBizType = input.merchantBizType ?? 'TRADE_ORDER'
-      const order = validateOrder(Object.assign({}, input, { requestId, merchantBizType }))
-      await validateExtInfo(order.extInfo, settings.extInfo)
-      const plaintext = formatJson(order, settings.json)
-      for (let attempts = 1; ; attempts++) {
-        const end = await attempt({ plaintext, requestId, signal }, settings)
-        if ('reply' in end)
-          return { orderId: end.orderId, requestId, attempts, tracerId: end.tracerId, reply: end.reply }
-        if (!isRetryable(end.attempt) || attempts > settings.retries) throw end.error
-        await pause(retryDelay(attempts, settings, settings.random()), signal)
+    async syncOrder(input, { signal: caller } = {}) {
+      const followed = caller && follow(caller)
+      try {
+        return await sync(input, followed?.signal, settings)
+      } finally {
+        followed?.release()
       }
     },
+  }
+}
+
+async function sync<ExtInfo>(
+  input: OrderInput<ExtInfo>,
+  signal: AbortSignal | undefined,
+  settings: Settings<ExtInfo>,
+): Promise<SyncResult> {
+  const { extInfo, retries, json, random } = settings
+  const requestId = input.requestId ?? settings.randomUUID().replaceAll('-', '')
+  const merchantBizType = input.merchantBizType ?? 'TRADE_ORDER'
+  const order = validateOrder(Object.assign({}, input, { requestId, merchantBizType }))
+  if (extInfo !== undefined) await within({ outer: signal }, () => validateExtInfo(order.extInfo, extInfo))
+  const plaintext = formatJson(order, json)
+  for (let attempts = 1; ; attempts++) {
+    const end = await attempt({ plaintext, requestId, signal }, settings)
+    if ('reply' in end) return { orderId: end.orderId, requestId, attempts, tracerId: end.tracerId, reply: end.reply }
+    if (!isRetryable(end.attempt) || attempts > retries) throw end.error
+    await pause(retryDelay(attempts, settings, random()), signal)
   }
 }
 
@@ -111,43 +123,47 @@ type End =
 
 /** One attempt: a new time, a new signature, a new AES key. Throws only what ends the sync whatever the policy says. */
 async function attempt<ExtInfo>(outgoing: Outgoing, settings: Settings<ExtInfo>): Promise<End> {
-  const { requestId, signal } = outgoing
-  signal?.throwIfAborted()
-  let answer: HttpAnswer | undefined
+  const { requestId, signal: outer } = outgoing
+  const { timeoutMs } = settings
+  const late = () => new DeliveryError('ERR_TIMEOUT', `No answer came within ${timeoutMs} ms.`, { requestId })
   try {
-    answer = await send(outgoing, settings)
-    const reply = await verifyAnswer(answer, settings, requestId)
-    const { resultStatus } = reply.result
-    if (resultStatus !== 'S' || reply.orderId === undefined) {
-      return { error: toError(reply, requestId, answer.status), attempt: { kind: 'answered', resultStatus } }
-    }
-    return { reply, orderId: reply.orderId, tracerId: answer.headers.get('tracer-id') }
+    return await within({ timeoutMs, late, outer }, (signal) => exchange(outgoing, settings, signal))
   } catch (error) {
     // Our caller's own abort is not a failure of the network.
-    signal?.throwIfAborted()
+    outer?.throwIfAborted()
     if (error instanceof DeliveryError) return { error, attempt: { kind: 'unanswered' } }
     if (!(error instanceof ReplyError)) throw error
     return { error: toDeliveryError(error), attempt: { kind: 'untrusted', httpStatus: error.httpStatus ?? 0 } }
   }
 }
 
-/** @throws {@link DeliveryError} `ERR_TIMEOUT`, `ERR_NETWORK`, and what {@link readAnswer} throws */
-async function send<ExtInfo>(
-  { plaintext, requestId, signal }: Outgoing,
+async function exchange<ExtInfo>(
+  { plaintext, requestId }: Outgoing,
   settings: Settings<ExtInfo>,
+  signal: AbortSignal,
+): Promise<End> {
+  const { path, credentials, encryptTo, envelope, now } = settings
+  const timeHeader = 'Request-Time'
+  const message = { method: ORDER_SYNC_METHOD, path, timeHeader, now: now(), plaintext, encryptTo } as const
+  const packed = await pack(message, credentials, envelope)
+  // Nothing is sent once it has been given up: signing may have taken longer.
+  signal.throwIfAborted()
+  const answer = await send(packed, { requestId, signal }, settings)
+  const reply = await verifyAnswer(answer, settings, requestId)
+  const { resultStatus } = reply.result
+  if (resultStatus !== 'S' || reply.orderId === undefined) {
+    return { error: toError(reply, requestId, answer.status), attempt: { kind: 'answered', resultStatus } }
+  }
+  return { reply, orderId: reply.orderId, tracerId: answer.headers.get('tracer-id') }
+}
+
+/** @throws {@link DeliveryError} `ERR_NETWORK`, and what {@link readAnswer} throws */
+async function send<ExtInfo>(
+  { headers, body }: Packed,
+  { requestId, signal }: { readonly requestId: string; readonly signal: AbortSignal },
+  { url, agentToken, maxReplyBytes, fetch }: Settings<ExtInfo>,
 ): Promise<HttpAnswer> {
-  const { url, path, credentials, encryptTo, envelope, agentToken, timeoutMs, fetch } = settings
-  const message = {
-    method: ORDER_SYNC_METHOD,
-    path,
-    timeHeader: 'Request-Time',
-    now: settings.now(),
-    plaintext,
-    encryptTo,
-  } as const
-  const { headers, body } = await pack(message, credentials, envelope)
-  signal?.throwIfAborted()
-  async function exchange(signal: AbortSignal): Promise<HttpAnswer> {
+  try {
     const response = await fetch(url, {
       method: ORDER_SYNC_METHOD,
       headers: agentToken === undefined ? headers : { ...headers, 'Agent-Token': agentToken },
@@ -156,50 +172,11 @@ async function send<ExtInfo>(
       redirect: 'manual',
       signal,
     })
-    return await readAnswer(response, settings.maxReplyBytes, requestId)
-  }
-  const late = () => new DeliveryError('ERR_TIMEOUT', `No answer came within ${timeoutMs} ms.`, { requestId })
-  try {
-    return await within({ timeoutMs, late, outer: signal }, exchange)
+    return await readAnswer(response, maxReplyBytes, requestId)
   } catch (cause) {
-    if (cause instanceof ReplyError || cause instanceof DeliveryError) throw cause
+    if (cause instanceof ReplyError) throw cause
     throw new DeliveryError('ERR_NETWORK', 'The peer could not be reached, or hung up.', { cause, requestId })
   }
-}
-
-interface Limits {
-  readonly timeoutMs: number
-  /** What to reject with when the time is up. */
-  readonly late: () => Error
-  readonly outer: AbortSignal | undefined
-}
-
-/**
- * Waits for work until the time is up or our caller aborts, and tells it so. Not every fetch, nor every body, ends when
- * its signal says so. A timer of our own, because those of AbortSignal.timeout() stay until their time is up, and with
- * them all that belongs to the request.
- */
-function within<Value>(
-  { timeoutMs, late, outer }: Limits,
-  work: (signal: AbortSignal) => Promise<Value>,
-): Promise<Value> {
-  return new Promise((resolve, reject) => {
-    const inner = new AbortController()
-    const release = () => {
-      clearTimeout(timer)
-      outer?.removeEventListener('abort', abort)
-    }
-    // Released here too: work that does not heed its signal may never end.
-    const end = (reason: unknown) => {
-      release()
-      inner.abort(reason)
-      reject(reason)
-    }
-    const abort = () => end(outer?.reason)
-    const timer = setTimeout(() => end(late()), timeoutMs)
-    outer?.addEventListener('abort', abort)
-    work(inner.signal).finally(release).then(resolve, reject)
-  })
 }
 
 async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {

@@ -1,7 +1,15 @@
+import { sign } from 'node:crypto'
 import { createServer } from 'node:net'
 import { inspect } from 'node:util'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { type ClientOptions, createOrderSyncClient, isOrderSyncError, type OrderInput } from '../../src/index.ts'
+import {
+  type ClientOptions,
+  type Credentials,
+  createOrderSyncClient,
+  isOrderSyncError,
+  type OrderInput,
+  type Signer,
+} from '../../src/index.ts'
 import { until } from '../support/deferred.ts'
 import {
   answer,
@@ -26,6 +34,8 @@ afterEach(async () => {
   vi.restoreAllMocks()
   for (const end of ends.splice(0)) await end()
 })
+
+const STANDARD = { version: 1, vendor: 'test' } as const
 
 const ORDER = order() as unknown as OrderInput
 
@@ -380,6 +390,20 @@ describe('no answer', () => {
     expect(error).toMatchObject({ code: 'ERR_TIMEOUT', message: 'No answer came within 20.5 ms.' })
   })
 
+  test('within the time for an attempt, signing included', async () => {
+    const credentials = hangingCredentials({ sign: () => new Promise(() => {}) })
+    const { error, requests } = await errorOf([], { timeoutMs: 40, retries: 0, credentials })
+    expect(error).toMatchObject({ name: 'DeliveryError', code: 'ERR_TIMEOUT' })
+    expect(requests).toBe(0)
+  })
+
+  test('within the time for an attempt, decryption included', async () => {
+    const credentials = hangingCredentials({ decrypt: () => new Promise(() => {}) })
+    const script = [answers(success(), { encryptTo: merchantRsa().publicKey })]
+    const { error } = await errorOf(script, { timeoutMs: 200, retries: 0, credentials })
+    expect(error).toMatchObject({ name: 'DeliveryError', code: 'ERR_TIMEOUT' })
+  })
+
   test('within the time for an attempt, its body included', async () => {
     const trickle: Behaviour = (response) => void response.writeHead(200).write('{')
     const { error } = await errorOf([trickle], { timeoutMs: 40, retries: 0 })
@@ -493,6 +517,16 @@ describe('an answer that cannot be trusted is an error, and is not tried again',
     expect(error).toMatchObject({ name: 'ReplyError', code: 'ERR_REPLY_REDIRECT', httpStatus: status })
     expect(requests).toBe(1)
     expect(elsewhere.seen).toStrictEqual([])
+  })
+
+  test.each([
+    ['fails', () => Promise.reject(new Error('no'))],
+    ['never ends', () => new Promise<void>(() => {})],
+  ])('a redirect whose body is given up, which %s', async (_, cancel) => {
+    const fetch = vi.fn(async () => new Response(new ReadableStream({ cancel }), { status: 302 }))
+    const { error } = await errorOf([], { fetch, timeoutMs: 2_000 })
+    expect(error).toMatchObject({ code: 'ERR_REPLY_REDIRECT' })
+    expect(fetch).toHaveBeenCalledOnce()
   })
 
   test('a redirect that a fetch of the caller’s own hides', async () => {
@@ -657,12 +691,44 @@ describe('an abort by the caller rejects with his reason', () => {
     expect(seen).toHaveLength(1)
   })
 
-  test('and one signal can serve any number of orders: none listens to it, in their pauses either', async () => {
+  test.each<[string, Partial<ClientOptions>]>([
+    ['a signer', { credentials: hangingCredentials({ sign: () => new Promise(() => {}) }) }],
+    ['a validator of extInfo', { extInfo: { '~standard': { ...STANDARD, validate: () => new Promise(() => {}) } } }],
+  ])('while %s of his own goes on for ever', async (_, options) => {
+    const { client, seen } = await pair([], options)
+    const caller = new AbortController()
+    const sync = rejectionOf(client.syncOrder(ORDER, { signal: caller.signal }))
+    await new Promise(setImmediate)
+    caller.abort(reason)
+    expect(await sync).toBe(reason)
+    expect(seen).toHaveLength(0)
+  })
+
+  test('and one signal can serve any number of orders: one listens to it for all, in their pauses too', async () => {
     const { client } = await pair([], { fetch: () => Promise.reject(new Error('down')), random: () => 0 })
     const caller = new AbortController()
     const listen = vi.spyOn(caller.signal, 'addEventListener')
-    expect(await rejectionOf(client.syncOrder(ORDER, { signal: caller.signal }))).toMatchObject({ code: 'ERR_NETWORK' })
-    expect(listen).not.toHaveBeenCalled()
+    const any = vi.spyOn(AbortSignal, 'any')
+    const options = { signal: caller.signal }
+    const syncs = Array.from({ length: 30 }, () => rejectionOf(client.syncOrder(ORDER, options)))
+    for (const error of await Promise.all(syncs)) expect(error).toMatchObject({ code: 'ERR_NETWORK' })
+    expect(listen).toHaveBeenCalledOnce()
+    // On Node 20, what it makes leaves something behind.
+    expect(any).not.toHaveBeenCalled()
+  })
+
+  test('for all orders that it serves, and no other', async () => {
+    const fetch = vi.fn(() => new Promise<Response>(() => {}))
+    const { client } = await pair([], { fetch, timeoutMs: 50, retries: 0 })
+    const caller = new AbortController()
+    const served = [1, 2, 3].map(() => rejectionOf(client.syncOrder(ORDER, { signal: caller.signal })))
+    const other = rejectionOf(client.syncOrder(ORDER))
+    await until(() => fetch.mock.calls.length === 4)
+    caller.abort(reason)
+    expect(await Promise.all(served)).toEqual([reason, reason, reason])
+    expect(await other).toMatchObject({ code: 'ERR_TIMEOUT' })
+    expect(await rejectionOf(client.syncOrder(ORDER, { signal: caller.signal }))).toBe(reason)
+    expect(fetch).toHaveBeenCalledTimes(4)
   })
 
   test('and a signal that is never aborted changes nothing', async () => {
@@ -709,11 +775,26 @@ describe('the time of an attempt ends with it, its timer too', () => {
     await until(() => listen.mock.calls.length > 0)
     caller.abort(new Error('enough'))
     expect(await synced).toMatchObject({ message: 'enough' })
-    expect(leave.mock.calls.map(([, listener]) => listener)).toEqual(listen.mock.calls.map(([, listener]) => listener))
+    // But for the one that listens for all of his orders.
+    const own = listen.mock.calls.filter((_, call) => listen.mock.contexts[call] !== caller.signal)
+    expect(own.length).toBeGreaterThan(0)
+    expect(leave.mock.calls.map(([, listener]) => listener)).toEqual(own.map(([, listener]) => listener))
     const timer = set.mock.results.find((_, call) => set.mock.calls[call]?.[1] === 12_345)
     expect(clear).toHaveBeenCalledWith(timer?.value)
   })
 })
+
+/** A signer of the caller's own, one half of which never ends. */
+function hangingCredentials(hanging: Partial<Pick<Signer, 'sign' | 'decrypt'>>): Credentials {
+  const { privateKey } = merchantRsa()
+  const signer: Signer = {
+    algorithm: 'RSA256',
+    sign: async (bytes) => sign('sha256', bytes, privateKey),
+    decrypt: async () => new Uint8Array(32),
+    ...hanging,
+  }
+  return { ...merchantCredentials(), privateKeys: { 1: signer } }
+}
 
 function responseOf(message: unknown): Response {
   const { headers, body } = answer(message)
