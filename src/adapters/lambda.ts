@@ -4,37 +4,13 @@
  * @packageDocumentation
  */
 import { Buffer } from 'node:buffer'
+import type { RequestBody } from '../server/body.ts'
 import type { OrderSyncHandler } from '../server/handler.ts'
+import type { LambdaEvent, LambdaResult } from './lambda-event.ts'
 
-type Many<Value> = { readonly [name: string]: Value | undefined } | null | undefined
+export type { LambdaEvent, LambdaResult }
 
-/** What is used of the events of API Gateway 1.0 and 2.0, Application Load Balancer and function URLs. */
-export interface LambdaEvent {
-  readonly httpMethod?: string
-  readonly path?: string
-  readonly queryStringParameters?: Many<string>
-  readonly multiValueQueryStringParameters?: Many<readonly string[]>
-  readonly rawPath?: string
-  readonly rawQueryString?: string
-  readonly headers?: Many<string>
-  readonly multiValueHeaders?: Many<readonly string[]>
-  readonly body?: string | null
-  readonly isBase64Encoded?: boolean
-  readonly requestContext?: {
-    readonly path?: string
-    readonly elb?: unknown
-    readonly http?: { readonly method?: string }
-  }
-}
-
-/** What Lambda is given back. */
-export interface LambdaResult {
-  readonly statusCode: number
-  readonly headers?: Record<string, string>
-  readonly multiValueHeaders?: Record<string, string[]>
-  readonly body: string
-  readonly isBase64Encoded: false
-}
+const MEND = `In AWS Lambda, hand the event over before a middleware such as httpJsonBodyParser() of Middy parses its body.`
 
 /**
  * Turns a handler into a Lambda handler. The path for verification is the one that the caller used, stage included; where a custom
@@ -65,7 +41,8 @@ export function toLambdaHandler(handler: OrderSyncHandler): (event: LambdaEvent)
       method: event.requestContext?.http?.method ?? event.httpMethod ?? '',
       path: pathOf(event),
       headers: event.multiValueHeaders ?? event.headers ?? {},
-      body: event.body == null ? undefined : Buffer.from(event.body, event.isBase64Encoded ? 'base64' : 'utf8'),
+      body: bodyOf(event),
+      howToMend: MEND,
     })
     const lists = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, [value]]))
     return {
@@ -79,6 +56,11 @@ export function toLambdaHandler(handler: OrderSyncHandler): (event: LambdaEvent)
       isBase64Encoded: false,
     }
   }
+}
+
+/** What a middleware has left in its place goes on as it is, to be refused. */
+function bodyOf({ body, isBase64Encoded }: LambdaEvent): RequestBody {
+  return typeof body === 'string' ? Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8') : body
 }
 
 function pathOf(event: LambdaEvent): string {

@@ -10,7 +10,12 @@ export function rawBody(request: NodeRequest, parsed: { body?: unknown; rawBody?
   // Who reads beside us takes bytes away as much as who has read before.
   if (request.readableDidRead || request.readableFlowing) return {} as RequestBody
   // A small body comes with its headers, whole: then there is nothing to wait for.
-  if (request.readableLength === Number(request.headers['content-length'])) return request.read() as Buffer | null
+  if (request.readableLength === Number(request.headers['content-length'])) {
+    const whole = request.read() as Buffer | null
+    // To its end, of which others may want to be told.
+    request.resume()
+    return whole
+  }
   // Leaving the loop over the stream half-way must not destroy the socket: an answer is due.
   return request.iterator({ destroyOnReturn: false })
 }

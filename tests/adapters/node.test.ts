@@ -54,6 +54,27 @@ describe('an order over a real socket', () => {
     expect(judge(await send(port, { ...request(), path: '/inside' }))).toStrictEqual(SUCCESS)
   })
 
+  test.each([
+    ['in one piece', (bytes: Buffer) => [bytes]],
+    ['byte by byte', (bytes: Buffer) => [...bytes].map((byte) => Buffer.of(byte))],
+  ])('%s, and whoever waits for the end of its request is told', async (_, cut) => {
+    const { handler } = merchant()
+    const listener = toNodeListener(handler)
+    const told: string[] = []
+    const { port, close } = await listen(
+      createHttpServer((request, response) => {
+        request.on('end', () => told.push('end')).on('close', () => told.push('close'))
+        void listener(request, response)
+      }),
+    )
+    ends.push(close)
+    const socket = connect(port, '127.0.0.1')
+    ends.push(() => void socket.destroy())
+    for (const piece of cut(wire(request()))) socket.write(piece)
+    await until(() => told.length === 2)
+    expect(told).toEqual(['end', 'close'])
+  })
+
   test('is answered when it comes byte by byte', async () => {
     const { port } = await serve()
     const bytes = wire(request())

@@ -1,0 +1,29 @@
+type Many<Value> = { readonly [name: string]: Value | undefined } | null | undefined
+
+/** What is used of the events of API Gateway 1.0 and 2.0, Application Load Balancer and function URLs. */
+export interface LambdaEvent {
+  readonly httpMethod?: string
+  readonly path?: string
+  readonly queryStringParameters?: Many<string>
+  readonly multiValueQueryStringParameters?: Many<readonly string[]>
+  readonly rawPath?: string
+  readonly rawQueryString?: string
+  readonly headers?: Many<string>
+  readonly multiValueHeaders?: Many<readonly string[]>
+  readonly body?: string | null
+  readonly isBase64Encoded?: boolean
+  readonly requestContext?: {
+    readonly path?: string
+    readonly elb?: unknown
+    readonly http?: { readonly method?: string }
+  }
+}
+
+/** What Lambda is given back. */
+export interface LambdaResult {
+  readonly statusCode: number
+  readonly headers?: Record<string, string>
+  readonly multiValueHeaders?: Record<string, string[]>
+  readonly body: string
+  readonly isBase64Encoded: false
+}
