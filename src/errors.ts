@@ -39,6 +39,7 @@ export type ConfigurationCode =
   | 'ERR_CREDENTIALS'
   | 'ERR_BODY_PARSED'
   | 'ERR_ORDER_ID'
+  | 'ERR_PATH'
 
 /** Codes of {@link ReplyError}: why an answer cannot be trusted. */
 export type ReplyCode =

@@ -72,8 +72,10 @@ export function createReporter(onEvent: ((event: OrderSyncEvent) => void) | unde
   }
 
   async function tell(listener: (event: OrderSyncEvent) => void, ending: Ending, error: unknown): Promise<void> {
+    // What cannot be diagnosed is told of without.
+    const hint = await diagnose(error, ending.progress).catch(() => undefined)
     try {
-      const told: unknown = listener(toEvent(ending, error, await diagnose(error, ending.progress)))
+      const told: unknown = listener(toEvent(ending, error, hint))
       // An async listener is a void one to the compiler. The peer does not wait for it.
       Promise.resolve(told).catch(warnOfListener)
     } catch {

@@ -1,4 +1,4 @@
-import { RejectionError } from '../errors.ts'
+import { ConfigurationError, RejectionError } from '../errors.ts'
 import { parseCredentials } from '../exchange/credentials.ts'
 import { requireEncryptionKey } from '../exchange/pack.ts'
 import { requireHeader, unpack } from '../exchange/unpack.ts'
@@ -76,8 +76,13 @@ async function narrowed<ExtInfo>(order: Order, schema: StandardSchema<unknown, E
   return { ...order, extInfo: await validateExtInfo(order.extInfo, schema) }
 }
 
-function signedPath(request: IncomingRequest, path: Settings<unknown, unknown>['path']): string {
-  return typeof path === 'function' ? path(request) : (path ?? request.path)
+function signedPath(request: IncomingRequest, option: Settings<unknown, unknown>['path']): string {
+  const path: unknown = typeof option === 'function' ? option(request) : (option ?? request.path)
+  if (typeof path === 'string') return path
+  throw new ConfigurationError(
+    'ERR_PATH',
+    'The path is not a string: "path" must be, or return, the request-target that the sender signs.',
+  )
 }
 
 /** Made once: for Node 20 the build turns the second into a call of RegExp, wherever it stands. */

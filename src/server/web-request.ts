@@ -12,8 +12,9 @@ export function fromWebRequest(request: Request): IncomingRequest {
   const { method, headers, signal, url } = request
   // Cut out rather than put together from a URL's parts: those leave out a "?" that nothing follows.
   const path = url.slice(new URL(url).origin.length).replace(/#.*$/, '')
-  // A stream that has been read is as good as parsed: what it held is gone.
-  const body = request.bodyUsed ? ({} as RequestBody) : request.body && uncancelled(request.body)
+  // A stream that has been read, or is being read, is as good as parsed: what it held is gone.
+  const isTaken = request.bodyUsed || request.body?.locked
+  const body = isTaken ? ({} as RequestBody) : request.body && uncancelled(request.body)
   return { method, path, headers, body, signal, howToMend: READ_ALREADY }
 }
 

@@ -62,11 +62,14 @@ describe('a Request is answered with a Response', () => {
   })
 })
 
-test('a Request that was read before tells the developer what to do', async () => {
+test.each([
+  ['was read before', (web: Request) => web.json()],
+  ['is being read', (web: Request) => web.body?.getReader()],
+])('a Request that %s tells the developer what to do', async (_, read) => {
   const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
   const { handler, onOrder, events } = merchant()
   const web = toWeb(request())
-  await web.json()
+  await read(web)
   expect(await judged(await handler.fetch(web))).toStrictEqual({ ...TRY_LATER, status: 500 })
   expect(events).toMatchObject([
     { code: 'ERR_BODY_PARSED', message: expect.stringContaining('request.clone().json()') },

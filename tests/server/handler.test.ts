@@ -183,6 +183,21 @@ describe('path', () => {
     })
   })
 
+  test.each([
+    ['nothing', () => undefined],
+    ['a promise', async () => PATH],
+    ['a URL', () => new URL(`https://merchant.example${PATH}`)],
+  ])('as a function that returns %s, is ours to mend', async (_, path) => {
+    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const { handler, events, onOrder } = merchant({ path: path as never })
+    expect(judge(await handler(request()))).toMatchObject({ status: 500, resultCode: 'UNKNOWN_EXCEPTION' })
+    expect(events).toMatchObject([
+      { kind: 'unavailable', code: 'ERR_PATH', message: expect.stringContaining('"path"') },
+    ])
+    expect(warn).toHaveBeenCalledOnce()
+    expect(onOrder).not.toHaveBeenCalled()
+  })
+
   test('as a function that throws, is ours to mend', async () => {
     const error = new Error('SECRET-1')
     const { handler, events } = merchant({
@@ -491,14 +506,21 @@ describe('a signature that does not verify is explained to the developer, and no
   })
 })
 
-test('a clock that fails, when the answer is dated too, is an error for who asked; nothing hangs', async () => {
+test.each([
+  ['at once', 0],
+  ['when the answer is dated', 1],
+])('a clock that fails %s is ours to mend: the answer has no date, and is not signed', async (_, times) => {
   let asked = 0
   const now = () => {
-    if (++asked > 1) throw new Error('no clock')
+    if (asked++ >= times) throw new Error('no clock')
     return NOW
   }
-  const { handler } = merchant({ now })
-  await expect(handler(request())).rejects.toThrow('no clock')
+  const { handler, events } = merchant({ now })
+  const { status, headers, body } = await handler(request())
+  expect(status).toBe(500)
+  expect(headers).toStrictEqual({ 'Content-Type': 'application/json; charset=UTF-8' })
+  expect(messageOf({ headers, body })).toMatchObject({ result: { resultCode: 'UNKNOWN_EXCEPTION' } })
+  expect(events.at(-1)).toMatchObject({ kind: 'unavailable' })
   await handler.drain()
 })
 
