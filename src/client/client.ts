@@ -99,8 +99,7 @@ async function sync<ExtInfo>(
 ): Promise<SyncResult> {
   const { extInfo, retries, json, random } = settings
   const requestId = input.requestId ?? settings.randomUUID().replaceAll('-', '')
-  const merchantBizType = input.merchantBizType ?? 'TRADE_ORDER'
-  const order = validateOrder(Object.assign({}, input, { requestId, merchantBizType }))
+  const order = validateOrder(filledIn(input, requestId))
   if (extInfo !== undefined) await within({ outer: signal }, () => validateExtInfo(order.extInfo, extInfo))
   const plaintext = formatJson(order, json)
   for (let attempts = 1; ; attempts++) {
@@ -109,6 +108,14 @@ async function sync<ExtInfo>(
     if (!isRetryable(end.attempt) || attempts > retries) throw end.error
     await pause(retryDelay(attempts, settings, random()), signal)
   }
+}
+
+/** The copy does not begin the literal: see docs/decisions/0012. */
+function filledIn(input: OrderInput<unknown>, requestId: string): object {
+  const order: Partial<Record<FilledIn, string>> = { requestId, merchantBizType: 'TRADE_ORDER', ...input }
+  order.requestId = requestId
+  order.merchantBizType = input.merchantBizType ?? 'TRADE_ORDER'
+  return order
 }
 
 interface Outgoing {

@@ -14,13 +14,6 @@ import type { PrivateKey, PublicKey } from './keys.ts'
 /** The callback forms run on libuv's thread pool: a signature takes 200 µs, in which the event loop goes on. */
 const verifyOnPool = promisify(verifyNode)
 
-/** Not promisify(): all that a signature costs beside itself is a share of what an answer costs. */
-function signOnPool(bytes: Uint8Array, key: KeyObject): Promise<Uint8Array> {
-  return new Promise((resolve, reject) => {
-    signNode('sha256', bytes, key, (error, signature) => (error ? reject(error) : resolve(signature)))
-  })
-}
-
 /** An ECDSA signature over secp224r1 as IEEE P1363 writes it: two numbers of 28 bytes. */
 const P1363_LENGTH = 56
 
@@ -44,33 +37,51 @@ const ALGORITHMS: Readonly<Record<SignatureAlgorithm, Algorithm>> = {
 }
 
 /** Signs the content with SHA-256 and the algorithm that the key is for. */
-export async function sign(key: PrivateKey, content: SignedContent): Promise<Uint8Array> {
+export function sign(key: PrivateKey, content: SignedContent): Promise<Uint8Array> {
   const bytes = join(content)
+  return key.form === 'key-object' ? signOnPool(bytes, key.key) : signElsewhere(key, bytes)
+}
+
+function signOnPool(bytes: Uint8Array, key: KeyObject): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    signNode('sha256', bytes, key, (error, signature) => (error ? reject(error) : resolve(signature)))
+  })
+}
+
+async function signElsewhere(key: Exclude<PrivateKey, { form: 'key-object' }>, bytes: Uint8Array): Promise<Uint8Array> {
   // A copy: what lies around ours, in memory that Node shares out, is none of its business.
   if (key.form === 'signer') return await key.key.sign(Uint8Array.from(bytes))
-  if (key.form === 'crypto-key') return new Uint8Array(await webcrypto.subtle.sign('RSASSA-PKCS1-v1_5', key.key, bytes))
-  return await signOnPool(bytes, key.key)
+  return new Uint8Array(await webcrypto.subtle.sign('RSASSA-PKCS1-v1_5', key.key, bytes))
 }
 
 /** Tells whether the signature is the key's, over this content, with SHA-256 and the algorithm that the key is for. */
 export async function verify(key: PublicKey, content: SignedContent, signature: Uint8Array): Promise<boolean> {
+  return isSignature(key, content, signature)
+}
+
+/** Like {@link verify}; at once where that takes no time. */
+export function isSignature(key: PublicKey, content: SignedContent, signature: Uint8Array): boolean | Promise<boolean> {
+  if (key.form === 'crypto-key' || ALGORITHMS[key.algorithm].verifiesOnPool) return verifyLater(key, content, signature)
   try {
-    return await isSignature(key, content, signature)
+    // Hashed in pieces: a copy of the body would cost more than the second call.
+    const input = ALGORITHMS[key.algorithm].verifyWith(key.key, signature)
+    return createVerify('sha256').update(content.head).update(content.body).verify(input, signature)
   } catch {
     // Some runtimes throw where others say false, for bytes that are no signature at all.
     return false
   }
 }
 
-function isSignature(key: PublicKey, content: SignedContent, signature: Uint8Array): boolean | Promise<boolean> {
-  if (key.form === 'crypto-key') {
-    return webcrypto.subtle.verify('RSASSA-PKCS1-v1_5', key.key, signature, join(content))
+async function verifyLater(key: PublicKey, content: SignedContent, signature: Uint8Array): Promise<boolean> {
+  try {
+    if (key.form === 'crypto-key') {
+      return await webcrypto.subtle.verify('RSASSA-PKCS1-v1_5', key.key, signature, join(content))
+    }
+    const input = ALGORITHMS[key.algorithm].verifyWith(key.key, signature)
+    return await verifyOnPool('sha256', join(content), input, signature)
+  } catch {
+    return false
   }
-  const { verifyWith, verifiesOnPool } = ALGORITHMS[key.algorithm]
-  const input = verifyWith(key.key, signature)
-  if (verifiesOnPool) return verifyOnPool('sha256', join(content), input, signature)
-  // Hashed in pieces: a copy of the body would cost more than the second call.
-  return createVerify('sha256').update(content.head).update(content.body).verify(input, signature)
 }
 
 function join({ head, body }: SignedContent): Uint8Array {

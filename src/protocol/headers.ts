@@ -151,6 +151,8 @@ export const CONTENT_TYPES = {
  * @see docs/protocol.md section 2.1
  */
 export function assertContentType(text: string, { encrypted }: { encrypted: boolean }): void {
+  // What nearly everybody sends.
+  if (text === CONTENT_TYPES.json) return
   const [type = '', ...parameters] = text.split(';').map((part) => part.trim().toLowerCase())
   if (type !== 'application/json' && !(encrypted && type === 'text/plain')) {
     throw new RejectionError('ERR_CONTENT_TYPE', 'Content-Type is not application/json.')

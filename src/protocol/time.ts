@@ -1,6 +1,6 @@
 import { RejectionError } from '../errors.ts'
 
-const ISO_8601 = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:Z|([+-])(\d\d):?(\d\d))$/
+const ISO_8601 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.(\d+))?(?:Z|([+-])(\d\d):?(\d\d))$/
 const EPOCH_MILLISECONDS = /^\d{13}$/
 
 /** The greatest offset that java.time can write, and so the senders we know of. */
@@ -21,18 +21,30 @@ export function parseTime(text: string, header = 'Request-Time'): number {
   if (EPOCH_MILLISECONDS.test(text)) return Number(text)
   const parts = ISO_8601.exec(text)
   if (parts === null) throw malformed(header)
-  const [year, month, day, hour, minute, second] = parts.slice(1, 7).map(Number) as Six
+  const year = twoDigits(text, 0) * 100 + twoDigits(text, 2)
+  const month = twoDigits(text, 5)
+  const day = twoDigits(text, 8)
+  const hour = twoDigits(text, 11)
+  const minute = twoDigits(text, 14)
+  const second = twoDigits(text, 17)
   const local = Date.UTC(year, month - 1, day, hour, minute, second)
-  // Date.UTC carries 30 February over to March, and hour 24 to the next day: a date that does not exist comes back changed.
-  const exists = new Date(local).toISOString().slice(0, 19) === text.slice(0, 19)
-  const [, , , , , , , fraction = '', sign, hoursEast = '0', minutesEast = '0'] = parts
+  // Date.UTC carries 30 February over to March, and year 24 to 1924: a date that does not exist comes back changed.
+  const date = new Date(local)
+  const dateExists = date.getUTCDate() === day && date.getUTCMonth() === month - 1 && date.getUTCFullYear() === year
+  const exists = dateExists && hour < 24 && minute < 60 && second < 60
+  const [, fraction = '', sign, hoursEast = '0', minutesEast = '0'] = parts
   const offset = Number(hoursEast) * 60 + Number(minutesEast)
   if (!exists || Number(minutesEast) > 59 || offset > MAX_OFFSET_MINUTES) throw malformed(header)
   const milliseconds = Number(`${fraction}000`.slice(0, 3))
   return local + milliseconds - (sign === '-' ? -offset : offset) * 60_000
 }
 
-type Six = [number, number, number, number, number, number]
+/** The number that two digits write. */
+function twoDigits(text: string, at: number): number {
+  return (text.charCodeAt(at) - ZERO) * 10 + (text.charCodeAt(at + 1) - ZERO)
+}
+
+const ZERO = 0x30
 
 function malformed(header: string): RejectionError {
   return new RejectionError(
@@ -48,9 +60,16 @@ function malformed(header: string): RejectionError {
  * @see docs/protocol.md section 2.3
  */
 export function formatTime(milliseconds: number): string {
-  const local = new Date(Math.floor(milliseconds / 1000) * 1000 + OFFSET_MINUTES * 60_000)
-  return `${local.toISOString().slice(0, 19)}+08:00`
+  const second = Math.floor(milliseconds / 1000)
+  if (second !== latest.second) {
+    const local = new Date(second * 1000 + OFFSET_MINUTES * 60_000).toISOString()
+    latest = { second, text: `${local.slice(0, 19)}+08:00` }
+  }
+  return latest.text
 }
+
+/** All that is written within a second is the same. */
+let latest = { second: Number.NaN, text: '' }
 
 /**
  * Refuses a message signed too long ago, or too far ahead, to be live traffic.
