@@ -27,7 +27,7 @@ const KINDS = {
 
 process.once('message', ({ kind, url, keys }: Syncing) => {
   const sync = KINDS[kind](url, merchantKeys(keys))
-  process.on('message', async (atOnce: number) => process.send?.(await inFlight(sync, atOnce, 400)()))
+  process.on('message', async (atOnce: number) => process.send?.(await inFlight(sync, atOnce, 500)()))
   process.send?.('ready')
 })
 
