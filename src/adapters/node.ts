@@ -49,7 +49,7 @@ export function toNodeListener(
   return async (request, response) => {
     const { status, headers, body } = await handler(toIncomingRequest(request, response, request, howToMend))
     const content = overUnread(request, response, body)
-    // In this order: V8 gives every object that begins with a copy a new shape, which costs more than the rest of it.
+    // The copy does not begin the literal: see docs/decisions/0012.
     response.writeHead(status, { 'Content-Length': body.length, ...headers })
     if (!(content instanceof Uint8Array)) content.pipe(response)
     // As text it leaves together with its head; as bytes it would be written beside it. ASCII is one text to everybody.

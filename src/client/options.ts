@@ -21,7 +21,7 @@ export interface ClientOptions<ExtInfo = OpenObject> {
   encrypt?: boolean | undefined
   /** What `extInfo` must be: any Standard Schema validator. It is validated, and sent as you gave it. */
   extInfo?: StandardSchema<ExtInfo, unknown> | undefined
-  /** Milliseconds for one attempt, connection and answer included. @defaultValue 10_000 */
+  /** Milliseconds for one attempt: signing, connection, answer and its decryption. @defaultValue 10_000 */
   timeoutMs?: number | undefined
   /** How often to try again after `U`, a failure of the network, or an HTTP 5xx. @defaultValue 3 */
   retries?: number | undefined

@@ -105,7 +105,7 @@ export function resolveOptions<ExtInfo, Transaction>(options: HandlerOptions<Ext
   if (typeof store?.claim !== 'function') throw new TypeError('"store" must be a store, such as memoryStore()')
   // Parsed here: a key that is wrong is found at start, not by the first order.
   if (typeof credentials !== 'function') parseCredentials(credentials)
-  // Plain members: of copies V8 makes an object of a new shape each, and compiles what reads them anew for each handler.
+  // Members one by one, not copies: see docs/decisions/0012.
   return {
     credentials,
     store,
