@@ -169,11 +169,11 @@ function messageSignatures<Key extends string | KeyObject>(
 ): Peer {
   const signer = createSigner(privateKey, 'rsa-v1_5-sha256')
   const verify = createVerifier(publicKey, 'rsa-v1_5-sha256')
-  const content = Buffer.from(CONTENT)
   return {
     name,
     parsesKeyEachTime: typeof privateKey === 'string',
-    sign: async () => (await signer.sign(content)).toString('base64'),
-    verify: (signature) => verify(content, Buffer.from(signature, 'base64')),
+    // Bytes of each message anew, as its own signMessage() and verifyMessage() make them.
+    sign: async () => (await signer.sign(Buffer.from(CONTENT))).toString('base64'),
+    verify: (signature) => verify(Buffer.from(CONTENT), Buffer.from(signature, 'base64')),
   }
 }
