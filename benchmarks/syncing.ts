@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { createOrderSyncClient, type OrderInput } from 'alipayhk-order-sync'
 import { CLIENT_ID, order, PATH } from '../tests/support/exchange.ts'
 import { inFlight } from './operations.ts'
-import { type KeyTexts, type MerchantKeys, merchantKeys } from './traffic.ts'
+import { type KeyTexts, type MerchantKeys, merchantKeys, TOLERANCE_SECONDS } from './traffic.ts'
 
 /** What it is told first; from then on, how many syncs are to be in flight for a round. */
 export interface Syncing {
@@ -19,7 +19,7 @@ const { requestId: _, ...input } = order() as unknown as OrderInput & { requestI
 const KINDS = {
   ours(url: string, { privateKey, peerKey }: MerchantKeys): () => Promise<unknown> {
     const credentials = { clientId: CLIENT_ID, privateKeys: { 1: privateKey }, peerPublicKeys: { 1: peerKey } }
-    const { syncOrder } = createOrderSyncClient({ credentials, url, retries: 0 })
+    const { syncOrder } = createOrderSyncClient({ credentials, url, retries: 0, toleranceSeconds: TOLERANCE_SECONDS })
     return () => syncOrder(input)
   },
   'by hand': (url: string, keys: MerchantKeys) => () => syncByHand(url, input, keys),
@@ -60,7 +60,7 @@ async function syncByHand(url: string, input: object, { privateKey, peerKey }: M
   const value = Buffer.from(decodeURIComponent(header.slice(header.indexOf('signature=') + 10)), 'base64')
   const time = response.headers.get('Response-Time') ?? ''
   const head = `POST ${PATH}\n${CLIENT_ID}.${time}.`
-  if (Math.abs(Date.now() - Date.parse(time)) > 300_000) throw new Error('late')
+  if (Math.abs(Date.now() - Date.parse(time)) > TOLERANCE_SECONDS * 1_000) throw new Error('late')
   if (!createVerify('sha256').update(head).update(answer).verify(peerKey, value)) throw new Error('forged')
   const { result, orderId } = JSON.parse(String(answer)) as { result: { resultStatus: string }; orderId: string }
   if (response.status !== 200 || result.resultStatus !== 'S') throw new Error('refused')

@@ -6,7 +6,7 @@ import { gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, type Pair, pem } from
 export const SCENARIOS = ['plain', 'encrypted', 'ECC224'] as const
 export type Scenario = (typeof SCENARIOS)[number]
 
-/** How old requests may be: they are made once for all rounds, repeats included. */
+/** How old requests and answers may be: they are made once for all rounds, repeats included. */
 export const TOLERANCE_SECONDS = 3_600
 
 /** Both sides' keys as PEM: to be sent to another process. */
