@@ -5,7 +5,7 @@ import type { Syncing } from './syncing.ts'
 import { keyTexts } from './traffic.ts'
 
 /** Processes of either side, in turns: V8 compiles each a little differently, which makes more than what is compared. */
-const PROCESSES = 3
+const PROCESSES = 6
 
 /** Outbound syncs, beside fetch with the same crypto written by hand; the peer is another process. */
 export async function client(rounds: number): Promise<Figure[]> {

@@ -88,7 +88,7 @@ test('the table has a row for all that is in src/, and no other', () => {
   expect(Object.keys(TABLE).sort()).toEqual([...new Set(sources.map(inSource).map(rowOf))].sort())
 })
 
-test('run-time dependencies are those that are imported for more than types', () => {
+test('run-time dependencies are those that are imported for more than types, but for what is bundled', () => {
   const imports = sources.flatMap((path) => importsOf(inSource(path), read(path)))
   const external = imports.filter(({ to, typeOnly }) => !typeOnly && /^[@a-z]/.test(to) && !/^node:|\.[jt]s$/.test(to))
   const { name, dependencies, peerDependencies } = JSON.parse(read('package.json')) as {
@@ -98,6 +98,8 @@ test('run-time dependencies are those that are imported for more than types', ()
   }
   const packages = new Set(external.map(({ to }) => /^(@[^/]+\/)?[^/]+/.exec(to)?.[0]))
   packages.delete(name)
+  // See docs/decisions/0006.
+  packages.delete('ts-pattern')
   // Drivers are the user's own.
   const required = [...packages].filter((name) => name !== undefined && !(name in peerDependencies))
   expect(required.sort()).toEqual(Object.keys(dependencies).sort())

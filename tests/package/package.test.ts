@@ -44,7 +44,17 @@ beforeAll(async () => {
 test('the tarball holds what users need, and nothing else', () => {
   const tops = new Set(packed.map((path) => path.split('/')[0]))
   expect([...tops].sort()).toEqual(
-    ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'dist', 'docs', 'examples', 'package.json'].sort(),
+    [
+      'CHANGELOG.md',
+      'LICENSE',
+      'README.md',
+      'SECURITY.md',
+      'THIRD_PARTY_LICENSES.md',
+      'dist',
+      'docs',
+      'examples',
+      'package.json',
+    ].sort(),
   )
   expect(packed.filter((path) => /^docs\//.test(path) && !/\.md$/.test(path))).toEqual([])
   expect(packed).toEqual(expect.arrayContaining(['dist/cli.js', 'dist/schemas/order.json', 'docs/protocol.md']))
@@ -106,11 +116,9 @@ test("an error of one build is known to the other, and a stranger's is not", asy
   expect(known).toEqual({ instances: false, esm: [true, true, false], cjs: [true, true, false] })
 })
 
-test('ts-pattern is all that is loaded with it; jose comes with the first JWK set', async () => {
+test('no dependency is loaded with it; jose comes with the first JWK set', async () => {
   const bare = join(folder, 'bare')
-  for (const part of [name, 'ts-pattern']) {
-    cpSync(join(app, 'node_modules', part), join(bare, 'node_modules', part), { recursive: true })
-  }
+  cpSync(join(app, 'node_modules', name), join(bare, 'node_modules', name), { recursive: true })
   const imports = names.map((name) => `await import('${name}')`).join('\n')
   const requires = names.map((name) => `require('${name}')`).join('\n')
   const code = `const { importJwkSet } = await import('${name}')
@@ -130,6 +138,14 @@ test('dist imports its own files, built-in modules by their full names, and depe
   const packageOf = (specifier: string) => /^(@[^/]+\/)?[^/]+/.exec(specifier)?.[0] ?? ''
   const others = imports.filter(({ to }) => !/^(node:|dist\/)/.test(to) && !own.has(packageOf(to)))
   expect(others).toEqual([])
+})
+
+test('what is bundled comes with its licence', () => {
+  const bundled = dist().some((path) => textOf(path).includes('node_modules/ts-pattern/'))
+  expect({ bundled, licence: textOf('THIRD_PARTY_LICENSES.md').includes('Gabriel Vergnaud') }).toEqual({
+    bundled: true,
+    licence: true,
+  })
 })
 
 test('validation works where code cannot be made from strings, as on edge runtimes and under strict CSPs', async () => {
