@@ -67,6 +67,8 @@ export interface Duel {
   readonly what: string
   readonly ours: Contender
   readonly theirs: Contender
+  /** What theirs is compared with to tell noise, of the same kind; theirs itself, unless running twice as often would favour it. */
+  readonly again?: Contender
   readonly measures: readonly Measure[]
 }
 
@@ -74,14 +76,15 @@ export interface Duel {
  * Runs ours, theirs, and theirs once more, in turns; a ratio is the median of the ratios of the rounds. Each round has
  * another order, so that none always comes after the same. Repeated while theirs is not like itself.
  */
-export async function duel({ what, ours, theirs, measures }: Duel, rounds: number): Promise<Figure[]> {
+export async function duel({ what, ours, theirs, again = theirs, measures }: Duel, rounds: number): Promise<Figure[]> {
   // What is compiled while it runs gets faster for a while.
   for (let round = 0; round < Math.min(WARM_UP, rounds); round++) {
     await ours()
     await theirs()
+    if (again !== theirs) await again()
   }
   for (let repeat = 0; ; repeat++) {
-    const samples = await interleave({ ours, theirs, again: theirs }, rounds)
+    const samples = await interleave({ ours, theirs, again }, rounds)
     const figures = measures.map((measure) => toFigure(what, samples, measure))
     // The p99 of a pair is off more often than not: where nothing hangs on it, it is shown as it is.
     const noisy = figures.some(({ unit, bar, null: pair }) => (bar || unit === '/s') && Math.abs(pair - 1) > NOISE)

@@ -29,8 +29,8 @@ process.once('message', ({ kind, url, keys }: Syncing) => {
   const sync = KINDS[kind](url, merchantKeys(keys))
   process.on('message', async (atOnce: number) => {
     // After a pause connections have ended and caches are cold, and the pauses of the two sides are not alike.
-    await inFlight(sync, atOnce, 60)()
-    process.send?.(await inFlight(sync, atOnce, 240)())
+    await inFlight(sync, atOnce, 100)()
+    process.send?.(await inFlight(sync, atOnce, 200)())
   })
   process.send?.('ready')
 })
