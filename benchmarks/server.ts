@@ -48,11 +48,18 @@ interface Match {
   readonly threads?: number
 }
 
+/** A p99 that has a bar wants more of them: of 2,000, one pause makes the 20 that count, and it was off by a tenth from run to run. */
+function requestsOfRound({ connections, measures, rounds }: Match): number {
+  if (connections === 1) return 400
+  const isJudged = rounds >= 5 && measures.some(({ unit, bar }) => unit === P99.unit && bar !== undefined)
+  return isJudged ? 6_000 : 2_000
+}
+
 async function against(kind: Serving['kind'], match: Match): Promise<Figure[]> {
   const { scenario, connections, measures, rounds, threads } = match
   const keys = keyTexts(scenario)
   const load = startWorker('load')
-  const requests = requestsOverSocket(scenario, connections === 1 ? 400 : 2_000)
+  const requests = requestsOverSocket(scenario, requestsOfRound(match))
   const env = threads === undefined ? {} : { ORDER_SYNC_DECRYPT_THREADS: String(threads) }
   const [ours, theirs] = [startWorker('serving', { env }), startWorker('serving')]
   const run = async (server: Worker, kind: Serving['kind']): Promise<Contender> => {
