@@ -79,9 +79,7 @@ export interface Duel {
 export async function duel({ what, ours, theirs, again = theirs, measures }: Duel, rounds: number): Promise<Figure[]> {
   // What is compiled while it runs gets faster for a while.
   for (let round = 0; round < Math.min(WARM_UP, rounds); round++) {
-    await ours()
-    await theirs()
-    if (again !== theirs) await again()
+    for (const contender of new Set([ours, theirs, again])) await contender()
   }
   for (let repeat = 0; ; repeat++) {
     const samples = await interleave({ ours, theirs, again }, rounds)

@@ -12,6 +12,9 @@ import { keyTexts, requestsOverSocket, SCENARIOS, type Scenario } from './traffi
  */
 const CORES_FOR_THREADS = 4
 
+/** Fewer of one connection, or of a p99, tell nothing. */
+const MANY_ROUNDS = 5
+
 const BARS: Readonly<Partial<Record<Scenario, readonly Measure[]>>> = {
   plain: [
     { ...SPEED, bar: { least: 0.93 } },
@@ -24,8 +27,7 @@ const BARS: Readonly<Partial<Record<Scenario, readonly Measure[]>>> = {
 export async function server(rounds: number): Promise<Figure[]> {
   const figures: Figure[] = []
   for (const scenario of SCENARIOS) {
-    // A few rounds of one connection tell nothing.
-    for (const connections of rounds < 5 ? [64] : [1, 64]) {
+    for (const connections of rounds < MANY_ROUNDS ? [64] : [1, 64]) {
       const measures = connections === 64 ? (BARS[scenario] ?? [SPEED, P99]) : [SPEED, P99]
       figures.push(...(await against('by hand', { scenario, connections, measures, rounds })))
     }
@@ -48,10 +50,10 @@ interface Match {
   readonly threads?: number
 }
 
-/** A p99 that has a bar wants more of them: of 2,000, one pause makes the 20 that count, and it was off by a tenth from run to run. */
+/** A p99 that has a bar wants more of them: of 2,000, one pause makes the 20 that count, and from run to run it was off by a tenth. */
 function requestsOfRound({ connections, measures, rounds }: Match): number {
   if (connections === 1) return 400
-  const isJudged = rounds >= 5 && measures.some(({ unit, bar }) => unit === P99.unit && bar !== undefined)
+  const isJudged = rounds >= MANY_ROUNDS && measures.some(({ unit, bar }) => unit === P99.unit && bar !== undefined)
   return isJudged ? 6_000 : 2_000
 }
 

@@ -28,7 +28,7 @@ const KINDS = {
 process.once('message', ({ kind, url, keys }: Syncing) => {
   const sync = KINDS[kind](url, merchantKeys(keys))
   process.on('message', async (atOnce: number) => {
-    // After a pause connections have ended and caches are cold, and the pauses of the two sides are not alike.
+    // After a pause connections have ended and caches are cold.
     await inFlight(sync, atOnce, 100)()
     process.send?.(await inFlight(sync, atOnce, 200)())
   })
