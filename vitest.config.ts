@@ -15,6 +15,8 @@ export default defineConfig({
     unstubGlobals: true,
     // Several processes in a test, and other tests beside it: a slow machine is no failure.
     testTimeout: 30_000,
+    // Vitest leaves one core to itself: of two, that is half.
+    maxWorkers: '100%',
     projects: [
       {
         extends: true,

@@ -3,5 +3,11 @@ import { defineConfig } from 'vitest/config'
 /** Run by scripts/runtimes.ts, which installs the runtimes. */
 export default defineConfig({
   root: new URL('../..', import.meta.url).pathname,
-  test: { restoreMocks: true, include: ['tests/runtimes/*.suite.ts'], testTimeout: 30_000, hookTimeout: 60_000 },
+  test: {
+    restoreMocks: true,
+    maxWorkers: '100%',
+    include: ['tests/runtimes/*.suite.ts'],
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+  },
 })
