@@ -37,16 +37,8 @@ export function serveByHand(keys: MerchantKeys, signsOn: 'pool' | 'main thread' 
 
 async function answerByHand(request: IncomingMessage, keys: MerchantKeys, signsOn: 'pool' | 'main thread') {
   const { method, url, headers } = request
-  const encrypt = headers['encrypt'] as string | undefined
-  const time = String(headers['request-time'])
-  if (headers['client-id'] !== CLIENT_ID || Math.abs(Date.now() - Date.parse(time)) > TOLERANCE_SECONDS * 1_000)
-    throw new Error()
   const body = await readAll(request)
-  const { algorithm, signature = '' } = parsePairs(String(headers['signature']))
-  const head = `${method} ${url}\n${CLIENT_ID}.${time}.`
-  const verified = await verify(algorithm, head, body, keys.peerKey, Buffer.from(signature, 'base64'))
-  if (!verified) throw new Error()
-  const order = JSON.parse(String(encrypt ? open(encrypt, body, keys.privateKey) : body)) as { merchantBizNo: string }
+  const { order, algorithm, encrypt } = await unpackByHand({ method, url, headers, body }, keys)
   const reply = Buffer.from(
     JSON.stringify({
       result: { resultCode: 'SUCCESS', resultStatus: 'S', resultMessage: 'success' },
@@ -71,6 +63,24 @@ async function answerByHand(request: IncomingMessage, keys: MerchantKeys, signsO
     },
     body: answer,
   }
+}
+
+interface Received extends Pick<IncomingMessage, 'method' | 'url' | 'headers'> {
+  readonly body: Buffer
+}
+
+/** From the request to the order. */
+export async function unpackByHand({ method, url, headers, body }: Received, keys: MerchantKeys, now = Date.now()) {
+  const encrypt = headers['encrypt'] as string | undefined
+  const time = String(headers['request-time'])
+  if (headers['client-id'] !== CLIENT_ID || Math.abs(now - Date.parse(time)) > TOLERANCE_SECONDS * 1_000)
+    throw new Error()
+  const { algorithm, signature = '' } = parsePairs(String(headers['signature']))
+  const head = `${method} ${url}\n${CLIENT_ID}.${time}.`
+  const verified = await verify(algorithm, head, body, keys.peerKey, Buffer.from(signature, 'base64'))
+  if (!verified) throw new Error()
+  const order = JSON.parse(String(encrypt ? open(encrypt, body, keys.privateKey) : body)) as { merchantBizNo: string }
+  return { order, algorithm, encrypt }
 }
 
 async function verify(algorithm: string | undefined, head: string, body: Buffer, key: KeyObject, signature: Buffer) {
