@@ -36,6 +36,8 @@ export function holds({ ratio, bar }: Figure): boolean {
   return ratio >= (bar?.least ?? 0) && ratio <= (bar?.most ?? Number.POSITIVE_INFINITY)
 }
 
+/** Fewer rounds tell only whether something has broken, of what has a bar: not what a single connection or a p99 is like. */
+export const MANY_ROUNDS = 5
 /** How far off the null pair may be. */
 const NOISE = 0.05
 /** Rounds of each that do not count, but no more than count. */

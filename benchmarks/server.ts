@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import process from 'node:process'
 import type { LoadResult } from './load.ts'
-import { type Contender, duel, EVENT_LOOP, type Figure, type Measure, P99, SPEED } from './measure.ts'
+import { type Contender, duel, EVENT_LOOP, type Figure, MANY_ROUNDS, type Measure, P99, SPEED } from './measure.ts'
 import { startWorker, type Worker } from './processes.ts'
 import type { Serving } from './serving.ts'
 import { keyTexts, requestsOverSocket, SCENARIOS, type Scenario } from './traffic.ts'
@@ -11,9 +11,6 @@ import { keyTexts, requestsOverSocket, SCENARIOS, type Scenario } from './traffi
  * docs/performance.md. What more cores would give shows in what the event loop has left to do.
  */
 const CORES_FOR_THREADS = 4
-
-/** Fewer rounds tell only whether something has broken, of what has a bar: not what a single connection or a p99 is like. */
-const MANY_ROUNDS = 5
 
 const BARS: Readonly<Partial<Record<Scenario, readonly Measure[]>>> = {
   plain: [
