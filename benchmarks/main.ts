@@ -5,7 +5,7 @@
  * what each table compares with, see its file; for start, the ratio is the difference.
  *
  * --json   a report for programs: npm run --silent bench -- --json
- * --short  few rounds: enough to see that something has broken, not by how much
+ * --short  few rounds, in message and server of what --check asks for: to see that something has broken, not by how much
  * --check  fail where a ratio has fallen by more than a quarter since it was kept; for --short, as CI does it
  * --save   keep the ratios (baseline.json) and the sizes (sizes.json), for a release
  */

@@ -58,8 +58,8 @@ export async function message(rounds: number): Promise<Figure[]> {
     theirs: inFlight(() => bareSign('sha256', Buffer.concat([Buffer.from(head), answer]), merchantRsa().privateKey), 8),
     measures: [{ ...COST, bar: { most: 1.05 } }],
   }
+  const duels = rounds < MANY_ROUNDS ? [unpackedByHand, packed] : [unpacked, unpackedByHand, packed]
   const figures: Figure[] = []
-  for (const each of [...(rounds < MANY_ROUNDS ? [] : [unpacked]), unpackedByHand, packed])
-    figures.push(...(await duel(each, rounds)))
+  for (const each of duels) figures.push(...(await duel(each, rounds)))
   return figures
 }
