@@ -17,7 +17,7 @@ import {
 import { gatewayRsa, merchantRsa } from '../tests/support/keys.ts'
 import { unpackByHand } from './by-hand.ts'
 import { COST, duel, type Figure, MANY_ROUNDS } from './measure.ts'
-import { inFlight, serially } from './operations.ts'
+import { inFlight } from './operations.ts'
 import { ENVELOPE, unpacking } from './unpacking.ts'
 
 const bareSign = promisify(nodeSign)
@@ -33,7 +33,7 @@ export async function message(rounds: number): Promise<Figure[]> {
   const unpacked = {
     what: `unpack a request of ${body.length} bytes`,
     ours: unpacking(sent),
-    theirs: serially(() => nodeVerify('sha256', content, publicKey, signature)),
+    theirs: inFlight(() => nodeVerify('sha256', content, publicKey, signature)),
     measures: [{ ...COST, bar: { most: 1.5 } }],
   }
   const headers = Object.fromEntries(collectHeaders(sent.headers))

@@ -61,7 +61,8 @@ export async function unpack(
   const head = parseHead(arrived)
   const { now, toleranceSeconds } = scrutiny
   assertFresh(head.sentAt, { now, toleranceSeconds, header: arrived.timeHeader })
-  const body = await arrived.body()
+  const given = arrived.body()
+  const body = given instanceof Uint8Array ? given : await given
   const signed = isSigned(arrived, head, body, credentials)
   if (signed !== true && !(await signed)) {
     throw new RejectionError(

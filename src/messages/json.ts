@@ -119,8 +119,11 @@ function assertText(text: string, limits: JsonLimits): number {
       if (++depth > limits.maxDepth) throw invalid('it is nested too deep')
     } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) depth--
     else if (isDigit(code) || code === MINUS) {
-      const end = endOfNumber(text, at)
-      if (!isExactText(text.slice(at, end), limits)) throw invalid('a number is not a safe integer')
+      const digitsEnd = endOfDigits(text, at + 1)
+      const end = endOfNumber(text, digitsEnd)
+      // Most numbers are moments, of 13 digits; no whole number of 15 is past 2⁵³.
+      const isShortInteger = end === digitsEnd && end - at <= 15
+      if (!isShortInteger && !isExactText(text.slice(at, end), limits)) throw invalid('a number is not a safe integer')
       at = end - 1
     }
   }
@@ -168,6 +171,13 @@ function isDigit(code: number): boolean {
   return code >= 0x30 && code <= 0x39
 }
 
+function endOfDigits(text: string, start: number): number {
+  let at = start
+  while (isDigit(text.charCodeAt(at))) at++
+  return at
+}
+
+/** The end of what a number still has after its first digits. */
 function endOfNumber(text: string, start: number): number {
   let at = start
   while (at < text.length && !',]} \t\r\n'.includes(text.charAt(at))) at++
@@ -176,8 +186,6 @@ function endOfNumber(text: string, start: number): number {
 
 /** Looks at the digits too: 1.00000000000000000001 and 1e-400 are fractions, though their doubles are whole. */
 function isExactText(text: string, limits: JsonLimits): boolean {
-  // Most numbers are moments, of 13 digits; no number of 15 is past 2⁵³.
-  if (/^-?\d{1,15}$/.test(text)) return true
   return isExact(Number(text), limits) && (limits.allowFractions || isWhole(text))
 }
 

@@ -1,5 +1,5 @@
 import { RejectionError } from '../errors.ts'
-import { decodeAnyBase64, encodeBase64 } from './bytes.ts'
+import { decodeAnyBase64, decodeBase64, encodeBase64 } from './bytes.ts'
 
 /** The algorithms a `Signature` header can name. */
 export type SignatureAlgorithm = 'RSA256' | 'ECC224'
@@ -62,7 +62,7 @@ export function parseSignatureHeader(text: string): SignatureHeader {
   if (known !== 'RSA256' && known !== 'ECC224') {
     throw invalid('Signature', '"algorithm" is neither RSA256 nor ECC224')
   }
-  return { algorithm: known, ...keyVersion, signature: value }
+  return { algorithm: known, signature: value, ...keyVersion }
 }
 
 /** The inverse of {@link parseSignatureHeader}: standard base64, URL-encoded, keys in the page's order. */
@@ -79,7 +79,7 @@ export function formatSignatureHeader({ algorithm, keyVersion, signature }: Sign
 export function parseEncryptHeader(text: string): EncryptHeader {
   const { algorithm = 'RSA_AES', keyVersion, value } = parsePairs('Encrypt', 'symmetricKey', text)
   if (algorithm.toUpperCase() !== 'RSA_AES') throw invalid('Encrypt', '"algorithm" is not RSA_AES')
-  return { algorithm: 'RSA_AES', ...keyVersion, symmetricKey: value }
+  return { algorithm: 'RSA_AES', symmetricKey: value, ...keyVersion }
 }
 
 /** The inverse of {@link parseEncryptHeader}. */
@@ -100,13 +100,16 @@ interface Pairs {
 
 function parsePairs(header: string, valueKey: 'signature' | 'symmetricKey', text: string): Pairs {
   const found = new Map<string, string>()
-  for (const pair of text.split(',')) {
+  for (let at = 0; at <= text.length; ) {
+    const comma = text.indexOf(',', at)
+    const end = comma < 0 ? text.length : comma
     // The first "=" separates: base64 padding brings more of them.
-    const equals = pair.indexOf('=')
-    if (equals < 0) throw invalid(header, 'a pair has no "="')
-    const key = pair.slice(0, equals).trim()
+    const equals = text.indexOf('=', at)
+    if (equals < 0 || equals > end) throw invalid(header, 'a pair has no "="')
+    const key = text.slice(at, equals).trim()
     if (found.has(key)) throw invalid(header, 'a key is repeated')
-    found.set(key, pair.slice(equals + 1).trim())
+    found.set(key, text.slice(equals + 1, end).trim())
+    at = end + 1
   }
   const keyVersion = found.get('keyVersion') ?? ''
   if (!/^[\x21-\x7e]{0,64}$/.test(keyVersion)) throw invalid(header, '"keyVersion" is not a version')
@@ -117,14 +120,36 @@ function parsePairs(header: string, valueKey: 'signature' | 'symmetricKey', text
   }
 }
 
-function decodeValue(header: string, key: string, value: string | undefined): Uint8Array {
+function decodeValue(header: string, key: string, value = ''): Uint8Array {
+  if (value === '') throw invalid(header, `"${key}" is missing`)
+  const usual = decodeUsual(value)
+  if (usual !== undefined) return usual
   // White space goes first: the page's own sample has it inside a percent escape.
-  const compact = value?.replace(/[ \t\r\n]+/g, '')
-  if (compact === undefined || compact === '') throw invalid(header, `"${key}" is missing`)
+  const compact = value.replace(/[ \t\r\n]+/g, '')
   const bytes = decodeAnyBase64(decodePercent(header, key, compact))
   if (bytes === undefined) throw invalid(header, `"${key}" is not base64`)
   return bytes
 }
+
+/** What nearly everybody sends, {@link encodeURIComponent} of standard base64. Undefined is no verdict. */
+function decodeUsual(text: string): Uint8Array | undefined {
+  let base64 = ''
+  let from = 0
+  for (let at = text.indexOf('%'); at >= 0; at = text.indexOf('%', from)) {
+    const character = ESCAPED.get(text.slice(at + 1, at + 3))
+    if (character === undefined) return undefined
+    base64 += text.slice(from, at) + character
+    from = at + 3
+  }
+  return decodeBase64(base64 + text.slice(from))
+}
+
+/** What base64 has that a URL does not. */
+const ESCAPED: ReadonlyMap<string, string> = new Map([
+  ['2B', '+'],
+  ['2F', '/'],
+  ['3D', '='],
+])
 
 function decodePercent(header: string, key: string, text: string): string {
   try {

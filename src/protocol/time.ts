@@ -1,6 +1,6 @@
 import { RejectionError } from '../errors.ts'
 
-const ISO_8601 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.(\d+))?(?:Z|([+-])(\d\d):?(\d\d))$/
+const ISO_8601 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)$/
 const EPOCH_MILLISECONDS = /^\d{13}$/
 
 /** The greatest offset that java.time can write, and so the senders we know of. */
@@ -19,24 +19,41 @@ const OFFSET_MINUTES = 8 * 60
  */
 export function parseTime(text: string, header = 'Request-Time'): number {
   if (EPOCH_MILLISECONDS.test(text)) return Number(text)
-  const parts = ISO_8601.exec(text)
-  if (parts === null) throw malformed(header)
+  if (!ISO_8601.test(text)) throw malformed(header)
   const year = twoDigits(text, 0) * 100 + twoDigits(text, 2)
   const month = twoDigits(text, 5)
   const day = twoDigits(text, 8)
   const hour = twoDigits(text, 11)
   const minute = twoDigits(text, 14)
   const second = twoDigits(text, 17)
-  const local = Date.UTC(year, month - 1, day, hour, minute, second)
-  // Date.UTC carries 30 February over to March, and year 24 to 1924: a date that does not exist comes back changed.
-  const date = new Date(local)
-  const dateExists = date.getUTCDate() === day && date.getUTCMonth() === month - 1 && date.getUTCFullYear() === year
-  const exists = dateExists && hour < 24 && minute < 60 && second < 60
-  const [, fraction = '', sign, hoursEast = '0', minutesEast = '0'] = parts
-  const offset = Number(hoursEast) * 60 + Number(minutesEast)
-  if (!exists || Number(minutesEast) > 59 || offset > MAX_OFFSET_MINUTES) throw malformed(header)
-  const milliseconds = Number(`${fraction}000`.slice(0, 3))
-  return local + milliseconds - (sign === '-' ? -offset : offset) * 60_000
+  const exists = isDate(year, month, day) && hour < 24 && minute < 60 && second < 60
+  const offset = parseOffset(text)
+  if (!exists || offset === undefined) throw malformed(header)
+  return Date.UTC(year, month - 1, day, hour, minute, second, parseMilliseconds(text)) - offset * 60_000
+}
+
+/** Whether the day is in the calendar. Years before 100 are not: Date.UTC takes 24 for 1924. */
+function isDate(year: number, month: number, day: number): boolean {
+  if (year < 100 || month < 1 || month > 12 || day < 1) return false
+  const isLeap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
+  // From July on, the months with 30 and 31 days change places.
+  return day <= (month === 2 ? (isLeap ? 29 : 28) : 30 + ((month + (month > 7 ? 1 : 0)) % 2))
+}
+
+/** The first three digits of the fraction; more are cut off. */
+function parseMilliseconds(text: string): number {
+  return text.charAt(19) === '.' ? Math.round(Number.parseFloat(text.slice(19, 23)) * 1000) : 0
+}
+
+/** Minutes east of UTC, or undefined when no clock is set so. */
+function parseOffset(text: string): number | undefined {
+  if (text.endsWith('Z')) return 0
+  const minutesAt = text.length - 2
+  const hoursAt = minutesAt - (text.charAt(minutesAt - 1) === ':' ? 3 : 2)
+  const minutes = twoDigits(text, minutesAt)
+  const offset = twoDigits(text, hoursAt) * 60 + minutes
+  if (minutes > 59 || offset > MAX_OFFSET_MINUTES) return undefined
+  return text.charAt(hoursAt - 1) === '-' ? -offset : offset
 }
 
 /** The number that two digits write. */
