@@ -5,6 +5,7 @@
  * what each table compares with, see its file; for start, the ratio is the difference.
  *
  * --json   a report for programs: npm run --silent bench -- --json
+ * --bars   in server only what has a bar, which takes half the time
  * --short  few rounds, in message and server of what --check asks for: to see that something has broken, not by how much
  * --check  fail where a ratio has fallen by more than a quarter since it was kept; for --short, as CI does it
  * --save   keep the ratios (baseline.json) and the sizes (sizes.json), for a release
@@ -22,7 +23,7 @@ import { server } from './server.ts'
 import { saveSizes, size } from './size.ts'
 import { start } from './start.ts'
 
-type Table = (rounds: number) => Promise<Figure[]>
+type Table = (rounds: number, barsOnly: boolean) => Promise<Figure[]>
 
 const TABLES: Readonly<Record<string, Table>> = {
   ...{ primitives, message, server, fairness, client, peers, start },
@@ -35,6 +36,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     json: { type: 'boolean', default: false },
+    bars: { type: 'boolean', default: false },
     short: { type: 'boolean', default: false },
     check: { type: 'boolean', default: false },
     save: { type: 'boolean', default: false },
@@ -50,12 +52,17 @@ const broken: string[] = []
 for (const name of names) {
   const table = TABLES[name] as Table
   const rounds = values.short ? 3 : 9
-  let figures = await table(rounds)
+  const barsOnly = values.bars || values.short
+  let figures = await table(rounds, barsOnly)
   // Once more before anything is called broken: other programs run on this machine too.
-  if (values.check && fallen(name, figures).length > 0) figures = await table(values.short ? 4 : rounds)
+  if (values.check && fallen(name, figures).length > 0) figures = await table(values.short ? 4 : rounds, barsOnly)
   if (values.check) broken.push(...fallen(name, figures))
   report[name] = figures
-  if (values.json) continue
+  if (values.json) {
+    // The report comes at the end, up to half an hour later.
+    console.error(`${name}: ${summary(figures)}`)
+    continue
+  }
   if (name === 'size') await printSizes()
   else print(name, figures)
 }
@@ -63,7 +70,7 @@ for (const name of names) {
 if (values.save) save(report)
 if (values.save && names.includes('size')) await saveSizes()
 if (values.json) console.log(JSON.stringify(await toJson(report), undefined, 2))
-else summarise(Object.values(report).flat())
+else console.log(`\n${summary(Object.values(report).flat())}`)
 if (broken.length > 0) {
   console.error(`Fallen by more than a quarter:\n${broken.join('\n')}`)
   process.exit(1)
@@ -110,10 +117,9 @@ function verdict(figure: Figure): string {
   return figure.bar === undefined ? noise : `${holds(figure) ? 'holds' : 'MISSED'} ${noise}`.trim()
 }
 
-function summarise(figures: readonly Figure[]): void {
+function summary(figures: readonly Figure[]): string {
   const barred = figures.filter(({ bar }) => bar !== undefined)
-  const held = barred.filter(holds).length
-  console.log(`\n${held} of ${barred.length} bars hold`)
+  return `${barred.filter(holds).length} of ${barred.length} bars hold`
 }
 
 /** Three digits that count. */
