@@ -30,17 +30,22 @@ export async function start(rounds: number): Promise<Figure[]> {
   return figures
 }
 
-/** Starts the module, from the first byte of Node to its end, one process after the other. */
+/**
+ * Starts the module, from the first byte of Node to its end, one process after the other. The fastest counts: what else
+ * the machine does makes a start longer, by more than is compared, and never shorter.
+ */
 function starting(name: string, code: string): Contender {
   const file = `${FOLDER}/${name}`
   writeFileSync(file, code)
   return async () => {
-    const begin = performance.now()
+    let fastest = Number.POSITIVE_INFINITY
     for (let started = 0; started < STARTS; started++) {
+      const begin = performance.now()
       const { status, stderr } = spawnSync(process.execPath, [file], { encoding: 'utf8' })
       if (status !== 0) throw new Error(stderr)
+      fastest = Math.min(fastest, performance.now() - begin)
     }
-    return { perSecond: (STARTS / (performance.now() - begin)) * 1_000 }
+    return { perSecond: 1_000 / fastest }
   }
 }
 
