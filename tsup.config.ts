@@ -29,7 +29,7 @@ const entry = {
 export default defineConfig([
   // Threads load it by its file, whichever format they were started from.
   { ...shared, entry: { 'unwrap-worker': 'src/crypto/unwrap-worker.ts' }, format: ['esm'], splitting: false },
-  // One file: each that it is split into takes a millisecond to find and load at start, and two kilobytes would be shared.
+  // One file: each more takes a millisecond to find and load at start, and only a kilobyte would be shared with the others.
   { ...shared, entry: root, format: ['esm', 'cjs'], splitting: false },
   {
     ...shared,

@@ -36,7 +36,7 @@ export function parseTime(text: string, header = 'Request-Time'): number {
 function isDate(year: number, month: number, day: number): boolean {
   if (year < 100 || month < 1 || month > 12 || day < 1) return false
   const isLeap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
-  // From July on, the months with 30 and 31 days change places.
+  // Odd months have 31 days until July, even ones from August on.
   return day <= (month === 2 ? (isLeap ? 29 : 28) : 30 + ((month + (month > 7 ? 1 : 0)) % 2))
 }
 

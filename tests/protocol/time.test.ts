@@ -153,3 +153,17 @@ describe('freshness', () => {
     expect(() => assertFresh(now + off, limits)).toThrow(message)
   })
 })
+
+test('has the calendar of Date', () => {
+  for (const year of [1900, 2000, 2023, 2024]) {
+    for (let month = 0; month <= 13; month++) {
+      for (let day = 0; day <= 32; day++) {
+        const date = `${year}-${String(month).padStart(2, '0')}-${String(day).padStart(2, '0')}`
+        const moment = new Date(Date.UTC(year, month - 1, day))
+        const parse = () => parseTime(`${date}T00:00:00Z`)
+        if (moment.toISOString().startsWith(date)) expect(parse()).toBe(moment.getTime())
+        else expect(parse, date).toThrow()
+      }
+    }
+  }
+})
