@@ -6,6 +6,9 @@ const built = ['tests/cli/**/*.test.ts', 'tests/demo/**/*.test.ts', 'tests/packa
 /** Tests that talk to real databases. */
 const stores = ['tests/stores/**/*.test.ts']
 
+/** Tests that put modules aside, or load them anew. */
+const isolated = ['tests/server/processing.test.ts', 'tests/client/client.test.ts']
+
 /** Tests that install the examples from the registry: `npm run test:examples`. */
 const examples = ['tests/examples/**/*.test.ts']
 
@@ -20,8 +23,15 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'source', include: ['tests/**/*.test.ts'], exclude: [...built, ...stores, ...examples] },
+        // Modules are loaded once for all files: to start a process for each took as long as the tests.
+        test: {
+          name: 'source',
+          include: ['tests/**/*.test.ts'],
+          exclude: [...isolated, ...built, ...stores, ...examples],
+          isolate: false,
+        },
       },
+      { extends: true, test: { name: 'isolated', include: isolated } },
       { extends: true, test: { name: 'stores', include: stores, globalSetup: 'tests/support/services.ts' } },
       {
         extends: true,
