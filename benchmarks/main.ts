@@ -61,6 +61,7 @@ for (const name of names) {
   if (values.json) {
     // The report comes at the end, up to half an hour later.
     console.error(`${name}: ${summary(figures)}`)
+    for (const figure of figures.filter((one) => one.bar && !holds(one))) console.error(`  ${missed(figure)}`)
     continue
   }
   if (name === 'size') await printSizes()
@@ -120,6 +121,10 @@ function verdict(figure: Figure): string {
 function summary(figures: readonly Figure[]): string {
   const barred = figures.filter(({ bar }) => bar !== undefined)
   return `${barred.filter(holds).length} of ${barred.length} bars hold`
+}
+
+function missed(figure: Figure): string {
+  return `MISSED: ${figure.what}, ${figure.unit}: ${rounded(figure.ratio)}, ${words(figure)}`
 }
 
 /** Three digits that count. */
