@@ -71,8 +71,8 @@ function isPlain(value: unknown, limits: JsonLimits, depthLeft: number): boolean
   if (value === null) return true
   if (depthLeft === 0 || 'toJSON' in value) return false
   const prototype: unknown = Object.getPrototypeOf(value)
-  // A Number in an object is written as what it holds.
-  if (prototype !== Object.prototype && prototype !== Array.prototype && prototype !== null) return false
+  // A Number in an object is written as what it holds, and raw JSON, which has no prototype, as it stands.
+  if (prototype !== Object.prototype && prototype !== Array.prototype) return false
   if (Array.isArray(value)) {
     // Not every(): it goes past holes.
     for (const member of value) if (!isPlain(member, limits, depthLeft - 1)) return false
@@ -85,12 +85,16 @@ function isPlain(value: unknown, limits: JsonLimits, depthLeft: number): boolean
   return true
 }
 
+/** Of Node 22 and later. */
+const { isRawJSON = () => false } = JSON as { isRawJSON?: (value: unknown) => boolean }
+
 /** Asks about each member as it is written, and says what is wrong with it. */
 function stringify(value: object, limits: JsonLimits): string {
   const text: string | undefined = JSON.stringify(value, function (this: unknown, key, member) {
     if (typeof member === 'number' && !isExact(member, limits))
       throw unfit(key, 'a safe integer; write other numbers as strings')
     if (typeof member === 'bigint') throw unfit(key, 'a number or a string, not a BigInt')
+    if (isRawJSON(member)) throw unfit(key, 'a value, not JSON.rawJSON')
     // JSON would drop the first two, and write null for a hole in an array.
     if (typeof member === 'function' || typeof member === 'symbol' || (member === undefined && Array.isArray(this)))
       throw unfit(key, 'a value that JSON can hold')

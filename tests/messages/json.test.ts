@@ -211,6 +211,15 @@ describe('formatJson', () => {
     expect(() => formatJson(value)).toThrow(UNFIT)
   })
 
+  const { rawJSON } = JSON as { rawJSON?: (text: string) => object }
+
+  test.skipIf(rawJSON === undefined)('refuses raw JSON, which could hold any number', () => {
+    for (const text of ['9007199254740993', '1']) {
+      expect(() => formatJson({ a: rawJSON?.(text) })).toThrow(UNFIT)
+      expect(() => formatJson({ a: rawJSON?.(text) })).toThrow(/"a" .*rawJSON/)
+    }
+  })
+
   test('allowFractions lets fractions out, but neither NaN nor unsafe integers', () => {
     const limits = { maxDepth: 64, allowFractions: true }
     expect(new TextDecoder().decode(formatJson({ a: 0.5 }, limits))).toBe('{"a":0.5}')
