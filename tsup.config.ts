@@ -35,7 +35,7 @@ export default defineConfig([
     ...shared,
     entry,
     format: ['esm', 'cjs'],
-    // Of all entries at once, so that they share their types. tsup sets baseUrl for them, which TypeScript 6 warns of.
+    // Of all entries at once, so that they share their types. For declarations tsup sets baseUrl, which TypeScript 6 warns of.
     dts: { entry: { ...root, ...entry }, compilerOptions: { ignoreDeprecations: '6.0' } },
   },
   // The command line runs on the built package, as a user would: it imports it by its name.

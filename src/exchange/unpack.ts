@@ -61,8 +61,7 @@ export async function unpack(
   const head = parseHead(arrived)
   const { now, toleranceSeconds } = scrutiny
   assertFresh(head.sentAt, { now, toleranceSeconds, header: arrived.timeHeader })
-  const given = arrived.body()
-  const body = given instanceof Uint8Array ? given : await given
+  const body = await arrived.body()
   const signed = isSigned(arrived, head, body, credentials)
   if (signed !== true && !(await signed)) {
     throw new RejectionError(

@@ -16,6 +16,12 @@ const OFFSET_MINUTES = 8 * 60
  * @returns Milliseconds since the epoch.
  * @throws {@link RejectionError} `ERR_HEADER_INVALID`
  * @see docs/protocol.md section 2.3
+ * @example
+ * ```ts
+ * import { parseTime } from 'alipayhk-order-sync'
+ *
+ * parseTime('2024-05-22T09:12:21+08:00') // 1716340341000
+ * ```
  */
 export function parseTime(text: string, header = 'Request-Time'): number {
   if (EPOCH_MILLISECONDS.test(text)) return Number(text)
@@ -34,13 +40,15 @@ export function parseTime(text: string, header = 'Request-Time'): number {
 
 /** Whether the day is in the calendar. Years before 100 are not: Date.UTC takes 24 for 1924. */
 function isDate(year: number, month: number, day: number): boolean {
-  if (year < 100 || month < 1 || month > 12 || day < 1) return false
   const isLeap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
-  // Odd months have 31 days until July, even ones from August on.
-  return day <= (month === 2 ? (isLeap ? 29 : 28) : 30 + ((month + (month > 7 ? 1 : 0)) % 2))
+  const days = (DAYS[month - 1] ?? 0) + (month === 2 && isLeap ? 1 : 0)
+  return year >= 100 && day >= 1 && day <= days
 }
 
-/** The first three digits of the fraction; more are cut off. */
+/** Of each month in a common year. */
+const DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] as const
+
+/** The first three digits of the fraction; more are cut off. Of fewer, parseFloat stops at what follows them. */
 function parseMilliseconds(text: string): number {
   return text.charAt(19) === '.' ? Math.round(Number.parseFloat(text.slice(19, 23)) * 1000) : 0
 }
@@ -75,6 +83,12 @@ function malformed(header: string): RejectionError {
  *
  * @param milliseconds Since the epoch.
  * @see docs/protocol.md section 2.3
+ * @example
+ * ```ts
+ * import { formatTime } from 'alipayhk-order-sync'
+ *
+ * formatTime(1_716_340_341_999) // '2024-05-22T09:12:21+08:00'
+ * ```
  */
 export function formatTime(milliseconds: number): string {
   const second = Math.floor(milliseconds / 1000)

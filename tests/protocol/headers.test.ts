@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { decodeAnyBase64 } from '../../src/protocol/bytes.ts'
 import {
   assertContentType,
   CONTENT_TYPES,
@@ -19,6 +20,16 @@ const PAGE_SIGNATURE =
 const PAGE_ENCRYPT = 'algorithm=RSA_AES,keyVersion=1,symmetricKey=bqS8HSmdaRrpKSuPy7CqUlyd8lJurG93'
 
 const bytes = Buffer.from([0xfb, 0xef, 0xff, 0x00]) // "++//AA==" in base64, "--__AA" in base64url
+const percent = (character: string) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`
+
+function attempt<Value>(make: () => Value): Value | undefined {
+  try {
+    return make()
+  } catch {
+    return undefined
+  }
+}
+
 const both = [
   { header: 'Signature', parse: parseSignatureHeader, algorithm: 'RSA256', key: 'signature' },
   { header: 'Encrypt', parse: parseEncryptHeader, algorithm: 'RSA_AES', key: 'symmetricKey' },
@@ -206,6 +217,38 @@ describe('what is written is read back', () => {
         const header = { algorithm: 'RSA_AES', ...version, symmetricKey } as const
         expect(parseEncryptHeader(formatEncryptHeader(header))).toEqual(header)
       }),
+    )
+  })
+
+  test('whichever of its characters are percent-encoded, in whatever case', () => {
+    const [raw, capitals] = [(character: string) => character, percent]
+    const small = (character: string) => percent(character).toLowerCase()
+    const forms = fc.array(fc.constantFrom(raw, raw, capitals, small), { minLength: 1, maxLength: 40 })
+    fc.assert(
+      fc.property(value, forms, (signature, list) => {
+        const base64 = [...signature.toString('base64')]
+        const text = base64.map((character, at) => list[at % list.length]?.(character)).join('')
+        expect(parseSignatureHeader(`signature=${text}`).signature).toEqual(signature)
+      }),
+    )
+  })
+
+  test('and damaged, it is what decodeURIComponent makes of it, in base64, or refused', () => {
+    const damage = fc.array(
+      fc.tuple(fc.nat(), fc.constantFrom('', '%', '%2', '%2B', '%3D', '%252B', '+', '=', 'A', '-')),
+      {
+        minLength: 1,
+        maxLength: 3,
+      },
+    )
+    fc.assert(
+      fc.property(value, damage, (signature, places) => {
+        let text = encodeURIComponent(signature.toString('base64'))
+        for (const [at, by] of places) text = text.slice(0, at % text.length) + by + text.slice((at % text.length) + 1)
+        const expected = attempt(() => decodeAnyBase64(decodeURIComponent(text)))
+        expect(attempt(() => parseSignatureHeader(`signature=${text}`).signature)).toEqual(expected)
+      }),
+      { numRuns: 1_000 },
     )
   })
 

@@ -5,6 +5,8 @@ import { assertFresh, formatTime, parseTime } from '../../src/protocol/time.ts'
 const malformed = expect.objectContaining({ name: 'RejectionError', code: 'ERR_HEADER_INVALID' })
 const late = expect.objectContaining({ name: 'RejectionError', code: 'ERR_TIME_RANGE' })
 
+const twoDigits = (value: number) => String(value).padStart(2, '0')
+
 describe('a time is accepted', () => {
   test.each([
     ['as on the API page', '2024-05-22T06:42:21+05:30', '2024-05-22T01:12:21.000Z'],
@@ -13,6 +15,7 @@ describe('a time is accepted', () => {
     ['with a negative offset', '2024-05-21T19:42:21-05:30', '2024-05-22T01:12:21.000Z'],
     ['with Z', '2024-05-22T01:12:21Z', '2024-05-22T01:12:21.000Z'],
     ['with an offset of zero', '2024-05-22T01:12:21-00:00', '2024-05-22T01:12:21.000Z'],
+    ['with a negative offset without a colon', '2024-05-21T19:42:21-0530', '2024-05-22T01:12:21.000Z'],
     ['with the greatest offset', '2024-05-22T19:12:21+18:00', '2024-05-22T01:12:21.000Z'],
     ['with a fraction of one digit', '2024-05-22T09:12:21.5+08:00', '2024-05-22T01:12:21.500Z'],
     ['with a fraction of two digits', '2024-05-22T09:12:21.05+08:00', '2024-05-22T01:12:21.050Z'],
@@ -37,7 +40,9 @@ describe('a time is refused', () => {
     ['with an offset of three digits', '2024-05-22T06:42:21+800'],
     ['with an offset of 19 hours', '2024-05-22T06:42:21+19:00'],
     ['with an offset of more than 18 hours', '2024-05-22T06:42:21+18:01'],
+    ['with an offset of more than 18 hours, westwards and without a colon', '2024-05-22T06:42:21-1801'],
     ['with an offset of 60 minutes', '2024-05-22T06:42:21+08:60'],
+    ['with an offset of 60 minutes, without a colon', '2024-05-22T06:42:21+0860'],
     ['with seconds in the offset', '2024-05-22T06:42:21+08:00:00'],
     ['with the name of a zone', '2024-05-22T06:42:21+08:00[Asia/Hong_Kong]'],
     ['with a sign that is a minus but no hyphen', '2024-05-22T06:42:21−08:00'],
@@ -60,6 +65,7 @@ describe('a time is refused', () => {
     ['at 60 seconds', '2024-05-22T06:42:60Z'],
     ['in a year of two digits', '24-05-22T06:42:21Z'],
     ['in a year of five digits', '12024-05-22T06:42:21Z'],
+    ['in the year 99, the last that Date.UTC takes for another', '0099-12-31T23:59:59Z'],
     ['in the year 24, which is not 1924', '0024-05-22T06:42:21Z'],
     ['with white space in front', ' 2024-05-22T06:42:21Z'],
     ['with a line feed behind', '2024-05-22T06:42:21Z\n'],
@@ -82,6 +88,20 @@ describe('a time is refused', () => {
   })
 })
 
+test('days are those of the calendar of Date', () => {
+  for (const year of [100, 1900, 2000, 2023, 2024]) {
+    for (let month = 0; month <= 13; month++) {
+      for (let day = 0; day <= 32; day++) {
+        const date = `${String(year).padStart(4, '0')}-${twoDigits(month)}-${twoDigits(day)}`
+        const moment = new Date(Date.UTC(year, month - 1, day))
+        const parse = () => parseTime(`${date}T00:00:00Z`)
+        if (moment.toISOString().startsWith(date)) expect(parse()).toBe(moment.getTime())
+        else expect(parse, date).toThrow(malformed)
+      }
+    }
+  }
+})
+
 describe('a time is written', () => {
   test('in seconds with the offset of Hong Kong', () => {
     expect(formatTime(Date.UTC(2024, 4, 22, 1, 12, 21, 999))).toBe('2024-05-22T09:12:21+08:00')
@@ -96,19 +116,26 @@ describe('a time is written', () => {
     )
   })
 
-  test('and any offset names the moment that Date.parse finds in it', () => {
+  test('and any offset and fraction names the moment that Date.parse finds in it', () => {
     const moment = fc.date({
       min: new Date('0101-01-01T00:00:00Z'),
       max: new Date('9998-12-31T00:00:00Z'),
       noInvalidDate: true,
     })
+    const fraction = fc.stringMatching(/^(?:\.[0-9]{1,12})?$/)
     const offset = fc.record({ sign: fc.constantFrom('+', '-'), hours: fc.nat(17), minutes: fc.nat(59) })
     fc.assert(
-      fc.property(moment, offset, (date, { sign, hours, minutes }) => {
-        const two = (value: number) => String(value).padStart(2, '0')
-        const text = `${date.toISOString().slice(0, -1)}${sign}${two(hours)}:${two(minutes)}`
-        expect(parseTime(text)).toBe(Date.parse(text))
-      }),
+      fc.property(
+        moment,
+        fraction,
+        offset,
+        fc.constantFrom(':', ''),
+        (date, digits, { sign, hours, minutes }, colon) => {
+          const local = date.toISOString().slice(0, 19) + digits
+          const text = `${local}${sign}${twoDigits(hours)}${colon}${twoDigits(minutes)}`
+          expect(parseTime(text)).toBe(Date.parse(`${local}${sign}${twoDigits(hours)}:${twoDigits(minutes)}`))
+        },
+      ),
     )
   })
 })
@@ -152,18 +179,4 @@ describe('freshness', () => {
     const limits = { now, toleranceSeconds: 300, header: 'Response-Time' }
     expect(() => assertFresh(now + off, limits)).toThrow(message)
   })
-})
-
-test('has the calendar of Date', () => {
-  for (const year of [1900, 2000, 2023, 2024]) {
-    for (let month = 0; month <= 13; month++) {
-      for (let day = 0; day <= 32; day++) {
-        const date = `${year}-${String(month).padStart(2, '0')}-${String(day).padStart(2, '0')}`
-        const moment = new Date(Date.UTC(year, month - 1, day))
-        const parse = () => parseTime(`${date}T00:00:00Z`)
-        if (moment.toISOString().startsWith(date)) expect(parse()).toBe(moment.getTime())
-        else expect(parse, date).toThrow()
-      }
-    }
-  }
 })
