@@ -119,6 +119,17 @@ export interface PeerReply {
  *
  * In `onOrder`, use one of `RESULTS`; any other code, and `SUCCESS`, is answered as `PROCESS_FAIL`. One whose status is `U`
  * asks the peer to come again; the others are final.
+ *
+ * @see docs/protocol.md section 6.3
+ * @example
+ * ```ts
+ * import { type Order, RefusalError } from 'alipayhk-order-sync'
+ *
+ * export function onOrder({ orderStatus, merchantBizNo }: Order) {
+ *   if (orderStatus === 'UNHEARD_OF') throw new RefusalError('PROCESS_FAIL')
+ *   return { orderId: `order-${merchantBizNo}` }
+ * }
+ * ```
  */
 export class RefusalError extends OrderSyncError {
   override readonly name = 'RefusalError'

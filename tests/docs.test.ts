@@ -29,6 +29,20 @@ test('every public export has a docblock', () => {
   expect(bare.map(([name]) => name)).toEqual([])
 })
 
+/** It is about errors of JavaScript, not about messages. */
+const OF_NO_SECTION = ['isOrderSyncError']
+
+test('every public function has an example, and cites what it implements', () => {
+  const callable = publicExports.filter(
+    ([name, { flags }]) => flags & ts.SymbolFlags.Function || name === 'RefusalError',
+  )
+  expect(callable.length).toBeGreaterThan(30)
+  const lacks = (tag: string) =>
+    callable.filter(([, symbol]) => !symbol.getJsDocTags().some(({ name }) => name === tag)).map(([name]) => name)
+  expect(lacks('example')).toEqual([])
+  expect(lacks('see')).toEqual(OF_NO_SECTION)
+})
+
 const functions = publicExports.flatMap(([name, symbol]) => {
   const body = bodyOf(symbol)
   const docblock = symbol.valueDeclaration ? ts.getJSDocCommentsAndTags(symbol.valueDeclaration)[0]?.getText() : ''

@@ -58,7 +58,18 @@ export function toNodeListener(
   }
 }
 
-/** A `node:http` server on which every path leads to the handler: `createServer(handler).listen(3000)`. */
+/**
+ * A `node:http` server on which every path leads to the handler: `createServer(handler).listen(3000)`.
+ *
+ * @see docs/protocol.md section 1
+ * @example
+ * ```ts
+ * import type { OrderSyncHandler } from 'alipayhk-order-sync'
+ * import { createServer } from 'alipayhk-order-sync/node'
+ *
+ * export const serve = (handler: OrderSyncHandler) => createServer(handler).listen(3000)
+ * ```
+ */
 export function createServer(handler: OrderSyncHandler): Server {
   return createHttpServer(toNodeListener(handler))
 }

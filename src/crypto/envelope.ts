@@ -66,6 +66,14 @@ export function canOpen(key: PrivateKey): key is Exclude<PrivateKey, { form: 'cr
  * @throws {@link ConfigurationError} `ERR_KEY_USE` when the key is for ECC224, or a CryptoKey
  * @throws RangeError when the suite is none
  * @see docs/protocol.md section 4.1
+ * @example
+ * ```ts
+ * import { formatEncryptHeader, parsePublicKey, seal } from 'alipayhk-order-sync'
+ *
+ * const key = parsePublicKey(process.env['ALIPAYHK_PUBLIC_KEY'] ?? '')
+ * const { body, symmetricKey } = seal(Buffer.from('{}'), key)
+ * const header = formatEncryptHeader({ algorithm: 'RSA_AES', symmetricKey })
+ * ```
  */
 export function seal(
   plaintext: Uint8Array,
@@ -98,6 +106,17 @@ export function seal(
  * @throws {@link ConfigurationError} `ERR_KEY_USE` when the key is for ECC224, a CryptoKey, or a signer without `decrypt`
  * @throws RangeError when the suite is none
  * @see docs/protocol.md section 4.2
+ * @example
+ * ```ts
+ * import { open, parseEncryptHeader, parsePrivateKey } from 'alipayhk-order-sync'
+ *
+ * const key = parsePrivateKey(process.env['MERCHANT_PRIVATE_KEY'] ?? '')
+ *
+ * export async function decrypt(verifiedBody: Uint8Array, encryptHeader: string) {
+ *   const { symmetricKey } = parseEncryptHeader(encryptHeader)
+ *   return await open({ body: verifiedBody, symmetricKey }, key)
+ * }
+ * ```
  */
 export async function open(
   { body, symmetricKey }: Sealed,

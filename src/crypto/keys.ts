@@ -45,6 +45,12 @@ export type PrivateKey =
  * @param name What to call the key in an error: `privateKeys[1]`.
  * @throws {@link ConfigurationError} `ERR_KEY_FORMAT`, `ERR_KEY_KIND`, `ERR_KEY_ENCRYPTED`, `ERR_KEY_WEAK`, `ERR_KEY_ALGORITHM`
  * @see docs/protocol.md section 3.2
+ * @example
+ * ```ts
+ * import { parsePrivateKey } from 'alipayhk-order-sync'
+ *
+ * const key = parsePrivateKey(process.env['MERCHANT_PRIVATE_KEY'] ?? '')
+ * ```
  */
 export function parsePrivateKey(input: PrivateKeyInput, name = 'private key'): PrivateKey {
   return isSigner(input) ? parseSigner(input, name) : parseKey(input, 'private', name)
@@ -56,6 +62,12 @@ export function parsePrivateKey(input: PrivateKeyInput, name = 'private key'): P
  * @param name What to call the key in an error: `peerPublicKeys[1]`.
  * @throws {@link ConfigurationError} `ERR_KEY_FORMAT`, `ERR_KEY_KIND`, `ERR_KEY_ENCRYPTED`, `ERR_KEY_WEAK`, `ERR_KEY_ALGORITHM`
  * @see docs/protocol.md section 3.2
+ * @example
+ * ```ts
+ * import { parsePublicKey } from 'alipayhk-order-sync'
+ *
+ * const key = parsePublicKey(process.env['ALIPAYHK_PUBLIC_KEY'] ?? '')
+ * ```
  */
 export function parsePublicKey(input: PublicKeyInput, name = 'public key'): PublicKey {
   return parseKey(input, 'public', name)

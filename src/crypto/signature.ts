@@ -36,7 +36,19 @@ const ALGORITHMS: Readonly<Record<SignatureAlgorithm, Algorithm>> = {
   },
 }
 
-/** Signs the content with SHA-256 and the algorithm that the key is for. */
+/**
+ * Signs the content with SHA-256 and the algorithm that the key is for.
+ *
+ * @see docs/protocol.md section 3
+ * @example
+ * ```ts
+ * import { formatTime, ORDER_SYNC_PATH, parsePrivateKey, sign, signedContent } from 'alipayhk-order-sync'
+ *
+ * const key = parsePrivateKey(process.env['MERCHANT_PRIVATE_KEY'] ?? '')
+ * const head = { method: 'POST', path: ORDER_SYNC_PATH, clientId: '4Q5Y8W0WSG45P907917', time: formatTime(Date.now()) }
+ * const signature = await sign(key, signedContent(head, Buffer.from('{}')))
+ * ```
+ */
 export function sign(key: PrivateKey, content: SignedContent): Promise<Uint8Array> {
   const bytes = join(content)
   return key.form === 'key-object' ? signOnPool(bytes, key.key) : signElsewhere(key, bytes)
@@ -54,7 +66,23 @@ async function signElsewhere(key: Exclude<PrivateKey, { form: 'key-object' }>, b
   return new Uint8Array(await webcrypto.subtle.sign('RSASSA-PKCS1-v1_5', key.key, bytes))
 }
 
-/** Tells whether the signature is the key's, over this content, with SHA-256 and the algorithm that the key is for. */
+/**
+ * Tells whether the signature is the key's, over this content, with SHA-256 and the algorithm that the key is for.
+ * A message must pass more than that: its time, its algorithm, its JSON; handler and client ask for all of it.
+ *
+ * @see docs/protocol.md section 3
+ * @example
+ * ```ts
+ * import { parsePublicKey, parseSignatureHeader, type SignedHead, signedContent, verify } from 'alipayhk-order-sync'
+ *
+ * const key = parsePublicKey(process.env['ALIPAYHK_PUBLIC_KEY'] ?? '')
+ *
+ * export async function isTheirs(head: SignedHead, body: Uint8Array, header: string) {
+ *   const { algorithm, signature } = parseSignatureHeader(header)
+ *   return algorithm === key.algorithm && (await verify(key, signedContent(head, body), signature))
+ * }
+ * ```
+ */
 export async function verify(key: PublicKey, content: SignedContent, signature: Uint8Array): Promise<boolean> {
   return isSignature(key, content, signature)
 }

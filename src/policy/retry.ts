@@ -12,6 +12,13 @@ export type Attempt =
  * network, or an HTTP 5xx that nobody signed. Never after `S` or `F`.
  *
  * @see docs/protocol.md section 6.2
+ * @example
+ * ```ts
+ * import { isRetryable } from 'alipayhk-order-sync'
+ *
+ * isRetryable({ kind: 'answered', resultStatus: 'U' }) // true: the peer does not know yet
+ * isRetryable({ kind: 'answered', resultStatus: 'F' }) // false: it has decided
+ * ```
  */
 export function isRetryable(attempt: Attempt): boolean {
   if (attempt.kind === 'answered') return attempt.resultStatus === 'U' || attempt.resultStatus === 'A'
@@ -27,6 +34,12 @@ export function isRetryable(attempt: Attempt): boolean {
  * @param random From 0 up to, not including, 1.
  * @returns Milliseconds.
  * @see docs/protocol.md section 6.2
+ * @example
+ * ```ts
+ * import { retryDelay } from 'alipayhk-order-sync'
+ *
+ * retryDelay(3, { baseDelayMs: 200, maxDelayMs: 5_000 }, Math.random()) // 0 to 799
+ * ```
  */
 export function retryDelay(
   attempt: number,

@@ -20,6 +20,13 @@ export interface SignedContent {
  * A response is signed over the method and path of its request.
  *
  * @see docs/protocol.md section 3.1
+ * @example
+ * ```ts
+ * import { formatTime, ORDER_SYNC_PATH, signedContent } from 'alipayhk-order-sync'
+ *
+ * const head = { method: 'POST', path: ORDER_SYNC_PATH, clientId: '4Q5Y8W0WSG45P907917', time: formatTime(Date.now()) }
+ * const content = signedContent(head, Buffer.from('{}'))
+ * ```
  */
 export function signedContent({ method, path, clientId, time }: SignedHead, body: Uint8Array): SignedContent {
   return { head: `${method.toUpperCase()} ${path}\n${clientId}.${time}.`, body }

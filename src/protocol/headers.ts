@@ -55,6 +55,12 @@ function collect(collected: Map<string, string>, name: string, value: string | r
  *
  * @throws {@link RejectionError} `ERR_HEADER_INVALID`
  * @see docs/protocol.md section 2.2
+ * @example
+ * ```ts
+ * import { parseSignatureHeader } from 'alipayhk-order-sync'
+ *
+ * const { keyVersion, signature } = parseSignatureHeader('algorithm=RSA256,keyVersion=1,signature=%2B%2B%2F%2FAA%3D%3D')
+ * ```
  */
 export function parseSignatureHeader(text: string): SignatureHeader {
   const { algorithm = 'RSA256', keyVersion, value } = parsePairs('Signature', 'signature', text)
@@ -65,7 +71,18 @@ export function parseSignatureHeader(text: string): SignatureHeader {
   return { algorithm: known, signature: value, ...keyVersion }
 }
 
-/** The inverse of {@link parseSignatureHeader}: standard base64, URL-encoded, keys in the page's order. */
+/**
+ * The inverse of {@link parseSignatureHeader}: standard base64, URL-encoded, keys in the page's order.
+ *
+ * @see docs/protocol.md section 2.2
+ * @example
+ * ```ts
+ * import { formatSignatureHeader } from 'alipayhk-order-sync'
+ *
+ * // algorithm=RSA256,keyVersion=1,signature=AQID
+ * formatSignatureHeader({ algorithm: 'RSA256', keyVersion: '1', signature: Uint8Array.of(1, 2, 3) })
+ * ```
+ */
 export function formatSignatureHeader({ algorithm, keyVersion, signature }: SignatureHeader): string {
   return formatPairs(algorithm, keyVersion, `signature=${encodeURIComponent(encodeBase64(signature))}`)
 }
@@ -75,6 +92,12 @@ export function formatSignatureHeader({ algorithm, keyVersion, signature }: Sign
  *
  * @throws {@link RejectionError} `ERR_HEADER_INVALID`
  * @see docs/protocol.md section 2.2
+ * @example
+ * ```ts
+ * import { parseEncryptHeader } from 'alipayhk-order-sync'
+ *
+ * const { symmetricKey } = parseEncryptHeader('algorithm=RSA_AES,keyVersion=1,symmetricKey=%2B%2B%2F%2FAA%3D%3D')
+ * ```
  */
 export function parseEncryptHeader(text: string): EncryptHeader {
   const { algorithm = 'RSA_AES', keyVersion, value } = parsePairs('Encrypt', 'symmetricKey', text)
@@ -82,7 +105,18 @@ export function parseEncryptHeader(text: string): EncryptHeader {
   return { algorithm: 'RSA_AES', symmetricKey: value, ...keyVersion }
 }
 
-/** The inverse of {@link parseEncryptHeader}. */
+/**
+ * The inverse of {@link parseEncryptHeader}.
+ *
+ * @see docs/protocol.md section 2.2
+ * @example
+ * ```ts
+ * import { formatEncryptHeader } from 'alipayhk-order-sync'
+ *
+ * // algorithm=RSA_AES,symmetricKey=AQID
+ * formatEncryptHeader({ algorithm: 'RSA_AES', symmetricKey: Uint8Array.of(1, 2, 3) })
+ * ```
+ */
 export function formatEncryptHeader({ algorithm, keyVersion, symmetricKey }: EncryptHeader): string {
   return formatPairs(algorithm, keyVersion, `symmetricKey=${encodeURIComponent(encodeBase64(symmetricKey))}`)
 }
@@ -131,7 +165,10 @@ function decodeValue(header: string, key: string, value = ''): Uint8Array {
   return bytes
 }
 
-/** What nearly everybody sends, {@link encodeURIComponent} of standard base64. Undefined is no verdict. */
+/**
+ * What nearly everybody sends: standard base64, its own three characters percent-encoded in capitals, or not at all.
+ * Undefined is no verdict.
+ */
 function decodeUsual(text: string): Uint8Array | undefined {
   let base64 = ''
   let from = 0
@@ -144,7 +181,7 @@ function decodeUsual(text: string): Uint8Array | undefined {
   return decodeBase64(base64 + text.slice(from))
 }
 
-/** What base64 has that a URL does not. */
+/** What `encodeURIComponent` escapes in base64. */
 const ESCAPED: ReadonlyMap<string, string> = new Map([
   ['2B', '+'],
   ['2F', '/'],
