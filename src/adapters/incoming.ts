@@ -1,4 +1,3 @@
-import type { RequestBody } from '../server/body.ts'
 import type { IncomingRequest } from '../server/handler.ts'
 import type { NodeRequest, NodeResponse } from './node.ts'
 import { peerSignal } from './peer.ts'
@@ -40,48 +39,13 @@ export function toIncomingRequest(
   around: FrameworkRequest = request,
   howToMend: string = MEND,
 ): IncomingRequest {
-  return new FromNode(request, response, around, howToMend)
-}
-
-/**
- * A class for its getters, see docs/decisions/0012. They are the object's own, so that a copy has the body and the
- * signal too.
- */
-class FromNode implements IncomingRequest {
-  readonly method: string
-  readonly path: string
-  readonly headers: NodeRequest['headers']
-  readonly howToMend: string
-  declare readonly body: RequestBody
-  declare readonly signal: AbortSignal
-  readonly #request: NodeRequest
-  readonly #response: NodeResponse
-  readonly #around: FrameworkRequest
-
-  static readonly #getters = {
-    body: {
-      enumerable: true,
-      get(this: FromNode) {
-        return rawBody(this.#request, this.#around)
-      },
-    },
-    signal: {
-      enumerable: true,
-      get(this: FromNode) {
-        return peerSignal(this.#response)
-      },
-    },
-  }
-
-  constructor(request: NodeRequest, response: NodeResponse, around: FrameworkRequest, howToMend: string) {
-    this.howToMend = howToMend
-    this.method = request.method ?? ''
+  return {
+    method: request.method ?? '',
     // Routers cut their mount path off url.
-    this.path = around.originalUrl ?? request.originalUrl ?? request.url ?? ''
-    this.headers = request.headers
-    this.#request = request
-    this.#response = response
-    this.#around = around
-    Object.defineProperties(this, FromNode.#getters)
+    path: around.originalUrl ?? request.originalUrl ?? request.url ?? '',
+    headers: request.headers,
+    howToMend,
+    body: () => rawBody(request, around),
+    signal: () => peerSignal(response),
   }
 }

@@ -2,7 +2,7 @@ import { pack } from '../exchange/pack.ts'
 import type { OpenObject } from '../messages/order.ts'
 import type { HeadersInput } from '../protocol/headers.ts'
 import type { RequestBody } from './body.ts'
-import { createStop, within } from './deadline.ts'
+import { createDeadlines, createStop, within } from './deadline.ts'
 import { createReporter, type Progress } from './event.ts'
 import { type HandlerOptions, resolveOptions } from './options.ts'
 import { fromError, type Outcome, toAnswer } from './outcome.ts'
@@ -17,10 +17,10 @@ export interface IncomingRequest {
   /** The request-target: path and query string. */
   readonly path: string
   readonly headers: HeadersInput
-  /** The bytes as they came, or a stream of them; never what a parser made of them. */
-  readonly body?: RequestBody
-  /** Aborted when the peer goes away. */
-  readonly signal?: AbortSignal | undefined
+  /** The bytes as they came, or a stream of them, or what gives either when it is time; never what a parser made of them. */
+  readonly body?: RequestBody | (() => RequestBody)
+  /** Aborted when the peer goes away; or what makes one when somebody asks, because most do not. */
+  readonly signal?: AbortSignal | (() => AbortSignal) | undefined
   /** For adapters: what to tell the developer when `body` turns out to be what a parser made of it. */
   readonly howToMend?: string | undefined
 }
@@ -72,6 +72,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
   /** Requests whose work has not ended, those that outlived their answer included. */
   let atWork = 0
   const running = createRunning()
+  const atDeadline = createDeadlines(settings.timeoutMs)
   const report = createReporter(settings.onEvent)
 
   /** Answers when the time is up, and lets the work end by itself: what it did must still be kept. */
@@ -80,11 +81,11 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
       const { method, path } = request
       const progress: Progress = { startedAt: performance.now(), method, path, headers: NO_HEADERS }
       const stop = createStop(request)
-      const timer = setTimeout(() => {
+      const deadline = atDeadline(() => {
         const expired = expiry(progress, settings.timeoutMs)
         stop.expire(expired.error)
         resolve(conclude(expired, progress))
-      }, settings.timeoutMs)
+      })
       void work()
       async function work(): Promise<void> {
         running.begin()
@@ -92,7 +93,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
         const outcome = await receive({ request, progress, stop, crowded }, settings).catch(fromError)
         atWork--
         stop.release()
-        clearTimeout(timer)
+        deadline.callOff()
         // Not awaited: what it counts begins before what ends here, and what it throws is for who asked.
         if (!stop.isExpired()) resolve(conclude(outcome, progress))
         else await reportLate(outcome, progress)
@@ -106,7 +107,8 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
     running.begin()
     try {
       const answer = toAnswer(outcome, settings)
-      await report({ outcome, answer, progress })
+      const reporting = report({ outcome, answer, progress })
+      if (reporting !== undefined) await reporting
       const { caller } = progress
       if (caller === undefined) return unsigned(answer, settings)
       const packing = pack(toOutgoing(answer, progress, caller, settings), caller, settings.envelope)

@@ -67,7 +67,8 @@ export async function receive<ExtInfo, Transaction>(
     const { maxBodyBytes: maxBytes } = settings
     // A small body comes a turn later than its headers, whole: to wait for a stream would cost more than to parse it.
     await undefined
-    progress.body = await readBody(request.body, { maxBytes, howToMend: request.howToMend, stop })
+    const body = typeof request.body === 'function' ? request.body() : request.body
+    progress.body = await readBody(body, { maxBytes, howToMend: request.howToMend, stop })
     return progress.body
   }
 }
@@ -91,7 +92,7 @@ const CONTROL = /\p{Cc}/u
 
 /** Before anything is signed: with a line break in its first line, an answer could be made to read as a message of ours. */
 function assertOneLine({ method, path }: Progress): void {
-  if (CONTROL_OR_SPACE.test(method) || CONTROL.test(path)) {
+  if ((method !== ORDER_SYNC_METHOD && CONTROL_OR_SPACE.test(method)) || CONTROL.test(path)) {
     throw new RejectionError('ERR_HEADER_INVALID', 'The method or the path has characters that it cannot have.')
   }
 }

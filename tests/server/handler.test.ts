@@ -592,6 +592,43 @@ describe('the answer to what the application refused is HTTP 200', () => {
   })
 })
 
+describe('a body and a signal that are functions', () => {
+  const asked = ({ body, ...given }: ReturnType<typeof request>) => ({
+    ...given,
+    body: vi.fn(() => body),
+    signal: vi.fn(() => AbortSignal.abort()),
+  })
+
+  test('are asked for once, the signal when onOrder asks for its own', async () => {
+    const given = asked(request())
+    const { handler, onOrder } = merchant()
+    expect(judge(await handler(given))).toStrictEqual(SUCCESS)
+    expect(given.body).toHaveBeenCalledOnce()
+    expect(given.signal).not.toHaveBeenCalled()
+    const context = onOrder.mock.calls[0]?.[1]
+    expect([context?.signal.aborted, context?.signal.aborted]).toEqual([true, true])
+    expect(given.signal).toHaveBeenCalledOnce()
+  })
+
+  test('are not asked for where the headers are refused', async () => {
+    const given = asked(withHeaders(request(), { Signature: 'signature=AAAA,signature=AAAA' }))
+    expect(judge(await merchant().handler(given))).toMatchObject({ status: 400 })
+    expect([given.body, given.signal].map(({ mock }) => mock.calls)).toEqual([[], []])
+  })
+
+  test('and fail are ours to mend', async () => {
+    const { handler, events } = merchant()
+    const broken = {
+      ...request(),
+      body: () => {
+        throw new Error('gone')
+      },
+    }
+    expect(judge(await handler(broken))).toMatchObject({ status: 500, resultCode: 'UNKNOWN_EXCEPTION', signed: true })
+    expect(events).toMatchObject([{ kind: 'unavailable' }])
+  })
+})
+
 test('the handler never rejects, whatever it is given', async () => {
   vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
   const { handler } = merchant()

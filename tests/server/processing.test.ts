@@ -503,6 +503,32 @@ describe('the deadline', () => {
     await handler.drain()
   })
 
+  test('is that of each request, however many there are, and what ends before it leaves no timer', async () => {
+    const { handler, onOrder, gate } = slow()
+    onOrder.mockReturnValueOnce({ orderId: 'A-1' })
+    const deliver = (merchantBizNo: string) => handler(delivery(merchantBizNo, T, { merchantBizNo }))
+    await deliver('quick')
+    expect(vi.getTimerCount()).toBe(0)
+    const first = deliver('first')
+    await until(() => onOrder.mock.calls.length === 2)
+    await vi.advanceTimersByTimeAsync(400)
+    const second = deliver('second')
+    await until(() => onOrder.mock.calls.length === 3)
+    onOrder.mockReturnValueOnce({ orderId: 'A-2' })
+    await deliver('as quick')
+    const late = () => onOrder.mock.calls.slice(1, 3).map(([, { signal }]) => signal.aborted)
+    const told: boolean[][] = [late()]
+    for (const milliseconds of [599, 1, 399, 1]) {
+      await vi.advanceTimersByTimeAsync(milliseconds)
+      told.push(late())
+    }
+    expect(told).toEqual([...Array(2).fill([false, false]), ...Array(2).fill([true, false]), [true, true]])
+    expect(vi.getTimerCount()).toBe(0)
+    for (const reply of [first, second]) expect(judge(await reply)).toStrictEqual(TRY_LATER)
+    gate.resolve({ orderId: 'A-3' })
+    await handler.drain()
+  })
+
   test('does not undo what onOrder does after it: that is kept, told as late, and answered to the next delivery', async () => {
     const { handler, onOrder, events, gate } = slow()
     const reply = handler(delivery('r1'))
