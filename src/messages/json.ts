@@ -90,17 +90,12 @@ const { isRawJSON = () => false } = JSON as { isRawJSON?: (value: unknown) => bo
 
 /** Asks about each member as it is written, and says what is wrong with it. */
 function stringify(value: object, limits: JsonLimits): string {
-  const text: string | undefined = JSON.stringify(value, function (this: unknown, key, member) {
-    if (typeof member === 'number' && !isExact(member, limits))
-      throw unfit(key, 'a safe integer; write other numbers as strings')
-    if (typeof member === 'bigint') throw unfit(key, 'a number or a string, not a BigInt')
-    if (isRawJSON(member)) throw unfit(key, 'a value, not JSON.rawJSON')
-    // JSON would drop the first two, and write null for a hole in an array.
-    if (typeof member === 'function' || typeof member === 'symbol' || (member === undefined && Array.isArray(this)))
-      throw unfit(key, 'a value that JSON can hold')
-    if (key === '__proto__') throw unfit(key, 'another name')
-    return member
-  })
+  let text: string | undefined
+  try {
+    text = JSON.stringify(value, replace)
+  } catch (error) {
+    throw error instanceof TypeError ? unfit('', 'free of objects that hold themselves') : error
+  }
   if (text === undefined) throw unfit('', 'a value that JSON can hold')
   try {
     assertText(text, limits)
@@ -109,6 +104,19 @@ function stringify(value: object, limits: JsonLimits): string {
     throw unfit('', `nested at most ${limits.maxDepth} levels deep`)
   }
   return text
+
+  function replace(this: unknown, key: string, member: unknown): unknown {
+    const held = member instanceof Number || member instanceof BigInt ? member.valueOf() : member
+    if (typeof held === 'number' && !isExact(held, limits))
+      throw unfit(key, 'a safe integer; write other numbers as strings')
+    if (typeof held === 'bigint') throw unfit(key, 'a number or a string, not a BigInt')
+    if (isRawJSON(member)) throw unfit(key, 'a value, not JSON.rawJSON')
+    // JSON would drop the first two, and write null for a hole in an array.
+    if (typeof member === 'function' || typeof member === 'symbol' || (member === undefined && Array.isArray(this)))
+      throw unfit(key, 'a value that JSON can hold')
+    if (key === '__proto__') throw unfit(key, 'another name')
+    return member
+  }
 }
 
 /** Walks text that is known to be JSON, and looks at depth and numbers. One pass, no recursion. Returns the number of keys. */

@@ -20,7 +20,7 @@ interface StopSource extends Stop {
 }
 
 /** Not AbortSignal.any(): once the merchant's code has listened to one, Node 20 keeps it, and what listens, for ever. */
-export function createStop({ signal }: Pick<IncomingRequest, 'signal'>): StopSource {
+export function createStop(request: Pick<IncomingRequest, 'signal'>): StopSource {
   let own: AbortController | undefined
   let peer: AbortSignal | undefined
   let expired: { readonly reason: unknown } | undefined
@@ -31,8 +31,8 @@ export function createStop({ signal }: Pick<IncomingRequest, 'signal'>): StopSou
     reason: () => expired?.reason,
     signal() {
       if (own === undefined) {
+        peer = typeof request.signal === 'function' ? request.signal() : request.signal
         own = new AbortController()
-        peer = typeof signal === 'function' ? signal() : signal
         if (expired !== undefined) own.abort(expired.reason)
         else if (peer?.aborted) hangUp()
         else if (!released) peer?.addEventListener('abort', hangUp)
@@ -47,42 +47,6 @@ export function createStop({ signal }: Pick<IncomingRequest, 'signal'>): StopSou
       released = true
       peer?.removeEventListener('abort', hangUp)
     },
-  }
-}
-
-/**
- * Calls back after the time, unless called off before. One timer serves all, the oldest first: one for each costs a
- * request as much as to read its headers.
- */
-export function createDeadlines(timeoutMs: number): (expire: () => void) => { readonly callOff: () => void } {
-  const waiting = new Set<{ readonly at: number; readonly expire: () => void }>()
-  let timer: ReturnType<typeof setTimeout> | undefined
-
-  function ring(): void {
-    const now = performance.now()
-    for (const one of waiting) {
-      // Timers may come up to a millisecond early.
-      if (one.at > now + 1) break
-      waiting.delete(one)
-      one.expire()
-    }
-    const [next] = waiting
-    timer = next && setTimeout(ring, next.at - now)
-  }
-
-  return (expire) => {
-    const one = { at: performance.now() + timeoutMs, expire }
-    waiting.add(one)
-    timer ??= setTimeout(ring, timeoutMs)
-    return {
-      callOff() {
-        waiting.delete(one)
-        if (waiting.size > 0) return
-        // A process that has nothing else to do may end.
-        clearTimeout(timer)
-        timer = undefined
-      },
-    }
   }
 }
 

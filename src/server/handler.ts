@@ -2,7 +2,7 @@ import { pack } from '../exchange/pack.ts'
 import type { OpenObject } from '../messages/order.ts'
 import type { HeadersInput } from '../protocol/headers.ts'
 import type { RequestBody } from './body.ts'
-import { createDeadlines, createStop, within } from './deadline.ts'
+import { createStop, within } from './deadline.ts'
 import { createReporter, type Progress } from './event.ts'
 import { type HandlerOptions, resolveOptions } from './options.ts'
 import { fromError, type Outcome, toAnswer } from './outcome.ts'
@@ -17,7 +17,7 @@ export interface IncomingRequest {
   /** The request-target: path and query string. */
   readonly path: string
   readonly headers: HeadersInput
-  /** The bytes as they came, or a stream of them, or what gives either when it is time; never what a parser made of them. */
+  /** The bytes as they came, or a stream of them, or what gives either at once when it is time; never what a parser made of them. */
   readonly body?: RequestBody | (() => RequestBody)
   /** Aborted when the peer goes away; or what makes one when somebody asks, because most do not. */
   readonly signal?: AbortSignal | (() => AbortSignal) | undefined
@@ -72,7 +72,6 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
   /** Requests whose work has not ended, those that outlived their answer included. */
   let atWork = 0
   const running = createRunning()
-  const atDeadline = createDeadlines(settings.timeoutMs)
   const report = createReporter(settings.onEvent)
 
   /** Answers when the time is up, and lets the work end by itself: what it did must still be kept. */
@@ -81,11 +80,13 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
       const { method, path } = request
       const progress: Progress = { startedAt: performance.now(), method, path, headers: NO_HEADERS }
       const stop = createStop(request)
-      const deadline = atDeadline(() => {
+      // One for each: on Workers a timer ends with the request that has set it, and everywhere it brings the context of
+      // whoever has set it (AsyncLocalStorage).
+      const timer = setTimeout(() => {
         const expired = expiry(progress, settings.timeoutMs)
         stop.expire(expired.error)
         resolve(conclude(expired, progress))
-      })
+      }, settings.timeoutMs)
       void work()
       async function work(): Promise<void> {
         running.begin()
@@ -93,7 +94,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
         const outcome = await receive({ request, progress, stop, crowded }, settings).catch(fromError)
         atWork--
         stop.release()
-        deadline.callOff()
+        clearTimeout(timer)
         // Not awaited: what it counts begins before what ends here, and what it throws is for who asked.
         if (!stop.isExpired()) resolve(conclude(outcome, progress))
         else await reportLate(outcome, progress)

@@ -236,6 +236,13 @@ describe('formatJson', () => {
     expect(error.message).not.toContain('12345')
   })
 
+  test.each([
+    ['a fraction in an object', Object(0.5), 'a safe integer; write other numbers as strings'],
+    ['a BigInt in an object', Object(1n), 'a number or a string, not a BigInt'],
+  ])('says what is wrong with %s', (_, a, expected) => {
+    expect(thrownBy(() => formatJson({ a }))).toHaveProperty('issues', [{ field: 'a', expected }])
+  })
+
   test('of anything, writes what parseJson reads as JSON would have it, or refuses it', () => {
     const anything = fc.object({
       maxDepth: 4,
@@ -261,7 +268,10 @@ describe('formatJson', () => {
   test('an object that holds itself is no endless work', () => {
     const circle: { left?: unknown; right?: unknown } = {}
     Object.assign(circle, { left: circle, right: circle })
-    expect(() => formatJson(circle)).toThrow()
+    expect(thrownBy(() => formatJson(circle))).toMatchObject({
+      code: 'ERR_FIELD_INVALID',
+      message: 'The order cannot be sent: it must be free of objects that hold themselves.',
+    })
   })
 
   test('refuses a value that makes nothing of itself', () => {
