@@ -6,7 +6,7 @@ const built = ['tests/cli/**/*.test.ts', 'tests/demo/**/*.test.ts', 'tests/packa
 /** Tests that talk to real databases. */
 const stores = ['tests/stores/**/*.test.ts']
 
-/** Tests that put modules aside, or load them anew. */
+/** Tests that put modules aside, or load them anew: where files share a process, others would get them. */
 const isolated = ['tests/server/processing.test.ts', 'tests/client/client.test.ts']
 
 /** Tests that install the examples from the registry: `npm run test:examples`. */

@@ -129,3 +129,12 @@ test('the lockfile names no host and no path of one machine', () => {
   expect(lock).toContain('"integrity": "sha512-')
   expect(lock.match(/"resolved": ".*"/g)).toEqual(['"resolved": "tests/drivers"'])
 })
+
+test('tests that change modules or timers have a process of their own', () => {
+  const changing = files('tests', /\.test\.ts$/).filter((path) =>
+    /\bvi\.(mock|doMock|resetModules|useFakeTimers|stubEnv|stubGlobal)\(/.test(read(path)),
+  )
+  expect(changing.length).toBeGreaterThan(0)
+  const isolated = read('vitest.config.ts').match(/const isolated = \[(.*?)\]/s)?.[1]
+  expect(changing.filter((path) => !isolated?.includes(`'${path}'`))).toEqual([])
+})

@@ -20,6 +20,10 @@ const ON_ORDER = {
   fails() {
     throw new Error('out of paper')
   },
+  'takes a while, then hangs': (times) =>
+    new Promise((resolve) => {
+      if (times === 1) setTimeout(() => resolve({ orderId: 'A-1' }), 50)
+    }),
   'hangs once': (times) => (times === 1 ? new Promise<never>(() => {}) : { orderId: 'A-1' }),
 } satisfies Record<string, (times: number) => OrderResult | Promise<OrderResult>>
 

@@ -230,6 +230,18 @@ function testHanging(start: Start) {
     expect(reply).toMatchObject({ status: 500, resultCode: 'UNKNOWN_EXCEPTION', signed: true })
     expect(await seen()).toMatchObject({ events: [{ kind: 'unavailable' }], ran: 0 })
   })
+
+  test('an order hangs, and another that came with it is done: it is told when its time is up', async () => {
+    const { port, seen } = await start({ timeoutMs: SHORT_MS, onOrder: 'takes a while, then hangs' })
+    const replies = ['1', '2'].map(async (id) => {
+      const { send, end } = connectOverHttp(port)
+      ends.push(end)
+      const sent = request({ message: order({ requestId: `r-${id}`, merchantBizNo: `b-${id}` }) })
+      return judge(await send(sent), sent).resultCode
+    })
+    expect((await Promise.all(replies)).sort()).toEqual(['SUCCESS', 'UNKNOWN_EXCEPTION'])
+    expect((await seen()).ran).toBe(2)
+  })
 }
 
 function testParsed(start: Start, { tells, path = PATH }: Parsed) {
