@@ -21,6 +21,7 @@ describe('a time is accepted', () => {
     ['with a fraction of two digits', '2024-05-22T09:12:21.05+08:00', '2024-05-22T01:12:21.050Z'],
     ['with a fraction of three digits', '2024-05-22T09:12:21.123+08:00', '2024-05-22T01:12:21.123Z'],
     ['with a fraction of nine digits', '2024-05-22T01:12:21.123999999Z', '2024-05-22T01:12:21.123Z'],
+    ['with a fraction that begins with zeros', '2024-05-22T01:12:21.0009999999Z', '2024-05-22T01:12:21.000Z'],
     ['with a fraction of forty digits', `2024-05-22T01:12:21.${'9'.repeat(40)}Z`, '2024-05-22T01:12:21.999Z'],
     ['with a fraction and no colon', '2024-05-22T09:12:21.5+0800', '2024-05-22T01:12:21.500Z'],
     ['on a leap day', '2024-02-29T23:59:59Z', '2024-02-29T23:59:59.000Z'],
@@ -131,9 +132,11 @@ describe('a time is written', () => {
         offset,
         fc.constantFrom(':', ''),
         (date, digits, { sign, hours, minutes }, colon) => {
-          const local = date.toISOString().slice(0, 19) + digits
-          const text = `${local}${sign}${twoDigits(hours)}${colon}${twoDigits(minutes)}`
-          expect(parseTime(text)).toBe(Date.parse(`${local}${sign}${twoDigits(hours)}:${twoDigits(minutes)}`))
+          const local = date.toISOString().slice(0, 19)
+          const text = `${local}${digits}${sign}${twoDigits(hours)}${colon}${twoDigits(minutes)}`
+          // Of more digits V8 makes something else: 1 of .0001000000, 9 of .0009999999.
+          const known = `${local}${digits.slice(0, 4)}${sign}${twoDigits(hours)}:${twoDigits(minutes)}`
+          expect(parseTime(text)).toBe(Date.parse(known))
         },
       ),
     )
