@@ -94,7 +94,8 @@ function stringify(value: object, limits: JsonLimits): string {
   try {
     text = JSON.stringify(value, replace)
   } catch (error) {
-    throw error instanceof TypeError ? unfit('', 'free of objects that hold themselves') : error
+    // Every engine says so in other words; what the merchant's own code throws is his.
+    throw /circular|cyclic/.test(String(error)) ? unfit('', 'free of objects that hold themselves') : error
   }
   if (text === undefined) throw unfit('', 'a value that JSON can hold')
   try {

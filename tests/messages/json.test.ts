@@ -274,6 +274,14 @@ describe('formatJson', () => {
     })
   })
 
+  test("lets through what the merchant's own code throws, a TypeError too", () => {
+    const broken = new TypeError('out of paper')
+    const toJSON = () => {
+      throw broken
+    }
+    expect(thrownBy(() => formatJson({ a: { toJSON } }))).toBe(broken)
+  })
+
   test('refuses a value that makes nothing of itself', () => {
     expect(() => formatJson({ toJSON: () => undefined })).toThrow(UNFIT)
   })
