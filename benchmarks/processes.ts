@@ -18,6 +18,12 @@ process.on('exit', () => {
 /** As docs/performance.md advises: signatures at work at once, as many as there are cores. */
 const ADVISED = { UV_THREADPOOL_SIZE: String(availableParallelism()) }
 
+/**
+ * A process pauses while the others have their turns. V8 may then throw away code that it takes for old, and what is sent
+ * next runs as slowly as the first, for a minute: half as fast again for the same code, whichever side it happens to.
+ */
+const KEEPS_CODE = ['--no-flush-bytecode']
+
 /** Starts a file of this folder, as it was bundled, in a process of its own. */
 export function startWorker(
   name: string,
@@ -25,7 +31,7 @@ export function startWorker(
 ): Worker {
   const child = fork(fileURLToPath(new URL(`./${name}.js`, import.meta.url)), {
     serialization: 'advanced',
-    execArgv,
+    execArgv: [...KEEPS_CODE, ...execArgv],
     env: { ...process.env, ...ADVISED, ...env },
   })
   running.add(child)

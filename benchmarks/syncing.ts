@@ -25,12 +25,15 @@ const KINDS = {
   'by hand': (url: string, keys: MerchantKeys) => () => syncByHand(url, input, keys),
 }
 
+/** Milliseconds. In 200, one garbage collection more or less, and the last syncs in flight, made a round differ by a fourth. */
+const ROUND = 500
+
 process.once('message', ({ kind, url, keys }: Syncing) => {
   const sync = KINDS[kind](url, merchantKeys(keys))
   process.on('message', async (atOnce: number) => {
     // After a pause connections have ended and caches are cold.
     await inFlight(sync, atOnce, 100)()
-    process.send?.(await inFlight(sync, atOnce, 200)())
+    process.send?.(await inFlight(sync, atOnce, ROUND)())
   })
   process.send?.('ready')
 })
