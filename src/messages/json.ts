@@ -95,7 +95,8 @@ function stringify(value: object, limits: JsonLimits): string {
     text = JSON.stringify(value, replace)
   } catch (error) {
     // Every engine says so in other words; what the merchant's own code throws is his.
-    throw /circular|cyclic/.test(String(error)) ? unfit('', 'free of objects that hold themselves') : error
+    const holdsItself = error instanceof TypeError && /circular|cyclic/.test(error.message)
+    throw holdsItself ? unfit('', 'free of objects that hold themselves') : error
   }
   if (text === undefined) throw unfit('', 'a value that JSON can hold')
   try {

@@ -282,6 +282,23 @@ describe('formatJson', () => {
     expect(thrownBy(() => formatJson({ a: { toJSON } }))).toBe(broken)
   })
 
+  test.each([
+    ['an error that speaks of something circular', new Error('a circular letter')],
+    [
+      'an error that cannot be printed',
+      Object.assign(new Error('out of paper'), {
+        toString() {
+          throw new RangeError('out of ink')
+        },
+      }),
+    ],
+  ])("lets through what the merchant's own code throws: %s", (_, broken) => {
+    const toJSON = () => {
+      throw broken
+    }
+    expect(thrownBy(() => formatJson({ a: { toJSON } }))).toBe(broken)
+  })
+
   test('refuses a value that makes nothing of itself', () => {
     expect(() => formatJson({ toJSON: () => undefined })).toThrow(UNFIT)
   })
