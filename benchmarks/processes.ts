@@ -19,8 +19,8 @@ process.on('exit', () => {
 const ADVISED = { UV_THREADPOOL_SIZE: String(availableParallelism()) }
 
 /**
- * A process pauses while the others have their turns. V8 may then throw away code that it takes for old, and what is sent
- * next runs as slowly as the first, for a minute: half as fast again for the same code, whichever side it happens to.
+ * A process pauses while the others have their turns. V8 may then throw away code that it takes for old, and the same work
+ * takes half as long again, for a minute, in whichever process it happens.
  */
 const KEEPS_CODE = ['--no-flush-bytecode']
 

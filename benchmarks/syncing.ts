@@ -25,7 +25,7 @@ const KINDS = {
   'by hand': (url: string, keys: MerchantKeys) => () => syncByHand(url, input, keys),
 }
 
-/** Milliseconds. In 200, one garbage collection more or less, and the last syncs in flight, made a round differ by a fourth. */
+/** Milliseconds. Rounds of 200 differed by a fourth, by one garbage collection more or less and the last syncs in flight. */
 const ROUND = 500
 
 process.once('message', ({ kind, url, keys }: Syncing) => {
