@@ -11,7 +11,7 @@ const shared: Options = {
   shims: true,
 }
 
-const root = { index: 'src/index.ts' }
+const root = { index: 'src/public/index.ts' }
 
 const entry = {
   node: 'src/adapters/node.ts',

@@ -3,11 +3,11 @@ import { createPrivateKey } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import process from 'node:process'
-import { answer, success } from '../tests/support/exchange.ts'
+import { signedResponse, success } from '../tests/support/messages.ts'
 import type { KeyTexts } from './traffic.ts'
 
 process.once('message', ({ gateway }: KeyTexts) => {
-  const { headers, body } = answer(success(), { key: createPrivateKey(gateway), time: new Date().toISOString() })
+  const { headers, body } = signedResponse(success(), { key: createPrivateKey(gateway), time: new Date().toISOString() })
   const server = createServer((request, response) => {
     request.resume()
     request.on('end', () => response.writeHead(200, { ...headers, 'Content-Length': body.length }).end(body))

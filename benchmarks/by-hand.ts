@@ -12,7 +12,7 @@ import {
 } from 'node:crypto'
 import type { IncomingMessage, RequestListener } from 'node:http'
 import { promisify } from 'node:util'
-import { CLIENT_ID } from '../tests/support/exchange.ts'
+import { CLIENT_ID } from '../tests/support/messages.ts'
 import { type MerchantKeys, TOLERANCE_SECONDS } from './traffic.ts'
 
 const signOnPool = promisify(signNow)

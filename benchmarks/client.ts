@@ -1,4 +1,4 @@
-import { PATH } from '../tests/support/exchange.ts'
+import { PATH } from '../tests/support/messages.ts'
 import { type Contender, duel, type Figure, type Sample, SPEED } from './measure.ts'
 import { startWorker, type Worker } from './processes.ts'
 import type { Syncing } from './syncing.ts'

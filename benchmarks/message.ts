@@ -1,8 +1,8 @@
 import { sign as nodeSign, verify as nodeVerify } from 'node:crypto'
 import { promisify } from 'node:util'
-import { parseCredentials } from '../src/exchange/credentials.ts'
-import { pack } from '../src/exchange/pack.ts'
-import { encodeUtf8 } from '../src/protocol/bytes.ts'
+import { parseCredentials } from '../src/secure-message/credentials.ts'
+import { secureMessage } from '../src/secure-message/secure.ts'
+import { encodeUtf8 } from '../src/protocol/encoding.ts'
 import { collectHeaders } from '../src/protocol/headers.ts'
 import {
   bytesOf,
@@ -13,7 +13,7 @@ import {
   request,
   success,
   TIME,
-} from '../tests/support/exchange.ts'
+} from '../tests/support/messages.ts'
 import { gatewayRsa, merchantRsa } from '../tests/support/keys.ts'
 import { unpackByHand } from './by-hand.ts'
 import { COST, duel, type Figure, MANY_ROUNDS } from './measure.ts'
@@ -53,7 +53,7 @@ export async function message(rounds: number): Promise<Figure[]> {
     what: 'pack a reply, 8 in flight',
     ours: inFlight(() => {
       const plaintext = encodeUtf8(JSON.stringify(reply))
-      return pack({ method, path, timeHeader: 'Response-Time', now: NOW, plaintext }, credentials, ENVELOPE)
+      return secureMessage({ method, path, timeHeader: 'Response-Time', now: NOW, plaintext }, credentials, ENVELOPE)
     }, 8),
     theirs: inFlight(() => bareSign('sha256', Buffer.concat([Buffer.from(head), answer]), merchantRsa().privateKey), 8),
     measures: [{ ...COST, bar: { most: 1.05 } }],

@@ -10,7 +10,7 @@ import {
 } from 'node:crypto'
 import { promisify } from 'node:util'
 import { open, parsePrivateKey, parsePublicKey, seal, sign, signedContent, verify } from 'alipayhk-order-sync'
-import { bytesOf, CLIENT_ID, order, PATH, TIME } from '../tests/support/exchange.ts'
+import { bytesOf, CLIENT_ID, order, PATH, TIME } from '../tests/support/messages.ts'
 import { gatewayEcc, gatewayRsa, merchantRsa } from '../tests/support/keys.ts'
 import { duel, type Figure, SPEED } from './measure.ts'
 import { inFlight, serially } from './operations.ts'

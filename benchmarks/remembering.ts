@@ -6,7 +6,7 @@ import process from 'node:process'
 import { type Delivery, memoryStore, type OrderSyncStore } from 'alipayhk-order-sync'
 import { sqliteStore } from 'alipayhk-order-sync/stores/sqlite'
 import BetterSqlite from 'better-sqlite3'
-import { success } from '../tests/support/exchange.ts'
+import { success } from '../tests/support/messages.ts'
 
 export type StoreName = keyof typeof STORES
 

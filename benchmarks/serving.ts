@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import process from 'node:process'
 import { createOrderSyncHandler, memoryStore } from 'alipayhk-order-sync'
 import { toNodeListener } from 'alipayhk-order-sync/node'
-import { CLIENT_ID } from '../tests/support/exchange.ts'
+import { CLIENT_ID } from '../tests/support/messages.ts'
 import { serveByHand } from './by-hand.ts'
 import { type KeyTexts, type MerchantKeys, merchantKeys, TOLERANCE_SECONDS } from './traffic.ts'
 
@@ -23,7 +23,7 @@ const KINDS = {
     toNodeListener(
       createOrderSyncHandler({
         credentials: { clientId: CLIENT_ID, privateKeys: { 1: privateKey }, peerPublicKeys: { 1: peerKey } },
-        toleranceSeconds: TOLERANCE_SECONDS,
+        clockToleranceSeconds: TOLERANCE_SECONDS,
         store: memoryStore({ maxOrders: REMEMBERED, maxRequests: REMEMBERED }),
         onOrder: ({ merchantBizNo }) => ({ orderId: `A-${merchantBizNo}` }),
       }),

@@ -3,7 +3,7 @@ import { createVerify, randomUUID, sign } from 'node:crypto'
 import process from 'node:process'
 import { promisify } from 'node:util'
 import { createOrderSyncClient, type OrderInput } from 'alipayhk-order-sync'
-import { CLIENT_ID, order, PATH } from '../tests/support/exchange.ts'
+import { CLIENT_ID, order, PATH } from '../tests/support/messages.ts'
 import { inFlight } from './operations.ts'
 import { type KeyTexts, type MerchantKeys, merchantKeys, TOLERANCE_SECONDS } from './traffic.ts'
 
@@ -19,7 +19,7 @@ const { requestId: _, ...input } = order() as unknown as OrderInput & { requestI
 const KINDS = {
   ours(url: string, { privateKey, peerKey }: MerchantKeys): () => Promise<unknown> {
     const credentials = { clientId: CLIENT_ID, privateKeys: { 1: privateKey }, peerPublicKeys: { 1: peerKey } }
-    const { syncOrder } = createOrderSyncClient({ credentials, url, retries: 0, toleranceSeconds: TOLERANCE_SECONDS })
+    const { syncOrder } = createOrderSyncClient({ credentials, url, retries: 0, clockToleranceSeconds: TOLERANCE_SECONDS })
     return () => syncOrder(input)
   },
   'by hand': (url: string, keys: MerchantKeys) => () => syncByHand(url, input, keys),

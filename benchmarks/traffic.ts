@@ -1,5 +1,5 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
-import { order, PATH, request } from '../tests/support/exchange.ts'
+import { order, PATH, request } from '../tests/support/messages.ts'
 import { gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, type Pair, pem } from '../tests/support/keys.ts'
 
 /** Whose messages, by what keys, secured how. */

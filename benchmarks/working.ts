@@ -4,7 +4,7 @@ import process from 'node:process'
 import { createOrderSyncHandler } from 'alipayhk-order-sync'
 import { postgresStore } from 'alipayhk-order-sync/stores/postgres'
 import { Pool } from 'pg'
-import { merchantCredentials, NOW, order, request, type TestRequest } from '../tests/support/exchange.ts'
+import { merchantCredentials, NOW, order, request, type TestRequest } from '../tests/support/messages.ts'
 
 /** What it is told, in the first message; then a number of requests to make ready, or to work them off. */
 export interface Working {

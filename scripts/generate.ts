@@ -9,11 +9,11 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import Ajv from 'ajv'
 import standaloneCode from 'ajv/dist/standalone/index.js'
 import { orderSchema } from '../src/messages/order.ts'
-import { replySchema } from '../src/messages/reply.ts'
+import { responseSchema } from '../src/messages/response.ts'
 
 const schemas = {
   order: { $id: 'https://alipayhk-order-sync.invalid/order.json', title: 'Order', ...orderSchema },
-  reply: { $id: 'https://alipayhk-order-sync.invalid/reply.json', title: 'Reply', ...replySchema },
+  response: { $id: 'https://alipayhk-order-sync.invalid/response.json', title: 'OrderSyncResponse', ...responseSchema },
 }
 
 function withoutNullable(schema: unknown): unknown {

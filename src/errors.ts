@@ -1,4 +1,4 @@
-import type { ResultCode } from './protocol/result.ts'
+import type { OrderSyncResponse, ResultCode } from './result-codes.ts'
 
 /**
  * Why a message is refused, and what the peer is told: the HTTP status and the result code it earns.
@@ -6,7 +6,7 @@ import type { ResultCode } from './protocol/result.ts'
  *
  * @see docs/protocol.md section 6
  */
-export const REJECTIONS = {
+export const PROTOCOL_ERRORS = {
   ERR_METHOD: { status: 405, resultCode: 'METHOD_NOT_SUPPORTED' },
   ERR_CONTENT_TYPE: { status: 415, resultCode: 'MEDIA_TYPE_NOT_ACCEPTABLE' },
   ERR_HEADER_MISSING: { status: 400, resultCode: 'PARAM_ILLEGAL' },
@@ -23,11 +23,11 @@ export const REJECTIONS = {
   ERR_TRAFFIC: { status: 429, resultCode: 'REQUEST_TRAFFIC_EXCEED_LIMIT' },
 } as const
 
-/** A key of {@link REJECTIONS}. */
-export type RejectionCode = keyof typeof REJECTIONS
+/** A key of {@link PROTOCOL_ERRORS}. */
+export type ProtocolErrorCode = keyof typeof PROTOCOL_ERRORS
 
 /** Codes of {@link ConfigurationError}: what is wrong on the merchant's own side. */
-export type ConfigurationCode =
+export type ConfigurationErrorCode =
   | 'ERR_KEY_FORMAT'
   | 'ERR_KEY_KIND'
   | 'ERR_KEY_ENCRYPTED'
@@ -41,8 +41,8 @@ export type ConfigurationCode =
   | 'ERR_ORDER_ID'
   | 'ERR_PATH'
 
-/** Codes of {@link ReplyError}: why an answer cannot be trusted. */
-export type ReplyCode =
+/** Codes of {@link UntrustedResponseError}: why an answer cannot be trusted. */
+export type UntrustedResponseCode =
   | 'ERR_REPLY_UNSIGNED'
   | 'ERR_REPLY_SIGNATURE'
   | 'ERR_REPLY_TIME'
@@ -51,10 +51,10 @@ export type ReplyCode =
   | 'ERR_REPLY_INVALID'
 
 /** Codes of {@link DeliveryError}: why the outcome of a sync is not known. */
-export type DeliveryCode = 'ERR_TIMEOUT' | 'ERR_NETWORK' | 'ERR_HTTP_STATUS' | 'ERR_RESULT_UNKNOWN'
+export type DeliveryErrorCode = 'ERR_TIMEOUT' | 'ERR_NETWORK' | 'ERR_HTTP_STATUS' | 'ERR_RESULT_UNKNOWN'
 
 /** Every stable code an error of this package can carry. */
-export type ErrorCode = RejectionCode | ConfigurationCode | ReplyCode | DeliveryCode | 'ERR_REFUSED'
+export type ErrorCode = ProtocolErrorCode | ConfigurationErrorCode | UntrustedResponseCode | DeliveryErrorCode | 'ERR_REFUSED'
 
 const brand: unique symbol = Symbol.for('alipayhk-order-sync/error')
 
@@ -82,15 +82,15 @@ export interface FieldIssue {
  * A message that breaks the protocol, refused before anything is done with it. Its sender must act:
  * the peer for a message received, your own code for an order passed to the client.
  *
- * The message is for your logs; the peer is told the result code of {@link REJECTIONS} and no more.
+ * The message is for your logs; the peer is told the result code of {@link PROTOCOL_ERRORS} and no more.
  */
-export class RejectionError extends OrderSyncError {
+export class ProtocolError extends OrderSyncError {
   override readonly name = 'RejectionError'
-  readonly code: RejectionCode
+  readonly code: ProtocolErrorCode
   /** The fields at fault, for `ERR_FIELD_INVALID`; empty otherwise. */
   readonly issues: readonly FieldIssue[]
 
-  constructor(code: RejectionCode, message: string, options?: ErrorOptions & { issues?: readonly FieldIssue[] }) {
+  constructor(code: ProtocolErrorCode, message: string, options?: ErrorOptions & { issues?: readonly FieldIssue[] }) {
     super(message, options)
     this.code = code
     this.issues = options?.issues ?? []
@@ -100,17 +100,12 @@ export class RejectionError extends OrderSyncError {
 /** A key, a credential or the mounting is wrong. The merchant's developer must act; the message says how. */
 export class ConfigurationError extends OrderSyncError {
   override readonly name = 'ConfigurationError'
-  readonly code: ConfigurationCode
+  readonly code: ConfigurationErrorCode
 
-  constructor(code: ConfigurationCode, message: string, options?: ErrorOptions) {
+  constructor(code: ConfigurationErrorCode, message: string, options?: ErrorOptions) {
     super(message, options)
     this.code = code
   }
-}
-
-/** The verified answer behind an error, as the peer sent it. */
-export interface PeerReply {
-  readonly result: { readonly resultCode: string; readonly resultStatus: string; readonly resultMessage?: string }
 }
 
 /**
@@ -131,7 +126,7 @@ export interface PeerReply {
  * }
  * ```
  */
-export class RefusalError extends OrderSyncError {
+export class OrderRefusedError extends OrderSyncError {
   override readonly name = 'RefusalError'
   readonly code = 'ERR_REFUSED'
   /** The result code. */
@@ -141,12 +136,12 @@ export class RefusalError extends OrderSyncError {
   /** The `requestId` of the refused order, where the client throws it. */
   readonly requestId: string | undefined
   /** The peer's whole answer, verified, where the client throws it. */
-  declare readonly reply: PeerReply | undefined
+  declare readonly response: OrderSyncResponse | undefined
 
   constructor(
     resultCode: ResultCode | (string & {}),
     resultMessage?: string,
-    options?: ErrorOptions & { requestId?: string; reply?: PeerReply },
+    options?: ErrorOptions & { requestId?: string; reply?: OrderSyncResponse },
   ) {
     super(`The order was refused with ${printable(resultCode, 64)}.`, options)
     Object.defineProperty(this, 'reply', { value: options?.reply })
@@ -157,7 +152,7 @@ export class RefusalError extends OrderSyncError {
 }
 
 /** What is known of an HTTP answer that could not be used. */
-export interface ReplyDetails {
+export interface ResponseDetails {
   /** The HTTP status, where an answer came. */
   readonly httpStatus?: number
   /** The `requestId` to repeat when the same order is sent again. */
@@ -166,13 +161,13 @@ export interface ReplyDetails {
   readonly excerpt?: string
 }
 
-abstract class AnswerError extends OrderSyncError {
+abstract class HttpResponseError extends OrderSyncError {
   readonly httpStatus: number | undefined
   readonly requestId: string | undefined
-  /** See {@link ReplyDetails}. */
+  /** See {@link ResponseDetails}. */
   declare readonly excerpt: string | undefined
 
-  constructor(message: string, options: (ErrorOptions & ReplyDetails) | undefined) {
+  constructor(message: string, options: (ErrorOptions & ResponseDetails) | undefined) {
     super(message, options)
     this.httpStatus = options?.httpStatus
     this.requestId = options?.requestId
@@ -185,11 +180,11 @@ abstract class AnswerError extends OrderSyncError {
  * An answer came and cannot be trusted: unsigned, wrongly signed, stale, redirected, too large or not of the
  * protocol's form. The order may or may not have been processed. Find out who answered before you send it again.
  */
-export class ReplyError extends AnswerError {
+export class UntrustedResponseError extends HttpResponseError {
   override readonly name = 'ReplyError'
-  readonly code: ReplyCode
+  readonly code: UntrustedResponseCode
 
-  constructor(code: ReplyCode, message: string, options?: ErrorOptions & ReplyDetails) {
+  constructor(code: UntrustedResponseCode, message: string, options?: ErrorOptions & ResponseDetails) {
     super(message, options)
     this.code = code
   }
@@ -199,13 +194,13 @@ export class ReplyError extends AnswerError {
  * No final answer came, after all retries: a network failure, a time-out, an HTTP 5xx, or the peer's own "unknown".
  * The order may or may not have been processed; send it again later with the same `requestId`.
  */
-export class DeliveryError extends AnswerError {
+export class DeliveryError extends HttpResponseError {
   override readonly name = 'DeliveryError'
-  readonly code: DeliveryCode
+  readonly code: DeliveryErrorCode
   /** For `ERR_RESULT_UNKNOWN`: the peer's whole answer, verified. */
-  declare readonly reply: PeerReply | undefined
+  declare readonly response: OrderSyncResponse | undefined
 
-  constructor(code: DeliveryCode, message: string, options?: ErrorOptions & ReplyDetails & { reply?: PeerReply }) {
+  constructor(code: DeliveryErrorCode, message: string, options?: ErrorOptions & ResponseDetails & { reply?: OrderSyncResponse }) {
     super(message, options)
     this.code = code
     Object.defineProperty(this, 'reply', { value: options?.reply })
@@ -224,7 +219,7 @@ export class DeliveryError extends AnswerError {
  */
 export function isOrderSyncError(
   value: unknown,
-): value is RejectionError | ConfigurationError | RefusalError | DeliveryError | ReplyError {
+): value is ProtocolError | ConfigurationError | OrderRefusedError | DeliveryError | UntrustedResponseError {
   return value instanceof Error && brand in value
 }
 

@@ -73,7 +73,7 @@ export const story: readonly Scene[] = [
     sender: 'alipayhk',
     order: delivered,
     // A clock that is slow; and patience with the answer, which by that clock comes from the future.
-    options: { now: () => Date.now() - 10 * minute, toleranceSeconds: 3600 },
+    options: { now: () => Date.now() - 10 * minute, clockToleranceSeconds: 3600 },
     expected: { kind: 'rejected', code: 'ERR_TIME_RANGE', resultCode: 'INVALID_SIGNATURE' },
   },
 ]

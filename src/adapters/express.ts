@@ -6,7 +6,7 @@
 import type { OrderSyncHandler } from '../server/handler.ts'
 import { type NodeRequest, type NodeResponse, toNodeListener } from './node.ts'
 
-const MEND = `In Express, mount it before express.json():
+const PARSED_BODY_HINT = `In Express, mount it before express.json():
 
   app.post(path, orderSync(handler))
   app.use(express.json())
@@ -33,6 +33,6 @@ or let express.json() keep the bytes:
  * }
  * ```
  */
-export function orderSync(handler: OrderSyncHandler): (request: NodeRequest, response: NodeResponse) => Promise<void> {
-  return toNodeListener(handler, MEND)
+export function expressOrderSync(handler: OrderSyncHandler): (request: NodeRequest, response: NodeResponse) => Promise<void> {
+  return toNodeListener(handler, PARSED_BODY_HINT)
 }

@@ -6,7 +6,7 @@
 import { ORDER_SYNC_PATH } from '../protocol/endpoint.ts'
 import type { OrderSyncHandler } from '../server/handler.ts'
 import { type NodeRequest, type NodeResponse, toIncomingRequest } from './node.ts'
-import { overUnread } from './unread.ts'
+import { drainBeforeClose } from './drain-before-close.ts'
 
 /** What is used of an instance of Fastify. */
 export interface FastifyInstance {
@@ -38,14 +38,14 @@ interface FastifyReply {
   send(body: unknown): unknown
 }
 
-/** Options of the {@link orderSync} plugin. */
+/** Options of the {@link fastifyOrderSync} plugin. */
 export interface FastifyOrderSyncOptions {
   handler: OrderSyncHandler
   /** The route. @defaultValue that of the API page */
   path?: string | undefined
 }
 
-const MEND = `In Fastify, let no preParsing hook read the payload of this route.`
+const PARSED_BODY_HINT = `In Fastify, let no preParsing hook read the payload of this route.`
 
 /**
  * A Fastify plugin that answers at one route. Parsers are a plugin's own in Fastify, so those of your application stay as
@@ -61,7 +61,7 @@ const MEND = `In Fastify, let no preParsing hook read the payload of this route.
  * export const createApp = (handler: OrderSyncHandler) => Fastify().register(orderSync, { handler })
  * ```
  */
-export async function orderSync(fastify: FastifyInstance, options: FastifyOrderSyncOptions): Promise<void> {
+export async function fastifyOrderSync(fastify: FastifyInstance, options: FastifyOrderSyncOptions): Promise<void> {
   const { handler, path = ORDER_SYNC_PATH } = options
   fastify.removeAllContentTypeParsers()
   fastify.addContentTypeParser('*', showType)
@@ -69,10 +69,10 @@ export async function orderSync(fastify: FastifyInstance, options: FastifyOrderS
   fastify.all(path, { bodyLimit: Number.MAX_SAFE_INTEGER, config: { rawBody: false }, preParsing: hideType }, answer)
 
   async function answer({ raw }: FastifyRequest, reply: FastifyReply): Promise<unknown> {
-    const { status, headers, body } = await handler(toIncomingRequest(raw, reply.raw, raw, MEND))
+    const { status, headers, body } = await handler(toIncomingRequest(raw, reply.raw, raw, PARSED_BODY_HINT))
     reply.code(status)
     reply.headers({ 'Content-Length': String(body.length), ...headers })
-    return reply.send(overUnread(raw, reply.raw, body))
+    return reply.send(drainBeforeClose(raw, reply.raw, body))
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import type { OrderSyncHandler } from '../server/handler.ts'
 import { type NodeRequest, type NodeResponse, toIncomingRequest } from './node.ts'
-import { overUnread } from './unread.ts'
+import { drainBeforeClose } from './drain-before-close.ts'
 
 /** What is used of a context of Koa. */
 export interface KoaContext {
@@ -17,7 +17,7 @@ export interface KoaContext {
   set(headers: { [name: string]: string }): void
 }
 
-const MEND = `In Koa, mount it before the body parser:
+const PARSED_BODY_HINT = `In Koa, mount it before the body parser:
 
   router.post(path, orderSync(handler))
   app.use(router.routes())
@@ -39,13 +39,13 @@ const MEND = `In Koa, mount it before the body parser:
  * }
  * ```
  */
-export function orderSync(handler: OrderSyncHandler): (context: KoaContext) => Promise<void> {
+export function koaOrderSync(handler: OrderSyncHandler): (context: KoaContext) => Promise<void> {
   return async (context) => {
     const { req, res, request } = context
     // Body parsers for Koa leave what they made, and some the text as it was, on the context's own request.
-    const { status, headers, body } = await handler(toIncomingRequest(req, res, request, MEND))
+    const { status, headers, body } = await handler(toIncomingRequest(req, res, request, PARSED_BODY_HINT))
     context.status = status
-    context.body = overUnread(req, res, body)
+    context.body = drainBeforeClose(req, res, body)
     context.set({ 'Content-Length': String(body.length), ...headers })
   }
 }

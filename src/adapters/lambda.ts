@@ -10,7 +10,7 @@ import type { LambdaEvent, LambdaResult } from './lambda-event.ts'
 
 export type { LambdaEvent, LambdaResult }
 
-const MEND = `In AWS Lambda, hand the event over before a middleware such as httpJsonBodyParser() of Middy parses its body.`
+const PARSED_BODY_HINT = `In AWS Lambda, hand the event over before a middleware such as httpJsonBodyParser() of Middy parses its body.`
 
 /**
  * Turns a handler into a Lambda handler. The path for verification is the one that the caller used, stage included; where a custom
@@ -35,14 +35,14 @@ const MEND = `In AWS Lambda, hand the event over before a middleware such as htt
  * )
  * ```
  */
-export function toLambdaHandler(handler: OrderSyncHandler): (event: LambdaEvent) => Promise<LambdaResult> {
+export function lambdaOrderSync(handler: OrderSyncHandler): (event: LambdaEvent) => Promise<LambdaResult> {
   return async (event) => {
     const { status, headers, body } = await handler({
       method: event.requestContext?.http?.method ?? event.httpMethod ?? '',
       path: pathOf(event),
       headers: event.multiValueHeaders ?? event.headers ?? {},
       body: bodyOf(event),
-      howToMend: MEND,
+      parsedBodyHint: PARSED_BODY_HINT,
     })
     const lists = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, [value]]))
     return {

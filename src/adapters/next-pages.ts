@@ -6,7 +6,7 @@
 import type { OrderSyncHandler } from '../server/handler.ts'
 import { type NodeRequest, type NodeResponse, toNodeListener } from './node.ts'
 
-const MEND = `In Next.js, switch the body parser off in the file of this route:
+const PARSED_BODY_HINT = `In Next.js, switch the body parser off in the file of this route:
 
   export const config = { api: { bodyParser: false } }`
 
@@ -43,6 +43,6 @@ const MEND = `In Next.js, switch the body parser off in the file of this route:
  * }
  * ```
  */
-export function orderSync(handler: OrderSyncHandler): (request: NodeRequest, response: NodeResponse) => Promise<void> {
-  return toNodeListener(handler, MEND)
+export function nextPagesOrderSync(handler: OrderSyncHandler): (request: NodeRequest, response: NodeResponse) => Promise<void> {
+  return toNodeListener(handler, PARSED_BODY_HINT)
 }

@@ -7,8 +7,8 @@ import { isAscii } from 'node:buffer'
 import { createServer as createHttpServer, type IncomingMessage, type Server } from 'node:http'
 import type { Readable, Writable } from 'node:stream'
 import type { OrderSyncHandler } from '../server/handler.ts'
-import { type FrameworkRequest, MEND, toIncomingRequest } from './incoming.ts'
-import { overUnread } from './unread.ts'
+import { type FrameworkRequest, PARSED_BODY_HINT, toIncomingRequest } from './node-request.ts'
+import { drainBeforeClose } from './drain-before-close.ts'
 
 export { type FrameworkRequest, toIncomingRequest }
 
@@ -31,7 +31,7 @@ export type NodeResponse = Writable & {
 /**
  * Turns a handler into a listener for `node:http` (and `https`, `http2`, and frameworks of the Connect family).
  *
- * @param howToMend What to tell a developer whose body parser ran before; the default suits any framework.
+ * @param parsedBodyHint What to tell a developer whose body parser ran before; the default suits any framework.
  * @see docs/protocol.md section 1
  * @example
  * ```ts
@@ -44,11 +44,11 @@ export type NodeResponse = Writable & {
  */
 export function toNodeListener(
   handler: OrderSyncHandler,
-  howToMend: string = MEND,
+  parsedBodyHint: string = PARSED_BODY_HINT,
 ): (request: NodeRequest, response: NodeResponse) => Promise<void> {
   return async (request, response) => {
-    const { status, headers, body } = await handler(toIncomingRequest(request, response, request, howToMend))
-    const content = overUnread(request, response, body)
+    const { status, headers, body } = await handler(toIncomingRequest(request, response, request, parsedBodyHint))
+    const content = drainBeforeClose(request, response, body)
     // The copy does not begin the literal: see docs/decisions/0012.
     response.writeHead(status, { 'Content-Length': body.length, ...headers })
     if (!(content instanceof Uint8Array)) content.pipe(response)
@@ -70,6 +70,6 @@ export function toNodeListener(
  * export const serve = (handler: OrderSyncHandler) => createServer(handler).listen(3000)
  * ```
  */
-export function createServer(handler: OrderSyncHandler): Server {
+export function createOrderSyncServer(handler: OrderSyncHandler): Server {
   return createHttpServer(toNodeListener(handler))
 }

@@ -2,7 +2,7 @@ import { DeliveryError, isOrderSyncError, RefusalError, ReplyError } from 'alipa
 import { UsageError } from './arguments.ts'
 
 /** What to print on standard error, and the exit status. No stack: it would say more of us than of what is wrong. */
-export function explain(error: unknown): { lines: string[]; exitCode: 1 | 2 | 3 } {
+export function describeFailure(error: unknown): { lines: string[]; exitCode: 1 | 2 | 3 } {
   return { lines: linesOf(error), exitCode: exitCodeOf(error) }
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { createRequire } from 'node:module'
 import process from 'node:process'
-import { explain } from './failure.ts'
+import { describeFailure } from './failure.ts'
 import * as keygen from './keygen.ts'
 import { complain, print } from './output.ts'
 import * as send from './send.ts'
@@ -34,7 +34,7 @@ async function main([name = '', ...args]: string[]): Promise<number> {
     await command.run(args)
     return 0
   } catch (error) {
-    const { lines, exitCode } = explain(error)
+    const { lines, exitCode } = describeFailure(error)
     for (const line of lines) complain(line)
     return exitCode
   }

@@ -39,13 +39,13 @@ export async function run(args: string[]): Promise<void> {
   noPositionals(positionals)
   const port = wholeNumber('--port', values.port, { max: 65_535 })
   const path = parsePath(values.path)
-  const toleranceSeconds = wholeNumber('--clock-tolerance', values['clock-tolerance'], { min: 1, max: 86_400 })
+  const clockToleranceSeconds = wholeNumber('--clock-tolerance', values['clock-tolerance'], { min: 1, max: 86_400 })
   const credentials = await readCredentials(values)
   const { store, close } = await openStore(values.store)
   const handler = createOrderSyncHandler({
     credentials,
     store,
-    toleranceSeconds,
+    clockToleranceSeconds,
     async onOrder(order) {
       const orderId = randomBytes(16).toString('hex')
       // Waited for: an order that nobody was told of is not processed, and comes again.

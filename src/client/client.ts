@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { DeliveryError, ReplyError } from '../errors.ts'
-import { type Packed, pack } from '../exchange/pack.ts'
-import { formatJson } from '../messages/json.ts'
+import { DeliveryError, UntrustedResponseError } from '../errors.ts'
+import { type SecuredMessage, secureMessage } from '../secure-message/secure.ts'
+import { formatJson } from '../protocol/json.ts'
 import type { OpenObject, Order } from '../messages/order.ts'
-import type { Reply } from '../messages/reply.ts'
+import type { OrderSyncResponse } from '../result-codes.ts'
 import { validateExtInfo, validateOrder } from '../messages/validate.ts'
 import { type Attempt, isRetryable, retryDelay } from '../policy/retry.ts'
 import { ORDER_SYNC_METHOD } from '../protocol/endpoint.ts'
 import { follow, within } from './abort.ts'
-import { type HttpAnswer, readAnswer, toDeliveryError, toError, verifyAnswer } from './answer.ts'
+import { type ReceivedResponse, readAnswer, toDeliveryError, toError, verifyAnswer } from './response.ts'
 import { type ClientOptions, resolveOptions, type Settings } from './options.ts'
 
 type FilledIn = 'requestId' | 'merchantBizType'
@@ -27,7 +27,7 @@ export interface SyncResult {
   /** The peer's `Tracer-Id`, where it sent one: quote it when you ask them. Not covered by the signature. */
   readonly tracerId: string | undefined
   /** The answer itself, verified. */
-  readonly reply: Reply
+  readonly response: OrderSyncResponse
 }
 
 /** Made by {@link createOrderSyncClient}. */
@@ -97,14 +97,14 @@ async function sync<ExtInfo>(
   signal: AbortSignal | undefined,
   settings: Settings<ExtInfo>,
 ): Promise<SyncResult> {
-  const { extInfo, retries, json, random } = settings
+  const { extInfoSchema: extInfo, retries, json, random } = settings
   const requestId = input.requestId ?? settings.randomUUID().replaceAll('-', '')
   const order = validateOrder(filledIn(input, requestId))
   if (extInfo !== undefined) await within({ outer: signal }, () => validateExtInfo(order.extInfo, extInfo))
   const plaintext = formatJson(order, json)
   for (let attempts = 1; ; attempts++) {
     const end = await attempt({ plaintext, requestId, signal }, settings)
-    if ('reply' in end) return { orderId: end.orderId, requestId, attempts, tracerId: end.tracerId, reply: end.reply }
+    if ('reply' in end) return { orderId: end.orderId, requestId, attempts, tracerId: end.tracerId, response: end.reply }
     if (!isRetryable(end.attempt) || attempts > retries) throw end.error
     await pause(retryDelay(attempts, settings, random()), signal)
   }
@@ -125,7 +125,7 @@ interface Outgoing {
 }
 
 type End =
-  | { readonly reply: Reply; readonly orderId: string; readonly tracerId: string | undefined }
+  | { readonly reply: OrderSyncResponse; readonly orderId: string; readonly tracerId: string | undefined }
   | { readonly error: unknown; readonly attempt: Attempt }
 
 /** One attempt: a new time, a new signature, a new AES key. Throws only what ends the sync whatever the policy says. */
@@ -139,7 +139,7 @@ async function attempt<ExtInfo>(outgoing: Outgoing, settings: Settings<ExtInfo>)
     // Our caller's own abort is not a failure of the network.
     outer?.throwIfAborted()
     if (error instanceof DeliveryError) return { error, attempt: { kind: 'unanswered' } }
-    if (!(error instanceof ReplyError)) throw error
+    if (!(error instanceof UntrustedResponseError)) throw error
     return { error: toDeliveryError(error), attempt: { kind: 'untrusted', httpStatus: error.httpStatus ?? 0 } }
   }
 }
@@ -152,7 +152,7 @@ async function exchange<ExtInfo>(
   const { path, credentials, encryptTo, envelope, now } = settings
   const timeHeader = 'Request-Time'
   const message = { method: ORDER_SYNC_METHOD, path, timeHeader, now: now(), plaintext, encryptTo } as const
-  const packed = await pack(message, credentials, envelope)
+  const packed = await secureMessage(message, credentials, envelope)
   // Nothing is sent once it has been given up: signing may have taken longer.
   signal.throwIfAborted()
   const answer = await send(packed, { requestId, signal }, settings)
@@ -166,10 +166,10 @@ async function exchange<ExtInfo>(
 
 /** @throws {@link DeliveryError} `ERR_NETWORK`, and what {@link readAnswer} throws */
 async function send<ExtInfo>(
-  { headers, body }: Packed,
+  { headers, body }: SecuredMessage,
   { requestId, signal }: { readonly requestId: string; readonly signal: AbortSignal },
-  { url, agentToken, maxReplyBytes, fetch }: Settings<ExtInfo>,
-): Promise<HttpAnswer> {
+  { url, agentToken, maxResponseBytes, fetch }: Settings<ExtInfo>,
+): Promise<ReceivedResponse> {
   try {
     const response = await fetch(url, {
       method: ORDER_SYNC_METHOD,
@@ -179,9 +179,9 @@ async function send<ExtInfo>(
       redirect: 'manual',
       signal,
     })
-    return await readAnswer(response, maxReplyBytes, requestId)
+    return await readAnswer(response, maxResponseBytes, requestId)
   } catch (cause) {
-    if (cause instanceof ReplyError) throw cause
+    if (cause instanceof UntrustedResponseError) throw cause
     throw new DeliveryError('ERR_NETWORK', 'The peer could not be reached, or hung up.', { cause, requestId })
   }
 }

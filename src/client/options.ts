@@ -1,8 +1,8 @@
-import { type EnvelopeSuite, resolveSuite } from '../crypto/envelope.ts'
+import { type EncryptionOptions, resolveEncryptionOptions } from '../crypto/envelope.ts'
 import { type RandomBytes, secureRandomBytes, secureRandomUUID } from '../crypto/random.ts'
-import { type Credentials, parseCredentials } from '../exchange/credentials.ts'
-import { requireEncryptionKey } from '../exchange/pack.ts'
-import { STRICT_JSON } from '../messages/json.ts'
+import { type Credentials, parseCredentials } from '../secure-message/credentials.ts'
+import { requireEncryptionKey } from '../secure-message/secure.ts'
+import { STRICT_JSON } from '../protocol/json.ts'
 import type { OpenObject } from '../messages/order.ts'
 import type { StandardSchema } from '../messages/standard-schema.ts'
 import { ENVIRONMENTS, type Environment, ORDER_SYNC_PATH } from '../protocol/endpoint.ts'
@@ -16,11 +16,11 @@ export interface ClientOptions<ExtInfo = OpenObject> {
   /** Another endpoint: a whole URL, or an origin, to which the API's path is added. */
   url?: string | URL | undefined
   /** The path that is signed, where a proxy in between rewrites it. @defaultValue path and query string of the URL */
-  path?: string | undefined
+  signedPath?: string | undefined
   /** Whether orders are encrypted to the peer's latest RSA key. @defaultValue false */
   encrypt?: boolean | undefined
   /** What `extInfo` must be: any Standard Schema validator. It is validated, and sent as you gave it. */
-  extInfo?: StandardSchema<ExtInfo, unknown> | undefined
+  extInfoSchema?: StandardSchema<ExtInfo, unknown> | undefined
   /** Milliseconds for one attempt: signing, connection, answer and its decryption. @defaultValue 10_000 */
   timeoutMs?: number | undefined
   /** How often to try again after `U`, a failure of the network, or an HTTP 5xx. @defaultValue 3 */
@@ -30,11 +30,11 @@ export interface ClientOptions<ExtInfo = OpenObject> {
   /** Milliseconds, at most, before any retry. @defaultValue 10_000 */
   maxDelayMs?: number | undefined
   /** Largest answer that is read, in bytes. @defaultValue 1_048_576 */
-  maxReplyBytes?: number | undefined
+  maxResponseBytes?: number | undefined
   /** Seconds that a `Response-Time` may differ from our clock, either way. @defaultValue 300 */
-  toleranceSeconds?: number | undefined
+  clockToleranceSeconds?: number | undefined
   /** How encrypted messages are encrypted. @defaultValue AES-256/ECB under RSAES-PKCS1-v1_5 */
-  suite?: EnvelopeSuite | undefined
+  encryption?: EncryptionOptions | undefined
   /** Sent as `Agent-Token`. @defaultValue none */
   agentToken?: string | undefined
   /** Send numbers in `extInfo` that are not safe integers, instead of refusing them. @defaultValue false */
@@ -53,12 +53,12 @@ export interface ClientOptions<ExtInfo = OpenObject> {
 
 /** Fills in defaults and refuses nonsense, once, when the client is created. */
 export function resolveOptions<ExtInfo>(options: ClientOptions<ExtInfo>) {
-  const { encrypt = false, extInfo, agentToken, allowFractions = false, suite } = options
+  const { encrypt = false, extInfoSchema, agentToken, allowFractions = false, encryption } = options
   const { timeoutMs = 10_000, retries = 3, baseDelayMs = 500, maxDelayMs = 10_000 } = options
-  const { maxReplyBytes = 1_048_576, toleranceSeconds = 300 } = options
+  const { maxResponseBytes = 1_048_576, clockToleranceSeconds = 300 } = options
   const { now = Date.now, random = Math.random, fetch = globalThis.fetch } = options
   const { randomBytes = secureRandomBytes, randomUUID = secureRandomUUID } = options
-  for (const [name, value] of Object.entries({ timeoutMs, baseDelayMs, maxDelayMs, maxReplyBytes, toleranceSeconds })) {
+  for (const [name, value] of Object.entries({ timeoutMs, baseDelayMs, maxDelayMs, maxResponseBytes, clockToleranceSeconds })) {
     if (!(value > 0 && value < Number.POSITIVE_INFINITY)) throw new RangeError(`"${name}" must be positive and finite`)
   }
   for (const [name, value] of Object.entries({ timeoutMs, maxDelayMs })) {
@@ -73,12 +73,12 @@ export function resolveOptions<ExtInfo>(options: ClientOptions<ExtInfo>) {
   const url = resolveUrl(options.url, options.environment)
   const credentials = parseCredentials(options.credentials)
   return {
-    ...{ url, path: options.path ?? url.pathname + url.search, credentials, extInfo, agentToken },
-    ...{ timeoutMs, retries, baseDelayMs, maxDelayMs, maxReplyBytes, toleranceSeconds },
+    ...{ url, path: options.signedPath ?? url.pathname + url.search, credentials, extInfoSchema, agentToken },
+    ...{ timeoutMs, retries, baseDelayMs, maxDelayMs, maxResponseBytes, clockToleranceSeconds },
     ...{ now, random, fetch, randomUUID },
     encryptTo: encrypt ? requireEncryptionKey(credentials) : undefined,
     json: { ...STRICT_JSON, allowFractions },
-    envelope: { suite: resolveSuite(suite), randomBytes },
+    envelope: { suite: resolveEncryptionOptions(encryption), randomBytes },
   }
 }
 

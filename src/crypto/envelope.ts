@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, publicEncrypt } from 'node:crypto'
-import { ConfigurationError, RejectionError } from '../errors.ts'
-import { decodeBase64, encodeBase64, encodeUtf8 } from '../protocol/bytes.ts'
-import type { PrivateKey, PublicKey } from './keys.ts'
+import { ConfigurationError, ProtocolError } from '../errors.ts'
+import { decodeBase64, encodeBase64, encodeUtf8 } from '../protocol/encoding.ts'
+import type { PrivateKey, PublicKey } from '../keys/keys.ts'
 import { type RandomBytes, secureRandomBytes } from './random.ts'
 import { KEY_WRAPS } from './unwrap.ts'
 import { unwrapOnPool } from './unwrap-pool.ts'
@@ -12,7 +12,7 @@ import { unwrapOnPool } from './unwrap-pool.ts'
  *
  * @see docs/protocol.md section 4.1
  */
-export interface EnvelopeSuite {
+export interface EncryptionOptions {
   /** Bits of the AES key of messages sent; messages received may use any of the three. @defaultValue 256 */
   readonly aesBits?: 128 | 192 | 256 | undefined
   /** AES mode, always with PKCS#7 padding; CBC carries its IV in front of the ciphertext. @defaultValue 'ECB' */
@@ -23,11 +23,11 @@ export interface EnvelopeSuite {
   readonly keyForm?: 'bytes' | 'text' | undefined
 }
 
-/** An {@link EnvelopeSuite} with its defaults filled in. */
-export type ResolvedSuite = { readonly [K in keyof EnvelopeSuite]-?: NonNullable<EnvelopeSuite[K]> }
+/** An {@link EncryptionOptions} with its defaults filled in. */
+export type ResolvedEncryptionOptions = { readonly [K in keyof EncryptionOptions]-?: NonNullable<EncryptionOptions[K]> }
 
 /** An encrypted body, and the AES key it is encrypted with, encrypted itself. */
-export interface Sealed {
+export interface EncryptedBody {
   /** Standard base64, as bytes: what goes on the wire and is signed. */
   readonly body: Uint8Array
   readonly symmetricKey: Uint8Array
@@ -39,7 +39,7 @@ const AES_MODES = {
 } as const
 
 /** Fills in defaults and refuses nonsense. */
-export function resolveSuite(suite: EnvelopeSuite = {}): ResolvedSuite {
+export function resolveEncryptionOptions(suite: EncryptionOptions = {}): ResolvedEncryptionOptions {
   const { aesBits = 256, aesMode = 'ECB', keyWrap = 'RSA1_5', keyForm = 'bytes' } = suite
   if (![128, 192, 256].includes(aesBits)) throw new RangeError('"suite.aesBits" must be 128, 192 or 256')
   if (!Object.hasOwn(AES_MODES, aesMode)) throw new RangeError('"suite.aesMode" must be ECB or CBC')
@@ -75,16 +75,16 @@ export function canOpen(key: PrivateKey): key is Exclude<PrivateKey, { form: 'cr
  * const header = formatEncryptHeader({ algorithm: 'RSA_AES', symmetricKey })
  * ```
  */
-export function seal(
+export function encryptBody(
   plaintext: Uint8Array,
   key: PublicKey,
-  suite: EnvelopeSuite = {},
+  suite: EncryptionOptions = {},
   randomBytes: RandomBytes = secureRandomBytes,
-): Sealed {
+): EncryptedBody {
   if (!canSeal(key)) {
     throw new ConfigurationError('ERR_KEY_USE', 'Encryption needs an RSA key, given in any form but a CryptoKey.')
   }
-  const { aesBits, aesMode, keyWrap, keyForm } = resolveSuite(suite)
+  const { aesBits, aesMode, keyWrap, keyForm } = resolveEncryptionOptions(suite)
   const size = aesBits / 8
   const aesKey = keyForm === 'bytes' ? randomBytes(size) : textKey(randomBytes((size * 3) / 4))
   const { ivLength } = AES_MODES[aesMode]
@@ -118,13 +118,13 @@ export function seal(
  * }
  * ```
  */
-export async function open(
-  { body, symmetricKey }: Sealed,
+export async function decryptBody(
+  { body, symmetricKey }: EncryptedBody,
   key: PrivateKey,
-  suite: EnvelopeSuite = {},
+  suite: EncryptionOptions = {},
   randomBytes: RandomBytes = secureRandomBytes,
 ): Promise<Uint8Array> {
-  const { aesMode, keyWrap } = resolveSuite(suite)
+  const { aesMode, keyWrap } = resolveEncryptionOptions(suite)
   const aesKey = await unwrapAesKey(symmetricKey, key, keyWrap, randomBytes(32))
   try {
     return decrypt(body, aesKey, aesMode)
@@ -134,15 +134,15 @@ export async function open(
 }
 
 /** The one error of decryption. No cause: which step failed is nobody's business. */
-export function decryptionFailed(): RejectionError {
-  return new RejectionError(
+export function decryptionFailed(): ProtocolError {
+  return new ProtocolError(
     'ERR_DECRYPTION',
     'The encrypted body could not be opened. Check that the sender encrypts to your current public key, with the suite that you have configured.',
   )
 }
 
-type AesMode = ResolvedSuite['aesMode']
-type KeyWrap = ResolvedSuite['keyWrap']
+type AesMode = ResolvedEncryptionOptions['aesMode']
+type KeyWrap = ResolvedEncryptionOptions['keyWrap']
 
 function decrypt(body: Uint8Array, aesKey: Uint8Array, aesMode: AesMode): Uint8Array {
   const ciphertext = decodeBase64(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1'))

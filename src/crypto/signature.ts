@@ -7,9 +7,9 @@ import {
   webcrypto,
 } from 'node:crypto'
 import { promisify } from 'node:util'
-import type { SignedContent } from '../protocol/content.ts'
+import type { SignedContent } from '../protocol/signed-content.ts'
 import type { SignatureAlgorithm } from '../protocol/headers.ts'
-import type { PrivateKey, PublicKey } from './keys.ts'
+import type { PrivateKey, PublicKey } from '../keys/keys.ts'
 
 /** The callback forms run on libuv's thread pool: a signature takes 200 µs, in which the event loop goes on. */
 const verifyOnPool = promisify(verifyNode)

@@ -1,8 +1,9 @@
-import { type FieldIssue, printable, RejectionError } from '../errors.ts'
+import { type FieldIssue, printable, ProtocolError } from '../errors.ts'
 import { type OpenObject, type Order, orderSchema } from './order.ts'
-import { type Reply, replySchema } from './reply.ts'
+import type { OrderSyncResponse } from '../result-codes.ts'
+import { responseSchema } from './response.ts'
 import type { StandardSchema } from './standard-schema.ts'
-import { order as isOrder, reply as isReply, type Validator } from './validators.generated.js'
+import { order as isOrder, response as isResponse, type Validator } from './validators.generated.js'
 
 /**
  * Asserts that a value is an {@link Order}. Unknown members are kept.
@@ -16,14 +17,14 @@ export function validateOrder(value: unknown): Order {
 }
 
 /**
- * Asserts that a value is a {@link Reply}. Unknown members are kept.
+ * Asserts that a value is a {@link OrderSyncResponse}. Unknown members are kept.
  *
  * @throws {@link RejectionError} `ERR_FIELD_INVALID`
  * @see docs/protocol.md section 6.1
  */
-export function validateReply(value: unknown): Reply {
-  if (isReply(value)) return value as Reply
-  throw fieldsInvalid('reply', describe(isReply, replySchema))
+export function validateResponse(value: unknown): OrderSyncResponse {
+  if (isResponse(value)) return value as OrderSyncResponse
+  throw fieldsInvalid('response', describe(isResponse, responseSchema))
 }
 
 /**
@@ -47,11 +48,11 @@ export async function validateExtInfo<ExtInfo>(
   throw fieldsInvalid('order', issues)
 }
 
-function fieldsInvalid(message: string, issues: readonly FieldIssue[]): RejectionError {
+function fieldsInvalid(message: string, issues: readonly FieldIssue[]): ProtocolError {
   const words = issues
     .slice(0, 5)
     .map(({ field, expected }) => (field === '' ? `it must be ${expected}` : `"${field}" must be ${expected}`))
-  return new RejectionError('ERR_FIELD_INVALID', `The ${message} is invalid: ${words.join('; ')}.`, { issues })
+  return new ProtocolError('ERR_FIELD_INVALID', `The ${message} is invalid: ${words.join('; ')}.`, { issues })
 }
 
 /** A schema, as far as its descriptions are concerned. */

@@ -5,4 +5,4 @@ export interface Validator {
   errors?: readonly { instancePath: string; keyword: string; params: { missingProperty?: string } }[] | null
 }
 export declare const order: Validator
-export declare const reply: Validator
+export declare const response: Validator

@@ -731,13 +731,13 @@ validate10.errors = vErrors;
 return errors === 0;
 }
 
-export const reply = validate11;
-const schema12 = {"$id":"https://alipayhk-order-sync.invalid/reply.json","title":"Reply","type":"object","description":"a JSON object","required":["result"],"properties":{"result":{"type":"object","description":"an object of \"resultCode\", \"resultStatus\" and \"resultMessage\"","required":["resultCode","resultStatus"],"properties":{"resultCode":{"type":"string","pattern":"^[\\s\\S]{1,64}$","description":"a string of 1 to 64 characters"},"resultStatus":{"type":"string","enum":["S","F","U","A"],"description":"S, F, U or A"},"resultMessage":{"type":"string","pattern":"^[\\s\\S]{0,256}$","description":"a string of at most 256 characters"}}},"orderId":{"type":"string","pattern":"^[\\s\\S]{1,64}$","description":"a string of 1 to 64 characters"}},"if":{"required":["result"],"properties":{"result":{"type":"object","required":["resultStatus"],"properties":{"resultStatus":{"const":"S"}}}}},"then":{"required":["orderId"]}};
+export const response = validate11;
+const schema12 = {"$id":"https://alipayhk-order-sync.invalid/response.json","title":"OrderSyncResponse","type":"object","description":"a JSON object","required":["result"],"properties":{"result":{"type":"object","description":"an object of \"resultCode\", \"resultStatus\" and \"resultMessage\"","required":["resultCode","resultStatus"],"properties":{"resultCode":{"type":"string","pattern":"^[\\s\\S]{1,64}$","description":"a string of 1 to 64 characters"},"resultStatus":{"type":"string","enum":["S","F","U","A"],"description":"S, F, U or A"},"resultMessage":{"type":"string","pattern":"^[\\s\\S]{0,256}$","description":"a string of at most 256 characters"}}},"orderId":{"type":"string","pattern":"^[\\s\\S]{1,64}$","description":"a string of 1 to 64 characters"}},"if":{"required":["result"],"properties":{"result":{"type":"object","required":["resultStatus"],"properties":{"resultStatus":{"const":"S"}}}}},"then":{"required":["orderId"]}};
 const pattern12 = new RegExp("^[\\s\\S]{1,64}$", "u");
 const pattern13 = new RegExp("^[\\s\\S]{0,256}$", "u");
 
 function validate11(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
-/*# sourceURL="https://alipayhk-order-sync.invalid/reply.json" */;
+/*# sourceURL="https://alipayhk-order-sync.invalid/response.json" */;
 let vErrors = null;
 let errors = 0;
 const _errs1 = errors;

@@ -41,7 +41,7 @@ export type Decision = 'process' | 'replay' | 'duplicate' | 'stale' | 'conflict'
  *
  * @see docs/protocol.md section 7.2
  */
-export type Comparison = 'orderModifyTime' | 'processedAt'
+export type ModifyTimeComparison = 'orderModifyTime' | 'processedAt'
 
 /**
  * Decides whether a delivery is new. Pure: the caller brings what is remembered, and makes the decision and its
@@ -59,7 +59,7 @@ export type Comparison = 'orderModifyTime' | 'processedAt'
 export function decide(
   remembered: Remembered,
   incoming: Incoming,
-  comparison: Comparison = 'orderModifyTime',
+  comparison: ModifyTimeComparison = 'orderModifyTime',
 ): Decision {
   const { last, request, leased } = remembered
   if (request !== undefined) {

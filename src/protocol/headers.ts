@@ -1,5 +1,5 @@
-import { RejectionError } from '../errors.ts'
-import { decodeAnyBase64, decodeBase64, encodeBase64 } from './bytes.ts'
+import { ProtocolError } from '../errors.ts'
+import { decodeAnyBase64, decodeBase64, encodeBase64 } from './encoding.ts'
 
 /** The algorithms a `Signature` header can name. */
 export type SignatureAlgorithm = 'RSA256' | 'ECC224'
@@ -196,8 +196,8 @@ function decodePercent(header: string, key: string, text: string): string {
   }
 }
 
-function invalid(header: string, why: string): RejectionError {
-  return new RejectionError('ERR_HEADER_INVALID', `The ${header} header is malformed: ${why}.`)
+function invalid(header: string, why: string): ProtocolError {
+  return new ProtocolError('ERR_HEADER_INVALID', `The ${header} header is malformed: ${why}.`)
 }
 
 /** The media types of a message; the charset is always UTF-8. */
@@ -217,10 +217,10 @@ export function assertContentType(text: string, { encrypted }: { encrypted: bool
   if (text === CONTENT_TYPES.json) return
   const [type = '', ...parameters] = text.split(';').map((part) => part.trim().toLowerCase())
   if (type !== 'application/json' && !(encrypted && type === 'text/plain')) {
-    throw new RejectionError('ERR_CONTENT_TYPE', 'Content-Type is not application/json.')
+    throw new ProtocolError('ERR_CONTENT_TYPE', 'Content-Type is not application/json.')
   }
   const charsets = parameters.filter((parameter) => parameter.startsWith('charset'))
   if (charsets.length > 1 || !charsets.every((charset) => /^charset=("utf-8"|utf-8)$/.test(charset))) {
-    throw new RejectionError('ERR_CONTENT_TYPE', 'The charset of Content-Type is not UTF-8.')
+    throw new ProtocolError('ERR_CONTENT_TYPE', 'The charset of Content-Type is not UTF-8.')
   }
 }

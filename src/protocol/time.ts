@@ -1,4 +1,4 @@
-import { RejectionError } from '../errors.ts'
+import { ProtocolError } from '../errors.ts'
 
 const ISO_8601 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)$/
 const EPOCH_MILLISECONDS = /^\d{13}$/
@@ -71,8 +71,8 @@ function twoDigits(text: string, at: number): number {
 
 const ZERO = 0x30
 
-function malformed(header: string): RejectionError {
-  return new RejectionError(
+function malformed(header: string): ProtocolError {
+  return new ProtocolError(
     'ERR_HEADER_INVALID',
     `${header} is not an ISO 8601 date and time with an offset, such as 2024-05-22T06:42:21+05:30.`,
   )
@@ -105,17 +105,17 @@ let latest = { second: Number.NaN, text: '' }
 /**
  * Refuses a message signed too long ago, or too far ahead, to be live traffic.
  *
- * @param time Milliseconds since the epoch, as `limits.now` is; `limits.toleranceSeconds` is in seconds.
+ * @param time Milliseconds since the epoch, as `limits.now` is; `limits.clockToleranceSeconds` is in seconds.
  * @throws {@link RejectionError} `ERR_TIME_RANGE`
  * @see docs/protocol.md section 2.3
  */
-export function assertFresh(time: number, limits: { now: number; toleranceSeconds: number; header?: string }): void {
+export function assertFresh(time: number, limits: { now: number; clockToleranceSeconds: number; header?: string }): void {
   const off = (limits.now - time) / 1000
   // Phrased so that NaN is refused too: every comparison with NaN is false.
-  if (Math.abs(off) <= limits.toleranceSeconds) return
+  if (Math.abs(off) <= limits.clockToleranceSeconds) return
   const direction = off > 0 ? 'behind' : 'ahead of'
-  throw new RejectionError(
+  throw new ProtocolError(
     'ERR_TIME_RANGE',
-    `${limits.header ?? 'Request-Time'} is ${Math.round(Math.abs(off))} s ${direction} our clock; at most ${limits.toleranceSeconds} s are accepted. Check the clocks of both machines.`,
+    `${limits.header ?? 'Request-Time'} is ${Math.round(Math.abs(off))} s ${direction} our clock; at most ${limits.clockToleranceSeconds} s are accepted. Check the clocks of both machines.`,
   )
 }

@@ -1,5 +1,5 @@
-import { ConfigurationError, isOrderSyncError, RejectionError } from '../errors.ts'
-import { encodeUtf8 } from '../protocol/bytes.ts'
+import { ConfigurationError, isOrderSyncError, ProtocolError } from '../errors.ts'
+import { encodeUtf8 } from '../protocol/encoding.ts'
 import type { Stop } from './deadline.ts'
 
 /** The body of a request: its bytes, or a stream of them. A string stands for its UTF-8 bytes. */
@@ -13,7 +13,7 @@ export type RequestBody = Uint8Array | string | AsyncIterable<Uint8Array | strin
  * @throws {@link ConfigurationError} `ERR_BODY_PARSED`
  */
 export function readBody(body: RequestBody, limits: BodyLimits): Uint8Array | Promise<Uint8Array> {
-  if (!isRaw(body)) throw parsed(limits.howToMend)
+  if (!isRaw(body)) throw parsed(limits.parsedBodyHint)
   const whole = typeof body === 'string' ? encodeUtf8(body) : (body ?? new Uint8Array())
   if (whole instanceof Uint8Array) return assertSize(whole, limits.maxBytes)
   const signal = limits.stop?.signal()
@@ -23,7 +23,7 @@ export function readBody(body: RequestBody, limits: BodyLimits): Uint8Array | Pr
 
 async function readStream(
   stream: AsyncIterable<unknown>,
-  { maxBytes, howToMend }: BodyLimits,
+  { maxBytes, parsedBodyHint }: BodyLimits,
   signal: AbortSignal | undefined,
 ) {
   let bytes = new Uint8Array()
@@ -31,7 +31,7 @@ async function readStream(
   try {
     for await (const chunk of stream) {
       const next: unknown = typeof chunk === 'string' ? encodeUtf8(chunk) : chunk
-      if (!(next instanceof Uint8Array)) throw parsed(howToMend)
+      if (!(next instanceof Uint8Array)) throw parsed(parsedBodyHint)
       if (size + next.length > maxBytes) throw tooLarge(maxBytes)
       if (signal?.aborted) throw incomplete()
       // Not kept as they are: a body that comes byte by byte would cost a hundred times its size.
@@ -70,7 +70,7 @@ async function unlessAborted(reading: Promise<Uint8Array>, signal: AbortSignal):
 
 interface BodyLimits {
   readonly maxBytes: number
-  readonly howToMend?: string | undefined
+  readonly parsedBodyHint?: string | undefined
   readonly stop?: Pick<Stop, 'signal'> | undefined
 }
 
@@ -89,17 +89,17 @@ export function assertAnnouncedSize(contentLength: string | undefined, maxBytes:
   if (Number(contentLength ?? 0) > maxBytes) throw tooLarge(maxBytes)
 }
 
-function parsed(howToMend = 'Give the handler the raw bytes of the request.'): ConfigurationError {
+function parsed(parsedBodyHint = 'Give the handler the raw bytes of the request.'): ConfigurationError {
   return new ConfigurationError(
     'ERR_BODY_PARSED',
-    `The request body was parsed before its signature could be verified, and what a parser made of it cannot be turned back into the bytes that were signed. ${howToMend}`,
+    `The request body was parsed before its signature could be verified, and what a parser made of it cannot be turned back into the bytes that were signed. ${parsedBodyHint}`,
   )
 }
 
-function incomplete(): RejectionError {
-  return new RejectionError('ERR_BODY_INCOMPLETE', 'The connection or the time ended before the body did.')
+function incomplete(): ProtocolError {
+  return new ProtocolError('ERR_BODY_INCOMPLETE', 'The connection or the time ended before the body did.')
 }
 
-function tooLarge(maxBytes: number): RejectionError {
-  return new RejectionError('ERR_BODY_TOO_LARGE', `The body is larger than the ${maxBytes} bytes that are accepted.`)
+function tooLarge(maxBytes: number): ProtocolError {
+  return new ProtocolError('ERR_BODY_TOO_LARGE', `The body is larger than the ${maxBytes} bytes that are accepted.`)
 }

@@ -1,6 +1,6 @@
 import { sha256 } from '../crypto/digest.ts'
 import type { Order } from '../messages/order.ts'
-import type { Delivery } from './store.ts'
+import type { Delivery } from '../stores/store.ts'
 
 /**
  * What a store is told of a delivery. Hashed, so that no store holds customer data, and no id can be made to look

@@ -1,6 +1,6 @@
 import { type ErrorCode, isOrderSyncError } from '../errors.ts'
-import type { ParsedCredentials } from '../exchange/credentials.ts'
-import { diagnoseSignature } from '../exchange/diagnosis.ts'
+import type { ParsedCredentials } from '../secure-message/credentials.ts'
+import { diagnoseSignature } from '../diagnosis/signature.ts'
 import type { Order } from '../messages/order.ts'
 import type { Answer, Outcome } from './outcome.ts'
 

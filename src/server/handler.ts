@@ -1,4 +1,4 @@
-import { pack } from '../exchange/pack.ts'
+import { secureMessage } from '../secure-message/secure.ts'
 import type { OpenObject } from '../messages/order.ts'
 import type { HeadersInput } from '../protocol/headers.ts'
 import type { RequestBody } from './body.ts'
@@ -6,8 +6,8 @@ import { createStop, within } from './deadline.ts'
 import { createReporter, type Progress } from './event.ts'
 import { type HandlerOptions, resolveOptions } from './options.ts'
 import { fromError, type Outcome, toAnswer } from './outcome.ts'
-import { receive } from './receiving.ts'
-import { type OutgoingReply, signed, toOutgoing, unsigned } from './respond.ts'
+import { receive } from './receive.ts'
+import { type HttpResponse, signed, toOutgoing, unsigned } from './respond.ts'
 import { createRunning } from './running.ts'
 import { discardRest, fromWebRequest } from './web-request.ts'
 
@@ -22,13 +22,13 @@ export interface IncomingRequest {
   /** Aborted when the peer goes away; or what makes one when somebody asks, because most do not. */
   readonly signal?: AbortSignal | (() => AbortSignal) | undefined
   /** For adapters: what to tell the developer when `body` turns out to be what a parser made of it. */
-  readonly howToMend?: string | undefined
+  readonly parsedBodyHint?: string | undefined
 }
 
 /** Made by {@link createOrderSyncHandler}. */
 export interface OrderSyncHandler {
   /** Answers one request. Never rejects. */
-  (request: IncomingRequest): Promise<OutgoingReply>
+  (request: IncomingRequest): Promise<HttpResponse>
   /** The same for the web standard: Next.js, Hono, Bun, Deno, Workers. Needs no `this`. */
   readonly fetch: (request: Request) => Promise<Response>
   /** Resolves once nothing is running any more, orders that outlived their answer included. For a clean shutdown. */
@@ -75,7 +75,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
   const report = createReporter(settings.onEvent)
 
   /** Answers when the time is up, and lets the work end by itself: what it did must still be kept. */
-  function handle(request: IncomingRequest): Promise<OutgoingReply> {
+  function handle(request: IncomingRequest): Promise<HttpResponse> {
     return new Promise((resolve) => {
       const { method, path } = request
       const progress: Progress = { startedAt: performance.now(), method, path, headers: NO_HEADERS }
@@ -104,7 +104,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
   }
 
   /** Tells the merchant, and answers the peer. */
-  async function conclude(outcome: Outcome, progress: Progress): Promise<OutgoingReply> {
+  async function conclude(outcome: Outcome, progress: Progress): Promise<HttpResponse> {
     running.begin()
     try {
       const answer = toAnswer(outcome, settings)
@@ -112,7 +112,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
       if (reporting !== undefined) await reporting
       const { caller } = progress
       if (caller === undefined) return unsigned(answer, settings)
-      const packing = pack(toOutgoing(answer, progress, caller, settings), caller, settings.envelope)
+      const packing = secureMessage(toOutgoing(answer, progress, caller, settings), caller, settings.envelope)
       // A signer of the merchant's may take its time.
       const isElsewhere = caller.signingKey.key.form === 'signer'
       return signed(answer, await (isElsewhere ? within(settings.timeoutMs, 'The signer', packing) : packing))

@@ -1,13 +1,13 @@
-import { type EnvelopeSuite, resolveSuite } from '../crypto/envelope.ts'
+import { type EncryptionOptions, resolveEncryptionOptions } from '../crypto/envelope.ts'
 import { type RandomBytes, secureRandomBytes } from '../crypto/random.ts'
-import { type Credentials, parseCredentials } from '../exchange/credentials.ts'
-import { STRICT_JSON } from '../messages/json.ts'
+import { type Credentials, parseCredentials } from '../secure-message/credentials.ts'
+import { STRICT_JSON } from '../protocol/json.ts'
 import type { OpenObject, Order } from '../messages/order.ts'
 import type { StandardSchema } from '../messages/standard-schema.ts'
-import type { Comparison } from '../policy/idempotency.ts'
+import type { ModifyTimeComparison } from '../policy/idempotency.ts'
 import type { OrderSyncEvent } from './event.ts'
 import type { IncomingRequest } from './handler.ts'
-import type { OrderSyncStore } from './store.ts'
+import type { OrderSyncStore } from '../stores/store.ts'
 
 /** What `onOrder` is told besides the order. */
 export interface OrderContext<Transaction = unknown> {
@@ -49,11 +49,11 @@ export interface HandlerOptions<ExtInfo = OpenObject, Transaction = undefined> {
   /** Told of every outcome. What is enumerable in the event is safe to log. */
   onEvent?: ((event: OrderSyncEvent) => void) | undefined
   /** Narrows `extInfo`: any Standard Schema validator (zod, valibot, arktype …). @defaultValue an open object */
-  extInfo?: StandardSchema<unknown, ExtInfo> | undefined
+  extInfoSchema?: StandardSchema<unknown, ExtInfo> | undefined
   /** The path that the sender signed, where a proxy rewrites it. @defaultValue the path as received, query string included */
-  path?: string | ((request: IncomingRequest) => string) | undefined
+  signedPath?: string | ((request: IncomingRequest) => string) | undefined
   /** Seconds that a `Request-Time` may differ from our clock, either way. @defaultValue 300 */
-  toleranceSeconds?: number | undefined
+  clockToleranceSeconds?: number | undefined
   /** Largest body that is accepted, in bytes. @defaultValue 1_048_576 */
   maxBodyBytes?: number | undefined
   /** Requests at work, beyond which the peer is told `REQUEST_TRAFFIC_EXCEED_LIMIT`, to come later. @defaultValue 1_000 */
@@ -65,9 +65,9 @@ export interface HandlerOptions<ExtInfo = OpenObject, Transaction = undefined> {
   /** Milliseconds to wait for another delivery of the same order before answering "try later". @defaultValue 2_000 */
   busyWaitMs?: number | undefined
   /** What `orderModifyTime` is compared with. @defaultValue 'orderModifyTime' */
-  comparison?: Comparison | undefined
+  compareModifyTimeWith?: ModifyTimeComparison | undefined
   /** How encrypted messages are encrypted. @defaultValue AES-256/ECB under RSAES-PKCS1-v1_5 */
-  suite?: EnvelopeSuite | undefined
+  encryption?: EncryptionOptions | undefined
   /** Answer HTTP 200 to everything, refusals included; the result then tells all. @defaultValue false */
   alwaysStatus200?: boolean | undefined
   /** Let numbers through that are not safe integers, in `extInfo` and unknown members. @defaultValue false */
@@ -80,17 +80,17 @@ export interface HandlerOptions<ExtInfo = OpenObject, Transaction = undefined> {
 
 /** Fills in defaults and refuses nonsense, once, when the handler is created. */
 export function resolveOptions<ExtInfo, Transaction>(options: HandlerOptions<ExtInfo, Transaction>) {
-  const { credentials, store, onOrder, onEvent, extInfo, path, suite } = options
-  const { toleranceSeconds = 300, maxBodyBytes = 1_048_576, timeoutMs = 10_000, leaseMs = 30_000 } = options
+  const { credentials, store, onOrder, onEvent, extInfoSchema, signedPath, encryption } = options
+  const { clockToleranceSeconds = 300, maxBodyBytes = 1_048_576, timeoutMs = 10_000, leaseMs = 30_000 } = options
   const { maxConcurrent = 1_000 } = options
   const {
     busyWaitMs = 2_000,
-    comparison = 'orderModifyTime',
+    compareModifyTimeWith = 'orderModifyTime',
     alwaysStatus200 = false,
     allowFractions = false,
   } = options
   const { now = Date.now, randomBytes = secureRandomBytes } = options
-  for (const [name, value] of Object.entries({ toleranceSeconds, maxBodyBytes, maxConcurrent, timeoutMs, leaseMs })) {
+  for (const [name, value] of Object.entries({ clockToleranceSeconds, maxBodyBytes, maxConcurrent, timeoutMs, leaseMs })) {
     if (!(value > 0 && value < Number.POSITIVE_INFINITY)) throw new RangeError(`"${name}" must be positive and finite`)
   }
   // A timer that is set for longer fires at once.
@@ -98,7 +98,7 @@ export function resolveOptions<ExtInfo, Transaction>(options: HandlerOptions<Ext
   if (!(busyWaitMs >= 0)) throw new RangeError('"busyWaitMs" must not be negative')
   // Else a second delivery could start while the first is still within its time.
   if (!(leaseMs > timeoutMs)) throw new RangeError('"leaseMs" must be greater than "timeoutMs"')
-  if (comparison !== 'orderModifyTime' && comparison !== 'processedAt') {
+  if (compareModifyTimeWith !== 'orderModifyTime' && compareModifyTimeWith !== 'processedAt') {
     throw new RangeError('"comparison" must be orderModifyTime or processedAt')
   }
   if (typeof onOrder !== 'function') throw new TypeError('"onOrder" must be a function')
@@ -111,12 +111,12 @@ export function resolveOptions<ExtInfo, Transaction>(options: HandlerOptions<Ext
     store,
     onOrder,
     onEvent,
-    extInfo,
-    path,
-    comparison,
+    extInfoSchema,
+    signedPath,
+    compareModifyTimeWith,
     alwaysStatus200,
     now,
-    toleranceSeconds,
+    clockToleranceSeconds,
     maxBodyBytes,
     maxConcurrent,
     timeoutMs,
@@ -124,7 +124,7 @@ export function resolveOptions<ExtInfo, Transaction>(options: HandlerOptions<Ext
     // Databases keep whole milliseconds.
     leaseMs: Math.ceil(leaseMs),
     json: { maxDepth: STRICT_JSON.maxDepth, allowFractions },
-    envelope: { suite: resolveSuite(suite), randomBytes },
+    envelope: { suite: resolveEncryptionOptions(encryption), randomBytes },
   }
 }
 

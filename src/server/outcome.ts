@@ -1,27 +1,27 @@
 import { match } from 'ts-pattern'
-import { isOrderSyncError, REJECTIONS, type RefusalError, type RejectionError } from '../errors.ts'
-import type { Reply } from '../messages/reply.ts'
-import { isResultCode, RESULTS, type Result, type ResultCode } from '../protocol/result.ts'
+import { isOrderSyncError, PROTOCOL_ERRORS, type OrderRefusedError, type ProtocolError } from '../errors.ts'
+import type { OrderSyncResponse } from '../result-codes.ts'
+import { isResultCode, RESULT_CODES, type Result, type ResultCode } from '../result-codes.ts'
 
-/** A {@link Reply}, as it is kept and answered. */
-export interface WrittenReply extends Pick<Result, 'resultCode' | 'resultStatus'> {
+/** A {@link OrderSyncResponse}, as it is kept and answered. */
+export interface SerializedResponse extends Pick<Result, 'resultCode' | 'resultStatus'> {
   readonly text: string
 }
 
 /** All that can become of a request. */
 export type Outcome =
   /** `onOrder` ran, and its answer is kept. */
-  | { readonly kind: 'processed'; readonly reply: WrittenReply }
+  | { readonly kind: 'processed'; readonly reply: SerializedResponse }
   /** Known already: the stored answer of this request, or of the last processed one of the order. */
-  | { readonly kind: 'replay' | 'duplicate' | 'stale'; readonly reply: WrittenReply }
+  | { readonly kind: 'replay' | 'duplicate' | 'stale'; readonly reply: SerializedResponse }
   /** `onOrder` threw a {@link RefusalError}. */
-  | { readonly kind: 'refused'; readonly reply: WrittenReply; readonly error: RefusalError }
+  | { readonly kind: 'refused'; readonly reply: SerializedResponse; readonly error: OrderRefusedError }
   /** Another delivery of the order is being processed. */
   | { readonly kind: 'busy' }
   /** `onOrder` ended after its lease had: its answer was not kept, and another delivery may run. */
   | { readonly kind: 'fenced' }
   /** The message breaks the protocol, or contradicts an earlier one. */
-  | { readonly kind: 'rejected'; readonly error: RejectionError }
+  | { readonly kind: 'rejected'; readonly error: ProtocolError }
   /** Ours to mend, after the message was accepted: `onOrder` threw, the store failed, or time ran out. */
   | { readonly kind: 'failed'; readonly error: unknown }
   /** Ours to mend, before the message could be judged: the body was parsed already, or the credentials failed. */
@@ -30,7 +30,7 @@ export type Outcome =
 /** What is answered: an HTTP status and a message. */
 export interface Answer {
   readonly status: number
-  readonly reply: WrittenReply
+  readonly reply: SerializedResponse
 }
 
 /** The one place that knows what each outcome is answered with. An error is for our logs, never for the peer. */
@@ -52,41 +52,41 @@ function answerOf(outcome: Outcome): Answer {
     .exhaustive()
 }
 
-function rejection({ code }: RejectionError): Answer {
-  const { status, resultCode } = REJECTIONS[code]
+function rejection({ code }: ProtocolError): Answer {
+  const { status, resultCode } = PROTOCOL_ERRORS[code]
   return { status, reply: resultReply(resultCode) }
 }
 
 /** The reply to an order that was processed. */
-export function successReply(orderId: string): WrittenReply {
+export function successReply(orderId: string): SerializedResponse {
   const result = resultOf('SUCCESS')
-  return written(result, JSON.stringify({ result, orderId } satisfies Reply))
+  return written(result, JSON.stringify({ result, orderId } satisfies OrderSyncResponse))
 }
 
 /** The reply to an order that the merchant's code refused. An unknown code would be nobody's to understand. */
-export function refusalReply({ resultCode, resultMessage }: RefusalError): WrittenReply {
+export function refusalReply({ resultCode, resultMessage }: OrderRefusedError): SerializedResponse {
   const result = resultOf(isResultCode(resultCode) && resultCode !== 'SUCCESS' ? resultCode : 'PROCESS_FAIL')
   // Not in the middle of a surrogate pair: half a character is no UTF-8.
   if (resultMessage !== undefined) result.resultMessage = resultMessage.slice(0, 256).replace(/[\ud800-\udbff]$/, '')
-  return written(result, JSON.stringify({ result } satisfies Reply))
+  return written(result, JSON.stringify({ result } satisfies OrderSyncResponse))
 }
 
 /** The reply that a store has kept. */
-export function keptReply(text: string): WrittenReply {
-  return written((JSON.parse(text) as Reply).result, text)
+export function keptReply(text: string): SerializedResponse {
+  return written((JSON.parse(text) as OrderSyncResponse).result, text)
 }
 
-function resultReply(resultCode: ResultCode): WrittenReply {
+function resultReply(resultCode: ResultCode): SerializedResponse {
   const result = resultOf(resultCode)
-  return written(result, JSON.stringify({ result } satisfies Reply))
+  return written(result, JSON.stringify({ result } satisfies OrderSyncResponse))
 }
 
 function resultOf(resultCode: ResultCode): Result {
-  const { status, message } = RESULTS[resultCode]
+  const { status, message } = RESULT_CODES[resultCode]
   return { resultCode, resultStatus: status, resultMessage: message }
 }
 
-function written({ resultCode, resultStatus }: Result, text: string): WrittenReply {
+function written({ resultCode, resultStatus }: Result, text: string): SerializedResponse {
   return { resultCode, resultStatus, text }
 }
 

@@ -15,7 +15,7 @@ export function fromWebRequest(request: Request): IncomingRequest {
   // A stream that has been read, or is being read, is as good as parsed: what it held is gone.
   const isTaken = request.bodyUsed || request.body?.locked
   const body = isTaken ? ({} as RequestBody) : request.body && uncancelled(request.body)
-  return { method, path, headers, body, signal, howToMend: READ_ALREADY }
+  return { method, path, headers, body, signal, parsedBodyHint: READ_ALREADY }
 }
 
 /** A stream that is left half-way is cancelled, unless told not to; that takes the connection down before the answer. */

@@ -1,5 +1,5 @@
 import { decide } from '../policy/idempotency.ts'
-import type { Claimed, Delivery, OrderSyncStore } from '../server/store.ts'
+import type { HeldClaim, Delivery, OrderSyncStore } from './store.ts'
 
 /** How much a {@link memoryStore} keeps, and for how long. */
 export interface MemoryStoreOptions {
@@ -7,21 +7,21 @@ export interface MemoryStoreOptions {
   maxOrders?: number | undefined
   /** Requests whose answers are remembered, likewise. @defaultValue 100_000 */
   maxRequests?: number | undefined
-  /** How long an answer can be replayed, in milliseconds. @defaultValue 86_400_000 (one day) */
-  answerTtlMs?: number | undefined
+  /** How long an storedResponse can be replayed, in milliseconds. @defaultValue 86_400_000 (one day) */
+  responseTtlMs?: number | undefined
   /** The clock, in milliseconds since the epoch; it should not jump. @defaultValue a clock that does not */
   now?: (() => number) | undefined
 }
 
 interface OrderEntry {
-  last: { orderModifyTime: number; processedAt: number; answer: string } | undefined
+  last: { orderModifyTime: number; processedAt: number; storedResponse: string } | undefined
   lease: { token: number; expiresAt: number } | undefined
 }
 
 interface RequestEntry {
   readonly digest: string
   readonly expiresAt: number
-  readonly answer?: string
+  readonly storedResponse?: string
 }
 
 /**
@@ -38,8 +38,8 @@ interface RequestEntry {
  * ```
  */
 export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
-  const { maxOrders = 100_000, maxRequests = 100_000, answerTtlMs = 86_400_000, now = steadyNow } = options
-  for (const [name, value] of Object.entries({ maxOrders, maxRequests, answerTtlMs })) {
+  const { maxOrders = 100_000, maxRequests = 100_000, responseTtlMs = 86_400_000, now = steadyNow } = options
+  for (const [name, value] of Object.entries({ maxOrders, maxRequests, responseTtlMs })) {
     if (!Number.isSafeInteger(value) || value < 1) throw new RangeError(`"${name}" must be a positive integer`)
   }
   // Both are kept in the order of last use: a Map iterates in the order of insertion.
@@ -53,7 +53,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
   function rememberRequest({ requestKey, digest }: Delivery, at: number): RequestEntry | undefined {
     const known = requests.get(requestKey)
     const request = known !== undefined && known.expiresAt > at ? known : undefined
-    keepRequest(requestKey, request ?? { digest, expiresAt: at + answerTtlMs })
+    keepRequest(requestKey, request ?? { digest, expiresAt: at + responseTtlMs })
     return request
   }
 
@@ -73,13 +73,13 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
   }
 
   /** The order's entry when it is held by this claim and no later one. */
-  function held({ delivery, token }: Claimed): OrderEntry | undefined {
+  function held({ delivery, token }: HeldClaim): OrderEntry | undefined {
     const entry = orders.get(delivery.orderKey)
     return entry?.lease?.token === token ? entry : undefined
   }
 
   return {
-    async claim(delivery, { leaseMs, comparison }) {
+    async claim(delivery, { leaseMs, compareModifyTimeWith }) {
       const { orderKey } = delivery
       const at = now()
       const request = rememberRequest(delivery, at)
@@ -89,28 +89,28 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
         {
           leased: known !== undefined && isLeased(known, at),
           ...(known?.last && { last: known.last }),
-          ...(request && { request: { digest: request.digest, answered: request.answer !== undefined } }),
+          ...(request && { request: { digest: request.digest, answered: request.storedResponse !== undefined } }),
         },
         delivery,
-        comparison,
+        compareModifyTimeWith,
       )
       if (decision === 'conflict' || decision === 'busy') return { decision }
-      if (decision === 'replay') return { decision, answer: request?.answer ?? '' }
-      if (decision !== 'process') return { decision, answer: known?.last?.answer ?? '' }
+      if (decision === 'replay') return { decision, storedResponse: request?.storedResponse ?? '' }
+      if (decision !== 'process') return { decision, storedResponse: known?.last?.storedResponse ?? '' }
       const order = known ?? addOrder(orderKey)
       const token = ++lastToken
       order.lease = { token, expiresAt: at + leaseMs }
       return { decision, token }
     },
 
-    async finish(claimed, { answer, processed }) {
+    async finish(claimed, { storedResponse, processed }) {
       const { delivery } = claimed
       const order = held(claimed)
       if (order === undefined) return false
       const at = now()
-      if (processed) order.last = { orderModifyTime: delivery.orderModifyTime, processedAt: at, answer }
+      if (processed) order.last = { orderModifyTime: delivery.orderModifyTime, processedAt: at, storedResponse }
       order.lease = undefined
-      keepRequest(delivery.requestKey, { digest: delivery.digest, answer, expiresAt: at + answerTtlMs })
+      keepRequest(delivery.requestKey, { digest: delivery.digest, storedResponse, expiresAt: at + responseTtlMs })
       return true
     },
 

@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-import type { Claim, Claimed, Finish, OrderSyncStore } from '../server/store.ts'
+import type { ClaimResult, HeldClaim, Completion, OrderSyncStore } from './store.ts'
 import { POSTGRES_MIGRATIONS, POSTGRES_SCHEMA_VERSION } from './postgres-schema.ts'
 
 export { POSTGRES_MIGRATIONS, POSTGRES_SCHEMA_VERSION }
@@ -36,7 +36,7 @@ export interface PostgresStoreOptions<Pool extends PostgresPool = PostgresPool> 
   /** Your pool. Give it a `connectionTimeoutMillis`, so that a database that is down is noticed. */
   pool: Pool
   /** How long an answer can be replayed, in milliseconds; orders are never forgotten. @defaultValue 604_800_000 (seven days) */
-  answerTtlMs?: number | undefined
+  responseTtlMs?: number | undefined
 }
 
 /**
@@ -56,23 +56,23 @@ export interface PostgresStoreOptions<Pool extends PostgresPool = PostgresPool> 
  * ```
  */
 export function postgresStore(options: PostgresStoreOptions): OrderSyncStore {
-  const { pool, answerTtlMs = 604_800_000 } = options
-  if (!Number.isSafeInteger(answerTtlMs) || answerTtlMs < 1)
-    throw new RangeError('"answerTtlMs" must be a positive integer')
+  const { pool, responseTtlMs = 604_800_000 } = options
+  if (!Number.isSafeInteger(responseTtlMs) || responseTtlMs < 1)
+    throw new RangeError('"responseTtlMs" must be a positive integer')
   let claims = 0
 
   return {
-    async claim({ orderKey, requestKey, digest, orderModifyTime }, { leaseMs, comparison }) {
+    async claim({ orderKey, requestKey, digest, orderModifyTime }, { leaseMs, compareModifyTimeWith }) {
       // Now and then, and never in the way of a claim.
       if (++claims % 1000 === 0) forgetExpired(pool).catch(() => undefined)
       const row = await one<ClaimRow>(pool, 'SELECT * FROM order_sync_claim($1, $2, $3, $4, $5, $6, $7)', [
         ...[orderKey, requestKey, digest, orderModifyTime],
-        ...[leaseMs, answerTtlMs, comparison === 'processedAt'],
+        ...[leaseMs, responseTtlMs, compareModifyTimeWith === 'processedAt'],
       ])
       return toClaim(row)
     },
 
-    finish: async (claimed, end) => (await finish(pool, claimed, end, answerTtlMs)) === true,
+    finish: async (claimed, end) => (await finish(pool, claimed, end, responseTtlMs)) === true,
 
     async release({ delivery, token }) {
       const { rows } = await pool.query(
@@ -96,7 +96,7 @@ export function postgresStore(options: PostgresStoreOptions): OrderSyncStore {
       const last = {
         orderModifyTime: last_modify_time ?? 0,
         processedAt: last_processed_at ?? 0,
-        answer: last_answer ?? '',
+        storedResponse: last_answer ?? '',
       }
       return { ...(last_modify_time !== null && { last }), ...(leased && { lease: { token } }) }
     },
@@ -131,12 +131,12 @@ export function postgresStore(options: PostgresStoreOptions): OrderSyncStore {
 export function transactionalPostgresStore<Pool extends PostgresPool>(
   options: PostgresStoreOptions<Pool>,
 ): OrderSyncStore<ClientOf<Pool>> {
-  const { pool, answerTtlMs = 604_800_000 } = options
+  const { pool, responseTtlMs = 604_800_000 } = options
   return {
     ...postgresStore(options),
-    finishWith: (claimed, work) =>
+    finishInTransaction: (claimed, work) =>
       inTransaction(pool, async (client) => {
-        const finished = await finish(client, claimed, await work(client as ClientOf<Pool>), answerTtlMs, FINISH_INSIDE)
+        const finished = await finish(client, claimed, await work(client as ClientOf<Pool>), responseTtlMs, FINISH_INSIDE)
         if (finished === null)
           throw new Error('"onOrder" ended the transaction itself; leave COMMIT and ROLLBACK to the store')
         return { commit: finished, value: finished }
@@ -179,7 +179,7 @@ async function schemaVersion(client: PostgresClient): Promise<number> {
 }
 
 interface ClaimRow {
-  decision: Claim['decision']
+  decision: ClaimResult['decision']
   answer: string | null
   /** A bigint, which pg hands out as text. */
   token: string | null
@@ -193,10 +193,10 @@ interface OrderRow {
   last_answer: string | null
 }
 
-function toClaim({ decision, answer, token }: ClaimRow): Claim {
+function toClaim({ decision, answer, token }: ClaimRow): ClaimResult {
   if (decision === 'process') return { decision, token: Number(token) }
   if (decision === 'conflict' || decision === 'busy') return { decision }
-  return { decision, answer: answer ?? '' }
+  return { decision, storedResponse: answer ?? '' }
 }
 
 type Queryable = Pick<PostgresClient, 'query'>
@@ -210,15 +210,15 @@ const FINISH_INSIDE = `CASE WHEN current_setting('order_sync.transaction', true)
 /** @returns null, for {@link FINISH_INSIDE} alone, when there is no transaction any more. */
 async function finish(
   client: Queryable,
-  { delivery, token }: Claimed,
-  end: Finish,
-  answerTtlMs: number,
+  { delivery, token }: HeldClaim,
+  end: Completion,
+  responseTtlMs: number,
   how = FINISH,
 ): Promise<boolean | null> {
   const { orderKey, requestKey, digest, orderModifyTime } = delivery
   const { finished } = await one<{ finished: boolean | null }>(client, `SELECT ${how} AS finished`, [
     ...[orderKey, requestKey, digest, orderModifyTime],
-    ...[token, end.answer, end.processed, answerTtlMs],
+    ...[token, end.storedResponse, end.processed, responseTtlMs],
   ])
   return finished
 }

@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-import type { Claim, OrderSyncStore } from '../server/store.ts'
+import type { ClaimResult, OrderSyncStore } from './store.ts'
 
 /** What is used of a client of `redis` (node-redis 4 and later). */
 export interface NodeRedisClient {
@@ -24,7 +24,7 @@ export interface RedisStoreOptions {
   /** What every key begins with. @defaultValue 'order-sync:' */
   prefix?: string | undefined
   /** How long an answer can be replayed, in milliseconds; orders are never forgotten. @defaultValue 604_800_000 (seven days) */
-  answerTtlMs?: number | undefined
+  responseTtlMs?: number | undefined
 }
 
 /** Remembers a request's digest; returns the one that is known. A request is not in the slot of its order: a conflict may be between two orders. */
@@ -61,7 +61,7 @@ local order = redis.call('HMGET', KEYS[1], 'token', 'lease_until')
 if order[1] ~= ARGV[1] or not order[2] then return 0 end
 redis.call('HDEL', KEYS[1], 'lease_until')`
 
-/** KEYS: order, answer of the request. ARGV: token, answer, whether it was processed, orderModifyTime, answerTtlMs. */
+/** KEYS: order, answer of the request. ARGV: token, answer, whether it was processed, orderModifyTime, responseTtlMs. */
 const FINISH = `${CLOCK}${HELD}
 if ARGV[3] == '1' then
   redis.call('HSET', KEYS[1], 'modify_time', ARGV[4], 'processed_at', string.format('%.0f', now), 'answer', ARGV[2])
@@ -97,11 +97,11 @@ return {order[1] or '', order[2] or '', order[3] or '', order[4] or '', leased a
  * ```
  */
 export function redisStore(options: RedisStoreOptions): OrderSyncStore {
-  const { client, prefix = 'order-sync:', answerTtlMs = 604_800_000 } = options
-  if (!Number.isSafeInteger(answerTtlMs) || answerTtlMs < 1)
-    throw new RangeError('"answerTtlMs" must be a positive integer')
+  const { client, prefix = 'order-sync:', responseTtlMs = 604_800_000 } = options
+  if (!Number.isSafeInteger(responseTtlMs) || responseTtlMs < 1)
+    throw new RangeError('"responseTtlMs" must be a positive integer')
   if (/[{}]/.test(prefix)) throw new RangeError('"prefix" must not contain braces, which choose the hash slot')
-  const ttl = String(answerTtlMs)
+  const ttl = String(responseTtlMs)
   const run = runner(client)
   // What is in braces decides on the slot: all keys of an order share it.
   const orderKeyOf = (orderKey: string) => `${prefix}{${orderKey}}`
@@ -109,11 +109,11 @@ export function redisStore(options: RedisStoreOptions): OrderSyncStore {
   const requestKeyOf = (requestKey: string) => `${prefix}request:${requestKey}`
 
   return {
-    async claim({ orderKey, requestKey, digest, orderModifyTime }, { leaseMs, comparison }) {
+    async claim({ orderKey, requestKey, digest, orderModifyTime }, { leaseMs, compareModifyTimeWith }) {
       const known = await run(REMEMBER, [requestKeyOf(requestKey)], [digest, ttl])
       // Text, also from a client that is set to hand out buffers.
       if (String(known) !== digest) return { decision: 'conflict' }
-      const byProcessedAt = comparison === 'processedAt' ? '1' : '0'
+      const byProcessedAt = compareModifyTimeWith === 'processedAt' ? '1' : '0'
       return toClaim(
         await run(
           CLAIM,
@@ -123,12 +123,12 @@ export function redisStore(options: RedisStoreOptions): OrderSyncStore {
       )
     },
 
-    async finish({ delivery, token }, { answer, processed }) {
+    async finish({ delivery, token }, { storedResponse, processed }) {
       const { orderKey, requestKey, digest, orderModifyTime } = delivery
       // Known for as long as its answer, which would else be replayed to another body.
       await run(REMEMBER, [requestKeyOf(requestKey)], [digest, ttl])
       const keys = [orderKeyOf(orderKey), answerKeyOf(orderKey, requestKey)]
-      const values = [String(token), answer, processed ? '1' : '0', String(orderModifyTime), ttl]
+      const values = [String(token), storedResponse, processed ? '1' : '0', String(orderModifyTime), ttl]
       return Number(await run(FINISH, keys, values)) === 1
     },
 
@@ -139,13 +139,13 @@ export function redisStore(options: RedisStoreOptions): OrderSyncStore {
     async read(orderKey) {
       const [token, modifyTime, processedAt, answer = '', leased] = asTexts(await run(READ, [orderKeyOf(orderKey)], []))
       if (!token) return undefined
-      const last = { orderModifyTime: Number(modifyTime), processedAt: Number(processedAt), answer }
+      const last = { orderModifyTime: Number(modifyTime), processedAt: Number(processedAt), storedResponse: answer }
       return { ...(modifyTime && { last }), ...(leased && { lease: { token: Number(token) } }) }
     },
   }
 }
 
-function toClaim(reply: unknown): Claim {
+function toClaim(reply: unknown): ClaimResult {
   const [decision, detail = ''] = asTexts(reply)
   switch (decision) {
     case 'process':
@@ -153,7 +153,7 @@ function toClaim(reply: unknown): Claim {
     case 'replay':
     case 'duplicate':
     case 'stale':
-      return { decision, answer: detail }
+      return { decision, storedResponse: detail }
     default:
       return { decision: 'busy' }
   }

@@ -7,7 +7,7 @@ import { createRequire } from 'node:module'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { decide } from '../policy/idempotency.ts'
-import type { Claimed, Delivery, OrderSyncStore } from '../server/store.ts'
+import type { HeldClaim, Delivery, OrderSyncStore } from './store.ts'
 
 /** What is used of a database: `DatabaseSync` of `node:sqlite`, and `Database` of `better-sqlite3`, both have it. */
 export interface SqliteDatabase {
@@ -28,7 +28,7 @@ export interface SqliteStoreOptions {
   /** How it is opened. @defaultValue `node:sqlite` where the runtime has it, else `better-sqlite3` */
   driver?: 'node:sqlite' | 'better-sqlite3' | undefined
   /** How long an answer can be replayed, in milliseconds; orders are never forgotten. @defaultValue 604_800_000 (seven days) */
-  answerTtlMs?: number | undefined
+  responseTtlMs?: number | undefined
   /** How long to wait for another process that is writing, in milliseconds. @defaultValue 5_000 */
   busyTimeoutMs?: number | undefined
   /** The clock, in milliseconds since the epoch. @defaultValue Date.now */
@@ -90,9 +90,9 @@ interface RequestRow {
  * ```
  */
 export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
-  const { file, driver, answerTtlMs = 604_800_000, busyTimeoutMs = 5_000, now = Date.now } = options
-  if (!Number.isSafeInteger(answerTtlMs) || answerTtlMs < 1)
-    throw new RangeError('"answerTtlMs" must be a positive integer')
+  const { file, driver, responseTtlMs = 604_800_000, busyTimeoutMs = 5_000, now = Date.now } = options
+  if (!Number.isSafeInteger(responseTtlMs) || responseTtlMs < 1)
+    throw new RangeError('"responseTtlMs" must be a positive integer')
   const database = openDatabase(file, driver)
   database.exec('PRAGMA busy_timeout = 5000')
   switchToWal(database)
@@ -128,12 +128,12 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
 
   function rememberRequest({ requestKey, digest }: Delivery): RequestRow | undefined {
     const request = findRequest.get(requestKey, now()) as RequestRow | undefined
-    if (request === undefined) putRequest.run(requestKey, digest, now() + answerTtlMs)
+    if (request === undefined) putRequest.run(requestKey, digest, now() + responseTtlMs)
     return request
   }
 
   /** The order's row when it is held by this claim and no later one. */
-  function held({ delivery, token }: Claimed): OrderRow | undefined {
+  function held({ delivery, token }: HeldClaim): OrderRow | undefined {
     const order = orderOf(delivery.orderKey)
     return order?.token === token && order.lease_until !== null ? order : undefined
   }
@@ -152,7 +152,7 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
   }
 
   return {
-    claim: (delivery, { leaseMs, comparison }) =>
+    claim: (delivery, { leaseMs, compareModifyTimeWith }) =>
       write(() => {
         const { orderKey } = delivery
         if (++claims % 1000 === 0) dropExpired.run(now())
@@ -166,24 +166,24 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
             ...(request && { request: { digest: request.digest, answered: request.answer !== null } }),
           },
           delivery,
-          comparison,
+          compareModifyTimeWith,
         )
         if (decision === 'conflict' || decision === 'busy') return { decision }
-        if (decision === 'replay') return { decision, answer: request?.answer ?? '' }
-        if (decision !== 'process') return { decision, answer: last?.answer ?? '' }
+        if (decision === 'replay') return { decision, storedResponse: request?.answer ?? '' }
+        if (decision !== 'process') return { decision, storedResponse: last?.storedResponse ?? '' }
         const token = (order?.token ?? 0) + 1
         putLease.run(orderKey, token, now() + leaseMs)
         return { decision, token }
       }),
 
-    finish: (claimed, { answer, processed }) =>
+    finish: (claimed, { storedResponse, processed }) =>
       write(() => {
         if (held(claimed) === undefined) return false
         const { orderKey, requestKey, orderModifyTime } = claimed.delivery
-        if (processed) putLast.run(orderModifyTime, now(), answer, orderKey)
+        if (processed) putLast.run(orderModifyTime, now(), storedResponse, orderKey)
         else dropLease.run(orderKey)
         rememberRequest(claimed.delivery)
-        putAnswer.run(answer, now() + answerTtlMs, requestKey)
+        putAnswer.run(storedResponse, now() + responseTtlMs, requestKey)
         return true
       }),
 
@@ -211,7 +211,7 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
 }
 
 function lastOf({ last_modify_time, last_processed_at, last_answer }: OrderRow) {
-  return { orderModifyTime: last_modify_time ?? 0, processedAt: last_processed_at ?? 0, answer: last_answer ?? '' }
+  return { orderModifyTime: last_modify_time ?? 0, processedAt: last_processed_at ?? 0, storedResponse: last_answer ?? '' }
 }
 
 function transact<Value>(database: SqliteDatabase, steps: () => Value): Value {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import process from 'node:process'
-import type { Claim, ClaimOptions, Delivery, OrderSyncStore } from '../server/store.ts'
+import type { ClaimResult, ClaimOptions, Delivery, OrderSyncStore } from '../stores/store.ts'
 
 /** One rule that a store keeps, and how to find out. */
 export interface StoreCase {
@@ -10,8 +10,8 @@ export interface StoreCase {
   readonly run: (store: OrderSyncStore<unknown>) => Promise<void>
 }
 
-const LEASE: ClaimOptions = { leaseMs: 60_000, comparison: 'orderModifyTime' }
-const SHORT_LEASE: ClaimOptions = { leaseMs: 20, comparison: 'orderModifyTime' }
+const LEASE: ClaimOptions = { leaseMs: 60_000, compareModifyTimeWith: 'orderModifyTime' }
+const SHORT_LEASE: ClaimOptions = { leaseMs: 20, compareModifyTimeWith: 'orderModifyTime' }
 
 let made = 0
 
@@ -38,8 +38,8 @@ async function claimed(store: OrderSyncStore<unknown>, of: Delivery, options = L
   return { delivery: of, token: (claim as { token: number }).token }
 }
 
-async function processed(store: OrderSyncStore<unknown>, of: Delivery, answer: string) {
-  assert.equal(await store.finish(await claimed(store, of), { answer, processed: true }), true)
+async function processed(store: OrderSyncStore<unknown>, of: Delivery, storedResponse: string) {
+  assert.equal(await store.finish(await claimed(store, of), { storedResponse, processed: true }), true)
 }
 
 /** Claims until a lease that was not ended has run out; the store's clock decides when. */
@@ -74,21 +74,21 @@ export const storeCases: readonly StoreCase[] = [
       assert.equal(await store.read(first.orderKey), undefined)
       const claim = await claimed(store, first)
       assert.deepEqual((await store.read(first.orderKey))?.lease, { token: claim.token })
-      assert.equal(await store.finish(claim, { answer: 'A', processed: true }), true)
+      assert.equal(await store.finish(claim, { storedResponse: 'A', processed: true }), true)
       const record = await store.read(first.orderKey)
       assert.equal(record?.lease, undefined)
       assert.equal(record?.last?.orderModifyTime, 1_000)
-      assert.equal(record?.last?.answer, 'A')
+      assert.equal(record?.last?.storedResponse, 'A')
       assert.ok(Math.abs((record?.last?.processedAt ?? 0) - Date.now()) < 60_000, 'processedAt is about now')
     },
   },
   {
-    name: 'the same request is replayed with its own answer, also after a newer event',
+    name: 'the same request is replayed with its own storedResponse, also after a newer event',
     async run(store) {
       const first = delivery()
       await processed(store, first, 'A')
       await processed(store, another(first, { orderModifyTime: 2_000 }), 'B')
-      assert.deepEqual(await store.claim(first, LEASE), { decision: 'replay', answer: 'A' })
+      assert.deepEqual(await store.claim(first, LEASE), { decision: 'replay', storedResponse: 'A' })
     },
   },
   {
@@ -96,7 +96,7 @@ export const storeCases: readonly StoreCase[] = [
     async run(store) {
       const first = delivery()
       await processed(store, first, 'A')
-      assert.deepEqual(await store.claim(another(first), LEASE), { decision: 'duplicate', answer: 'A' })
+      assert.deepEqual(await store.claim(another(first), LEASE), { decision: 'duplicate', storedResponse: 'A' })
     },
   },
   {
@@ -106,20 +106,20 @@ export const storeCases: readonly StoreCase[] = [
       await processed(store, first, 'A')
       assert.deepEqual(await store.claim(another(first, { orderModifyTime: 999 }), LEASE), {
         decision: 'stale',
-        answer: 'A',
+        storedResponse: 'A',
       })
       await processed(store, another(first, { orderModifyTime: 1_001 }), 'B')
-      assert.deepEqual(await store.claim(another(first), LEASE), { decision: 'stale', answer: 'B' })
+      assert.deepEqual(await store.claim(another(first), LEASE), { decision: 'stale', storedResponse: 'B' })
     },
   },
   {
     name: 'comparison with processedAt drops events that happened before the last processing',
     async run(store) {
-      const byProcessing: ClaimOptions = { ...LEASE, comparison: 'processedAt' }
+      const byProcessing: ClaimOptions = { ...LEASE, compareModifyTimeWith: 'processedAt' }
       const first = delivery()
       await processed(store, first, 'A')
       const before = another(first, { orderModifyTime: Date.now() - 3_600_000 })
-      assert.deepEqual(await store.claim(before, byProcessing), { decision: 'stale', answer: 'A' })
+      assert.deepEqual(await store.claim(before, byProcessing), { decision: 'stale', storedResponse: 'A' })
       assert.equal((await store.claim(before, LEASE)).decision, 'process')
       const after = delivery()
       await processed(store, after, 'A')
@@ -146,10 +146,10 @@ export const storeCases: readonly StoreCase[] = [
       const first = delivery()
       await processed(store, first, 'A')
       await claimed(store, another(first, { orderModifyTime: 2_000 }))
-      assert.deepEqual(await store.claim(first, LEASE), { decision: 'replay', answer: 'A' })
-      assert.deepEqual(await store.claim(another(first), LEASE), { decision: 'duplicate', answer: 'A' })
+      assert.deepEqual(await store.claim(first, LEASE), { decision: 'replay', storedResponse: 'A' })
+      assert.deepEqual(await store.claim(another(first), LEASE), { decision: 'duplicate', storedResponse: 'A' })
       const older = another(first, { orderModifyTime: 1 })
-      assert.deepEqual(await store.claim(older, LEASE), { decision: 'stale', answer: 'A' })
+      assert.deepEqual(await store.claim(older, LEASE), { decision: 'stale', storedResponse: 'A' })
     },
   },
   {
@@ -174,11 +174,11 @@ export const storeCases: readonly StoreCase[] = [
         const first = delivery()
         const known = state === 'after it was a duplicate' ? another(first) : first
         const claim = await claimed(store, first)
-        if (state === 'after it was answered') await store.finish(claim, { answer: 'A', processed: true })
+        if (state === 'after it was answered') await store.finish(claim, { storedResponse: 'A', processed: true })
         if (state === 'after it failed') await store.release(claim)
-        if (state === 'after it was refused') await store.finish(claim, { answer: 'F', processed: false })
+        if (state === 'after it was refused') await store.finish(claim, { storedResponse: 'F', processed: false })
         if (state === 'after it was a duplicate') {
-          await store.finish(claim, { answer: 'A', processed: true })
+          await store.finish(claim, { storedResponse: 'A', processed: true })
           assert.equal((await store.claim(known, LEASE)).decision, 'duplicate')
         }
         assert.deepEqual(await store.claim({ ...known, digest: 'another' }, LEASE), { decision: 'conflict' })
@@ -193,8 +193,8 @@ export const storeCases: readonly StoreCase[] = [
     async run(store) {
       const claim = await claimed(store, delivery())
       await store.claim({ ...claim.delivery, digest: 'another' }, LEASE)
-      assert.equal(await store.finish(claim, { answer: 'A', processed: true }), true)
-      assert.deepEqual(await store.claim(claim.delivery, LEASE), { decision: 'replay', answer: 'A' })
+      assert.equal(await store.finish(claim, { storedResponse: 'A', processed: true }), true)
+      assert.deepEqual(await store.claim(claim.delivery, LEASE), { decision: 'replay', storedResponse: 'A' })
     },
   },
   {
@@ -212,8 +212,8 @@ export const storeCases: readonly StoreCase[] = [
     name: 'a refusal is replayed to its request, and the event is still to be processed',
     async run(store) {
       const first = delivery()
-      assert.equal(await store.finish(await claimed(store, first), { answer: 'F', processed: false }), true)
-      assert.deepEqual(await store.claim(first, LEASE), { decision: 'replay', answer: 'F' })
+      assert.equal(await store.finish(await claimed(store, first), { storedResponse: 'F', processed: false }), true)
+      assert.deepEqual(await store.claim(first, LEASE), { decision: 'replay', storedResponse: 'F' })
       await processed(store, another(first), 'A')
     },
   },
@@ -226,7 +226,7 @@ export const storeCases: readonly StoreCase[] = [
         const claim = await claimed(store, another(first, { orderModifyTime: 1_000 + round }))
         assert.ok(claim.token > before, 'the token grows')
         before = claim.token
-        await store.finish(claim, { answer: 'A', processed: true })
+        await store.finish(claim, { storedResponse: 'A', processed: true })
       }
     },
   },
@@ -234,26 +234,26 @@ export const storeCases: readonly StoreCase[] = [
     name: 'a claim that has ended cannot end again',
     async run(store) {
       const finished = await claimed(store, delivery())
-      assert.equal(await store.finish(finished, { answer: 'A', processed: true }), true)
-      assert.equal(await store.finish(finished, { answer: 'B', processed: true }), false)
+      assert.equal(await store.finish(finished, { storedResponse: 'A', processed: true }), true)
+      assert.equal(await store.finish(finished, { storedResponse: 'B', processed: true }), false)
       assert.equal(await store.release(finished), false)
-      assert.deepEqual(await store.claim(finished.delivery, LEASE), { decision: 'replay', answer: 'A' })
+      assert.deepEqual(await store.claim(finished.delivery, LEASE), { decision: 'replay', storedResponse: 'A' })
       const released = await claimed(store, delivery())
       assert.equal(await store.release(released), true)
       assert.equal(await store.release(released), false)
-      assert.equal(await store.finish(released, { answer: 'A', processed: true }), false)
+      assert.equal(await store.finish(released, { storedResponse: 'A', processed: true }), false)
     },
   },
   {
     name: 'nothing is finished or released that was not claimed',
     async run(store) {
       const never = { delivery: delivery(), token: 1 }
-      assert.equal(await store.finish(never, { answer: 'A', processed: true }), false)
+      assert.equal(await store.finish(never, { storedResponse: 'A', processed: true }), false)
       assert.equal(await store.release(never), false)
       assert.equal(await store.read(never.delivery.orderKey), undefined)
       const running = await claimed(store, delivery())
       assert.equal(
-        await store.finish({ ...running, token: running.token + 1 }, { answer: 'A', processed: true }),
+        await store.finish({ ...running, token: running.token + 1 }, { storedResponse: 'A', processed: true }),
         false,
       )
       assert.equal((await store.claim(running.delivery, LEASE)).decision, 'busy')
@@ -265,10 +265,10 @@ export const storeCases: readonly StoreCase[] = [
       const late = await claimed(store, delivery(), SHORT_LEASE)
       const next = await claimedAfterLapse(store, another(late.delivery))
       assert.ok(next.token > late.token, 'the token grows')
-      assert.equal(await store.finish(late, { answer: 'late', processed: true }), false)
+      assert.equal(await store.finish(late, { storedResponse: 'late', processed: true }), false)
       assert.equal(await store.release(late), false)
-      assert.equal(await store.finish(next, { answer: 'A', processed: true }), true)
-      assert.equal((await store.read(late.delivery.orderKey))?.last?.answer, 'A')
+      assert.equal(await store.finish(next, { storedResponse: 'A', processed: true }), true)
+      assert.equal((await store.read(late.delivery.orderKey))?.last?.storedResponse, 'A')
     },
   },
   {
@@ -276,8 +276,8 @@ export const storeCases: readonly StoreCase[] = [
     async run(store) {
       const late = await claimed(store, delivery(), SHORT_LEASE)
       const next = await claimedAfterLapse(store, late.delivery)
-      assert.equal(await store.finish(late, { answer: 'late', processed: true }), false)
-      assert.equal(await store.finish(next, { answer: 'A', processed: true }), true)
+      assert.equal(await store.finish(late, { storedResponse: 'late', processed: true }), false)
+      assert.equal(await store.finish(next, { storedResponse: 'A', processed: true }), true)
     },
   },
   {
@@ -288,8 +288,8 @@ export const storeCases: readonly StoreCase[] = [
         assert.ok(tries < 500, 'the lease does not run out')
         await new Promise((resolve) => setTimeout(resolve, 10))
       }
-      assert.equal(await store.finish(late, { answer: 'A', processed: true }), true)
-      assert.deepEqual(await store.claim(late.delivery, LEASE), { decision: 'replay', answer: 'A' })
+      assert.equal(await store.finish(late, { storedResponse: 'A', processed: true }), true)
+      assert.deepEqual(await store.claim(late.delivery, LEASE), { decision: 'replay', storedResponse: 'A' })
     },
   },
   {
@@ -299,18 +299,18 @@ export const storeCases: readonly StoreCase[] = [
       const claims = await Promise.all(
         Array.from({ length: 20 }, (_, index) => store.claim(index % 2 ? first : another(first), LEASE)),
       )
-      const count = (decision: Claim['decision']) => claims.filter((claim) => claim.decision === decision).length
+      const count = (decision: ClaimResult['decision']) => claims.filter((claim) => claim.decision === decision).length
       assert.deepEqual([count('process'), count('busy')], [1, 19])
     },
   },
   {
     name: 'answers are kept to the letter',
     async run(store) {
-      const answer = '{"result":{"resultMessage":"ü 香港 😀 \\u0000 \'\\"%"},"orderId":"1"}'
+      const storedResponse = '{"result":{"resultMessage":"ü 香港 😀 \\u0000 \'\\"%"},"orderId":"1"}'
       const first = delivery()
-      await processed(store, first, answer)
-      assert.deepEqual(await store.claim(first, LEASE), { decision: 'replay', answer })
-      assert.deepEqual(await store.claim(another(first), LEASE), { decision: 'duplicate', answer })
+      await processed(store, first, storedResponse)
+      assert.deepEqual(await store.claim(first, LEASE), { decision: 'replay', storedResponse })
+      assert.deepEqual(await store.claim(another(first), LEASE), { decision: 'duplicate', storedResponse })
     },
   },
   {
@@ -319,7 +319,7 @@ export const storeCases: readonly StoreCase[] = [
       const first = delivery({ orderModifyTime: Number.MAX_SAFE_INTEGER - 1 })
       await processed(store, first, 'A')
       await processed(store, another(first, { orderModifyTime: Number.MAX_SAFE_INTEGER }), 'B')
-      assert.deepEqual(await store.claim(another(first), LEASE), { decision: 'stale', answer: 'B' })
+      assert.deepEqual(await store.claim(another(first), LEASE), { decision: 'stale', storedResponse: 'B' })
     },
   },
 ]

@@ -1,7 +1,7 @@
 import express from 'express'
 import createFastify from 'fastify'
 import Koa from 'koa'
-import { orderSync } from '../../src/adapters/next-pages.ts'
+import { nextPagesOrderSync } from '../../src/adapters/next-pages.ts'
 import { LAMBDA_PLATFORMS } from './lambda-platform.ts'
 import { onExpress, onFastify, onHttp, onKoa, onNode, readAll } from './mounts.ts'
 import { describeAdapter, type Serve } from './suite.ts'
@@ -16,7 +16,7 @@ const behindNext =
   (handler) =>
     onHttp(async (request, response) => {
       if (bodyParser) Object.assign(request, { body: JSON.parse(String(await readAll(request))) })
-      await orderSync(handler)(request, response)
+      await nextPagesOrderSync(handler)(request, response)
     })
 
 describeAdapter('node:http', onNode())

@@ -1,6 +1,6 @@
 import { Agent, request as requestOverHttp } from 'node:http'
 import type { Socket } from 'node:net'
-import type { HttpReply } from '../support/http.ts'
+import type { ReceivedResponse } from '../support/http.ts'
 import type { SuiteRequest } from './exchanges.ts'
 
 /** The same answer, with the names of its headers in lower case: servers write them as they like. */
@@ -16,7 +16,7 @@ export function exchange(
   port: number,
   { method, path, headers, body }: SuiteRequest,
   options: object = {},
-): Promise<HttpReply> {
+): Promise<ReceivedResponse> {
   return new Promise((resolve, reject) => {
     // Node writes a body behind DELETE as well, and then not how long it is.
     const length = 'Transfer-Encoding' in headers ? {} : { 'Content-Length': body.length }
@@ -46,7 +46,7 @@ export function exchange(
 
 /** One connection, which is kept as long as it can be. */
 export interface Connection {
-  readonly send: (request: SuiteRequest) => Promise<HttpReply>
+  readonly send: (request: SuiteRequest) => Promise<ReceivedResponse>
   readonly end: () => void
 }
 export type Connect = (port: number) => Connection
@@ -63,7 +63,7 @@ export const headOf = ({ method, path, headers }: SuiteRequest): string =>
     .join('')}\r\n`
 
 /** Reads an answer from a socket, as soon as all of it is there. */
-export function answerOn(socket: Socket): Promise<HttpReply> {
+export function answerOn(socket: Socket): Promise<ReceivedResponse> {
   return new Promise((resolve, reject) => {
     let received = Buffer.alloc(0)
     socket.on('data', (chunk) => {
@@ -77,7 +77,7 @@ export function answerOn(socket: Socket): Promise<HttpReply> {
   })
 }
 
-function parseAnswer(bytes: Buffer): HttpReply | undefined {
+function parseAnswer(bytes: Buffer): ReceivedResponse | undefined {
   const end = bytes.indexOf('\r\n\r\n')
   if (end < 0) return undefined
   const [first = '', ...lines] = bytes.subarray(0, end).toString('latin1').split('\r\n')

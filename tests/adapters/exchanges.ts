@@ -1,5 +1,5 @@
-import type { Credentials } from '../../src/index.ts'
-import { CLIENT_ID, order, PATH, request, secret, type TestRequest, withHeaders, without } from '../support/exchange.ts'
+import type { Credentials } from '../../src/public/index.ts'
+import { CLIENT_ID, order, PATH, request, encryptedRequest, type TestRequest, withHeaders, orderWithout } from '../support/messages.ts'
 import { gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, type Pair, pem, strangerRsa } from '../support/keys.ts'
 import type { MerchantOptions } from './merchant.ts'
 
@@ -52,7 +52,7 @@ const large = () => request({ message: 'x'.repeat(200_000) })
 
 export const EXCHANGES: readonly Exchange[] = [
   { name: 'a good order', brief: true, send: request, ...processed },
-  { name: 'an encrypted order', brief: true, send: secret, random: true, ...processed },
+  { name: 'an encrypted order', brief: true, send: encryptedRequest, random: true, ...processed },
   {
     name: 'an order signed with ECC224',
     options: () => ({ credentials: credentialsOf(merchantEcc(), gatewayEcc()) }),
@@ -72,7 +72,7 @@ export const EXCHANGES: readonly Exchange[] = [
     ...processed,
   },
   { name: 'an order in chunks', send: () => chunked(request()), ...processed },
-  { name: 'an encrypted order in chunks', brief: true, send: () => chunked(secret()), random: true, ...processed },
+  { name: 'an encrypted order in chunks', brief: true, send: () => chunked(encryptedRequest()), random: true, ...processed },
   {
     name: 'an order that waits for 100 Continue',
     send: () => withHeaders(request(), { Expect: '100-continue' }),
@@ -120,13 +120,13 @@ export const EXCHANGES: readonly Exchange[] = [
   },
   {
     name: 'an encrypted order signed by a stranger',
-    send: () => secret({ key: strangerRsa().privateKey }),
+    send: () => encryptedRequest({ key: strangerRsa().privateKey }),
     random: true,
     ...refused(401, 'INVALID_SIGNATURE', 'ERR_SIGNATURE_INVALID'),
   },
   {
     name: 'an order encrypted to a stranger',
-    send: () => secret({ encryptTo: strangerRsa().publicKey }),
+    send: () => encryptedRequest({ encryptTo: strangerRsa().publicKey }),
     random: true,
     ...refused(400, 'PARAM_ILLEGAL', 'ERR_DECRYPTION'),
   },
@@ -212,12 +212,12 @@ export const EXCHANGES: readonly Exchange[] = [
   {
     name: 'an order without its extInfo',
     brief: true,
-    send: () => request({ message: without('extInfo') }),
+    send: () => request({ message: orderWithout('extInfo') }),
     ...refused(400, 'PARAM_ILLEGAL', 'ERR_FIELD_INVALID'),
   },
   {
     name: 'an encrypted message that is no order',
-    send: () => secret({ message: {} }),
+    send: () => encryptedRequest({ message: {} }),
     random: true,
     ...refused(400, 'PARAM_ILLEGAL', 'ERR_FIELD_INVALID'),
   },

@@ -1,7 +1,7 @@
 import createFastify, { errorCodes, type FastifyInstance } from 'fastify'
 import { describe, expect, test } from 'vitest'
-import { orderSync } from '../../src/adapters/fastify.ts'
-import { request, withHeaders } from '../support/exchange.ts'
+import { fastifyOrderSync } from '../../src/adapters/fastify.ts'
+import { request, withHeaders } from '../support/messages.ts'
 import { merchant } from '../support/merchant.ts'
 
 const HOOKS = ['onRequest', 'preParsing', 'preValidation', 'preHandler', 'onSend'] as const
@@ -41,7 +41,7 @@ describe.each(HOOKS)('what the application throws in %s', (hook) => {
     const error = make()
     const { app, handler, onOrder, told, throwing } = createApp(hook, error)
     throwing(app)
-    app.register(orderSync, { handler })
+    app.register(fastifyOrderSync, { handler })
     const reply = await send(app, request())
     expect(reply.statusCode).toBe(418)
     expect(reply.json()).toEqual({ from: 'the application' })
@@ -56,7 +56,7 @@ describe.each(HOOKS)('what the application throws in %s', (hook) => {
     app.register(async (scope) => {
       throwing(scope)
       scope.setErrorHandler((caught, _request, reply) => reply.code(503).send({ caught: caught === error }))
-      scope.register(orderSync, { handler })
+      scope.register(fastifyOrderSync, { handler })
     })
     const reply = await send(app, request())
     expect(reply.statusCode).toBe(503)
@@ -68,7 +68,7 @@ describe.each(HOOKS)('what the application throws in %s', (hook) => {
     const error = new Error('out of paper')
     const { app, handler, told, throwing } = createApp(hook, error)
     throwing(app)
-    app.register(orderSync, { handler })
+    app.register(fastifyOrderSync, { handler })
     const reply = await send(app, withHeaders(request(), { 'Content-Type': 'nonsense' }))
     expect(reply.statusCode).toBe(418)
     expect(told).toEqual([error])
@@ -90,7 +90,7 @@ test.each([
       seen.push([headers['content-type'], headers['x-of-a-hook']])
     })
   }
-  app.register(orderSync, { handler })
+  app.register(fastifyOrderSync, { handler })
   await send(app, withHeaders(request(), { 'Content-Type': type }))
   await app.close()
   expect(seen).toEqual(Array(4).fill([type, 'kept']))

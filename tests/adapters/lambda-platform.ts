@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { type LambdaEvent, type LambdaResult, toLambdaHandler } from '../../src/adapters/lambda.ts'
+import { type LambdaEvent, type LambdaResult, lambdaOrderSync } from '../../src/adapters/lambda.ts'
 import { onHttp, readAll } from './mounts.ts'
 import type { Adapter, Serve } from './suite.ts'
 
@@ -135,7 +135,7 @@ export const LAMBDA_PLATFORMS: Readonly<Record<string, Pick<Adapter, 'ways' | 'i
 
 function platform(toEvent: ToEvent, fromResult: FromResult, instead = {}): Pick<Adapter, 'ways' | 'instead'> {
   const serve: Serve = (handler) => {
-    const run = toLambdaHandler(handler)
+    const run = lambdaOrderSync(handler)
     return onHttp(async (request, response) => {
       const result = await run(toEvent(await arrivedFrom(request)))
       answer(response, result, fromResult)

@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest'
-import { type LambdaEvent, toLambdaHandler } from '../../src/adapters/lambda.ts'
-import { PATH, request } from '../support/exchange.ts'
+import { type LambdaEvent, lambdaOrderSync } from '../../src/adapters/lambda.ts'
+import { PATH, request } from '../support/messages.ts'
 import { merchant } from '../support/merchant.ts'
 
 const eventWith = (body: unknown) =>
@@ -16,7 +16,7 @@ const text = Buffer.from(request().body).toString()
 
 test('the text of a body is taken as it is', async () => {
   const { handler, onOrder } = merchant()
-  expect(await toLambdaHandler(handler)(eventWith(text))).toMatchObject({ statusCode: 200 })
+  expect(await lambdaOrderSync(handler)(eventWith(text))).toMatchObject({ statusCode: 200 })
   expect(onOrder).toHaveBeenCalledOnce()
 })
 
@@ -30,7 +30,7 @@ test.each([
 ])('what a middleware has made of it is not turned back into bytes: %s', async (_, body) => {
   const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
   const { handler, onOrder, events } = merchant()
-  expect(await toLambdaHandler(handler)(eventWith(body))).toMatchObject({ statusCode: 500 })
+  expect(await lambdaOrderSync(handler)(eventWith(body))).toMatchObject({ statusCode: 500 })
   expect(onOrder).not.toHaveBeenCalled()
   expect(events).toMatchObject([{ code: 'ERR_BODY_PARSED', message: expect.stringContaining('httpJsonBodyParser()') }])
   expect(warn).toHaveBeenCalledOnce()

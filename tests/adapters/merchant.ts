@@ -5,9 +5,9 @@ import {
   memoryStore,
   type OrderResult,
   type OrderSyncEvent,
-  RefusalError,
-} from '../../src/index.ts'
-import { NOW } from '../support/exchange.ts'
+  OrderRefusedError,
+} from '../../src/public/index.ts'
+import { NOW } from '../support/messages.ts'
 
 // Without vitest: other runtimes run this as well.
 
@@ -15,7 +15,7 @@ import { NOW } from '../support/exchange.ts'
 const ON_ORDER = {
   accepts: () => ({ orderId: 'A-1' }),
   refuses() {
-    throw new RefusalError('PROCESS_FAIL', 'Sold out, 售罄')
+    throw new OrderRefusedError('PROCESS_FAIL', 'Sold out, 售罄')
   },
   fails() {
     throw new Error('out of paper')

@@ -13,7 +13,7 @@ import * as express from '../../src/adapters/express.ts'
 import * as fastify from '../../src/adapters/fastify.ts'
 import * as koa from '../../src/adapters/koa.ts'
 import { toNodeListener } from '../../src/adapters/node.ts'
-import type { OrderSyncHandler } from '../../src/index.ts'
+import type { OrderSyncHandler } from '../../src/public/index.ts'
 import { listen } from '../support/http.ts'
 import type { Serve, Served } from './suite.ts'
 
@@ -81,7 +81,7 @@ export function onExpress(create: typeof Express, serve: typeof onHttp = onHttp)
   const ways = (mount: (app: App, handler: RequestHandler, path: string) => unknown): Serve => {
     return (handler, path) => {
       const app = create()
-      mount(app, express.orderSync(handler), path)
+      mount(app, express.expressOrderSync(handler), path)
       return serve(app)
     }
   }
@@ -135,7 +135,7 @@ export function onKoa(Application: typeof Koa, serve: typeof onHttp = onHttp) {
   const at =
     (path: string, handler: OrderSyncHandler): Middleware =>
     (context, next) =>
-      context.path === path ? koa.orderSync(handler)(context) : next()
+      context.path === path ? koa.koaOrderSync(handler)(context) : next()
   const ways = (mount: (app: Koa, handler: OrderSyncHandler, path: string) => unknown): Serve => {
     return (handler, path) => {
       const app = new Application({ env: 'test' })
@@ -200,22 +200,22 @@ export function onFastify(create: typeof Fastify) {
   return {
     with: ways,
     ways: {
-      alone: ways((app, handler, path) => app.register(fastify.orderSync, { handler, path })),
+      alone: ways((app, handler, path) => app.register(fastify.fastifyOrderSync, { handler, path })),
       'with a prefix': ways((app, handler, path) => {
         const [prefix, rest] = split(path)
-        app.register(fastify.orderSync, { handler, prefix, path: rest })
+        app.register(fastify.fastifyOrderSync, { handler, prefix, path: rest })
       }),
       'beside parsers and hooks of its own': ways((app, handler, path) => {
         app.addContentTypeParser('*', { parseAs: 'string' }, (_request, _body, done) => done(new Error('not here')))
         app.addHook('preParsing', async (_request, _reply, payload) => payload)
-        app.register(fastify.orderSync, { handler, path })
+        app.register(fastify.fastifyOrderSync, { handler, path })
       }),
     },
     parsed: {
       ways: {
         'behind a hook that reads': ways((app, handler, path) => {
           app.addHook('preParsing', async (request) => void (await readAll(request.raw)))
-          app.register(fastify.orderSync, { handler, path })
+          app.register(fastify.fastifyOrderSync, { handler, path })
         }),
       },
       tells: ['In Fastify, let no preParsing hook read the payload of this route.'],

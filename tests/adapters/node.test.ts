@@ -1,12 +1,12 @@
 import { Agent, createServer as createHttpServer, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { createServer, toIncomingRequest, toNodeListener } from '../../src/adapters/node.ts'
-import { RefusalError } from '../../src/index.ts'
+import { createOrderSyncServer, toIncomingRequest, toNodeListener } from '../../src/adapters/node.ts'
+import { OrderRefusedError } from '../../src/public/index.ts'
 import { deferred, until } from '../support/deferred.ts'
-import { messageOf, order, PATH, request, secret, withHeaders } from '../support/exchange.ts'
+import { messageOf, order, PATH, request, encryptedRequest, withHeaders } from '../support/messages.ts'
 import { exchangeRaw, listen, send, wire } from '../support/http.ts'
-import { judge, merchant, SUCCESS, TRY_LATER } from '../support/merchant.ts'
+import { summarize, merchant, SUCCESS, TRY_LATER } from '../support/merchant.ts'
 
 const ends: (() => unknown)[] = []
 afterEach(async () => {
@@ -16,7 +16,7 @@ afterEach(async () => {
 
 async function serve(options: Parameters<typeof merchant>[0] = {}) {
   const made = merchant(options)
-  const server = createServer(made.handler)
+  const server = createOrderSyncServer(made.handler)
   const { port, close } = await listen(server)
   ends.push(close)
   return { ...made, server, port }
@@ -26,20 +26,20 @@ describe('an order over a real socket', () => {
   test('is answered, in the clear', async () => {
     const { port, onOrder } = await serve()
     const reply = await send(port, request())
-    expect(judge(reply)).toStrictEqual(SUCCESS)
+    expect(summarize(reply)).toStrictEqual(SUCCESS)
     expect(reply.headers['Content-Length']).toBe(String(reply.body.length))
     expect(onOrder.mock.calls[0]?.[0]).toStrictEqual(order())
   })
 
   test('is answered, encrypted', async () => {
     const { port } = await serve()
-    expect(judge(await send(port, secret()))).toStrictEqual({ ...SUCCESS, encrypted: true })
+    expect(summarize(await send(port, encryptedRequest()))).toStrictEqual({ ...SUCCESS, encrypted: true })
   })
 
   test('is answered on every path, over the path and query string as they were sent', async () => {
     const { port } = await serve()
     const path = '/any/where?b=%2F&a='
-    expect(judge(await send(port, request({ path })), { path })).toStrictEqual(SUCCESS)
+    expect(summarize(await send(port, request({ path })), { path })).toStrictEqual(SUCCESS)
   })
 
   test('is answered when an adapter of somebody else passes on a copy, with a path of its own', async () => {
@@ -51,7 +51,7 @@ describe('an order over a real socket', () => {
       }),
     )
     ends.push(close)
-    expect(judge(await send(port, { ...request(), path: '/inside' }))).toStrictEqual(SUCCESS)
+    expect(summarize(await send(port, { ...request(), path: '/inside' }))).toStrictEqual(SUCCESS)
   })
 
   test.each([
@@ -94,12 +94,12 @@ describe('an order over a real socket', () => {
     const { port } = await serve()
     const { headers, ...rest } = request()
     const reply = await send(port, { ...rest, headers: { ...headers, 'Transfer-Encoding': 'chunked' } })
-    expect(judge(reply)).toStrictEqual(SUCCESS)
+    expect(summarize(reply)).toStrictEqual(SUCCESS)
   })
 
   test('is answered after 100 Continue, when the peer asks for it', async () => {
     const { port } = await serve()
-    expect(judge(await send(port, withHeaders(request(), { Expect: '100-continue' })))).toStrictEqual(SUCCESS)
+    expect(summarize(await send(port, withHeaders(request(), { Expect: '100-continue' })))).toStrictEqual(SUCCESS)
   })
 
   test.each<[string, () => ReturnType<typeof request>, object]>([
@@ -121,7 +121,7 @@ describe('an order over a real socket', () => {
   ])('is refused: %s', async (_, make, expected) => {
     const { port, onOrder } = await serve()
     const { method, ...rest } = make()
-    expect(judge(await send(port, { method, ...rest }), { method })).toMatchObject(expected)
+    expect(summarize(await send(port, { method, ...rest }), { method })).toMatchObject(expected)
     expect(onOrder).not.toHaveBeenCalled()
   })
 })
@@ -130,8 +130,8 @@ test.each(['Signature', 'Client-Id', 'Request-Time', 'Encrypt'])(
   'a %s that was sent twice is refused',
   async (name) => {
     const { port, onOrder } = await serve()
-    const { [name]: value = '' } = secret().headers
-    const [reply] = await exchangeRaw(port, wire(withHeaders(secret(), { [name.toLowerCase()]: value })), 1)
+    const { [name]: value = '' } = encryptedRequest().headers
+    const [reply] = await exchangeRaw(port, wire(withHeaders(encryptedRequest(), { [name.toLowerCase()]: value })), 1)
     expect(reply?.status).toBe(name === 'Client-Id' ? 401 : 400)
     expect(onOrder).not.toHaveBeenCalled()
   },
@@ -145,7 +145,7 @@ describe('a body larger than is accepted', () => {
     const { port, onOrder, events } = await serve({ maxBodyBytes: 100_000 })
     const large = withHeaders(request({ message: 'x'.repeat(3_000_000) }), headers)
     const reply = await send(port, large)
-    expect(judge(reply)).toMatchObject({ status: 413, resultCode: 'PARAM_ILLEGAL', signed: true })
+    expect(summarize(reply)).toMatchObject({ status: 413, resultCode: 'PARAM_ILLEGAL', signed: true })
     expect(reply.headers['Connection']).toBe('close')
     expect(events).toMatchObject([{ code: 'ERR_BODY_TOO_LARGE' }])
     expect(onOrder).not.toHaveBeenCalled()
@@ -188,7 +188,7 @@ describe('one connection', () => {
     const { port } = await serve()
     const answers = await exchangeRaw(port, Buffer.concat([wire(first()), wire(request())]), 2)
     expect(answers.map((answer) => answer.status)).toStrictEqual([status, 200])
-    expect(answers[1] && judge(answers[1])).toStrictEqual(SUCCESS)
+    expect(answers[1] && summarize(answers[1])).toStrictEqual(SUCCESS)
   })
 })
 
@@ -199,7 +199,7 @@ describe('a refusal before the body is read', () => {
     ends.push(() => agent.destroy())
     const refused = await send(port, request({ clientId: 'stranger' }), { agent })
     expect(refused).toMatchObject({ status: 401, headers: { Connection: 'close' } })
-    expect(judge(await send(port, request(), { agent }))).toStrictEqual(SUCCESS)
+    expect(summarize(await send(port, request(), { agent }))).toStrictEqual(SUCCESS)
   })
 
   test('leaves a request that was sent right behind it unanswered, or answers it; it is never taken for a body', async () => {
@@ -207,7 +207,7 @@ describe('a refusal before the body is read', () => {
     const bytes = Buffer.concat([wire(request({ clientId: 'stranger' })), wire(request())])
     const [first, second] = await exchangeRaw(port, bytes, 2)
     expect(first?.status).toBe(401)
-    expect(second === undefined ? 'unanswered' : judge(second).resultCode).toMatch(/^(unanswered|SUCCESS)$/)
+    expect(second === undefined ? 'unanswered' : summarize(second).resultCode).toMatch(/^(unanswered|SUCCESS)$/)
     expect(onOrder.mock.calls.length).toBeLessThanOrEqual(1)
   })
 })
@@ -222,7 +222,7 @@ describe('a peer that goes away', () => {
     await until(() => events.length > 0)
     expect(events).toMatchObject([{ kind: 'rejected', code: 'ERR_BODY_INCOMPLETE', status: 400 }])
     expect(onOrder).not.toHaveBeenCalled()
-    expect(judge(await send(port, request()))).toStrictEqual(SUCCESS)
+    expect(summarize(await send(port, request()))).toStrictEqual(SUCCESS)
   })
 
   test('while onOrder runs: its signal tells, and what it does is kept', async () => {
@@ -238,7 +238,7 @@ describe('a peer that goes away', () => {
     expect(signal?.reason).toMatchObject({ message: 'The peer has gone' })
     gate.resolve({ orderId: 'A-1' })
     await handler.drain()
-    expect(judge(await send(port, request()))).toStrictEqual(SUCCESS)
+    expect(summarize(await send(port, request()))).toStrictEqual(SUCCESS)
     expect(onOrder).toHaveBeenCalledOnce()
   })
 
@@ -304,7 +304,7 @@ describe('behind something that reads first', () => {
     ['an empty body, and did not read', async (incoming) => void Object.assign(incoming, { body: {} })],
   ])('and kept %s: the order is answered', async (_, middleware) => {
     const { port } = await behind(middleware)
-    expect(judge(await send(port, request()))).toStrictEqual(SUCCESS)
+    expect(summarize(await send(port, request()))).toStrictEqual(SUCCESS)
   })
 
   test.each<[string, Parameters<typeof behind>[0]]>([
@@ -313,7 +313,7 @@ describe('behind something that reads first', () => {
   ])('and kept %s: the developer is told how to mend it', async (_, middleware) => {
     const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
     const { port, onOrder, events } = await behind(middleware)
-    expect(judge(await send(port, request()))).toStrictEqual({ ...TRY_LATER, status: 500 })
+    expect(summarize(await send(port, request()))).toStrictEqual({ ...TRY_LATER, status: 500 })
     const mend =
       'Mount the handler before any body parser, or have the parser keep the bytes as request.rawBody (a Buffer).'
     expect(events).toMatchObject([{ code: 'ERR_BODY_PARSED', message: expect.stringContaining(mend) }])
@@ -327,12 +327,12 @@ describe('behind something that reads first', () => {
     const { port } = await behind(async (incoming) => {
       Object.assign(incoming, { originalUrl: incoming.url, url: '/' })
     })
-    expect(judge(await send(port, request()))).toStrictEqual(SUCCESS)
+    expect(summarize(await send(port, request()))).toStrictEqual(SUCCESS)
   })
 })
 
 test('an answer is the same bytes to what takes every text for UTF-8, as stand-ins for a response do', async () => {
-  const refusal = new RefusalError('PROCESS_FAIL', '庫存不足')
+  const refusal = new OrderRefusedError('PROCESS_FAIL', '庫存不足')
   const { handler } = merchant({ onOrder: () => Promise.reject(refusal) })
   const listener = toNodeListener(handler)
   const server = createHttpServer((incoming, response) => {
@@ -343,12 +343,12 @@ test('an answer is the same bytes to what takes every text for UTF-8, as stand-i
   const { port, close } = await listen(server)
   ends.push(close)
   const reply = await send(port, request())
-  expect(judge(reply)).toMatchObject({ resultCode: 'PROCESS_FAIL', signed: true })
+  expect(summarize(reply)).toMatchObject({ resultCode: 'PROCESS_FAIL', signed: true })
   expect(messageOf(reply)).toMatchObject({ result: { resultMessage: '庫存不足' } })
 })
 
 test('createServer makes a server that listens where it is told', async () => {
-  const server = createServer(merchant().handler)
+  const server = createOrderSyncServer(merchant().handler)
   const { port, close } = await listen(server)
   ends.push(close)
   expect(server.listening).toBe(true)

@@ -1,10 +1,10 @@
 import { connect as connectOverTcp } from 'node:net'
 import { gunzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import type { OrderSyncHandler } from '../../src/index.ts'
+import type { OrderSyncHandler } from '../../src/public/index.ts'
 import { deferred, until } from '../support/deferred.ts'
-import { isSignedBy, messageOf, order, PATH, request, type TestRequest } from '../support/exchange.ts'
-import type { HttpReply } from '../support/http.ts'
+import { isSignedBy, messageOf, order, PATH, request, type TestRequest } from '../support/messages.ts'
+import type { ReceivedResponse } from '../support/http.ts'
 import { gatewayEcc, merchantEcc, merchantRsa } from '../support/keys.ts'
 import { answerOn, type Connect, type Connection, connectOverHttp, headOf, lowerCased } from './client.ts'
 import { EXCHANGES, type Exchange, rsaCredentials, SHORT_MS, type SuiteRequest } from './exchanges.ts'
@@ -297,7 +297,7 @@ async function plainly({ options, before }: Pick<Exchange, 'options' | 'before'>
 }
 
 /** All of an answer that is to be the same everywhere: every byte, unless it is encrypted or signed at random. */
-function judge({ status, headers, body }: Omit<HttpReply, 'body'> & { readonly body: Uint8Array }, sent: SuiteRequest) {
+function judge({ status, headers, body }: Omit<ReceivedResponse, 'body'> & { readonly body: Uint8Array }, sent: SuiteRequest) {
   const { encrypt, signature = '' } = headers
   const ecc = signature.includes('ECC224')
   const { method, path } = sent

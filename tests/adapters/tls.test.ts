@@ -12,11 +12,11 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 import * as fastify from '../../src/adapters/fastify.ts'
 import * as koa from '../../src/adapters/koa.ts'
 import { toNodeListener } from '../../src/adapters/node.ts'
-import type { OrderSyncHandler } from '../../src/index.ts'
+import type { OrderSyncHandler } from '../../src/public/index.ts'
 import { temporaryFolder } from '../support/cli.ts'
 import { deferred, until } from '../support/deferred.ts'
-import { PATH, request } from '../support/exchange.ts'
-import { judge, merchant, SUCCESS } from '../support/merchant.ts'
+import { PATH, request } from '../support/messages.ts'
+import { summarize, merchant, SUCCESS } from '../support/merchant.ts'
 import { type Connect, exchange } from './client.ts'
 import { connectOverHttp2, headersOf } from './http2-client.ts'
 import { describeAdapter, type Served } from './suite.ts'
@@ -44,11 +44,11 @@ const onHttp2 = (handler: OrderSyncHandler) =>
   listen(createSecureServer({ ...tls, allowHTTP1: true }, toNodeListener(handler)))
 
 const onKoa = (handler: OrderSyncHandler) =>
-  listen(createSecureServer(tls, new Koa().use(koa.orderSync(handler)).callback()))
+  listen(createSecureServer(tls, new Koa().use(koa.koaOrderSync(handler)).callback()))
 
 async function onFastify(handler: OrderSyncHandler, path: string): Promise<Served> {
   const app = createFastify({ http2: true, https: tls })
-  app.register(fastify.orderSync, { handler, path })
+  app.register(fastify.fastifyOrderSync, { handler, path })
   await app.listen({ port: 0, host: '127.0.0.1' })
   return { port: (app.server.address() as AddressInfo).port, close: () => app.close() }
 }
@@ -123,7 +123,7 @@ describe.each(Object.entries(http2))('HTTP/2 on %s', (_, serve) => {
     const { send, end } = connectOverHttp2(trust)(port)
     ends.push(end)
     const reply = await send(request())
-    expect(judge({ ...reply, headers: { ...reply.headers } })).toStrictEqual(SUCCESS)
+    expect(summarize({ ...reply, headers: { ...reply.headers } })).toStrictEqual(SUCCESS)
     await send(request())
     expect(onOrder.mock.calls[0]?.[1].signal.aborted).toBe(false)
   })

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { Readable } from 'node:stream'
-import type { OrderSyncHandler } from '../../src/index.ts'
+import type { OrderSyncHandler } from '../../src/public/index.ts'
 import { onHttp, split } from './mounts.ts'
 import type { Serve, Served } from './suite.ts'
 

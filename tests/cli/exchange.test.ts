@@ -1,9 +1,9 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { createOrderSyncClient, type OrderInput } from '../../src/index.ts'
+import { createOrderSyncClient, type OrderInput } from '../../src/public/index.ts'
 import { cli, serve, writeTo } from '../support/cli.ts'
-import { CLIENT_ID, order, without } from '../support/exchange.ts'
+import { CLIENT_ID, order, orderWithout } from '../support/messages.ts'
 import { gatewayRsa, merchantRsa } from '../support/keys.ts'
 import { folder, gateway, identity, merchant } from './identity.ts'
 
@@ -155,7 +155,7 @@ test('what a terminal would obey, or a reader take for the end of the line, is e
 
 test('an order that breaks the protocol is not sent', async () => {
   const { url } = await serve(merchant())
-  const sent = JSON.stringify(without('tradeNo'))
+  const sent = JSON.stringify(orderWithout('tradeNo'))
   const { code, stdout, stderr } = await cli(['send', '--url', url, ...gateway(), '-'], sent)
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
   expect(stderr).toBe('The order is invalid: "tradeNo" must be a string with content. (ERR_FIELD_INVALID)\n')

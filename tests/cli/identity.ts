@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import { temporaryFolder, writeTo } from '../support/cli.ts'
-import { CLIENT_ID } from '../support/exchange.ts'
+import { CLIENT_ID } from '../support/messages.ts'
 import { gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, type Pair, pem, strangerRsa } from '../support/keys.ts'
 
 export const folder = temporaryFolder()

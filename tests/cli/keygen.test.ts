@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, statSync, symlinkSync } from 'no
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { describeKey } from '../../src/index.ts'
+import { describeKey } from '../../src/public/index.ts'
 import { cli, folderIn, temporaryFolder, writeTo } from '../support/cli.ts'
 
 const folder = temporaryFolder()

@@ -1,10 +1,10 @@
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
-import { createServer as createOrderSyncServer } from '../../src/adapters/node.ts'
-import { createOrderSyncHandler, memoryStore, type OrderResult, RefusalError } from '../../src/index.ts'
+import { createOrderSyncServer as createOrderSyncServer } from '../../src/adapters/node.ts'
+import { createOrderSyncHandler, memoryStore, type OrderResult, OrderRefusedError } from '../../src/public/index.ts'
 import { cli, writeTo } from '../support/cli.ts'
-import { CLIENT_ID, order } from '../support/exchange.ts'
+import { CLIENT_ID, order } from '../support/messages.ts'
 import { gatewayRsa, merchantRsa } from '../support/keys.ts'
 import { folder, gateway, identity, keyFile } from './identity.ts'
 
@@ -41,7 +41,7 @@ test('0: the order is taken; an origin stands for the path of the API', async ()
 
 test('1: the order is refused, and the answer printed', async () => {
   const refuse = () => {
-    throw new RefusalError('ACCESS_DENIED', 'not from\u009b here')
+    throw new OrderRefusedError('ACCESS_DENIED', 'not from\u009b here')
   }
   const { code, stdout, stderr } = await send(await listen(merchantThat(refuse)))
   expect(code).toBe(1)

@@ -1,9 +1,9 @@
 import { Agent, request as httpRequest } from 'node:http'
 import { connect } from 'node:net'
 import { expect, test } from 'vitest'
-import { createOrderSyncClient, type OrderInput } from '../../src/index.ts'
+import { createOrderSyncClient, type OrderInput } from '../../src/public/index.ts'
 import { cli, serve } from '../support/cli.ts'
-import { CLIENT_ID, order } from '../support/exchange.ts'
+import { CLIENT_ID, order } from '../support/messages.ts'
 import { gatewayRsa, merchantRsa } from '../support/keys.ts'
 import { identity, keyFile, merchant } from './identity.ts'
 

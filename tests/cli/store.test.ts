@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, inject, onTestFinished, test } from 'vitest'
 import { cli, folderIn, type Serving, serve } from '../support/cli.ts'
-import { order } from '../support/exchange.ts'
+import { order } from '../support/messages.ts'
 import { makePlace, openPlace } from '../support/stores.ts'
 import { folder, gateway, merchant } from './identity.ts'
 

@@ -9,10 +9,10 @@ import {
   isOrderSyncError,
   type OrderInput,
   type Signer,
-} from '../../src/index.ts'
+} from '../../src/public/index.ts'
 import { until } from '../support/deferred.ts'
 import {
-  answer,
+  signedResponse,
   CLIENT_ID,
   isSignedBy,
   merchantCredentials,
@@ -24,8 +24,8 @@ import {
   success,
   TIME,
   withHeaders,
-} from '../support/exchange.ts'
-import { answers, type Behaviour, hangsUp, keepsQuiet, type Seen, says, startGateway } from '../support/gateway.ts'
+} from '../support/messages.ts'
+import { respondsSigned, type Behaviour, hangsUp, neverResponds, type Seen, respondsWith, startGateway } from '../support/gateway.ts'
 import { gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, pem, strangerRsa } from '../support/keys.ts'
 import { rejectionOf } from '../support/thrown.ts'
 
@@ -93,7 +93,7 @@ describe('a sync that succeeds', () => {
   })
 
   test('encrypted, and the answer too', async () => {
-    const { client, seen } = await pair([answers(success(), { encryptTo: merchantRsa().publicKey })], { encrypt: true })
+    const { client, seen } = await pair([respondsSigned(success(), { encryptTo: merchantRsa().publicKey })], { encrypt: true })
     expect(await client.syncOrder(ORDER)).toMatchObject({ orderId: 'A-1' })
     const [sent] = seen
     expect(sent?.headers['content-type']).toBe('text/plain; charset=UTF-8')
@@ -108,7 +108,7 @@ describe('a sync that succeeds', () => {
       privateKeys: { 4: merchantEcc().privateKey },
       peerPublicKeys: { 1: gatewayEcc().publicKey },
     }
-    const { client, seen } = await pair([answers(success(), { key: gatewayEcc().privateKey })], { credentials })
+    const { client, seen } = await pair([respondsSigned(success(), { key: gatewayEcc().privateKey })], { credentials })
     expect(await client.syncOrder(ORDER)).toMatchObject({ orderId: 'A-1' })
     expect(seen[0]?.headers['signature']).toMatch(/^algorithm=ECC224,keyVersion=4,/)
     expect(seen[0] && isSignedBy(seen[0], merchantEcc().publicKey)).toBe(true)
@@ -141,7 +141,7 @@ describe('a sync that succeeds', () => {
 
   test('tells the Tracer-Id of the peer', async () => {
     const withTracer: Behaviour = (response, { path }) => {
-      const { headers, body } = answer(success(), { path })
+      const { headers, body } = signedResponse(success(), { path })
       response.writeHead(200, { ...headers, 'Tracer-Id': 'trace-7' }).end(body)
     }
     const { client } = await pair([withTracer])
@@ -155,7 +155,7 @@ describe('a sync that succeeds', () => {
   })
 
   test('whatever the HTTP status of the verified answer', async () => {
-    const { client } = await pair([answers(success(), {}, 500)])
+    const { client } = await pair([respondsSigned(success(), {}, 500)])
     expect(await client.syncOrder(ORDER)).toMatchObject({ orderId: 'A-1', attempts: 1 })
   })
 
@@ -174,7 +174,7 @@ describe('a sync that succeeds', () => {
   })
 
   test('over the path that it is told, where a proxy rewrites it', async () => {
-    const { client, seen } = await pair([answers(success(), { path: '/outside' })], { path: '/outside' })
+    const { client, seen } = await pair([respondsSigned(success(), { path: '/outside' })], { signedPath: '/outside' })
     await client.syncOrder(ORDER)
     expect(seen[0]?.path).toBe(PATH)
     expect(seen[0] && isSignedBy(seen[0], merchantRsa().publicKey, { path: '/outside' })).toBe(true)
@@ -230,7 +230,7 @@ describe('an order that breaks the protocol is not sent', () => {
 
 describe('a refusal', () => {
   test('is an error of its own, and is not tried again', async () => {
-    const { error, requests } = await errorOf([answers(refusal('PROCESS_FAIL'), {}, 200)])
+    const { error, requests } = await errorOf([respondsSigned(refusal('PROCESS_FAIL'), {}, 200)])
     expect(error).toMatchObject({
       name: 'RefusalError',
       code: 'ERR_REFUSED',
@@ -243,14 +243,14 @@ describe('a refusal', () => {
 
   test('is one whatever its HTTP status', async () => {
     for (const status of [400, 401, 500]) {
-      const { error, requests } = await errorOf([answers(refusal('INVALID_SIGNATURE'), {}, status)])
+      const { error, requests } = await errorOf([respondsSigned(refusal('INVALID_SIGNATURE'), {}, status)])
       expect(error).toMatchObject({ code: 'ERR_REFUSED', resultCode: 'INVALID_SIGNATURE' })
       expect(requests).toBe(1)
     }
   })
 
   test('with a code that nobody knows is one too, and is printed in one line', async () => {
-    const { error } = await errorOf([answers(refusal('NEW_CODE\nERROR forged'))])
+    const { error } = await errorOf([respondsSigned(refusal('NEW_CODE\nERROR forged'))])
     expect(error).toMatchObject({ code: 'ERR_REFUSED', resultCode: 'NEW_CODE\nERROR forged' })
     expect(error.message).not.toContain('\n')
   })
@@ -263,9 +263,9 @@ describe('tried again', () => {
   }
 
   test('after U: the same message under the same requestId, with a new time and a new signature', async () => {
-    const { client, seen } = await pair([answers(refusal('UNKNOWN_EXCEPTION', 'U')), answers()], {
+    const { client, seen } = await pair([respondsSigned(refusal('UNKNOWN_EXCEPTION', 'U')), respondsSigned()], {
       now: clock(),
-      toleranceSeconds: 3_600,
+      clockToleranceSeconds: 3_600,
     })
     expect(await client.syncOrder(ORDER)).toMatchObject({ orderId: 'A-1', attempts: 2 })
     const [one, two] = seen
@@ -276,7 +276,7 @@ describe('tried again', () => {
   })
 
   test('encrypted: the same plaintext under a new key', async () => {
-    const { client, seen } = await pair([answers(refusal('UNKNOWN_EXCEPTION', 'U')), answers()], { encrypt: true })
+    const { client, seen } = await pair([respondsSigned(refusal('UNKNOWN_EXCEPTION', 'U')), respondsSigned()], { encrypt: true })
     await client.syncOrder(ORDER)
     const [one, two] = seen
     expect(two?.body).not.toStrictEqual(one?.body)
@@ -286,7 +286,7 @@ describe('tried again', () => {
 
   test('with a requestId that was made up, the same one', async () => {
     const { requestId: _, ...input } = order()
-    const { client, seen } = await pair([says(502), hangsUp, answers()])
+    const { client, seen } = await pair([respondsWith(502), hangsUp, respondsSigned()])
     const { requestId, attempts } = await client.syncOrder(input as unknown as OrderInput)
     expect(attempts).toBe(3)
     expect(seen.map((sent) => (messageIn(sent) as { requestId: string }).requestId)).toStrictEqual([
@@ -297,23 +297,23 @@ describe('tried again', () => {
   })
 
   test.each<[string, Behaviour]>([
-    ['after A, which is not final', answers(refusal('ACCEPTED', 'A'))],
-    ['after REQUEST_TRAFFIC_EXCEED_LIMIT', answers(refusal('REQUEST_TRAFFIC_EXCEED_LIMIT', 'U'))],
-    ['after an HTTP 503 that nobody signed', says(503, '<html>Service Unavailable</html>')],
-    ['after an HTTP 500 signed by a stranger', answers(success(), { key: strangerRsa().privateKey }, 500)],
+    ['after A, which is not final', respondsSigned(refusal('ACCEPTED', 'A'))],
+    ['after REQUEST_TRAFFIC_EXCEED_LIMIT', respondsSigned(refusal('REQUEST_TRAFFIC_EXCEED_LIMIT', 'U'))],
+    ['after an HTTP 503 that nobody signed', respondsWith(503, '<html>Service Unavailable</html>')],
+    ['after an HTTP 500 signed by a stranger', respondsSigned(success(), { key: strangerRsa().privateKey }, 500)],
     ['after a connection that was closed', hangsUp],
     [
       'after an answer that breaks off',
       (response) => void response.writeHead(200, { 'Content-Length': '100' }).write('{', () => response.destroy()),
     ],
   ])('%s', async (_, behaviour) => {
-    const { client, seen } = await pair([behaviour, answers()])
+    const { client, seen } = await pair([behaviour, respondsSigned()])
     expect(await client.syncOrder(ORDER)).toMatchObject({ orderId: 'A-1', attempts: 2 })
     expect(seen).toHaveLength(2)
   })
 
   test.each([0, 1, 3])('at most as often as "retries" says: %i', async (retries) => {
-    const { error, requests } = await errorOf([answers(refusal('UNKNOWN_EXCEPTION', 'U'))], { retries })
+    const { error, requests } = await errorOf([respondsSigned(refusal('UNKNOWN_EXCEPTION', 'U'))], { retries })
     expect(error).toMatchObject({
       name: 'DeliveryError',
       code: 'ERR_RESULT_UNKNOWN',
@@ -335,7 +335,7 @@ describe('tried again', () => {
     vi.resetModules()
     const { createOrderSyncClient: create } = await import('../../src/client/client.ts')
     vi.doUnmock('node:timers/promises')
-    const gateway = await startGateway(says(503))
+    const gateway = await startGateway(respondsWith(503))
     ends.push(gateway.close)
     const client = create({
       credentials: merchantCredentials(),
@@ -356,7 +356,7 @@ describe('no answer', () => {
     ['HTTP 502', 502],
     ['HTTP 504', 504],
   ])('%s that nobody signed, again and again', async (_, status) => {
-    const { error, requests } = await errorOf([says(status, '<h1>Bad Gateway</h1> nginx')], { retries: 2 })
+    const { error, requests } = await errorOf([respondsWith(status, '<h1>Bad Gateway</h1> nginx')], { retries: 2 })
     expect(error).toMatchObject({
       name: 'DeliveryError',
       code: 'ERR_HTTP_STATUS',
@@ -369,13 +369,13 @@ describe('no answer', () => {
   })
 
   test('to be trusted, but HTTP 500 with the signature of a stranger, is told as what it is', async () => {
-    const { error } = await errorOf([answers(success(), { key: strangerRsa().privateKey }, 500)], { retries: 0 })
+    const { error } = await errorOf([respondsSigned(success(), { key: strangerRsa().privateKey }, 500)], { retries: 0 })
     expect(error).toMatchObject({ code: 'ERR_HTTP_STATUS', cause: { code: 'ERR_REPLY_SIGNATURE' } })
     expect(error.message).not.toContain('unsigned')
   })
 
   test('within the time for an attempt', async () => {
-    const { error, requests } = await errorOf([keepsQuiet], { timeoutMs: 40, retries: 1 })
+    const { error, requests } = await errorOf([neverResponds], { timeoutMs: 40, retries: 1 })
     expect(error).toMatchObject({
       name: 'DeliveryError',
       code: 'ERR_TIMEOUT',
@@ -386,7 +386,7 @@ describe('no answer', () => {
   })
 
   test('within a time that is no whole number', async () => {
-    const { error } = await errorOf([keepsQuiet], { timeoutMs: 20.5, retries: 0 })
+    const { error } = await errorOf([neverResponds], { timeoutMs: 20.5, retries: 0 })
     expect(error).toMatchObject({ code: 'ERR_TIMEOUT', message: 'No answer came within 20.5 ms.' })
   })
 
@@ -399,7 +399,7 @@ describe('no answer', () => {
 
   test('within the time for an attempt, decryption included', async () => {
     const credentials = hangingCredentials({ decrypt: () => new Promise(() => {}) })
-    const script = [answers(success(), { encryptTo: merchantRsa().publicKey })]
+    const script = [respondsSigned(success(), { encryptTo: merchantRsa().publicKey })]
     const { error } = await errorOf(script, { timeoutMs: 200, retries: 0, credentials })
     expect(error).toMatchObject({ name: 'DeliveryError', code: 'ERR_TIMEOUT' })
   })
@@ -437,7 +437,7 @@ describe('an answer that cannot be trusted is an error, and is not tried again',
   const changed =
     (changes: Record<string, string | undefined>, status = 200): Behaviour =>
     (response, { path }) => {
-      const made = answer(success(), { path })
+      const made = signedResponse(success(), { path })
       const { headers } = withHeaders({ method: '', path: '', ...made }, changes)
       response.writeHead(status, headers).end(made.body)
     }
@@ -445,45 +445,45 @@ describe('an answer that cannot be trusted is an error, and is not tried again',
   test.each<[string, Behaviour, string]>([
     ['unsigned', changed({ Signature: undefined }), 'ERR_REPLY_UNSIGNED'],
     ['with an empty Signature', changed({ Signature: '' }), 'ERR_REPLY_INVALID'],
-    ['HTML, unsigned', says(200, '<html>Welcome</html>', { 'Content-Type': 'text/html' }), 'ERR_REPLY_UNSIGNED'],
-    ['HTTP 404, unsigned', says(404, 'Not Found'), 'ERR_REPLY_UNSIGNED'],
-    ['HTTP 401, unsigned', says(401), 'ERR_REPLY_UNSIGNED'],
-    ['empty', says(200), 'ERR_REPLY_UNSIGNED'],
+    ['HTML, unsigned', respondsWith(200, '<html>Welcome</html>', { 'Content-Type': 'text/html' }), 'ERR_REPLY_UNSIGNED'],
+    ['HTTP 404, unsigned', respondsWith(404, 'Not Found'), 'ERR_REPLY_UNSIGNED'],
+    ['HTTP 401, unsigned', respondsWith(401), 'ERR_REPLY_UNSIGNED'],
+    ['empty', respondsWith(200), 'ERR_REPLY_UNSIGNED'],
     ['with a Signature that is malformed', changed({ Signature: 'signature=%' }), 'ERR_REPLY_INVALID'],
     ['without a Client-Id', changed({ 'Client-Id': undefined }), 'ERR_REPLY_INVALID'],
-    ['for another client', answers(success(), { clientId: 'OTHER' }), 'ERR_REPLY_INVALID'],
+    ['for another client', respondsSigned(success(), { clientId: 'OTHER' }), 'ERR_REPLY_INVALID'],
     [
       'under our Client-Id, signed for another client',
-      changed({ Signature: answer(success(), { clientId: 'OTHER' }).headers['Signature'] }),
+      changed({ Signature: signedResponse(success(), { clientId: 'OTHER' }).headers['Signature'] }),
       'ERR_REPLY_SIGNATURE',
     ],
-    ['signed by a stranger', answers(success(), { key: strangerRsa().privateKey }), 'ERR_REPLY_SIGNATURE'],
-    ['signed by ourselves', answers(success(), { key: merchantRsa().privateKey }), 'ERR_REPLY_SIGNATURE'],
-    ['signed with an unknown key version', answers(success(), { keyVersion: '7' }), 'ERR_REPLY_SIGNATURE'],
-    ['signed for another path', answers(success(), { path: '/other' }), 'ERR_REPLY_SIGNATURE'],
-    ['signed for another method', answers(success(), { method: 'GET' }), 'ERR_REPLY_SIGNATURE'],
+    ['signed by a stranger', respondsSigned(success(), { key: strangerRsa().privateKey }), 'ERR_REPLY_SIGNATURE'],
+    ['signed by ourselves', respondsSigned(success(), { key: merchantRsa().privateKey }), 'ERR_REPLY_SIGNATURE'],
+    ['signed with an unknown key version', respondsSigned(success(), { keyVersion: '7' }), 'ERR_REPLY_SIGNATURE'],
+    ['signed for another path', respondsSigned(success(), { path: '/other' }), 'ERR_REPLY_SIGNATURE'],
+    ['signed for another method', respondsSigned(success(), { method: 'GET' }), 'ERR_REPLY_SIGNATURE'],
     [
       'signed over another body',
-      changed({ Signature: answer(success('A-2')).headers['Signature'] }),
+      changed({ Signature: signedResponse(success('A-2')).headers['Signature'] }),
       'ERR_REPLY_SIGNATURE',
     ],
     ['signed over another time', changed({ 'Response-Time': '2024-05-22T09:12:22+08:00' }), 'ERR_REPLY_SIGNATURE'],
-    ['301 s old', answers(success(), { time: stale }), 'ERR_REPLY_TIME'],
-    ['301 s ahead', answers(success(), { time: '2024-05-22T09:17:22+08:00' }), 'ERR_REPLY_TIME'],
+    ['301 s old', respondsSigned(success(), { time: stale }), 'ERR_REPLY_TIME'],
+    ['301 s ahead', respondsSigned(success(), { time: '2024-05-22T09:17:22+08:00' }), 'ERR_REPLY_TIME'],
     ['without a Response-Time', changed({ 'Response-Time': undefined }), 'ERR_REPLY_INVALID'],
     ['without a Content-Type', changed({ 'Content-Type': undefined }), 'ERR_REPLY_INVALID'],
     ['of another Content-Type', changed({ 'Content-Type': 'text/html' }), 'ERR_REPLY_INVALID'],
-    ['signed, and no JSON', answers('<html>'), 'ERR_REPLY_INVALID'],
+    ['signed, and no JSON', respondsSigned('<html>'), 'ERR_REPLY_INVALID'],
     [
       'signed, and no strict JSON',
-      answers('{"result":{"resultCode":"SUCCESS","resultStatus":"S"},"orderId":"A","orderId":"B"}'),
+      respondsSigned('{"result":{"resultCode":"SUCCESS","resultStatus":"S"},"orderId":"A","orderId":"B"}'),
       'ERR_REPLY_INVALID',
     ],
-    ['signed, and no reply', answers({}), 'ERR_REPLY_INVALID'],
-    ['of success without an orderId', answers({ result: success().result }), 'ERR_REPLY_INVALID'],
-    ['encrypted to another key', answers(success(), { encryptTo: strangerRsa().publicKey }), 'ERR_REPLY_INVALID'],
+    ['signed, and no reply', respondsSigned({}), 'ERR_REPLY_INVALID'],
+    ['of success without an orderId', respondsSigned({ result: success().result }), 'ERR_REPLY_INVALID'],
+    ['encrypted to another key', respondsSigned(success(), { encryptTo: strangerRsa().publicKey }), 'ERR_REPLY_INVALID'],
   ])('%s', async (_, behaviour, code) => {
-    const { error, requests } = await errorOf([behaviour, answers()])
+    const { error, requests } = await errorOf([behaviour, respondsSigned()])
     expect(error).toMatchObject({ name: 'ReplyError', code, requestId: order()['requestId'] })
     expect(error).toHaveProperty('httpStatus', expect.any(Number))
     expect(requests).toBe(1)
@@ -494,17 +494,17 @@ describe('an answer that cannot be trusted is an error, and is not tried again',
     const privateKeys = { 1: { algorithm: 'RSA256' as const, sign: () => new Uint8Array(256), decrypt } }
     const credentials = { ...merchantCredentials(), privateKeys }
     const sealed = { encryptTo: merchantRsa().publicKey }
-    const forged = await errorOf([answers(success(), { ...sealed, key: strangerRsa().privateKey })], { credentials })
+    const forged = await errorOf([respondsSigned(success(), { ...sealed, key: strangerRsa().privateKey })], { credentials })
     expect(forged.error).toMatchObject({ code: 'ERR_REPLY_SIGNATURE' })
     expect(decrypt).not.toHaveBeenCalled()
-    const { error } = await errorOf([answers(success(), sealed)], { credentials })
+    const { error } = await errorOf([respondsSigned(success(), sealed)], { credentials })
     expect(error).toMatchObject({ code: 'ERR_REPLY_INVALID' })
     expect(decrypt).toHaveBeenCalledOnce()
   })
 
   test('an old key of the peer is trusted as long as it is configured', async () => {
     const peerPublicKeys = { 1: gatewayRsa().publicKey, 2: strangerRsa().publicKey }
-    const { client } = await pair([answers(success(), { keyVersion: '1' })], {
+    const { client } = await pair([respondsSigned(success(), { keyVersion: '1' })], {
       credentials: { ...merchantCredentials(), peerPublicKeys },
     })
     expect(await client.syncOrder(ORDER)).toMatchObject({ orderId: 'A-1' })
@@ -513,7 +513,7 @@ describe('an answer that cannot be trusted is an error, and is not tried again',
   test.each([301, 302, 303, 307, 308])('a redirect, HTTP %i: nobody is followed', async (status) => {
     const elsewhere = await startGateway()
     ends.push(elsewhere.close)
-    const { error, requests } = await errorOf([says(status, 'moved', { Location: elsewhere.url })])
+    const { error, requests } = await errorOf([respondsWith(status, 'moved', { Location: elsewhere.url })])
     expect(error).toMatchObject({ name: 'ReplyError', code: 'ERR_REPLY_REDIRECT', httpStatus: status })
     expect(requests).toBe(1)
     expect(elsewhere.seen).toStrictEqual([])
@@ -545,7 +545,7 @@ describe('an answer that cannot be trusted is an error, and is not tried again',
       response.on('drain', more)
       more()
     }
-    const { error, requests } = await errorOf([endless], { maxReplyBytes: 100_000 })
+    const { error, requests } = await errorOf([endless], { maxResponseBytes: 100_000 })
     expect(error).toMatchObject({ name: 'ReplyError', code: 'ERR_REPLY_TOO_LARGE', httpStatus: 200 })
     expect(requests).toBe(1)
     expect(written).toBeLessThan(10_000)
@@ -553,22 +553,22 @@ describe('an answer that cannot be trusted is an error, and is not tried again',
 
   test('while one of just the size is', async () => {
     const size = Buffer.from(JSON.stringify(success())).length
-    const fits = await pair([], { maxReplyBytes: size })
+    const fits = await pair([], { maxResponseBytes: size })
     expect(await fits.client.syncOrder(ORDER)).toMatchObject({ orderId: 'A-1' })
-    const { error } = await errorOf([answers()], { maxReplyBytes: size - 1 })
+    const { error } = await errorOf([respondsSigned()], { maxResponseBytes: size - 1 })
     expect(error).toMatchObject({ code: 'ERR_REPLY_TOO_LARGE' })
   })
 })
 
 describe('an error', () => {
   test('explains a signature that does not verify', async () => {
-    const { error } = await errorOf([answers(success(), { path: '/' })])
+    const { error } = await errorOf([respondsSigned(success(), { path: '/' })])
     expect(error.message).toMatch(
       /^The answer cannot be trusted\. The signature is not .* None of the usual slips explains it\. .* the body \(here \d+ bytes/,
     )
     const { error: formatted } = await errorOf([
       (response) => {
-        const { headers } = answer(success())
+        const { headers } = signedResponse(success())
         response.writeHead(200, headers).end(JSON.stringify(success(), null, 2))
       },
     ])
@@ -577,22 +577,22 @@ describe('an error', () => {
 
   test('shows the beginning of the answer, masked, to whoever asks, and to no log by itself', async () => {
     const page = '<html>Ray 4111111111111111 of me@example.com, token abcdefghijklmnopqrstuvwxyz\n\u001b[31m</html>'
-    const { error } = await errorOf([says(403, page)])
+    const { error } = await errorOf([respondsWith(403, page)])
     expect(error.excerpt).toBe('<html>Ray … of … token … [31m</html>')
     expect(Object.keys(error)).not.toContain('excerpt')
     expect(inspect(error) + JSON.stringify(error)).not.toContain('Ray')
   })
 
   test.each<[string, Behaviour, Partial<ClientOptions>]>([
-    ['refused', answers(refusal('PROCESS_FAIL')), {}],
-    ['unknown', answers(refusal('UNKNOWN_EXCEPTION', 'U')), { retries: 0 }],
-    ['unsigned', says(404, JSON.stringify(order())), {}],
-    ['HTTP 500', says(500, JSON.stringify(order())), { retries: 0 }],
-    ['wrongly signed', answers(order(), { key: strangerRsa().privateKey }), {}],
-    ['not of the form', answers(order()), {}],
-    ['too large', says(200, JSON.stringify(order())), { maxReplyBytes: 9 }],
+    ['refused', respondsSigned(refusal('PROCESS_FAIL')), {}],
+    ['unknown', respondsSigned(refusal('UNKNOWN_EXCEPTION', 'U')), { retries: 0 }],
+    ['unsigned', respondsWith(404, JSON.stringify(order())), {}],
+    ['HTTP 500', respondsWith(500, JSON.stringify(order())), { retries: 0 }],
+    ['wrongly signed', respondsSigned(order(), { key: strangerRsa().privateKey }), {}],
+    ['not of the form', respondsSigned(order()), {}],
+    ['too large', respondsWith(200, JSON.stringify(order())), { maxResponseBytes: 9 }],
     ['cut', hangsUp, { retries: 0, encrypt: true }],
-    ['timed out', keepsQuiet, { retries: 0, timeoutMs: 30 }],
+    ['timed out', neverResponds, { retries: 0, timeoutMs: 30 }],
   ])('shows nothing secret in inspect() or JSON.stringify(): %s', async (_, behaviour, options) => {
     const { error, seen } = await errorOf([behaviour], options)
     expect(isOrderSyncError(error)).toBe(true)
@@ -639,7 +639,7 @@ describe('an abort by the caller rejects with his reason', () => {
   test.each([0, 3])(
     'while the answer is awaited, and is not tried again, whatever "retries" says: %i',
     async (retries) => {
-      const { client, seen } = await pair([keepsQuiet], { retries })
+      const { client, seen } = await pair([neverResponds], { retries })
       const caller = new AbortController()
       const sync = rejectionOf(client.syncOrder(ORDER, { signal: caller.signal }))
       await until(() => seen.length > 0)
@@ -693,7 +693,7 @@ describe('an abort by the caller rejects with his reason', () => {
 
   test.each<[string, Partial<ClientOptions>]>([
     ['a signer', { credentials: hangingCredentials({ sign: () => new Promise(() => {}) }) }],
-    ['a validator of extInfo', { extInfo: { '~standard': { ...STANDARD, validate: () => new Promise(() => {}) } } }],
+    ['a validator of extInfo', { extInfoSchema: { '~standard': { ...STANDARD, validate: () => new Promise(() => {}) } } }],
   ])('while %s of his own goes on for ever', async (_, options) => {
     const { client, seen } = await pair([], options)
     const caller = new AbortController()
@@ -797,7 +797,7 @@ function hangingCredentials(hanging: Partial<Pick<Signer, 'sign' | 'decrypt'>>):
 }
 
 function responseOf(message: unknown): Response {
-  const { headers, body } = answer(message)
+  const { headers, body } = signedResponse(message)
   return new Response(Buffer.from(body), { headers })
 }
 

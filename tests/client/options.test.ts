@@ -1,7 +1,7 @@
 import { describe, expect, expectTypeOf, test } from 'vitest'
 import { resolveOptions } from '../../src/client/options.ts'
-import { type ClientOptions, createOrderSyncClient, type OrderInput } from '../../src/index.ts'
-import { merchantCredentials, PATH } from '../support/exchange.ts'
+import { type ClientOptions, createOrderSyncClient, type OrderInput } from '../../src/public/index.ts'
+import { merchantCredentials, PATH } from '../support/messages.ts'
 import { gatewayEcc, merchantRsa, pem } from '../support/keys.ts'
 import { thrownBy } from '../support/thrown.ts'
 
@@ -50,7 +50,7 @@ describe('the endpoint', () => {
 
 describe('bounds', () => {
   test.each<[Record<string, unknown>, string]>([
-    ...['timeoutMs', 'baseDelayMs', 'maxDelayMs', 'maxReplyBytes', 'toleranceSeconds'].flatMap((name) =>
+    ...['timeoutMs', 'baseDelayMs', 'maxDelayMs', 'maxResponseBytes', 'clockToleranceSeconds'].flatMap((name) =>
       [0, -1, Number.NaN, Number.POSITIVE_INFINITY, 'x', null].map((value): [Record<string, unknown>, string] => [
         { [name]: value },
         name,

@@ -13,16 +13,16 @@ import { describe, expect, test } from 'vitest'
 import {
   canOpen,
   canSeal,
-  type EnvelopeSuite,
-  open,
-  type ResolvedSuite,
-  resolveSuite,
-  type Sealed,
-  seal,
+  type EncryptionOptions,
+  decryptBody,
+  type ResolvedEncryptionOptions,
+  resolveEncryptionOptions,
+  type EncryptedBody,
+  encryptBody,
 } from '../../src/crypto/envelope.ts'
-import { parsePrivateKey, parsePublicKey, type Signer } from '../../src/crypto/keys.ts'
-import { decodeBase64 } from '../../src/protocol/bytes.ts'
-import { face } from '../support/face.ts'
+import { parsePrivateKey, parsePublicKey, type Signer } from '../../src/keys/keys.ts'
+import { decodeBase64 } from '../../src/protocol/encoding.ts'
+import { observableShape } from '../support/observable-shape.ts'
 import { der, gatewayRsa, merchantEcc, merchantRsa } from '../support/keys.ts'
 import { rejectionOf } from '../support/thrown.ts'
 
@@ -49,16 +49,16 @@ const counting = () => {
   return (size: number) => Uint8Array.from({ length: size }, () => next++)
 }
 
-const SUITES: ResolvedSuite[] = [128, 192, 256].flatMap((aesBits) =>
+const SUITES: ResolvedEncryptionOptions[] = [128, 192, 256].flatMap((aesBits) =>
   ['ECB', 'CBC'].flatMap((aesMode) =>
     ['RSA1_5', 'RSA-OAEP', 'RSA-OAEP-256'].flatMap((keyWrap) =>
-      ['bytes', 'text'].map((keyForm) => ({ aesBits, aesMode, keyWrap, keyForm }) as ResolvedSuite),
+      ['bytes', 'text'].map((keyForm) => ({ aesBits, aesMode, keyWrap, keyForm }) as ResolvedEncryptionOptions),
     ),
   ),
 )
 
 /** Opens without our code, as any other implementation would. */
-function openElsewhere({ body, symmetricKey }: Sealed, { aesMode, keyWrap }: EnvelopeSuite) {
+function openElsewhere({ body, symmetricKey }: EncryptedBody, { aesMode, keyWrap }: EncryptionOptions) {
   const key = merchantRsa().privateKey
   const oaepHash = keyWrap === 'RSA-OAEP' ? 'sha1' : 'sha256'
   // Node 20 refuses PKCS#1 padding, so it is taken off here.
@@ -75,7 +75,7 @@ function openElsewhere({ body, symmetricKey }: Sealed, { aesMode, keyWrap }: Env
 }
 
 /** Seals without our code: AES-ECB, and whatever block is given to RSA. */
-function sealElsewhere(aesKey: Uint8Array, symmetricKey: Uint8Array): Sealed {
+function sealElsewhere(aesKey: Uint8Array, symmetricKey: Uint8Array): EncryptedBody {
   const cipher = createCipheriv(`aes-${aesKey.length * 8}-ecb`, aesKey, null)
   const ciphertext = Buffer.concat([cipher.update(plaintext), cipher.final()])
   return { body: bytesOf(ciphertext.toString('base64')), symmetricKey }
@@ -96,11 +96,11 @@ const padded = (key: Uint8Array) =>
 
 describe.each(SUITES)('AES-$aesBits-$aesMode with a key of $keyForm under $keyWrap', (suite) => {
   test('is opened by its private key', async () => {
-    expect(text(await open(seal(plaintext, publicKey, suite), privateKey, suite))).toBe(text(plaintext))
+    expect(text(await decryptBody(encryptBody(plaintext, publicKey, suite), privateKey, suite))).toBe(text(plaintext))
   })
 
   test('is what the protocol says', () => {
-    const sealed = seal(plaintext, publicKey, suite, counting())
+    const sealed = encryptBody(plaintext, publicKey, suite, counting())
     const { raw, aesKey, opened, iv } = openElsewhere(sealed, suite)
     expect(text(opened)).toBe(text(plaintext))
     expect(decodeBase64(text(sealed.body))).toBeDefined()
@@ -115,21 +115,21 @@ describe.each(SUITES)('AES-$aesBits-$aesMode with a key of $keyForm under $keyWr
 
   test('is opened whatever the length of the AES key', async () => {
     for (const aesBits of [128, 192, 256] as const) {
-      const sealed = seal(plaintext, publicKey, { ...suite, aesBits })
-      expect(text(await open(sealed, privateKey, suite))).toBe(text(plaintext))
+      const sealed = encryptBody(plaintext, publicKey, { ...suite, aesBits })
+      expect(text(await decryptBody(sealed, privateKey, suite))).toBe(text(plaintext))
     }
   })
 })
 
 describe('an envelope', () => {
   test('is AES-256/ECB/PKCS5Padding in base64 unless something else is agreed on, as openssl makes it', async () => {
-    const { body } = seal(bytesOf('{"requestId":"0","orderStatus":"PAID"}'), publicKey, undefined, counting())
+    const { body } = encryptBody(bytesOf('{"requestId":"0","orderStatus":"PAID"}'), publicKey, undefined, counting())
     expect(text(body)).toBe('AhXMx4IKGYkEMJV3fFLnCV3cvh2EWYU5XveL1Dn0GzqBoivDujSrOr6psT6rMv9a')
   })
 
   test('has the IV in front of the ciphertext in CBC, as openssl makes it', () => {
     const suite = { aesBits: 128, aesMode: 'CBC' } as const
-    const { body } = seal(bytesOf('{"requestId":"0","orderStatus":"PAID"}'), publicKey, suite, counting())
+    const { body } = encryptBody(bytesOf('{"requestId":"0","orderStatus":"PAID"}'), publicKey, suite, counting())
     expect(Buffer.from(text(body), 'base64').toString('hex')).toBe(
       '101112131415161718191a1b1c1d1e1f' +
         '5eef92016f88bf6cb1f1abb9c2d4f7d80b123fdd714953eb097ade9e4c6fa5c75c0c82a53cda9d2359fcd1be66bebee5',
@@ -139,38 +139,38 @@ describe('an envelope', () => {
   test('opens again to any bytes, in any suite', async () => {
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 500 }), fc.constantFrom(...SUITES), async (bytes, suite) => {
-        const opened = await open(seal(bytes, publicKey, suite), privateKey, suite)
+        const opened = await decryptBody(encryptBody(bytes, publicKey, suite), privateKey, suite)
         expect(Buffer.from(opened)).toEqual(Buffer.from(bytes))
       }),
     )
   })
 
   test('is fresh every time, key and body', () => {
-    const [a, b] = [seal(plaintext, publicKey), seal(plaintext, publicKey)]
+    const [a, b] = [encryptBody(plaintext, publicKey), encryptBody(plaintext, publicKey)]
     expect(text(a.body)).not.toBe(text(b.body))
     expect(a.symmetricKey).not.toEqual(b.symmetricKey)
   })
 
   test('does not touch the bytes it is made of', async () => {
     const bytes = Uint8Array.from(plaintext)
-    const { body, symmetricKey } = seal(bytes, publicKey)
+    const { body, symmetricKey } = encryptBody(bytes, publicKey)
     const copy = { body: Uint8Array.from(body), symmetricKey: Uint8Array.from(symmetricKey) }
-    await open({ body, symmetricKey }, privateKey)
+    await decryptBody({ body, symmetricKey }, privateKey)
     expect(bytes).toEqual(plaintext)
     expect({ body: Uint8Array.from(body), symmetricKey: Uint8Array.from(symmetricKey) }).toEqual(copy)
   })
 
   test('is opened from a view into a larger buffer', async () => {
-    const { body, symmetricKey } = seal(plaintext, publicKey)
+    const { body, symmetricKey } = encryptBody(plaintext, publicKey)
     const view = (bytes: Uint8Array) => Buffer.concat([Buffer.alloc(7, 1), bytes, Buffer.alloc(9, 1)]).subarray(7, -9)
-    expect(text(await open({ body: view(body), symmetricKey: view(symmetricKey) }, privateKey))).toBe(text(plaintext))
+    expect(text(await decryptBody({ body: view(body), symmetricKey: view(symmetricKey) }, privateKey))).toBe(text(plaintext))
   })
 
   test('is opened by a key whose modulus is no whole number of bytes', async () => {
     const odd = generateKeyPairSync('rsa', { modulusLength: 2050 })
-    const sealed = seal(plaintext, parsePublicKey(odd.publicKey))
+    const sealed = encryptBody(plaintext, parsePublicKey(odd.publicKey))
     expect(sealed.symmetricKey).toHaveLength(257)
-    expect(text(await open(sealed, parsePrivateKey(odd.privateKey)))).toBe(text(plaintext))
+    expect(text(await decryptBody(sealed, parsePrivateKey(odd.privateKey)))).toBe(text(plaintext))
   })
 })
 
@@ -185,7 +185,7 @@ describe('a key that is not for encryption', () => {
     ['a CryptoKey', webPublic, false],
   ])('%s can seal: %s', (_, key, able) => {
     expect(canSeal(key)).toBe(able)
-    const run = () => seal(plaintext, key)
+    const run = () => encryptBody(plaintext, key)
     if (able) expect(run).not.toThrow()
     else expect(run).toThrow(unfit)
   })
@@ -205,7 +205,7 @@ describe('a key that is not for encryption', () => {
   ])('%s can open: %s', async (_, key, able) => {
     expect(canOpen(key)).toBe(able)
     const suite = { keyWrap: 'RSA-OAEP' } as const
-    const opened = open(seal(plaintext, publicKey, suite), key, suite)
+    const opened = decryptBody(encryptBody(plaintext, publicKey, suite), key, suite)
     if (able) expect(text(await opened)).toBe(text(plaintext))
     else await expect(opened).rejects.toEqual(unfit)
   })
@@ -215,12 +215,12 @@ describe('a suite', () => {
   test.each([undefined, {}, { aesBits: undefined, aesMode: undefined, keyWrap: undefined, keyForm: undefined }])(
     'of %j has the defaults of the gateway',
     (suite) => {
-      expect(resolveSuite(suite)).toEqual({ aesBits: 256, aesMode: 'ECB', keyWrap: 'RSA1_5', keyForm: 'bytes' })
+      expect(resolveEncryptionOptions(suite)).toEqual({ aesBits: 256, aesMode: 'ECB', keyWrap: 'RSA1_5', keyForm: 'bytes' })
     },
   )
 
   test.each(SUITES)('of $aesBits, $aesMode, $keyWrap, $keyForm is itself', (suite) => {
-    expect(resolveSuite(suite)).toEqual(suite)
+    expect(resolveEncryptionOptions(suite)).toEqual(suite)
   })
 
   test.each([
@@ -236,25 +236,25 @@ describe('a suite', () => {
     { keyForm: 'hex' },
     { keyForm: false },
   ])('of %j is refused, wherever it is passed', async (suite) => {
-    const bad = suite as EnvelopeSuite
+    const bad = suite as EncryptionOptions
     const [option = ''] = Object.keys(suite)
     const refused = expect.objectContaining({
       name: 'RangeError',
       message: expect.stringContaining(`"suite.${option}" must be`),
     })
-    expect(() => resolveSuite(bad)).toThrow(refused)
-    expect(() => seal(plaintext, publicKey, bad)).toThrow(refused)
-    await expect(open(seal(plaintext, publicKey), privateKey, bad)).rejects.toEqual(refused)
+    expect(() => resolveEncryptionOptions(bad)).toThrow(refused)
+    expect(() => encryptBody(plaintext, publicKey, bad)).toThrow(refused)
+    await expect(decryptBody(encryptBody(plaintext, publicKey), privateKey, bad)).rejects.toEqual(refused)
   })
 })
 
 /** The error of certain failure: the body cannot be decrypted under any key. */
 const failure = async () =>
-  face(await rejectionOf(open({ ...seal(plaintext, publicKey), body: bytesOf('AAAA') }, privateKey)))
+  observableShape(await rejectionOf(decryptBody({ ...encryptBody(plaintext, publicKey), body: bytesOf('AAAA') }, privateKey)))
 
 describe('a failure of decryption', () => {
   test('has one code, one message, and no cause', async () => {
-    const error = await rejectionOf(open({ ...seal(plaintext, publicKey), body: bytesOf('AAAA') }, privateKey))
+    const error = await rejectionOf(decryptBody({ ...encryptBody(plaintext, publicKey), body: bytesOf('AAAA') }, privateKey))
     expect(error).toMatchObject({ name: 'RejectionError', code: 'ERR_DECRYPTION', issues: [] })
     expect('cause' in error).toBe(false)
   })
@@ -264,14 +264,14 @@ describe('a failure of decryption', () => {
   const block = (at: number, value: number) => wrapBlock(Uint8Array.from(good).with(at, value))
 
   test('is for its reasons only: a block in order opens', async () => {
-    expect(text(await open(sealElsewhere(key, wrapBlock(good)), privateKey))).toBe(text(plaintext))
-    expect(text(await open(sealElsewhere(key.subarray(16), wrap(key.subarray(16))), privateKey))).toBe(text(plaintext))
-    expect(text(await open(sealElsewhere(key, wrapToZero(key)), privateKey))).toBe(text(plaintext))
+    expect(text(await decryptBody(sealElsewhere(key, wrapBlock(good)), privateKey))).toBe(text(plaintext))
+    expect(text(await decryptBody(sealElsewhere(key.subarray(16), wrap(key.subarray(16))), privateKey))).toBe(text(plaintext))
+    expect(text(await decryptBody(sealElsewhere(key, wrapToZero(key)), privateKey))).toBe(text(plaintext))
   })
 
   // Every one of them goes on with a random key, under which the padding of AES comes out right once in 256 times: what
   // comes of many is compared, and never is it the plaintext.
-  test.each<[string, () => Sealed, typeof privateKey?]>([
+  test.each<[string, () => EncryptedBody, typeof privateKey?]>([
     ['another recipient', () => sealElsewhere(key, wrapBlock(good)), stranger],
     ['block type 1', () => sealElsewhere(key, block(1, 1))],
     ['block type 0', () => sealElsewhere(key, block(1, 0))],
@@ -292,18 +292,18 @@ describe('a failure of decryption', () => {
     ['a wrapped key whose leading zero is left out', () => sealElsewhere(key, wrapToZero(key).subarray(1))],
     ['a wrapped key of zeros', () => sealElsewhere(key, new Uint8Array(256))],
     ['a wrapped key beyond the modulus', () => sealElsewhere(key, new Uint8Array(256).fill(0xff))],
-    ['a key under RSA-OAEP', () => ({ ...seal(plaintext, publicKey, { keyWrap: 'RSA-OAEP' }) })],
+    ['a key under RSA-OAEP', () => ({ ...encryptBody(plaintext, publicKey, { keyWrap: 'RSA-OAEP' }) })],
   ])('because of %s looks like any other', async (_, make, recipient = privateKey) => {
     const expected = await failure()
     const outcomes = await Promise.all(
       Array.from({ length: 12 }, () =>
-        open(make(), recipient).then(
+        decryptBody(make(), recipient).then(
           (bytes) => ({ bytes }),
           (error: Error) => ({ error }),
         ),
       ),
     )
-    const faces = outcomes.flatMap((outcome) => ('error' in outcome ? [face(outcome.error)] : []))
+    const faces = outcomes.flatMap((outcome) => ('error' in outcome ? [observableShape(outcome.error)] : []))
     const opened = outcomes.flatMap((outcome) => ('bytes' in outcome ? [text(outcome.bytes)] : []))
     expect(opened).not.toContain(text(plaintext))
     // Twelve exceptions of one in 256 do not happen.
@@ -322,28 +322,28 @@ describe('a failure of decryption', () => {
   ])('because of a body %s looks like any other, in every mode', async (_, body) => {
     const expected = await failure()
     for (const aesMode of ['ECB', 'CBC'] as const) {
-      const sealed = { ...seal(plaintext, publicKey, { aesMode }), body: bytesOf(body) }
-      expect(face(await rejectionOf(open(sealed, privateKey, { aesMode })))).toEqual(expected)
+      const sealed = { ...encryptBody(plaintext, publicKey, { aesMode }), body: bytesOf(body) }
+      expect(observableShape(await rejectionOf(decryptBody(sealed, privateKey, { aesMode })))).toEqual(expected)
     }
   })
 
   test('because of a body of less than an IV looks like any other', async () => {
     const suite = { aesMode: 'CBC' } as const
     for (const length of [1, 15, 16]) {
-      const sealed = { ...seal(plaintext, publicKey, suite), body: bytesOf(Buffer.alloc(length).toString('base64')) }
-      expect(face(await rejectionOf(open(sealed, privateKey, suite)))).toEqual(await failure())
+      const sealed = { ...encryptBody(plaintext, publicKey, suite), body: bytesOf(Buffer.alloc(length).toString('base64')) }
+      expect(observableShape(await rejectionOf(decryptBody(sealed, privateKey, suite)))).toEqual(await failure())
     }
   })
 
   test('because of a body without PKCS#7 padding looks like any other', async () => {
     const cipher = createCipheriv('aes-256-ecb', key, null).setAutoPadding(false)
     const body = bytesOf(Buffer.concat([cipher.update(Buffer.alloc(32)), cipher.final()]).toString('base64'))
-    expect(face(await rejectionOf(open({ body, symmetricKey: wrap(key) }, privateKey)))).toEqual(await failure())
+    expect(observableShape(await rejectionOf(decryptBody({ body, symmetricKey: wrap(key) }, privateKey)))).toEqual(await failure())
   })
 
   test('is what comes of a flipped bit, or other bytes are, and nothing else', async () => {
     const expected = await failure()
-    const cases = SUITES.map((suite) => ({ suite, sealed: seal(plaintext, publicKey, suite) }))
+    const cases = SUITES.map((suite) => ({ suite, sealed: encryptBody(plaintext, publicKey, suite) }))
     let failures = 0
     await fc.assert(
       fc.asyncProperty(fc.constantFrom(...cases), fc.boolean(), fc.nat(), async ({ suite, sealed }, inKey, at) => {
@@ -351,11 +351,11 @@ describe('a failure of decryption', () => {
         const bit = at % (part.length * 8)
         part[bit >> 3] = (part[bit >> 3] ?? 0) ^ (1 << (bit & 7))
         try {
-          const opened = await open({ ...sealed, [inKey ? 'symmetricKey' : 'body']: part }, privateKey, suite)
+          const opened = await decryptBody({ ...sealed, [inKey ? 'symmetricKey' : 'body']: part }, privateKey, suite)
           expect(text(opened)).not.toBe(text(plaintext))
         } catch (error) {
           failures++
-          expect(face(error as Error)).toEqual(expected)
+          expect(observableShape(error as Error)).toEqual(expected)
         }
       }),
       { numRuns: 200 },
@@ -369,7 +369,7 @@ describe('a failure of decryption', () => {
     const pairs = suites.flatMap((theirs) => suites.filter((ours) => ours !== theirs).map((ours) => ({ theirs, ours })))
     const outcomes = await Promise.all(
       pairs.map(({ theirs, ours }) =>
-        open(seal(plaintext, publicKey, theirs), privateKey, ours).then(text, (error: Error) => face(error)),
+        decryptBody(encryptBody(plaintext, publicKey, theirs), privateKey, ours).then(text, (error: Error) => observableShape(error)),
       ),
     )
     const faces = outcomes.filter((outcome) => typeof outcome !== 'string')
@@ -380,10 +380,10 @@ describe('a failure of decryption', () => {
 })
 
 describe('a signer that decrypts', () => {
-  const sealed = seal(plaintext, publicKey, { aesBits: 192 })
+  const sealed = encryptBody(plaintext, publicKey, { aesBits: 192 })
   const { aesKey } = openElsewhere(sealed, { aesMode: 'ECB', keyWrap: 'RSA1_5' })
   const openWith = (decrypt: NonNullable<Signer['decrypt']>) =>
-    open(sealed, parsePrivateKey({ algorithm: 'RSA256', sign: () => new Uint8Array(), decrypt }))
+    decryptBody(sealed, parsePrivateKey({ algorithm: 'RSA256', sign: () => new Uint8Array(), decrypt }))
 
   test.each<[string, NonNullable<Signer['decrypt']>]>([
     ['at once', () => aesKey],
@@ -407,7 +407,7 @@ describe('a signer that decrypts', () => {
         return this.#key
       }
     }
-    expect(text(await open(sealed, parsePrivateKey(new Vault())))).toBe(text(plaintext))
+    expect(text(await decryptBody(sealed, parsePrivateKey(new Vault())))).toBe(text(plaintext))
   })
 
   test.each<[string, NonNullable<Signer['decrypt']>]>([
@@ -424,7 +424,7 @@ describe('a signer that decrypts', () => {
       Uint8Array.from({ length: 24 }, (_, index) => index),
       sealed.symmetricKey,
     )
-    expect(face(await rejectionOf(open(body, signer, {}, fixed)))).toEqual(await failure())
+    expect(observableShape(await rejectionOf(decryptBody(body, signer, {}, fixed)))).toEqual(await failure())
   })
 
   test.each<[string, NonNullable<Signer['decrypt']>]>([

@@ -1,9 +1,9 @@
 import { constants, createSign, createVerify, sign as signNode, webcrypto } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { parsePrivateKey, parsePublicKey, type Signer } from '../../src/crypto/keys.ts'
+import { parsePrivateKey, parsePublicKey, type Signer } from '../../src/keys/keys.ts'
 import { sign, verify } from '../../src/crypto/signature.ts'
-import { type SignedContent, signedContent } from '../../src/protocol/content.ts'
+import { type SignedContent, signedContent } from '../../src/protocol/signed-content.ts'
 import { der, gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, type Pair } from '../support/keys.ts'
 
 const encoder = new TextEncoder()

@@ -1,10 +1,10 @@
 import { constants, createCipheriv, createPrivateKey, privateDecrypt, publicEncrypt } from 'node:crypto'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { open, seal } from '../../src/crypto/envelope.ts'
-import { parsePrivateKey, parsePublicKey } from '../../src/crypto/keys.ts'
+import { decryptBody, encryptBody } from '../../src/crypto/envelope.ts'
+import { parsePrivateKey, parsePublicKey } from '../../src/keys/keys.ts'
 import { unpad } from '../../src/crypto/rsaes-pkcs1.ts'
 import { verify } from '../../src/crypto/signature.ts'
-import { face } from '../support/face.ts'
+import { observableShape } from '../support/observable-shape.ts'
 import { merchantRsa } from '../support/keys.ts'
 import { hasVectors, readVectors, type Vector } from '../support/vectors.ts'
 
@@ -96,7 +96,7 @@ describe.skipIf(!hasVectors)('aes_cbc_pkcs5 of Wycheproof', () => {
   test('is opened when valid, and ERR_DECRYPTION when not', async () => {
     const answers = await Promise.all(
       cases.map(async (vector) => {
-        const answer = await open(sealed(vector), privateKey, suite).then(toHex, (error) => error.code)
+        const answer = await decryptBody(sealed(vector), privateKey, suite).then(toHex, (error) => error.code)
         const expected = vector.result === 'valid' ? vector.msg : 'ERR_DECRYPTION'
         return { tcId: vector.tcId, comment: vector.comment, answer, expected }
       }),
@@ -110,7 +110,7 @@ describe.skipIf(!hasVectors)('aes_cbc_pkcs5 of Wycheproof', () => {
     const bodies = valid.map(({ keySize, key, iv, msg }) => {
       const random = [fromHex(key), fromHex(iv)]
       const give = () => random.shift() ?? new Uint8Array()
-      return seal(fromHex(msg), publicKey, { ...suite, aesBits: keySize as 128 | 192 | 256 }, give).body
+      return encryptBody(fromHex(msg), publicKey, { ...suite, aesBits: keySize as 128 | 192 | 256 }, give).body
     })
     expect(valid).toHaveLength(72)
     expect(bodies.map(toHex)).toEqual(valid.map(({ iv, ct }) => toHex(toBody(fromHex(iv + ct)))))
@@ -138,7 +138,7 @@ describe.skipIf(!hasVectors)('rsa_pkcs1_2048 of Wycheproof', () => {
   }
 
   const answer = (body: Uint8Array, symmetricKey: Uint8Array, pem: string) =>
-    open({ body, symmetricKey }, parsePrivateKey(pem), {}, () => substitute).then(toHex, face)
+    decryptBody({ body, symmetricKey }, parsePrivateKey(pem), {}, () => substitute).then(toHex, observableShape)
 
   /** What every failure has to look like: that of a body which no key opens. */
   let failure: unknown

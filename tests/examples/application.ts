@@ -4,7 +4,7 @@ import { cpSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import process from 'node:process'
 import { promisify } from 'node:util'
-import { CLIENT_ID } from '../support/exchange.ts'
+import { CLIENT_ID } from '../support/messages.ts'
 import { gatewayRsa, merchantRsa, pem } from '../support/keys.ts'
 import { read, root } from '../support/project.ts'
 

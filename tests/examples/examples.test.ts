@@ -8,10 +8,10 @@ import process from 'node:process'
 import { buffer } from 'node:stream/consumers'
 import { beforeAll, expect, test } from 'vitest'
 import { temporaryFolder } from '../support/cli.ts'
-import { order, PATH, type RequestParts, request, secret, type TestRequest } from '../support/exchange.ts'
-import { type HttpReply, send } from '../support/http.ts'
+import { order, PATH, type RequestParts, request, encryptedRequest, type TestRequest } from '../support/messages.ts'
+import { type ReceivedResponse, send } from '../support/http.ts'
 import { strangerRsa } from '../support/keys.ts'
-import { judge, SUCCESS } from '../support/merchant.ts'
+import { summarize, SUCCESS } from '../support/merchant.ts'
 import { read, root } from '../support/project.ts'
 import { type Application, execute, install, pack, start } from './application.ts'
 
@@ -79,7 +79,7 @@ test.concurrent.for(examples)(
       await context.expect(health(application.port)).resolves.toBe(200)
       for (const path of paths) await exchange(application.port, path, context.expect)
       const last = await answerWhileStopping(application, message('last'))
-      context.expect(judge(capitalised(last))).toEqual(processed('last'))
+      context.expect(summarize(capitalised(last))).toEqual(processed('last'))
       const { code, signal, events } = await application.ended
       context.expect({ code, signal }).toEqual({ code: exitCode, signal: null })
       const perPath = ['processed', 'processed', 'duplicate', 'ERR_SIGNATURE_INVALID']
@@ -99,7 +99,7 @@ test.skipIf(!remembers)('01-node remembers its orders when it starts again', asy
   for (const _ of ['first', 'second']) {
     const { port, child, ended } = await start('node server.js', copy, { DATABASE: 'order-sync.db' })
     onTestFinished(() => void child.kill('SIGKILL'))
-    expect(judge(capitalised(await send(port, message('A'))))).toEqual(processed('A'))
+    expect(summarize(capitalised(await send(port, message('A'))))).toEqual(processed('A'))
     child.kill('SIGTERM')
     const { code, events } = await ended
     expect(code).toBe(0)
@@ -127,23 +127,23 @@ async function health(port: number): Promise<number> {
 }
 
 async function exchange(port: number, path: string, expect: (value: unknown) => { toEqual(value: unknown): void }) {
-  const judged = async (sent: TestRequest) => judge(capitalised(await send(port, sent)), { path })
+  const judged = async (sent: TestRequest) => summarize(capitalised(await send(port, sent)), { path })
   expect(await judged(message('plain', { path }))).toEqual(processed('plain'))
-  expect(await judged(message('secret', { path }, secret))).toEqual({ ...processed('secret'), encrypted: true })
+  expect(await judged(message('secret', { path }, encryptedRequest))).toEqual({ ...processed('secret'), encrypted: true })
   expect(await judged(message('plain', { path }))).toEqual(processed('plain'))
   const forged = { status: 401, resultCode: 'INVALID_SIGNATURE', resultStatus: 'F', signed: true, encrypted: false }
   expect(await judged(message('forged', { path, key: strangerRsa().privateKey }))).toEqual(forged)
 }
 
 /** Some frameworks send the names of headers in lower case, which they may. */
-function capitalised({ headers, ...rest }: HttpReply): HttpReply {
+function capitalised({ headers, ...rest }: ReceivedResponse): ReceivedResponse {
   const entries = Object.entries(headers)
   const names = entries.map(([name, value]) => [name.replace(/\b[a-z]/g, (letter) => letter.toUpperCase()), value])
   return { ...rest, headers: Object.fromEntries(names) }
 }
 
 /** Asks the application to stop while it waits for a body, and sends the body once it takes no new connection. */
-async function answerWhileStopping({ port, child }: Application, sent: TestRequest): Promise<HttpReply> {
+async function answerWhileStopping({ port, child }: Application, sent: TestRequest): Promise<ReceivedResponse> {
   const { method, path, body } = sent
   const headers = { ...sent.headers, 'Content-Length': body.length, Expect: '100-continue' }
   const sending = requestOverHttp({ host: '127.0.0.1', port, method, path, headers })

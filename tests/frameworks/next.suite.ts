@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { exchange } from '../adapters/client.ts'
 import { loaderOf } from '../adapters/mounts.ts'
 import { describeAdapter, type Serve } from '../adapters/suite.ts'
-import { merchantCredentials, NOW, PATH, request } from '../support/exchange.ts'
+import { merchantCredentials, NOW, PATH, request } from '../support/messages.ts'
 import { listen } from '../support/http.ts'
 
 // Two majors of Next.js as users run them: built, and started in this process, where routes find the suite's handler.

@@ -8,9 +8,9 @@ import {
   memoryStore,
   type OpenObject,
   type StandardSchema,
-} from '../../src/index.ts'
+} from '../../src/public/index.ts'
 import { validateExtInfo } from '../../src/messages/validate.ts'
-import { merchantCredentials, order, request } from '../support/exchange.ts'
+import { merchantCredentials, order, request } from '../support/messages.ts'
 import { rejectionOf } from '../support/thrown.ts'
 
 interface Kitchen {
@@ -34,7 +34,7 @@ describe('the handler narrows order.extInfo, in its type and in fact', () => {
       () =>
         createOrderSyncHandler({
           ...options(),
-          extInfo: inZod,
+          extInfoSchema: inZod,
           onOrder({ extInfo }) {
             expectTypeOf(extInfo).toEqualTypeOf<Kitchen>()
             seen.push(extInfo.note.length)
@@ -47,7 +47,7 @@ describe('the handler narrows order.extInfo, in its type and in fact', () => {
       () =>
         createOrderSyncHandler({
           ...options(),
-          extInfo: inValibot,
+          extInfoSchema: inValibot,
           onOrder({ extInfo }) {
             expectTypeOf(extInfo).toEqualTypeOf<Kitchen>()
             seen.push(extInfo.note.length)
@@ -60,7 +60,7 @@ describe('the handler narrows order.extInfo, in its type and in fact', () => {
       () =>
         createOrderSyncHandler({
           ...options(),
-          extInfo: inArktype,
+          extInfoSchema: inArktype,
           onOrder({ extInfo }) {
             expectTypeOf(extInfo).toEqualTypeOf<Kitchen>()
             seen.push(extInfo.note.length)
@@ -91,7 +91,7 @@ describe('the handler narrows order.extInfo, in its type and in fact', () => {
     const made: Date[] = []
     const handler = createOrderSyncHandler({
       ...options(),
-      extInfo: z.object({ at: z.string().transform((text) => new Date(text)) }),
+      extInfoSchema: z.object({ at: z.string().transform((text) => new Date(text)) }),
       onOrder({ extInfo }) {
         expectTypeOf(extInfo.at).toEqualTypeOf<Date>()
         made.push(extInfo.at)
@@ -112,7 +112,7 @@ describe('the client asks for what the schema takes', () => {
     [
       'zod',
       () => {
-        const client = createOrderSyncClient({ ...base(), fetch, extInfo: inZod })
+        const client = createOrderSyncClient({ ...base(), fetch, extInfoSchema: inZod })
         expectTypeOf(client.syncOrder).parameter(0).toHaveProperty('extInfo').toEqualTypeOf<Kitchen>()
         return client
       },
@@ -120,7 +120,7 @@ describe('the client asks for what the schema takes', () => {
     [
       'valibot',
       () => {
-        const client = createOrderSyncClient({ ...base(), fetch, extInfo: inValibot })
+        const client = createOrderSyncClient({ ...base(), fetch, extInfoSchema: inValibot })
         expectTypeOf(client.syncOrder).parameter(0).toHaveProperty('extInfo').toEqualTypeOf<Kitchen>()
         return client
       },
@@ -128,7 +128,7 @@ describe('the client asks for what the schema takes', () => {
     [
       'arktype',
       () => {
-        const client = createOrderSyncClient({ ...base(), fetch, extInfo: inArktype })
+        const client = createOrderSyncClient({ ...base(), fetch, extInfoSchema: inArktype })
         expectTypeOf(client.syncOrder).parameter(0).toHaveProperty('extInfo').toEqualTypeOf<Kitchen>()
         return client
       },
@@ -143,7 +143,7 @@ describe('the client asks for what the schema takes', () => {
   test('and sends it as it was given: a transformation is for the receiver', () => {
     const client = createOrderSyncClient({
       ...base(),
-      extInfo: z.object({ at: z.string().transform((text) => new Date(text)) }),
+      extInfoSchema: z.object({ at: z.string().transform((text) => new Date(text)) }),
     })
     expectTypeOf(client.syncOrder).parameter(0).toHaveProperty('extInfo').toEqualTypeOf<{ at: string }>()
   })

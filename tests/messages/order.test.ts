@@ -1,7 +1,7 @@
 import { describe, expect, expectTypeOf, test } from 'vitest'
 import { type OpenObject, type Order, orderSchema } from '../../src/messages/order.ts'
 import { validateOrder } from '../../src/messages/validate.ts'
-import { order, without } from '../support/exchange.ts'
+import { order, orderWithout } from '../support/messages.ts'
 import { BAD_ORDERS } from '../support/fields.ts'
 import { thrownBy } from '../support/thrown.ts'
 
@@ -24,7 +24,7 @@ describe('an order is accepted', () => {
     ['with a requestId of 32 hex digits', order({ requestId: '0123456789abcdef0123456789abcdef' })],
     ['with a requestId with dashes', order({ requestId: '01234567-89ab-cdef-0123-456789abcdef' })],
     ['with a requestId of 64 characters', order({ requestId: 'x'.repeat(64) })],
-    ['with openId in place of userId', { ...without('userId'), openId: 'o' }],
+    ['with openId in place of userId', { ...orderWithout('userId'), openId: 'o' }],
     ['with openId, and userId empty', order({ userId: '', openId: 'o' })],
     ['with userId, and openId empty', order({ openId: '' })],
     ['with an empty merchantId', order({ merchantId: '' })],

@@ -9,9 +9,9 @@ import {
   ORDER_SYNC_PATH,
   type Order,
   type OrderInput,
-} from '../../src/index.ts'
+} from '../../src/public/index.ts'
 import { temporaryFolder, writeTo } from '../support/cli.ts'
-import { CLIENT_ID, order, success } from '../support/exchange.ts'
+import { CLIENT_ID, order, success } from '../support/messages.ts'
 import { root } from '../support/project.ts'
 
 const folder = temporaryFolder()

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Comparison, type Decision, decide, type Incoming, type Remembered } from '../../src/policy/idempotency.ts'
+import { type ModifyTimeComparison, type Decision, decide, type Incoming, type Remembered } from '../../src/policy/idempotency.ts'
 
 // An event at 20 arrives with the digest "same". What is remembered is spelled out in the columns.
 const INCOMING: Incoming = { digest: 'same', orderModifyTime: 20 }
@@ -29,7 +29,7 @@ type LastName = keyof typeof LAST
 type RequestName = keyof typeof REQUEST
 
 /** What is decided where the request is new, or is known with the same body and unanswered: free, and leased. */
-const BY_TIME: readonly (readonly [LastName, Comparison, free: Decision, leased: Decision])[] = [
+const BY_TIME: readonly (readonly [LastName, ModifyTimeComparison, free: Decision, leased: Decision])[] = [
   ['none', 'orderModifyTime', 'process', 'busy'],
   ['older, processed before', 'orderModifyTime', 'process', 'busy'],
   ['older, processed at the same time', 'orderModifyTime', 'process', 'busy'],

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { decodeAnyBase64 } from '../../src/protocol/bytes.ts'
+import { decodeAnyBase64 } from '../../src/protocol/encoding.ts'
 import {
   assertContentType,
   CONTENT_TYPES,

@@ -156,30 +156,30 @@ describe('freshness', () => {
     { off: Number.NaN, fresh: false },
     { off: Number.POSITIVE_INFINITY, fresh: false },
   ])('of a time $off ms off, with 300 s allowed: $fresh', ({ off, fresh }) => {
-    const check = () => assertFresh(now + off, { now, toleranceSeconds: 300 })
+    const check = () => assertFresh(now + off, { now, clockToleranceSeconds: 300 })
     if (fresh) expect(check).not.toThrow()
     else expect(check).toThrow(late)
   })
 
   test.each([
-    { toleranceSeconds: 1, fresh: false },
-    { toleranceSeconds: 2, fresh: true },
-    { toleranceSeconds: Number.NaN, fresh: false },
-  ])('of a time 2 s off, with $toleranceSeconds s allowed: $fresh', ({ toleranceSeconds, fresh }) => {
-    const check = () => assertFresh(now - 2000, { now, toleranceSeconds })
+    { clockToleranceSeconds: 1, fresh: false },
+    { clockToleranceSeconds: 2, fresh: true },
+    { clockToleranceSeconds: Number.NaN, fresh: false },
+  ])('of a time 2 s off, with $clockToleranceSeconds s allowed: $fresh', ({ clockToleranceSeconds, fresh }) => {
+    const check = () => assertFresh(now - 2000, { now, clockToleranceSeconds })
     if (fresh) expect(check).not.toThrow()
     else expect(check).toThrow(late)
   })
 
   test('a clock that is not a number accepts nothing', () => {
-    expect(() => assertFresh(now, { now: Number.NaN, toleranceSeconds: 300 })).toThrow(late)
+    expect(() => assertFresh(now, { now: Number.NaN, clockToleranceSeconds: 300 })).toThrow(late)
   })
 
   test.each([
     [-600_000, 'Response-Time is 600 s behind our clock; at most 300 s are accepted.'],
     [600_000, 'Response-Time is 600 s ahead of our clock; at most 300 s are accepted.'],
   ])('a time %d ms off is told apart by its direction', (off, message) => {
-    const limits = { now, toleranceSeconds: 300, header: 'Response-Time' }
+    const limits = { now, clockToleranceSeconds: 300, header: 'Response-Time' }
     expect(() => assertFresh(now + off, limits)).toThrow(message)
   })
 })

@@ -135,7 +135,7 @@ describe('what a parser has made of the bytes is refused', () => {
     ['form data', new FormData()],
     ['an ArrayBuffer', new ArrayBuffer(4)],
   ])('%s', async (_, body) => {
-    const error = await rejectionOf(read(body as RequestBody, { ...limits, howToMend: 'Do this.' }))
+    const error = await rejectionOf(read(body as RequestBody, { ...limits, parsedBodyHint: 'Do this.' }))
     expect(error).toMatchObject({ name: 'ConfigurationError', code: 'ERR_BODY_PARSED' })
     expect(error.message).toMatch(/parsed before its signature could be verified.* Do this\.$/)
   })

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { deferred } from '../support/deferred.ts'
-import { CLIENT_ID, PATH, request, secret, type TestRequest } from '../support/exchange.ts'
-import { judge, merchant, SUCCESS, TRY_LATER } from '../support/merchant.ts'
+import { CLIENT_ID, PATH, request, encryptedRequest, type TestRequest } from '../support/messages.ts'
+import { summarize, merchant, SUCCESS, TRY_LATER } from '../support/merchant.ts'
 
 afterEach(() => vi.restoreAllMocks())
 
@@ -9,7 +9,7 @@ const toWeb = ({ method, path, headers, body }: TestRequest, init: RequestInit =
   new Request(`https://merchant.example${path}`, { method, headers, body: Buffer.from(body), ...init })
 
 const judged = async (response: Response, path = PATH) =>
-  judge(
+  summarize(
     {
       status: response.status,
       headers: Object.fromEntries([...response.headers].map(([name, value]) => [NAMES[name] ?? name, value])),
@@ -30,7 +30,7 @@ describe('a Request is answered with a Response', () => {
   })
 
   test('encrypted', async () => {
-    expect(await judged(await merchant().handler.fetch(toWeb(secret())))).toStrictEqual({ ...SUCCESS, encrypted: true })
+    expect(await judged(await merchant().handler.fetch(toWeb(encryptedRequest())))).toStrictEqual({ ...SUCCESS, encrypted: true })
   })
 
   test('over the path and the query string, and not over the host', async () => {

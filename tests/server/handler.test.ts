@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { RefusalError, type RequestBody } from '../../src/index.ts'
+import { OrderRefusedError, type RequestBody } from '../../src/public/index.ts'
 import { deferred } from '../support/deferred.ts'
 import {
   bytesOf,
@@ -12,13 +12,13 @@ import {
   order,
   PATH,
   request,
-  secret,
+  encryptedRequest,
   success,
   TIME,
   withHeaders,
-} from '../support/exchange.ts'
+} from '../support/messages.ts'
 import { gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, pem, strangerRsa } from '../support/keys.ts'
-import { judge, merchant, SUCCESS, TRY_LATER } from '../support/merchant.ts'
+import { summarize, merchant, SUCCESS, TRY_LATER } from '../support/merchant.ts'
 
 afterEach(() => vi.restoreAllMocks())
 
@@ -40,15 +40,15 @@ describe('an order is answered', () => {
 
   test('encrypted, when it came encrypted', async () => {
     const { handler } = merchant()
-    const reply = await handler(secret())
-    expect(judge(reply)).toStrictEqual({ ...SUCCESS, encrypted: true })
+    const reply = await handler(encryptedRequest())
+    expect(summarize(reply)).toStrictEqual({ ...SUCCESS, encrypted: true })
     expect(reply.headers['Content-Type']).toBe('text/plain; charset=UTF-8')
     expect(Buffer.from(reply.body).toString()).not.toContain('SUCCESS')
   })
 
   test.each([
     ['in the clear', request()],
-    ['encrypted', secret()],
+    ['encrypted', encryptedRequest()],
     ['to a stranger', request({ clientId: 'STRANGER' })],
   ])('%s, in memory that holds nothing else', async (_, sent) => {
     const { body } = await merchant().handler(sent)
@@ -74,7 +74,7 @@ describe('an order is answered', () => {
       peerPublicKeys: { 1: gatewayRsa().publicKey, 2: gatewayEcc().publicKey },
     }
     const { handler } = merchant({ credentials })
-    const reply = await handler(secret({ key: gatewayEcc().privateKey, keyVersion: '2' }))
+    const reply = await handler(encryptedRequest({ key: gatewayEcc().privateKey, keyVersion: '2' }))
     expect(isSignedBy(reply, merchantEcc().publicKey)).toBe(true)
     expect(reply.headers['Encrypt']).toMatch(/keyVersion=1/)
     expect(messageOf(reply)).toStrictEqual(success())
@@ -84,8 +84,8 @@ describe('an order is answered', () => {
     const { handler } = merchant()
     const path = '/hook?tenant=7&x=%20'
     const reply = await handler(request({ path }))
-    expect(judge(reply, { path })).toStrictEqual(SUCCESS)
-    expect(judge(reply)).toMatchObject({ signed: false })
+    expect(summarize(reply, { path })).toStrictEqual(SUCCESS)
+    expect(summarize(reply)).toMatchObject({ signed: false })
   })
 
   test.each<[string, () => RequestBody]>([
@@ -99,7 +99,7 @@ describe('an order is answered', () => {
     ['a web stream', () => new Blob([JSON.stringify(order())]).stream()],
   ])('whose body is %s', async (_, body) => {
     const { handler, onOrder } = merchant()
-    expect(judge(await handler({ ...request(), body: body() }))).toStrictEqual(SUCCESS)
+    expect(summarize(await handler({ ...request(), body: body() }))).toStrictEqual(SUCCESS)
     expect(onOrder.mock.calls[0]?.[0]).toStrictEqual(order())
   })
 
@@ -119,7 +119,7 @@ describe('an order is answered', () => {
     ],
   ])('whose headers are %s', async (_, headers) => {
     const { handler } = merchant()
-    expect(judge(await handler({ ...request(), headers: headers(request().headers) }))).toStrictEqual(SUCCESS)
+    expect(summarize(await handler({ ...request(), headers: headers(request().headers) }))).toStrictEqual(SUCCESS)
   })
 
   test.each([
@@ -129,16 +129,16 @@ describe('an order is answered', () => {
     ['with a fraction', '2024-05-22T01:12:21.123456Z'],
     ['in milliseconds', String(NOW)],
   ])('made %s', async (_, time) => {
-    expect(judge(await merchant().handler(request({ time })))).toStrictEqual(SUCCESS)
+    expect(summarize(await merchant().handler(request({ time })))).toStrictEqual(SUCCESS)
   })
 
   test('with numbers that are no safe integers, where allowFractions lets them through', async () => {
     const message = order({ extInfo: { rate: 0.5 }, more: 1.5 })
     const { handler, onOrder } = merchant({ allowFractions: true })
-    expect(judge(await handler(request({ message })))).toStrictEqual(SUCCESS)
+    expect(summarize(await handler(request({ message })))).toStrictEqual(SUCCESS)
     expect(onOrder.mock.calls[0]?.[0]).toStrictEqual(message)
     const times = order({ requestId: 'r2', orderModifyTime: NOW + 0.5 })
-    expect(judge(await handler(request({ message: times })))).toMatchObject({ resultCode: 'PARAM_ILLEGAL' })
+    expect(summarize(await handler(request({ message: times })))).toMatchObject({ resultCode: 'PARAM_ILLEGAL' })
   })
 })
 
@@ -153,7 +153,7 @@ describe('onOrder is told', () => {
   test('the context', async () => {
     const { handler, onOrder } = merchant()
     await handler(withHeaders(request(), { 'Agent-Token': 'agent-7' }))
-    await handler(secret({ message: order({ requestId: 'r2', merchantBizNo: 'other' }) }))
+    await handler(encryptedRequest({ message: order({ requestId: 'r2', merchantBizNo: 'other' }) }))
     const [first, second] = onOrder.mock.calls.map(([, context]) => context)
     expect(first).toMatchObject({ clientId: CLIENT_ID, agentToken: 'agent-7', encrypted: false })
     expect(second).toMatchObject({ clientId: CLIENT_ID, agentToken: undefined, encrypted: true })
@@ -165,18 +165,18 @@ describe('onOrder is told', () => {
 
 describe('path', () => {
   test('as a string, is what the sender signed, behind a proxy that rewrites it', async () => {
-    const { handler } = merchant({ path: PATH })
+    const { handler } = merchant({ signedPath: PATH })
     const { path: _, ...rest } = request()
     const reply = await handler({ ...rest, path: '/internal/hook' })
-    expect(judge(reply)).toStrictEqual(SUCCESS)
+    expect(summarize(reply)).toStrictEqual(SUCCESS)
   })
 
   test('as a function, is told of the request', async () => {
-    const { handler } = merchant({ path: ({ path }) => path.replace(/^\/internal/, '') })
+    const { handler } = merchant({ signedPath: ({ path }) => path.replace(/^\/internal/, '') })
     const reply = await handler({ ...request(), path: `/internal${PATH}` })
-    expect(judge(reply)).toStrictEqual(SUCCESS)
+    expect(summarize(reply)).toStrictEqual(SUCCESS)
     expect(
-      judge(await handler({ ...request(), path: `/elsewhere${PATH}` }), { path: `/elsewhere${PATH}` }),
+      summarize(await handler({ ...request(), path: `/elsewhere${PATH}` }), { path: `/elsewhere${PATH}` }),
     ).toMatchObject({
       resultCode: 'INVALID_SIGNATURE',
       signed: true,
@@ -189,8 +189,8 @@ describe('path', () => {
     ['a URL', () => new URL(`https://merchant.example${PATH}`)],
   ])('as a function that returns %s, is ours to mend', async (_, path) => {
     const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
-    const { handler, events, onOrder } = merchant({ path: path as never })
-    expect(judge(await handler(request()))).toMatchObject({ status: 500, resultCode: 'UNKNOWN_EXCEPTION' })
+    const { handler, events, onOrder } = merchant({ signedPath: path as never })
+    expect(summarize(await handler(request()))).toMatchObject({ status: 500, resultCode: 'UNKNOWN_EXCEPTION' })
     expect(events).toMatchObject([
       { kind: 'unavailable', code: 'ERR_PATH', message: expect.stringContaining('"path"') },
     ])
@@ -201,11 +201,11 @@ describe('path', () => {
   test('as a function that throws, is ours to mend', async () => {
     const error = new Error('SECRET-1')
     const { handler, events } = merchant({
-      path: () => {
+      signedPath: () => {
         throw error
       },
     })
-    expect(judge(await handler(request()))).toMatchObject({ status: 500, resultCode: 'UNKNOWN_EXCEPTION' })
+    expect(summarize(await handler(request()))).toMatchObject({ status: 500, resultCode: 'UNKNOWN_EXCEPTION' })
     expect(events).toMatchObject([{ kind: 'unavailable', code: 'UNKNOWN_EXCEPTION' }])
     expect(events[0]?.error).toBe(error)
   })
@@ -225,7 +225,7 @@ describe('several tenants, by a function', () => {
     const tenants = [merchantCredentials(), other()]
     const find = vi.fn((clientId: string) => give(tenants.find((tenant) => tenant.clientId === clientId)))
     const { handler, onOrder } = merchant({ credentials: find })
-    expect(judge(await handler(request()))).toStrictEqual(SUCCESS)
+    expect(summarize(await handler(request()))).toStrictEqual(SUCCESS)
     const reply = await handler(request({ clientId: 'OTHER', key: strangerRsa().privateKey }))
     expect(messageOf(reply)).toStrictEqual(success())
     expect(isSignedBy(reply, merchantEcc().publicKey, { clientId: 'OTHER' })).toBe(true)
@@ -238,7 +238,7 @@ describe('several tenants, by a function', () => {
     const tenants = [merchantCredentials(), other()]
     const { handler } = merchant({ credentials: (clientId) => tenants.find((tenant) => tenant.clientId === clientId) })
     const forged = await handler(request({ key: strangerRsa().privateKey }))
-    expect(judge(forged)).toMatchObject({ status: 401, resultCode: 'INVALID_SIGNATURE', signed: true })
+    expect(summarize(forged)).toMatchObject({ status: 401, resultCode: 'INVALID_SIGNATURE', signed: true })
   })
 
   test.each([
@@ -249,7 +249,7 @@ describe('several tenants, by a function', () => {
     ['the tenant in another spelling', () => ({ ...merchantCredentials(), clientId: CLIENT_ID.toLowerCase() })],
   ])('that gives %s, makes the caller a stranger', async (_, credentials) => {
     const { handler, onOrder, events } = merchant({ credentials })
-    expect(judge(await handler(request()))).toMatchObject({ status: 401, resultCode: 'INVALID_CLIENT', signed: false })
+    expect(summarize(await handler(request()))).toMatchObject({ status: 401, resultCode: 'INVALID_CLIENT', signed: false })
     expect(onOrder).not.toHaveBeenCalled()
     expect(events[0]).not.toHaveProperty('clientId')
   })
@@ -265,7 +265,7 @@ describe('several tenants, by a function', () => {
   ])('that %s, is ours to mend: try later', async (_, credentials) => {
     const { handler, events } = merchant({ credentials })
     const reply = await handler(request())
-    expect(judge(reply)).toMatchObject({
+    expect(summarize(reply)).toMatchObject({
       status: 500,
       resultCode: 'UNKNOWN_EXCEPTION',
       resultStatus: 'U',
@@ -281,7 +281,7 @@ describe('several tenants, by a function', () => {
       credentials: () => ({ ...merchantCredentials(), privateKeys: { 1: 'SECRET-1' } }),
     })
     for (let times = 0; times < 2; times++) {
-      expect(judge(await handler(request()))).toMatchObject({ status: 500, resultCode: 'UNKNOWN_EXCEPTION' })
+      expect(summarize(await handler(request()))).toMatchObject({ status: 500, resultCode: 'UNKNOWN_EXCEPTION' })
     }
     expect(events).toMatchObject([{ code: 'ERR_KEY_FORMAT' }, { code: 'ERR_KEY_FORMAT' }])
     expect(warn.mock.calls).toStrictEqual([
@@ -316,8 +316,8 @@ describe('a body that a parser has been at', () => {
   ])('%s is never written anew: the developer is told, and the peer is to try later', async (_, body) => {
     const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
     const { handler, onOrder, events, store } = merchant()
-    const reply = await handler({ ...request(), body: body as RequestBody, howToMend: 'Mount it first.' })
-    expect(judge(reply)).toStrictEqual({ ...TRY_LATER, status: 500 })
+    const reply = await handler({ ...request(), body: body as RequestBody, parsedBodyHint: 'Mount it first.' })
+    expect(summarize(reply)).toStrictEqual({ ...TRY_LATER, status: 500 })
     expect(events).toMatchObject([
       { kind: 'unavailable', code: 'ERR_BODY_PARSED', message: expect.stringContaining('Mount it first.') },
     ])
@@ -332,8 +332,8 @@ describe('an encrypted message that cannot be answered encrypted', () => {
     vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
     const credentials = { ...merchantCredentials(), peerPublicKeys: { 1: gatewayEcc().publicKey } }
     const { handler, onOrder, events } = merchant({ credentials })
-    const reply = await handler(secret({ key: gatewayEcc().privateKey }))
-    expect(judge(reply)).toStrictEqual({ ...TRY_LATER, status: 500 })
+    const reply = await handler(encryptedRequest({ key: gatewayEcc().privateKey }))
+    expect(summarize(reply)).toStrictEqual({ ...TRY_LATER, status: 500 })
     expect(events).toMatchObject([{ kind: 'unavailable', code: 'ERR_KEY_USE' }])
     expect(onOrder).not.toHaveBeenCalled()
   })
@@ -379,19 +379,19 @@ describe('a signer that is out of reach', () => {
       },
     }
     const { handler, onOrder, events } = merchant({ credentials })
-    expect(judge(await handler(request()))).toStrictEqual({ ...TRY_LATER, status: 500, signed: false })
+    expect(summarize(await handler(request()))).toStrictEqual({ ...TRY_LATER, status: 500, signed: false })
     expect(events.map(({ kind, status }) => [kind, status])).toStrictEqual([
       ['processed', 200],
       ['unavailable', 500],
     ])
     up = true
-    expect(judge(await handler(request()))).toStrictEqual(SUCCESS)
+    expect(summarize(await handler(request()))).toStrictEqual(SUCCESS)
     expect(onOrder).toHaveBeenCalledOnce()
   })
 
   test('or does not come back: is waited for as long as an order is, and no longer', async () => {
     const { handler, events } = merchant({ timeoutMs: 5, credentials: signer(() => new Promise(() => {})) })
-    expect(judge(await handler(request({ message: '{' })))).toStrictEqual({ ...TRY_LATER, status: 500, signed: false })
+    expect(summarize(await handler(request({ message: '{' })))).toStrictEqual({ ...TRY_LATER, status: 500, signed: false })
     expect(events[1]).toMatchObject({
       kind: 'unavailable',
       error: { name: 'TimeoutError', message: 'The signer took longer than 5 ms' },
@@ -401,7 +401,7 @@ describe('a signer that is out of reach', () => {
 
   test('does so for refusals as well', async () => {
     const { handler } = merchant({ credentials: signer(() => Promise.reject(new Error('down'))) })
-    expect(judge(await handler(request({ message: '{' })))).toStrictEqual({ ...TRY_LATER, status: 500, signed: false })
+    expect(summarize(await handler(request({ message: '{' })))).toStrictEqual({ ...TRY_LATER, status: 500, signed: false })
   })
 })
 
@@ -448,7 +448,7 @@ describe('an event', () => {
     const unhandled = vi.fn()
     process.on('unhandledRejection', unhandled)
     const { handler } = merchant({ onEvent: onEvent as () => void })
-    expect(judge(await handler(request()))).toStrictEqual(SUCCESS)
+    expect(summarize(await handler(request()))).toStrictEqual(SUCCESS)
     await new Promise(setImmediate)
     process.off('unhandledRejection', unhandled)
     expect(unhandled).not.toHaveBeenCalled()
@@ -459,13 +459,13 @@ describe('an event', () => {
   test('whose listener takes its time does not keep the peer waiting', async () => {
     const never = new Promise<void>(() => {})
     const { handler } = merchant({ onEvent: (() => never) as () => void })
-    expect(judge(await handler(request()))).toStrictEqual(SUCCESS)
+    expect(summarize(await handler(request()))).toStrictEqual(SUCCESS)
   })
 
   test('is not needed', async () => {
     const { handler } = merchant({ onEvent: undefined })
-    expect(judge(await handler(request()))).toStrictEqual(SUCCESS)
-    expect(judge(await handler(request({ key: strangerRsa().privateKey })))).toMatchObject({ status: 401 })
+    expect(summarize(await handler(request()))).toStrictEqual(SUCCESS)
+    expect(summarize(await handler(request({ key: strangerRsa().privateKey })))).toMatchObject({ status: 401 })
   })
 })
 
@@ -539,7 +539,7 @@ describe('drain', () => {
     expect(drained).not.toHaveBeenCalled()
     gate.resolve({ orderId: 'A-1' })
     await draining
-    expect(judge(await reply)).toStrictEqual(SUCCESS)
+    expect(summarize(await reply)).toStrictEqual(SUCCESS)
   })
 
   test('lets the last answer be sent before it resolves: the process may be ended then', async () => {
@@ -570,7 +570,7 @@ describe('drain', () => {
     expect(drained).not.toHaveBeenCalled()
     gates[1]?.resolve({ orderId: 'A-2' })
     await draining
-    expect(judge(await (replies[1] ?? expect.fail()))).toMatchObject({ orderId: 'A-2' })
+    expect(summarize(await (replies[1] ?? expect.fail()))).toMatchObject({ orderId: 'A-2' })
   })
 })
 
@@ -585,10 +585,10 @@ describe('the answer to what the application refused is HTTP 200', () => {
   ])('%s', async (resultCode) => {
     const { handler } = merchant({
       onOrder: () => {
-        throw new RefusalError(resultCode)
+        throw new OrderRefusedError(resultCode)
       },
     })
-    expect(judge(await handler(request()))).toMatchObject({ status: 200, resultCode, signed: true })
+    expect(summarize(await handler(request()))).toMatchObject({ status: 200, resultCode, signed: true })
   })
 })
 
@@ -602,7 +602,7 @@ describe('a body and a signal that are functions', () => {
   test('are asked for once, the signal when onOrder asks for its own', async () => {
     const given = asked(request())
     const { handler, onOrder } = merchant()
-    expect(judge(await handler(given))).toStrictEqual(SUCCESS)
+    expect(summarize(await handler(given))).toStrictEqual(SUCCESS)
     expect(given.body).toHaveBeenCalledOnce()
     expect(given.signal).not.toHaveBeenCalled()
     const context = onOrder.mock.calls[0]?.[1]
@@ -612,7 +612,7 @@ describe('a body and a signal that are functions', () => {
 
   test('are not asked for where the headers are refused', async () => {
     const given = asked(withHeaders(request(), { Signature: 'signature=AAAA,signature=AAAA' }))
-    expect(judge(await merchant().handler(given))).toMatchObject({ status: 400 })
+    expect(summarize(await merchant().handler(given))).toMatchObject({ status: 400 })
     expect([given.body, given.signal].map(({ mock }) => mock.calls)).toEqual([[], []])
   })
 
@@ -624,7 +624,7 @@ describe('a body and a signal that are functions', () => {
         throw new Error('gone')
       },
     }
-    expect(judge(await handler(broken))).toMatchObject({ status: 500, resultCode: 'UNKNOWN_EXCEPTION', signed: true })
+    expect(summarize(await handler(broken))).toMatchObject({ status: 500, resultCode: 'UNKNOWN_EXCEPTION', signed: true })
     expect(events).toMatchObject([{ kind: 'unavailable' }])
   })
 })

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { request } from '../support/exchange.ts'
+import { request } from '../support/messages.ts'
 import { merchant } from '../support/merchant.ts'
 
 test('405 says which method would have been right, and nothing else does', async () => {

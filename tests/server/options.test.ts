@@ -5,8 +5,8 @@ import {
   memoryStore,
   type OpenObject,
   type OrderContext,
-} from '../../src/index.ts'
-import { merchantCredentials } from '../support/exchange.ts'
+} from '../../src/public/index.ts'
+import { merchantCredentials } from '../support/messages.ts'
 import { merchantRsa, pem } from '../support/keys.ts'
 import { thrownBy } from '../support/thrown.ts'
 
@@ -28,7 +28,7 @@ describe('accepted', () => {
           'onEvent',
           'extInfo',
           'path',
-          'toleranceSeconds',
+          'clockToleranceSeconds',
           'maxBodyBytes',
           'timeoutMs',
           'leaseMs',
@@ -45,7 +45,7 @@ describe('accepted', () => {
     ['no waiting', { busyWaitMs: 0 }],
     ['a lease just longer than the deadline', { timeoutMs: 1_000, leaseMs: 1_001 }],
     ['the longest deadline that a timer can hold', { timeoutMs: 2 ** 31 - 1, leaseMs: 2 ** 31 }],
-    ['a fraction of a second', { toleranceSeconds: 0.5 }],
+    ['a fraction of a second', { clockToleranceSeconds: 0.5 }],
     ['another suite', { suite: { aesMode: 'CBC', keyWrap: 'RSA-OAEP-256' } }],
   ])('%s', (_, changes) => {
     expect(create(changes)).toBeTypeOf('function')
@@ -54,7 +54,7 @@ describe('accepted', () => {
 
 describe('refused when the handler is created, and the option named', () => {
   test.each<[Record<string, unknown>, string]>([
-    ...['toleranceSeconds', 'maxBodyBytes', 'maxConcurrent', 'timeoutMs', 'leaseMs'].flatMap((name) =>
+    ...['clockToleranceSeconds', 'maxBodyBytes', 'maxConcurrent', 'timeoutMs', 'leaseMs'].flatMap((name) =>
       [0, -1, Number.NaN, Number.POSITIVE_INFINITY, 'x', null].map((value): [Record<string, unknown>, string] => [
         { [name]: value },
         name,

@@ -7,10 +7,10 @@ import {
   type IncomingRequest,
   memoryStore,
   type Order,
-  REJECTIONS,
-  RESULTS,
-  type RejectionCode,
-} from '../../src/index.ts'
+  PROTOCOL_ERRORS,
+  RESULT_CODES,
+  type ProtocolErrorCode,
+} from '../../src/public/index.ts'
 import {
   bytesOf,
   CLIENT_ID,
@@ -20,20 +20,20 @@ import {
   PATH,
   type RequestParts,
   request,
-  secret,
+  encryptedRequest,
   signatureOver,
   type TestRequest,
   TIME,
   withHeaders,
-} from '../support/exchange.ts'
+} from '../support/messages.ts'
 import { BAD_ORDERS } from '../support/fields.ts'
 import { gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, pem, strangerRsa } from '../support/keys.ts'
-import { judge, merchant } from '../support/merchant.ts'
+import { summarize, merchant } from '../support/merchant.ts'
 
 interface Refusal {
   /** The rule that is broken. */
   readonly rule: string
-  readonly code: RejectionCode
+  readonly code: ProtocolErrorCode
   readonly make: () => IncomingRequest
   readonly options?: () => Partial<HandlerOptions<unknown>>
   /** Whether nobody can tell who is calling, so that the answer is not signed. */
@@ -41,7 +41,7 @@ interface Refusal {
 }
 
 const refusal = (
-  code: RejectionCode,
+  code: ProtocolErrorCode,
   rule: string,
   make: () => IncomingRequest,
   rest: Pick<Refusal, 'options' | 'stranger'> = {},
@@ -49,7 +49,7 @@ const refusal = (
 
 /** A header of a message that is otherwise right, signature included. */
 const header = (
-  code: RejectionCode,
+  code: ProtocolErrorCode,
   name: string,
   value: string | undefined,
   what = value,
@@ -66,7 +66,7 @@ const signedOver = (what: string, parts: RequestParts, actual: Partial<TestReque
 const value = () => encodeURIComponent(Buffer.alloc(256, 7).toString('base64'))
 const json = (rule: string, message: unknown): Refusal[] => [
   refusal('ERR_JSON_INVALID', rule, () => request({ message })),
-  refusal('ERR_JSON_INVALID', `${rule}, encrypted`, () => secret({ message })),
+  refusal('ERR_JSON_INVALID', `${rule}, encrypted`, () => encryptedRequest({ message })),
 ]
 
 const inJson = (member: string) => `{${JSON.stringify(order()).slice(1, -1)},${member}}`
@@ -87,7 +87,7 @@ const SECTION_1: readonly Refusal[] = [
   refusal('ERR_METHOD', 'a method of a stranger', () => request({ method: 'GET', clientId: 'stranger' }), {
     stranger: true,
   }),
-  refusal('ERR_METHOD', 'a method, of a message that is encrypted', () => secret({ method: 'PUT' })),
+  refusal('ERR_METHOD', 'a method, of a message that is encrypted', () => encryptedRequest({ method: 'PUT' })),
 ]
 
 const SECTION_2: readonly Refusal[] = [
@@ -102,12 +102,12 @@ const SECTION_2: readonly Refusal[] = [
     () => request({ clientId: 'stranger', key: strangerRsa().privateKey }),
     { stranger: true },
   ),
-  refusal('ERR_CLIENT_UNKNOWN', 'a stranger, encrypted', () => secret({ clientId: 'stranger' }), { stranger: true }),
+  refusal('ERR_CLIENT_UNKNOWN', 'a stranger, encrypted', () => encryptedRequest({ clientId: 'stranger' }), { stranger: true }),
 
   ...['Content-Type', 'Request-Time', 'Signature'].flatMap((name) => [
     header('ERR_HEADER_MISSING', name, undefined),
     header('ERR_HEADER_MISSING', name, '', 'empty'),
-    header('ERR_HEADER_MISSING', name, undefined, 'absent, in a message that is encrypted', secret),
+    header('ERR_HEADER_MISSING', name, undefined, 'absent, in a message that is encrypted', encryptedRequest),
   ]),
 
   header('ERR_CONTENT_TYPE', 'Content-Type', 'text/plain; charset=UTF-8', 'plain text that is not encrypted'),
@@ -121,8 +121,8 @@ const SECTION_2: readonly Refusal[] = [
     'application/json; charset=UTF-8; charset=UTF-8',
     'application/json;charset',
   ].map((type) => header('ERR_CONTENT_TYPE', 'Content-Type', type)),
-  header('ERR_CONTENT_TYPE', 'Content-Type', 'text/plain; charset=iso-8859-1', 'encrypted, and not UTF-8', secret),
-  header('ERR_CONTENT_TYPE', 'Content-Type', 'application/octet-stream', 'encrypted, and not text', secret),
+  header('ERR_CONTENT_TYPE', 'Content-Type', 'text/plain; charset=iso-8859-1', 'encrypted, and not UTF-8', encryptedRequest),
+  header('ERR_CONTENT_TYPE', 'Content-Type', 'application/octet-stream', 'encrypted, and not text', encryptedRequest),
 
   ...[
     'now',
@@ -172,7 +172,7 @@ const SECTION_2: readonly Refusal[] = [
     'symmetricKey=@',
     'algorithm=RSA_GCM,symmetricKey=AAAA',
     'algorithm=AES,symmetricKey=AAAA',
-  ].map((encrypt) => header('ERR_HEADER_INVALID', 'Encrypt', encrypt, encrypt || 'empty', secret)),
+  ].map((encrypt) => header('ERR_HEADER_INVALID', 'Encrypt', encrypt, encrypt || 'empty', encryptedRequest)),
 
   header('ERR_BODY_TOO_LARGE', 'Content-Length', '1048577', 'more than is accepted'),
   refusal(
@@ -190,7 +190,7 @@ const SECTION_2: readonly Refusal[] = [
   refusal(
     'ERR_BODY_TOO_LARGE',
     'an encrypted body larger than is accepted',
-    () => secret({ message: inJson(`"pad":"${'x'.repeat(2000)}"`) }),
+    () => encryptedRequest({ message: inJson(`"pad":"${'x'.repeat(2000)}"`) }),
     { options: () => ({ maxBodyBytes: 2000 }) },
   ),
   refusal('ERR_BODY_INCOMPLETE', 'a connection that ends half-way', () => ({
@@ -207,12 +207,12 @@ const SECTION_3: readonly Refusal[] = [
     request({ time: String(Date.parse(TIME) - 301_000) }),
   ),
   refusal('ERR_TIME_RANGE', 'a time 11 s off, where 10 are accepted', () => request({ time: offset(-11) }), {
-    options: () => ({ toleranceSeconds: 10 }),
+    options: () => ({ clockToleranceSeconds: 10 }),
   }),
-  refusal('ERR_TIME_RANGE', 'a time off, encrypted', () => secret({ time: offset(-301) })),
+  refusal('ERR_TIME_RANGE', 'a time off, encrypted', () => encryptedRequest({ time: offset(-301) })),
 
   refusal('ERR_SIGNATURE_INVALID', 'signed by a stranger', () => request({ key: strangerRsa().privateKey })),
-  refusal('ERR_SIGNATURE_INVALID', 'signed by a stranger, encrypted', () => secret({ key: strangerRsa().privateKey })),
+  refusal('ERR_SIGNATURE_INVALID', 'signed by a stranger, encrypted', () => encryptedRequest({ key: strangerRsa().privateKey })),
   refusal('ERR_SIGNATURE_INVALID', 'signed by ourselves', () => request({ key: merchantRsa().privateKey })),
   refusal('ERR_SIGNATURE_INVALID', 'of an unknown key version', () => request({ keyVersion: '2' })),
   refusal('ERR_SIGNATURE_INVALID', 'of a key version written otherwise', () => request({ keyVersion: '01' })),
@@ -238,7 +238,7 @@ const SECTION_3: readonly Refusal[] = [
   header('ERR_SIGNATURE_INVALID', 'Signature', 'signature=AAAA', 'a signature of three bytes'),
   refusal('ERR_SIGNATURE_INVALID', 'a signature over the plaintext of an encrypted body', () => {
     const { Signature } = request().headers
-    return withHeaders(secret(), { Signature })
+    return withHeaders(encryptedRequest(), { Signature })
   }),
   refusal('ERR_SIGNATURE_INVALID', 'ECC224 by another key', () => request({ key: merchantEcc().privateKey }), {
     options: () => ({ credentials: { ...credentialsOf(), peerPublicKeys: { 1: gatewayEcc().publicKey } } }),
@@ -246,40 +246,40 @@ const SECTION_3: readonly Refusal[] = [
 ]
 
 const SECTION_4: readonly Refusal[] = [
-  refusal('ERR_DECRYPTION', 'encrypted to another key', () => secret({ encryptTo: strangerRsa().publicKey })),
-  header('ERR_DECRYPTION', 'Encrypt', 'symmetricKey=AAAA', 'a key that is no ciphertext', secret),
+  refusal('ERR_DECRYPTION', 'encrypted to another key', () => encryptedRequest({ encryptTo: strangerRsa().publicKey })),
+  header('ERR_DECRYPTION', 'Encrypt', 'symmetricKey=AAAA', 'a key that is no ciphertext', encryptedRequest),
   ...[0, 8, 20, 33].map((length) =>
     refusal('ERR_DECRYPTION', `a key of ${length} bytes`, () =>
-      withHeaders(secret(), { Encrypt: encryptHeader(randomBytes(length), merchantRsa().publicKey) }),
+      withHeaders(encryptedRequest(), { Encrypt: encryptHeader(randomBytes(length), merchantRsa().publicKey) }),
     ),
   ),
   refusal('ERR_DECRYPTION', 'the key of another message', () =>
-    withHeaders(secret(), { Encrypt: secret().headers['Encrypt'] }),
+    withHeaders(encryptedRequest(), { Encrypt: encryptedRequest().headers['Encrypt'] }),
   ),
   refusal('ERR_DECRYPTION', 'an unknown key version', () => {
-    const sealed = secret()
+    const sealed = encryptedRequest()
     return withHeaders(sealed, { Encrypt: sealed.headers['Encrypt']?.replace('keyVersion=1', 'keyVersion=2') })
   }),
   ...['', 'no base64 @', 'AAAA', randomBytes(15).toString('base64')].map((body) =>
     refusal('ERR_DECRYPTION', `the ciphertext ${JSON.stringify(body).slice(0, 16)}`, () =>
-      resigned(secret(), bytesOf(body)),
+      resigned(encryptedRequest(), bytesOf(body)),
     ),
   ),
   refusal('ERR_DECRYPTION', 'a ciphertext that is cut', () => {
-    const { body, ...rest } = secret()
+    const { body, ...rest } = encryptedRequest()
     return resigned(
       { ...rest, body },
       Buffer.from(Buffer.from(String(body), 'base64').subarray(0, -16).toString('base64')),
     )
   }),
   refusal('ERR_DECRYPTION', 'plaintext under an Encrypt header', () =>
-    withHeaders(request(), { Encrypt: secret().headers['Encrypt'] }),
+    withHeaders(request(), { Encrypt: encryptedRequest().headers['Encrypt'] }),
   ),
   refusal('ERR_JSON_INVALID', 'ciphertext without an Encrypt header', () =>
-    withHeaders(secret(), { Encrypt: undefined, 'Content-Type': 'application/json' }),
+    withHeaders(encryptedRequest(), { Encrypt: undefined, 'Content-Type': 'application/json' }),
   ),
   ...[[], 'text', '', '{', Uint8Array.of(0xff)].map((message) =>
-    refusal('ERR_DECRYPTION', `inside is ${inspect(message)}`, () => secret({ message })),
+    refusal('ERR_DECRYPTION', `inside is ${inspect(message)}`, () => encryptedRequest({ message })),
   ),
 ]
 
@@ -289,9 +289,9 @@ const SECTION_5: readonly Refusal[] = [
   ),
   ...BAD_ORDERS.filter(({ field }) => field !== '')
     .filter((_, index) => index % 10 === 0)
-    .map(({ rule, message }) => refusal('ERR_FIELD_INVALID', `${rule}, encrypted`, () => secret({ message }))),
+    .map(({ rule, message }) => refusal('ERR_FIELD_INVALID', `${rule}, encrypted`, () => encryptedRequest({ message }))),
   refusal('ERR_FIELD_INVALID', 'extInfo is not as its schema says', () => request(), {
-    options: () => ({ extInfo: z.object({ table: z.number() }) }),
+    options: () => ({ extInfoSchema: z.object({ table: z.number() }) }),
   }),
   ...json('a duplicate key', inJson('"tradeNo":"SECRET-other"')),
   ...json('a duplicate key, escaped', inJson('"trade\\u004eo":"x"')),
@@ -328,7 +328,7 @@ const SECTION_7: readonly Refusal[] = [
     request({ message: order({ merchantBizNo: 'other' }) }),
   ),
   refusal('ERR_REQUEST_CONFLICT', 'a known requestId with another body, encrypted', () =>
-    secret({ message: order({ tradeNo: 'other' }) }),
+    encryptedRequest({ message: order({ tradeNo: 'other' }) }),
   ),
 ]
 
@@ -348,16 +348,16 @@ afterEach(() => vi.restoreAllMocks())
 
 test('the table has every code, and every rule once', () => {
   // Too much traffic is no fault of the message: see traffic.test.ts.
-  const codes = Object.keys(REJECTIONS).filter((code) => code !== 'ERR_TRAFFIC')
+  const codes = Object.keys(PROTOCOL_ERRORS).filter((code) => code !== 'ERR_TRAFFIC')
   expect(new Set(ALL.map(({ code }) => code))).toStrictEqual(new Set(codes))
   const rules = ALL.map(({ rule }) => rule)
   expect(rules.filter((rule, index) => rules.indexOf(rule) !== index)).toStrictEqual([])
 })
 
 test('every row is refused for its own reason: the message that it changes is accepted', async () => {
-  for (const make of [request, secret]) {
+  for (const make of [request, encryptedRequest]) {
     const { handler, onOrder } = merchant()
-    expect(judge(await handler(make()))).toMatchObject({ status: 200, resultCode: 'SUCCESS' })
+    expect(summarize(await handler(make()))).toMatchObject({ status: 200, resultCode: 'SUCCESS' })
     expect(onOrder).toHaveBeenCalledOnce()
   }
 })
@@ -371,10 +371,10 @@ describe.each([false, true])('refused, with alwaysStatus200 %s', (alwaysStatus20
 
     const reply = await handler(incoming)
 
-    const { resultCode } = REJECTIONS[code]
-    const status = alwaysStatus200 ? 200 : REJECTIONS[code].status
+    const { resultCode } = PROTOCOL_ERRORS[code]
+    const status = alwaysStatus200 ? 200 : PROTOCOL_ERRORS[code].status
     const wantsEncryption = 'Encrypt' in incoming.headers && stranger === undefined
-    expect(judge(reply, incoming)).toStrictEqual({
+    expect(summarize(reply, incoming)).toStrictEqual({
       status,
       resultCode,
       resultStatus: 'F',
@@ -383,7 +383,7 @@ describe.each([false, true])('refused, with alwaysStatus200 %s', (alwaysStatus20
     })
     // The reply tells what the table tells, and no more.
     expect(messageOf(reply, gatewayRsa().privateKey)).toStrictEqual({
-      result: { resultCode, resultStatus: 'F', resultMessage: RESULTS[resultCode].message },
+      result: { resultCode, resultStatus: 'F', resultMessage: RESULT_CODES[resultCode].message },
     })
 
     expect(onOrder).not.toHaveBeenCalled()
@@ -416,7 +416,7 @@ test('a conflict leaves what is remembered as it was', async () => {
   const before = await store.read(delivery.orderKey)
   await handler(request({ message: order({ tradeNo: 'other' }) }))
   expect(await store.read(delivery.orderKey)).toStrictEqual(before)
-  expect(judge(await handler(request()))).toMatchObject({ resultCode: 'SUCCESS', orderId: 'A-1' })
+  expect(summarize(await handler(request()))).toMatchObject({ resultCode: 'SUCCESS', orderId: 'A-1' })
 })
 
 test('what the search for secrets would find, it does find', () => {

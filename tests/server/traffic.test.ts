@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { deferred } from '../support/deferred.ts'
-import { order, request } from '../support/exchange.ts'
-import { judge, merchant, SUCCESS } from '../support/merchant.ts'
+import { order, request } from '../support/messages.ts'
+import { summarize, merchant, SUCCESS } from '../support/merchant.ts'
 
 const TOO_MUCH = {
   status: 429,
@@ -24,12 +24,12 @@ test('beyond maxConcurrent the peer is told to come later, signed, and nothing i
     },
   })
   const taken = [handler(delivery(1)), handler(delivery(2))]
-  expect(judge(await handler(delivery(3)))).toEqual(TOO_MUCH)
+  expect(summarize(await handler(delivery(3)))).toEqual(TOO_MUCH)
   expect(events).toMatchObject([{ kind: 'rejected', code: 'ERR_TRAFFIC' }])
   expect(store.claim).toHaveBeenCalledTimes(2)
   gate.resolve()
-  for (const reply of taken) expect(judge(await reply)).toEqual(SUCCESS)
-  expect(judge(await handler(delivery(3)))).toEqual(SUCCESS)
+  for (const reply of taken) expect(summarize(await reply)).toEqual(SUCCESS)
+  expect(summarize(await handler(delivery(3)))).toEqual(SUCCESS)
   expect(onOrder).toHaveBeenCalledTimes(3)
 })
 
@@ -43,17 +43,17 @@ test('work that outlived its answer still counts', async () => {
       return { orderId: 'A-1' }
     },
   })
-  expect(judge(await handler(delivery(1)))).toMatchObject({ resultCode: 'UNKNOWN_EXCEPTION' })
-  expect(judge(await handler(delivery(2)))).toEqual(TOO_MUCH)
+  expect(summarize(await handler(delivery(1)))).toMatchObject({ resultCode: 'UNKNOWN_EXCEPTION' })
+  expect(summarize(await handler(delivery(2)))).toEqual(TOO_MUCH)
   gate.resolve()
   await handler.drain()
-  expect(judge(await handler(delivery(2)))).toEqual(SUCCESS)
+  expect(summarize(await handler(delivery(2)))).toEqual(SUCCESS)
 })
 
 test('a body that never ends stops counting when its time is up, and holds up no shutdown', async () => {
   const { handler } = merchant({ maxConcurrent: 1, timeoutMs: 5 })
   const silent = { ...delivery(1), body: new ReadableStream<Uint8Array>() }
-  expect(judge(await handler(silent))).toMatchObject({ status: 500, resultCode: 'UNKNOWN_EXCEPTION' })
+  expect(summarize(await handler(silent))).toMatchObject({ status: 500, resultCode: 'UNKNOWN_EXCEPTION' })
   await handler.drain()
-  expect(judge(await handler(delivery(2)))).toEqual(SUCCESS)
+  expect(summarize(await handler(delivery(2)))).toEqual(SUCCESS)
 })

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, inject, test } from 'vitest'
-import type { OrderSyncStore } from '../../src/server/store.ts'
+import type { OrderSyncStore } from '../../src/stores/store.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import { storeCases } from '../../src/testing/testing.ts'
 import { hasNodeSqlite, type Kind, makePlace, openPlace } from '../support/stores.ts'

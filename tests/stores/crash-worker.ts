@@ -9,8 +9,8 @@ import { appendFileSync, readFileSync } from 'node:fs'
 import process from 'node:process'
 import type { PoolClient } from 'pg'
 import { createOrderSyncHandler } from '../../src/server/handler.ts'
-import type { OrderSyncStore } from '../../src/server/store.ts'
-import { CLIENT_ID, order, request } from '../support/exchange.ts'
+import type { OrderSyncStore } from '../../src/stores/store.ts'
+import { CLIENT_ID, order, request } from '../support/messages.ts'
 import { openPlace, type Place } from '../support/stores.ts'
 
 const [place = '', effects = '', step = 'none', gatewayPem = '', merchantPem = ''] = process.argv.slice(2)
@@ -39,9 +39,9 @@ function mortal<Transaction>(inner: OrderSyncStore<Transaction>): OrderSyncStore
       dieAt('after finish')
       return kept
     },
-    ...(inner.finishWith && {
-      async finishWith(claimed, work) {
-        const kept = await inner.finishWith?.(claimed, async (transaction) => {
+    ...(inner.finishInTransaction && {
+      async finishInTransaction(claimed, work) {
+        const kept = await inner.finishInTransaction?.(claimed, async (transaction) => {
           const end = await work(transaction)
           dieAt('before finish')
           return end
@@ -95,7 +95,7 @@ for (let tries = 0; tries < 20; tries++) {
     orderId?: string
   }
   if (result.resultCode === 'UNKNOWN_EXCEPTION') continue
-  dieAt('before the answer')
+  dieAt('before the storedResponse')
   console.log(JSON.stringify({ resultCode: result.resultCode, orderId }))
   break
 }

@@ -23,7 +23,7 @@ const steps = [
   { step: 'after the effect', effects: 2 },
   { step: 'before finish', effects: 2 },
   { step: 'after finish', effects: 1 },
-  { step: 'before the answer', effects: 1 },
+  { step: 'before the storedResponse', effects: 1 },
 ] as const
 
 /** Short, where the same has run in full on another runtime. */

@@ -3,9 +3,9 @@ import { afterEach, describe, expect, inject, onTestFinished, test } from 'vites
 import type { OrderSyncEvent } from '../../src/server/event.ts'
 import { createOrderSyncHandler } from '../../src/server/handler.ts'
 import type { HandlerOptions } from '../../src/server/options.ts'
-import type { OrderSyncStore } from '../../src/server/store.ts'
+import type { OrderSyncStore } from '../../src/stores/store.ts'
 import { deferred } from '../support/deferred.ts'
-import { merchantCredentials, messageOf, NOW, order, request } from '../support/exchange.ts'
+import { merchantCredentials, messageOf, NOW, order, request } from '../support/messages.ts'
 import { hasNodeSqlite, type Kind, makePlace, type Opened, openPlace, type Place } from '../support/stores.ts'
 
 const postgresUrl = inject('postgresUrl')
@@ -52,7 +52,7 @@ function merchant<Transaction>(
   return { handler, deliver, events, effects: () => effects }
 }
 
-/** Delivers again, as a peer does, until the answer is not "try later". */
+/** Delivers again, as a peer does, until the storedResponse is not "try later". */
 async function deliverInTheEnd(deliver: () => Promise<string>): Promise<string> {
   for (let tries = 0; tries < 200; tries++) {
     const code = await deliver()
@@ -62,7 +62,7 @@ async function deliverInTheEnd(deliver: () => Promise<string>): Promise<string> 
   return 'UNKNOWN_EXCEPTION'
 }
 
-/** For each store: makes it answer nothing, until it is let go. */
+/** For each store: makes it storedResponse nothing, until it is let go. */
 const stalls: readonly {
   kind: Kind
   url: string | undefined
@@ -117,7 +117,7 @@ for (const { kind, url, stall } of stalls) {
       expect(await deliver()).toBe('UNKNOWN_EXCEPTION')
       expect(performance.now() - before).toBeLessThan(1_500)
       await letGo()
-      // The claim that came through at last is given back: nobody waits for its answer any more.
+      // The claim that came through at last is given back: nobody waits for its storedResponse any more.
       await handler.drain()
       expect(effects()).toBe(1)
       expect(await deliverInTheEnd(deliver)).toBe('SUCCESS')
@@ -170,8 +170,8 @@ describe.skipIf(postgresUrl === undefined)('transactional mode', () => {
     const { transactional, pool } = await open(at)
     if (transactional === undefined) throw new Error('not transactional')
     await pool?.query('CREATE TABLE effects (order_no text)')
-    const { RefusalError } = await import('../../src/errors.ts')
-    const failures: (Error | undefined)[] = [new Error('first'), new RefusalError('PROCESS_FAIL')]
+    const { OrderRefusedError } = await import('../../src/errors.ts')
+    const failures: (Error | undefined)[] = [new Error('first'), new OrderRefusedError('PROCESS_FAIL')]
     const { deliver } = merchant(transactional, {
       async onOrder({ merchantBizNo }, { transaction }) {
         await transaction.query('INSERT INTO effects VALUES ($1)', [merchantBizNo])

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { type Claim, type ClaimOptions, type Delivery, memoryStore, type OrderSyncStore } from '../../src/index.ts'
+import { type ClaimResult, type ClaimOptions, type Delivery, memoryStore, type OrderSyncStore } from '../../src/public/index.ts'
 import { rejectionOf, thrownBy } from '../support/thrown.ts'
 
 // What every store does is in conformance.test.ts. Here is what is this one's own: its bounds, and its clock.
 
-const LEASE: ClaimOptions = { leaseMs: 1_000, comparison: 'orderModifyTime' }
+const LEASE: ClaimOptions = { leaseMs: 1_000, compareModifyTimeWith: 'orderModifyTime' }
 
 /** A delivery of an order, by a request of the same name. */
 const delivery = (name: string, changes: Partial<Delivery> = {}): Delivery => ({
@@ -16,13 +16,13 @@ const delivery = (name: string, changes: Partial<Delivery> = {}): Delivery => ({
 })
 
 async function claim(store: OrderSyncStore, of: Delivery, options = LEASE) {
-  const claim: Claim = await store.claim(of, options)
+  const claim: ClaimResult = await store.claim(of, options)
   if (claim.decision !== 'process') throw new Error(`The claim was ${claim.decision}`)
   return { delivery: of, token: claim.token }
 }
 
-async function process(store: OrderSyncStore, of: Delivery, answer = `answer ${of.requestKey}`) {
-  expect(await store.finish(await claim(store, of), { answer, processed: true })).toBe(true)
+async function process(store: OrderSyncStore, of: Delivery, storedResponse = `storedResponse ${of.requestKey}`) {
+  expect(await store.finish(await claim(store, of), { storedResponse, processed: true })).toBe(true)
 }
 
 const decisionOn = async (store: OrderSyncStore, of: Delivery) => (await store.claim(of, LEASE)).decision
@@ -66,8 +66,8 @@ describe('maxOrders', () => {
     const running = await claim(store, delivery('a'))
     for (const name of ['b', 'c', 'd']) await process(store, delivery(name))
     expect(await decisionOn(store, delivery('a'))).toBe('busy')
-    expect(await store.finish(running, { answer: 'A', processed: true })).toBe(true)
-    expect(await store.read('order a')).toMatchObject({ last: { answer: 'A' } })
+    expect(await store.finish(running, { storedResponse: 'A', processed: true })).toBe(true)
+    expect(await store.read('order a')).toMatchObject({ last: { storedResponse: 'A' } })
   })
 
   test('refuses a new order when all of them are being processed, and takes it when one has ended', async () => {
@@ -86,7 +86,7 @@ describe('maxOrders', () => {
     const lapsed = await claim(store, delivery('a'))
     clock.now += 1_000
     await process(store, delivery('b'))
-    expect(await store.finish(lapsed, { answer: 'A', processed: true })).toBe(false)
+    expect(await store.finish(lapsed, { storedResponse: 'A', processed: true })).toBe(false)
     expect(await store.read('order a')).toBeUndefined()
   })
 
@@ -147,40 +147,40 @@ describe('maxRequests', () => {
     expect(await decisionOn(store, delivery('b'))).toBe('duplicate')
   })
 
-  test('a request that was forgotten while it ran is known again by its own answer', async () => {
+  test('a request that was forgotten while it ran is known again by its own storedResponse', async () => {
     const { store } = clocked({ maxRequests: 1 })
     const running = await claim(store, delivery('a'))
     await process(store, delivery('b'))
     const impostor = delivery('c', { requestKey: 'request a' })
     const other = await claim(store, impostor)
-    await store.finish(running, { answer: 'A', processed: true })
-    expect(await store.claim(delivery('a'), LEASE)).toStrictEqual({ decision: 'replay', answer: 'A' })
+    await store.finish(running, { storedResponse: 'A', processed: true })
+    expect(await store.claim(delivery('a'), LEASE)).toStrictEqual({ decision: 'replay', storedResponse: 'A' })
     expect(await decisionOn(store, impostor)).toBe('conflict')
     expect(await store.release(other)).toBe(true)
   })
 })
 
-describe('answerTtlMs', () => {
-  test('an answer can be replayed until it has passed; then the event is still known', async () => {
-    const { store, clock } = clocked({ answerTtlMs: 5_000 })
+describe('responseTtlMs', () => {
+  test('an storedResponse can be replayed until it has passed; then the event is still known', async () => {
+    const { store, clock } = clocked({ responseTtlMs: 5_000 })
     await process(store, delivery('a'))
     clock.now += 4_999
-    expect(await store.claim(delivery('a'), LEASE)).toStrictEqual({ decision: 'replay', answer: 'answer request a' })
+    expect(await store.claim(delivery('a'), LEASE)).toStrictEqual({ decision: 'replay', storedResponse: 'storedResponse request a' })
     clock.now += 1
-    expect(await store.claim(delivery('a'), LEASE)).toStrictEqual({ decision: 'duplicate', answer: 'answer request a' })
+    expect(await store.claim(delivery('a'), LEASE)).toStrictEqual({ decision: 'duplicate', storedResponse: 'storedResponse request a' })
   })
 
-  test('runs from the answer', async () => {
-    const { store, clock } = clocked({ answerTtlMs: 5_000 })
+  test('runs from the storedResponse', async () => {
+    const { store, clock } = clocked({ responseTtlMs: 5_000 })
     const running = await claim(store, delivery('a'), { ...LEASE, leaseMs: 10_000 })
     clock.now += 4_000
-    await store.finish(running, { answer: 'A', processed: true })
+    await store.finish(running, { storedResponse: 'A', processed: true })
     clock.now += 4_999
     expect(await decisionOn(store, delivery('a'))).toBe('replay')
   })
 
   test('a body is compared until it has passed', async () => {
-    const { store, clock } = clocked({ answerTtlMs: 5_000 })
+    const { store, clock } = clocked({ responseTtlMs: 5_000 })
     await process(store, delivery('a'))
     const other = delivery('a', { digest: 'other', orderModifyTime: 11 })
     clock.now += 4_999
@@ -189,10 +189,10 @@ describe('answerTtlMs', () => {
     expect(await decisionOn(store, other)).toBe('process')
   })
 
-  test('a refusal is forgotten with its answer, and the event may be processed', async () => {
-    const { store, clock } = clocked({ answerTtlMs: 5_000 })
-    await store.finish(await claim(store, delivery('a')), { answer: 'F', processed: false })
-    expect(await store.claim(delivery('a'), LEASE)).toStrictEqual({ decision: 'replay', answer: 'F' })
+  test('a refusal is forgotten with its storedResponse, and the event may be processed', async () => {
+    const { store, clock } = clocked({ responseTtlMs: 5_000 })
+    await store.finish(await claim(store, delivery('a')), { storedResponse: 'F', processed: false })
+    expect(await store.claim(delivery('a'), LEASE)).toStrictEqual({ decision: 'replay', storedResponse: 'F' })
     clock.now += 5_000
     expect(await decisionOn(store, delivery('a'))).toBe('process')
   })
@@ -216,11 +216,11 @@ describe('a lease', () => {
     clock.now += 1_000
     const second = await claim(store, delivery('a'))
     expect(second.token).toBeGreaterThan(first.token)
-    expect(await store.finish(first, { answer: 'late', processed: true })).toBe(false)
+    expect(await store.finish(first, { storedResponse: 'late', processed: true })).toBe(false)
     expect(await store.release(first)).toBe(false)
-    expect(await store.finish(second, { answer: 'A', processed: true })).toBe(true)
+    expect(await store.finish(second, { storedResponse: 'A', processed: true })).toBe(true)
     expect(await store.read('order a')).toStrictEqual({
-      last: { orderModifyTime: 10, processedAt: clock.now, answer: 'A' },
+      last: { orderModifyTime: 10, processedAt: clock.now, storedResponse: 'A' },
     })
   })
 })
@@ -236,9 +236,9 @@ test('without a clock of its own it goes by one that cannot be set', async () =>
 test('what is read cannot be used to change what is remembered', async () => {
   const { store } = clocked()
   await process(store, delivery('a'))
-  const record = (await store.read('order a')) as { last: { answer: string } }
-  record.last.answer = 'forged'
-  expect(await store.read('order a')).toMatchObject({ last: { answer: 'answer request a' } })
+  const record = (await store.read('order a')) as { last: { storedResponse: string } }
+  record.last.storedResponse = 'forged'
+  expect(await store.read('order a')).toMatchObject({ last: { storedResponse: 'storedResponse request a' } })
 })
 
 test('two stores share nothing', async () => {
@@ -249,7 +249,7 @@ test('two stores share nothing', async () => {
 })
 
 test.each(
-  ['maxOrders', 'maxRequests', 'answerTtlMs'].flatMap((name) =>
+  ['maxOrders', 'maxRequests', 'responseTtlMs'].flatMap((name) =>
     [0, -1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, '5', null].map((value) => [name, value] as const),
   ),
 )('%s cannot be %s', (name, value) => {
@@ -259,6 +259,6 @@ test.each(
 })
 
 test('a bound of one is enough to go on with', async () => {
-  const store = memoryStore({ maxOrders: 1, maxRequests: 1, answerTtlMs: 1 })
+  const store = memoryStore({ maxOrders: 1, maxRequests: 1, responseTtlMs: 1 })
   for (const name of ['a', 'b', 'a']) await process(store, delivery(name))
 })

@@ -12,17 +12,17 @@ const pool = { query: unused, connect: unused }
 const client = { evalSha: unused, eval: unused }
 
 const stores = {
-  memory: (answerTtlMs: number) => memoryStore({ answerTtlMs }),
-  sqlite: (answerTtlMs: number) => sqliteStore({ file: '/nonexistent/store.db', answerTtlMs }),
-  postgres: (answerTtlMs: number) => postgresStore({ pool, answerTtlMs }),
-  transactional: (answerTtlMs: number) => transactionalPostgresStore({ pool, answerTtlMs }),
-  redis: (answerTtlMs: number) => redisStore({ client, answerTtlMs }),
+  memory: (responseTtlMs: number) => memoryStore({ responseTtlMs }),
+  sqlite: (responseTtlMs: number) => sqliteStore({ file: '/nonexistent/store.db', responseTtlMs }),
+  postgres: (responseTtlMs: number) => postgresStore({ pool, responseTtlMs }),
+  transactional: (responseTtlMs: number) => transactionalPostgresStore({ pool, responseTtlMs }),
+  redis: (responseTtlMs: number) => redisStore({ client, responseTtlMs }),
 }
 
 // Found out when the store is made: the databases would refuse it with every order.
 test.each(Object.entries(stores))('%s: answers are kept for a whole number of milliseconds', (name, make) => {
   for (const ttl of [0, -1, 0.5, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 1e300]) {
-    expect(thrownBy(() => make(ttl))).toStrictEqual(new RangeError('"answerTtlMs" must be a positive integer'))
+    expect(thrownBy(() => make(ttl))).toStrictEqual(new RangeError('"responseTtlMs" must be a positive integer'))
   }
   if (name !== 'sqlite') expect(() => make(1)).not.toThrow()
 })

@@ -17,14 +17,14 @@ async function run(work: (transaction: PoolClient) => unknown) {
   ends.push(remove)
   const { transactional, pool, close } = await openPlace(place)
   ends.push(close)
-  if (transactional?.finishWith === undefined || pool === undefined) throw new Error('not transactional')
+  if (transactional?.finishInTransaction === undefined || pool === undefined) throw new Error('not transactional')
   await pool.query('CREATE TABLE effects (order_no text)')
-  const claim = await transactional.claim(delivery, { leaseMs: 30_000, comparison: 'orderModifyTime' })
+  const claim = await transactional.claim(delivery, { leaseMs: 30_000, compareModifyTimeWith: 'orderModifyTime' })
   if (claim.decision !== 'process') throw new Error(claim.decision)
-  const kept = transactional.finishWith({ delivery, token: claim.token }, async (transaction) => {
+  const kept = transactional.finishInTransaction({ delivery, token: claim.token }, async (transaction) => {
     await transaction.query(`INSERT INTO effects VALUES ('A-1')`)
     await work(transaction)
-    return { answer: 'answer', processed: true }
+    return { storedResponse: 'storedResponse', processed: true }
   })
   return {
     kept: await kept.catch((error: Error) => error.message),

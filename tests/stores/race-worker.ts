@@ -8,7 +8,7 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto'
 import { appendFileSync, readFileSync } from 'node:fs'
 import { createOrderSyncHandler } from '../../src/server/handler.ts'
-import { CLIENT_ID, order, request } from '../support/exchange.ts'
+import { CLIENT_ID, order, request } from '../support/messages.ts'
 import { openPlace, type Place } from '../support/stores.ts'
 
 const [place = '', effects = '', worker = '0', gatewayPem = '', merchantPem = '', events = ''] = process.argv.slice(2)

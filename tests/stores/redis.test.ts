@@ -24,11 +24,11 @@ async function millisecond(client: { sendCommand(command: string[]): Promise<unk
 }
 
 const delivery = { orderKey: 'order', requestKey: 'request', digest: 'digest', orderModifyTime: 1 }
-const claiming = { leaseMs: 30_000, comparison: 'orderModifyTime' } as const
-const ending = { answer: 'answer', processed: true }
+const claiming = { leaseMs: 30_000, compareModifyTimeWith: 'orderModifyTime' } as const
+const ending = { storedResponse: 'storedResponse', processed: true }
 
 describe.skipIf(url === undefined)('Redis', () => {
-  test('knows the body of a request for as long as its answer', async () => {
+  test('knows the body of a request for as long as its storedResponse', async () => {
     const { client, prefix } = await connect()
     const store = redisStore({ client, prefix })
     const claim = await store.claim(delivery, claiming)
@@ -37,7 +37,7 @@ describe.skipIf(url === undefined)('Redis', () => {
     await client.pExpire(`${prefix}request:request`, 1_000)
     await store.finish({ delivery, token: claim.token }, ending)
     expect(await client.pTTL(`${prefix}request:request`)).toBeGreaterThan(604_000_000)
-    expect(await client.pTTL(`${prefix}{order}:answer:request`)).toBeGreaterThan(604_000_000)
+    expect(await client.pTTL(`${prefix}{order}:storedResponse:request`)).toBeGreaterThan(604_000_000)
     expect(await store.claim({ ...delivery, digest: 'other' }, claiming)).toEqual({ decision: 'conflict' })
   })
 
@@ -61,7 +61,7 @@ describe.skipIf(url === undefined)('Redis', () => {
     const claim = await store.claim(delivery, claiming)
     if (claim.decision !== 'process') throw new Error(claim.decision)
     expect(await store.finish({ delivery, token: claim.token }, ending)).toBe(true)
-    expect(await store.claim(delivery, claiming)).toEqual({ decision: 'replay', answer: 'answer' })
+    expect(await store.claim(delivery, claiming)).toEqual({ decision: 'replay', storedResponse: 'storedResponse' })
     expect(await store.claim({ ...delivery, digest: 'other' }, claiming)).toEqual({ decision: 'conflict' })
   })
 })

@@ -45,7 +45,7 @@ async function otherwise(file: string, sql: string, holdMs = 0): Promise<{ exite
 }
 
 const delivery = { orderKey: 'order', requestKey: 'request', digest: 'digest', orderModifyTime: 1 }
-const claiming = { leaseMs: 1_000, comparison: 'orderModifyTime' } as const
+const claiming = { leaseMs: 1_000, compareModifyTimeWith: 'orderModifyTime' } as const
 
 describe('opening', () => {
   test('waits for another process that is writing to a new file, also where SQLite does not', async () => {

@@ -1,4 +1,4 @@
-import { order, without } from './exchange.ts'
+import { order, orderWithout } from './messages.ts'
 
 /** A message that breaks one rule of section 5, and the field that must be named for it; '' for the whole. */
 export interface BadOrder {
@@ -28,7 +28,7 @@ export const BAD_ORDERS: readonly BadOrder[] = [
   bad('null', null, ''),
   bad('a string', '"text"', ''),
   bad('a number', 5, ''),
-  ...REQUIRED.map((field) => bad(`${field} is absent`, without(field), field)),
+  ...REQUIRED.map((field) => bad(`${field} is absent`, orderWithout(field), field)),
   ...REQUIRED.map((field) => wrong(field, null)),
   ...TEXTS.flatMap((field) => [
     wrong(field, ''),
@@ -72,7 +72,7 @@ export const BAD_ORDERS: readonly BadOrder[] = [
     badAmount(field, { value: '1000', currency: 'HKDX' }, `${field}.currency`),
     badAmount(field, { value: '1000', currency: 344 }, `${field}.currency`),
   ]),
-  bad('neither userId nor openId', without('userId'), 'userId'),
+  bad('neither userId nor openId', orderWithout('userId'), 'userId'),
   bad('userId is empty and openId absent', order({ userId: '' }), 'userId'),
   bad('userId is white space and openId absent', order({ userId: ' \t' }), 'userId'),
   bad('userId and openId are empty', order({ userId: '', openId: '' }), 'userId'),

@@ -1,6 +1,6 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { answer, type RequestParts, success } from './exchange.ts'
+import { signedResponse, type RequestParts, success } from './messages.ts'
 
 /** A request as the gateway saw it. */
 export interface Seen {
@@ -14,15 +14,15 @@ export interface Seen {
 export type Behaviour = (response: ServerResponse, seen: Seen, request: IncomingMessage) => void
 
 /** Answers as the specification says. */
-export const answers =
+export const respondsSigned =
   (message: unknown = success(), parts: RequestParts = {}, status = 200): Behaviour =>
   (response, { path }) => {
-    const { headers, body } = answer(message, { path, ...parts })
+    const { headers, body } = signedResponse(message, { path, ...parts })
     response.writeHead(status, headers).end(body)
   }
 
 /** Answers with anything. */
-export const says =
+export const respondsWith =
   (status: number, body: string | Uint8Array = '', headers: Record<string, string> = {}): Behaviour =>
   (response) =>
     void response.writeHead(status, headers).end(body)
@@ -31,7 +31,7 @@ export const says =
 export const hangsUp: Behaviour = (_response, _seen, request) => void request.socket.destroy()
 
 /** Never answers. */
-export const keepsQuiet: Behaviour = () => {}
+export const neverResponds: Behaviour = () => {}
 
 /** A gateway on 127.0.0.1 that does one thing after the other, and the last of them from then on. */
 export async function startGateway(...script: readonly Behaviour[]) {
@@ -41,7 +41,7 @@ export async function startGateway(...script: readonly Behaviour[]) {
     for await (const chunk of request) chunks.push(chunk as Buffer)
     const { method = '', url: path = '', headers } = request
     const current = { method, path, headers: headers as Seen['headers'], body: Buffer.concat(chunks) }
-    const behaviour = script[Math.min(seen.length, script.length - 1)] ?? answers()
+    const behaviour = script[Math.min(seen.length, script.length - 1)] ?? respondsSigned()
     seen.push(current)
     behaviour(response, current, request)
   })

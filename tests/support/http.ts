@@ -1,9 +1,9 @@
 import { type IncomingMessage, request as requestOverHttp, type Server } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
-import type { TestRequest } from './exchange.ts'
+import type { TestRequest } from './messages.ts'
 
 /** An answer as it came over a socket. */
-export interface HttpReply {
+export interface ReceivedResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: Buffer
@@ -27,7 +27,7 @@ export function send(
   port: number,
   { method, path, headers, body }: TestRequest,
   options: object = {},
-): Promise<HttpReply> {
+): Promise<ReceivedResponse> {
   return new Promise((resolve, reject) => {
     const sending = requestOverHttp({ host: '127.0.0.1', port, method, path, headers, ...options }, (response) => {
       readAll(response).then((received) => resolve({ ...headOf(response), body: received }), reject)
@@ -44,7 +44,7 @@ async function readAll(response: IncomingMessage): Promise<Buffer> {
 }
 
 /** Headers by the names that were sent. */
-function headOf({ statusCode = 0, rawHeaders }: IncomingMessage): Omit<HttpReply, 'body'> {
+function headOf({ statusCode = 0, rawHeaders }: IncomingMessage): Omit<ReceivedResponse, 'body'> {
   const headers: Record<string, string> = {}
   for (let at = 0; at < rawHeaders.length; at += 2) headers[rawHeaders[at] ?? ''] = rawHeaders[at + 1] ?? ''
   return { status: statusCode, headers }
@@ -59,7 +59,7 @@ export function wire({ method, path, headers, body }: TestRequest, contentLength
 }
 
 /** Writes bytes to a socket at once, and reads what comes until the peer closes, or until enough answers have come. */
-export function exchangeRaw(port: number, bytes: Uint8Array, answers: number): Promise<HttpReply[]> {
+export function exchangeRaw(port: number, bytes: Uint8Array, answers: number): Promise<ReceivedResponse[]> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1', () => socket.write(bytes))
     let received = Buffer.alloc(0)
@@ -73,8 +73,8 @@ export function exchangeRaw(port: number, bytes: Uint8Array, answers: number): P
   })
 }
 
-function parseAnswers(bytes: Buffer): HttpReply[] {
-  const answers: HttpReply[] = []
+function parseAnswers(bytes: Buffer): ReceivedResponse[] {
+  const answers: ReceivedResponse[] = []
   for (let at = 0; at < bytes.length; ) {
     const end = bytes.indexOf('\r\n\r\n', at)
     if (end < 0) break

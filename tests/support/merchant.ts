@@ -9,8 +9,8 @@ import {
   type OrderResult,
   type OrderSyncEvent,
   type OrderSyncStore,
-} from '../../src/index.ts'
-import { CLIENT_ID, isSignedBy, merchantCredentials, messageOf, NOW, PATH, type Received } from './exchange.ts'
+} from '../../src/public/index.ts'
+import { CLIENT_ID, isSignedBy, merchantCredentials, messageOf, NOW, PATH, type Received } from './messages.ts'
 import { gatewayRsa, merchantRsa } from './keys.ts'
 
 type OnOrder = (order: Order<unknown>, context: OrderContext<undefined>) => Promise<OrderResult> | OrderResult
@@ -40,7 +40,7 @@ export const recorded = ({ claim, finish, release, read }: OrderSyncStore) => ({
 })
 
 /** What of an answer a test compares: its status, its message, and whether it is signed and encrypted as it must be. */
-export function judge(reply: Received & { readonly status: number }, request: Partial<IncomingRequest> = {}) {
+export function summarize(reply: Received & { readonly status: number }, request: Partial<IncomingRequest> = {}) {
   const { method = 'POST', path = PATH } = request
   const message = messageOf(reply, gatewayRsa().privateKey) as {
     result: { resultCode: string; resultStatus: string; resultMessage: string }

@@ -1,0 +1,111 @@
+/** One option: its default, if it has one, and what its value must be. */
+export interface OptionRule<Value> {
+  readonly defaultValue?: Value
+  /** Throws when the value is wrong. Not called for an optional value that is absent. */
+  readonly assert: (value: unknown, name: string) => void
+  /** Whether the option must be given. Only for options without a default. */
+  readonly required?: true
+}
+
+/** The rules of all options of one function. A new option does not compile without its rule. */
+export type OptionRules<Options> = {
+  readonly [Name in keyof Options]-?: OptionRule<NonNullable<Options[Name]>>
+}
+
+/** The options with their defaults filled in. */
+export type Resolved<Options, Rules> = {
+  readonly [Name in keyof Options]: Name extends keyof Rules
+    ? Rules[Name] extends { readonly defaultValue: unknown }
+      ? NonNullable<Options[Name]>
+      : Options[Name]
+    : never
+}
+
+/**
+ * Checks options and fills in defaults, once, when an object is created. Unknown names are refused, because a misspelt
+ * option would silently have no effect. An explicit `undefined` counts as absent.
+ *
+ * @param owner The function whose options they are, for error messages.
+ * @throws TypeError when an option is unknown, missing or of the wrong type
+ * @throws RangeError when a value is out of range
+ */
+export function resolveOptions<Options extends object, Rules extends OptionRules<Options>>(
+  owner: string,
+  rules: Rules,
+  options: Options,
+): Resolved<Options, Rules> {
+  if (typeof options !== 'object' || options === null) throw new TypeError(`${owner}() takes an object of options`)
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(rules, name)) throw new TypeError(`${owner}() has no option "${name.slice(0, 64)}"`)
+  }
+  const resolved: Record<string, unknown> = {}
+  for (const [name, rule] of Object.entries<OptionRule<unknown>>(rules)) {
+    const value = (options as Record<string, unknown>)[name] ?? rule.defaultValue
+    if (value !== undefined) rule.assert(value, name)
+    else if (rule.required) throw new TypeError(`"${name}" is missing`)
+    resolved[name] = value
+  }
+  return resolved as Resolved<Options, Rules>
+}
+
+/** Any value: the option is checked where its type is known. */
+export const anyValue = () => ({ assert: () => {} })
+
+/** A number above 0, below 2 ** 31 for a timer: a longer timer fires at once. */
+export function positiveNumber<Value extends number>(defaultValue: Value, { isTimer = false } = {}) {
+  return {
+    defaultValue: defaultValue as number,
+    assert(value: unknown, name: string) {
+      if (!(typeof value === 'number' && value > 0 && value < Number.POSITIVE_INFINITY)) {
+        throw new RangeError(`"${name}" must be positive and finite`)
+      }
+      if (isTimer && value >= 2 ** 31) throw new RangeError(`"${name}" must be less than 2 ** 31`)
+    },
+  }
+}
+
+/** A whole number, from `min` on. */
+export function wholeNumber(defaultValue: number, { min }: { min: number }) {
+  return {
+    defaultValue,
+    assert(value: unknown, name: string) {
+      if (!Number.isSafeInteger(value) || Number(value) < min) {
+        throw new RangeError(`"${name}" must be a whole number, ${min} or more`)
+      }
+    },
+  }
+}
+
+/** One of a few texts. */
+export function oneOf<Value extends string>(values: readonly Value[], defaultValue: Value) {
+  return {
+    defaultValue,
+    assert(value: unknown, name: string) {
+      if (!values.includes(value as Value)) throw new RangeError(`"${name}" must be ${listOf(values)}`)
+    },
+  }
+}
+
+/** True or false. */
+export function flag(defaultValue: boolean) {
+  return {
+    defaultValue,
+    assert(value: unknown, name: string) {
+      if (typeof value !== 'boolean') throw new TypeError(`"${name}" must be true or false`)
+    },
+  }
+}
+
+/** A function with a default. */
+export function functionWithDefault<Value extends (...args: never[]) => unknown>(defaultValue: Value) {
+  return { defaultValue, assert: assertFunction }
+}
+
+/** Throws unless the value is a function. */
+export function assertFunction(value: unknown, name: string): void {
+  if (typeof value !== 'function') throw new TypeError(`"${name}" must be a function`)
+}
+
+function listOf(values: readonly string[]): string {
+  return values.length < 2 ? values.join() : `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`
+}

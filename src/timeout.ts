@@ -1,0 +1,54 @@
+/** The bounds of a wait. */
+export interface WaitLimits {
+  /** Milliseconds. Absent: no timeout. */
+  readonly timeoutMs?: number | undefined
+  /** The reason of the rejection on timeout. @defaultValue a `TimeoutError` */
+  readonly onTimeout?: (() => Error) | undefined
+  /** Ends the wait early, with the signal's own reason. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Waits for work until a timeout or an abort, and passes the work a signal that aborts then.
+ *
+ * It rejects at once, even when the work ignores its signal: not every fetch, signer or validator stops when told.
+ * It uses its own timer because `AbortSignal.timeout()` keeps everything that belongs to a request in memory until it fires.
+ */
+export function withTimeout<Value>(
+  work: (signal: AbortSignal) => Promise<Value>,
+  { timeoutMs, onTimeout = () => timeoutError('The operation', timeoutMs ?? 0), signal: outer }: WaitLimits,
+): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const inner = new AbortController()
+    const release = () => {
+      clearTimeout(timer)
+      outer?.removeEventListener('abort', abort)
+    }
+    const stop = (reason: unknown) => {
+      // Release here too: work that ignores its signal may never settle.
+      release()
+      inner.abort(reason)
+      reject(reason)
+    }
+    const abort = () => stop(outer?.reason)
+    const timer = timeoutMs === undefined ? undefined : setTimeout(() => stop(onTimeout()), timeoutMs)
+    outer?.addEventListener('abort', abort)
+    if (outer?.aborted) abort()
+    else work(inner.signal).finally(release).then(resolve, reject)
+  })
+}
+
+/** The error of a wait that took too long. */
+export function timeoutError(what: string, timeoutMs: number): DOMException {
+  return new DOMException(`${what} took longer than ${timeoutMs} ms`, 'TimeoutError')
+}
+
+/**
+ * The pause before a retry: doubles with each attempt, up to a limit.
+ *
+ * @param attempt 1 after the first failure.
+ * @returns Milliseconds, as the limits are.
+ */
+export function backOff(attempt: number, { firstMs, maxMs }: { firstMs: number; maxMs: number }): number {
+  return Math.min(maxMs, firstMs * 2 ** (attempt - 1))
+}

@@ -1,0 +1,708 @@
+import { execFileSync } from 'node:child_process'
+import {
+  createHash,
+  createPublicKey,
+  createSecretKey,
+  generateKeyPairSync,
+  type JsonWebKey,
+  KeyObject,
+  webcrypto,
+} from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { inspect } from 'node:util'
+import { afterAll, describe, expect, test } from 'vitest'
+import {
+  describeKey,
+  fingerprint,
+  type PrivateKeyInput,
+  type PublicKeyInput,
+  parsePrivateKey,
+  parsePublicKey,
+} from '../../src/keys/keys.ts'
+import { ConfigurationError } from '../../src/errors.ts'
+import { der, merchantEcc, merchantRsa, type Pair, p256, pem, strangerRsa, weakRsa } from '../support/keys.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'keys-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const path = (name: string) => join(folder, name)
+const read = (name: string) => readFileSync(path(name), 'utf8')
+const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
+
+// What only openssl makes, made once.
+writeFileSync(path('rsa.pem'), pem(merchantRsa().privateKey))
+writeFileSync(path('ecc.pem'), pem(merchantEcc().privateKey))
+writeFileSync(path('stranger.pem'), pem(strangerRsa().privateKey))
+for (const name of ['rsa', 'ecc', 'stranger']) {
+  openssl('req', '-x509', '-new', '-key', `${name}.pem`, '-subj', `/CN=${name}`, '-days', '1', '-out', `${name}.crt`)
+}
+openssl('ec', '-in', 'ecc.pem', '-out', 'ecc.sec1.pem')
+openssl('ecparam', '-name', 'secp224r1', '-out', 'ecc.params.pem')
+openssl('pkcs8', '-topk8', '-in', 'rsa.pem', '-v2', 'aes-256-cbc', '-passout', 'pass:open', '-out', 'rsa.encrypted.pem')
+openssl('rsa', '-in', 'rsa.pem', '-traditional', '-aes128', '-passout', 'pass:open', '-out', 'rsa.legacy.pem')
+openssl('ec', '-in', 'ecc.pem', '-aes128', '-passout', 'pass:open', '-out', 'ecc.legacy.pem')
+openssl('pkcs12', '-export', '-inkey', 'rsa.pem', '-in', 'rsa.crt', '-passout', 'pass:open', '-out', 'rsa.p12')
+openssl('pkcs12', '-in', 'rsa.p12', '-passin', 'pass:open', '-nodes', '-nocerts', '-out', 'rsa.bag.pem')
+openssl('pkcs12', '-in', 'rsa.p12', '-passin', 'pass:open', '-nodes', '-out', 'rsa.bundle.pem')
+openssl('req', '-new', '-key', 'rsa.pem', '-subj', '/CN=rsa', '-out', 'rsa.csr')
+
+const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64')
+const lines = (text: string, end = '\n') => (text.match(/.{1,64}/g) ?? []).join(end)
+const armour = (label: string, bytes: Uint8Array) =>
+  `-----BEGIN ${label}-----\n${lines(base64(bytes))}\n-----END ${label}-----\n`
+const jwk = (key: KeyObject) => key.export({ format: 'jwk' })
+
+/** PKCS#1 or SEC 1, as DER. */
+const traditional = (key: KeyObject): Uint8Array =>
+  key.export({ type: key.asymmetricKeyType === 'ec' ? 'sec1' : 'pkcs1', format: 'der' })
+
+/** The ways in which the text of any PEM arrives from files, environments and secret managers. */
+const MANGLINGS: Readonly<Record<string, (text: string) => string | Uint8Array>> = {
+  'as it is': (text) => text,
+  'with CRLF': (text) => text.replaceAll('\n', '\r\n'),
+  'with escaped \\n': (text) => text.replaceAll('\n', '\\n'),
+  'with escaped \\r\\n': (text) => text.replaceAll('\n', '\\r\\n'),
+  'in double quotes': (text) => `"${text}"`,
+  'in single quotes, escaped': (text) => `'${text.replaceAll('\n', '\\n')}'`,
+  'in backticks': (text) => `\`${text}\``,
+  'as a JSON string': (text) => JSON.stringify(text),
+  'on one line, with spaces': (text) => text.replaceAll('\n', ' '),
+  'on one line, with nothing between': (text) => text.replaceAll('\n', ''),
+  indented: (text) => text.replaceAll(/^/gm, '    '),
+  'with white space around': (text) => `\n\t ${text} \n\n`,
+  'behind a byte order mark': (text) => `\uFEFF${text}`,
+  'behind a comment': (text) => `# the key of production\n${text}`,
+  'as the bytes of a file': (text) => Buffer.from(text),
+  'as the bytes of a file that begins with a blank line': (text) => new TextEncoder().encode(`\r\n${text}`),
+  'in a layer of base64': (text) => base64(Buffer.from(text)),
+  'in a layer of base64, on lines': (text) => lines(base64(Buffer.from(text))),
+  'in two layers of base64': (text) => base64(Buffer.from(base64(Buffer.from(text)))),
+}
+
+/** The ways in which DER arrives without PEM around it. */
+const DER_FORMS: Readonly<Record<string, (bytes: Uint8Array) => string | Uint8Array>> = {
+  'DER bytes': (bytes) => new Uint8Array(bytes),
+  'DER bytes, a view into a larger buffer': (bytes) => new Uint8Array([0, ...bytes, 0]).subarray(1, -1),
+  'bare base64': base64,
+  'bare base64 on lines': (bytes) => lines(base64(bytes)),
+  'bare base64 on CRLF lines, in quotes': (bytes) => `"${lines(base64(bytes), '\r\n')}"`,
+  'bare base64 with escaped \\n': (bytes) => lines(base64(bytes), '\\n'),
+  base64url: (bytes) => Buffer.from(bytes).toString('base64url'),
+  'the bytes of a file of base64': (bytes) => Buffer.from(`${lines(base64(bytes))}\n`),
+}
+
+const pems = {
+  RSA256: {
+    pair: merchantRsa,
+    private: {
+      'PKCS#8': ({ privateKey }: Pair) => pem(privateKey),
+      'PKCS#1': ({ privateKey }: Pair) => armour('RSA PRIVATE KEY', traditional(privateKey)),
+      'PKCS#8 under the label of PKCS#1': ({ privateKey }: Pair) => armour('RSA PRIVATE KEY', der(privateKey)),
+      'PKCS#1 under the label of PKCS#8': ({ privateKey }: Pair) => armour('PRIVATE KEY', traditional(privateKey)),
+      'PKCS#8 under the label of a public key': ({ privateKey }: Pair) => armour('PUBLIC KEY', der(privateKey)),
+      'PKCS#8 with bag attributes': () => read('rsa.bag.pem'),
+    },
+    public: {
+      SPKI: ({ publicKey }: Pair) => pem(publicKey),
+      'PKCS#1': ({ publicKey }: Pair) => armour('RSA PUBLIC KEY', traditional(publicKey)),
+      'SPKI under the label of PKCS#1': ({ publicKey }: Pair) => armour('RSA PUBLIC KEY', der(publicKey)),
+      'PKCS#1 under the label of SPKI': ({ publicKey }: Pair) => armour('PUBLIC KEY', traditional(publicKey)),
+      'SPKI under the label of a private key': ({ publicKey }: Pair) => armour('PRIVATE KEY', der(publicKey)),
+      'X.509 certificate': () => read('rsa.crt'),
+      'X.509 certificate and its issuer': () => read('rsa.crt') + read('stranger.crt'),
+    },
+  },
+  ECC224: {
+    pair: merchantEcc,
+    private: {
+      'PKCS#8': ({ privateKey }: Pair) => pem(privateKey),
+      'SEC 1': () => read('ecc.sec1.pem'),
+      'SEC 1 behind EC PARAMETERS': () => read('ecc.params.pem') + read('ecc.sec1.pem'),
+      'SEC 1 under the label of PKCS#8': ({ privateKey }: Pair) => armour('PRIVATE KEY', traditional(privateKey)),
+      'PKCS#8 under the label of SEC 1': ({ privateKey }: Pair) => armour('EC PRIVATE KEY', der(privateKey)),
+    },
+    public: {
+      SPKI: ({ publicKey }: Pair) => pem(publicKey),
+      'X.509 certificate': () => read('ecc.crt'),
+      'X.509 certificate and its issuer': () => read('ecc.crt') + read('stranger.crt'),
+    },
+  },
+} as const
+
+type Form = readonly [form: string, mangling: string, input: () => PublicKeyInput]
+
+function forms(algorithm: 'RSA256' | 'ECC224', kind: 'private' | 'public'): Form[] {
+  const { pair, [kind]: texts } = pems[algorithm]
+  const key = () => pair()[`${kind}Key`]
+  const plain = Object.entries(texts).flatMap(([form, text]: [string, (pair: Pair) => string]) =>
+    Object.entries(MANGLINGS).map(([mangling, mangle]): Form => [`${form} PEM`, mangling, () => mangle(text(pair()))]),
+  )
+  const binary: [string, () => Uint8Array][] = [
+    [kind === 'private' ? 'PKCS#8' : 'SPKI', () => der(key())],
+    ...(algorithm === 'ECC224' && kind === 'public'
+      ? []
+      : [['PKCS#1 or SEC 1', () => traditional(key())] as [string, () => Uint8Array]]),
+  ]
+  const bare = binary.flatMap(([form, bytes]) =>
+    Object.entries(DER_FORMS).map(([mangling, mangle]): Form => [form, `as ${mangling}`, () => mangle(bytes())]),
+  )
+  const objects: Form[] = [
+    ['KeyObject', 'as it is', key],
+    ...(algorithm === 'ECC224'
+      ? []
+      : ([
+          ['JWK', 'as an object', () => jwk(key())],
+          ['JWK', 'as JSON', () => JSON.stringify(jwk(key()))],
+          ['JWK', 'as JSON on lines, in quotes', () => `'${JSON.stringify(jwk(key()), null, 2)}'`],
+          ['JWK', 'as the bytes of a file', () => Buffer.from(JSON.stringify(jwk(key())))],
+          ['JWK', 'in a layer of base64', () => base64(Buffer.from(JSON.stringify(jwk(key()))))],
+        ] as Form[])),
+  ]
+  return [...plain, ...bare, ...objects]
+}
+
+const wrongKind = expect.objectContaining({ name: 'ConfigurationError', code: 'ERR_KEY_KIND' })
+
+describe.each(['RSA256', 'ECC224'] as const)('a key for %s', (algorithm) => {
+  const { pair } = pems[algorithm]
+
+  test.each(forms(algorithm, 'private'))(
+    'private, as %s %s, is accepted; and refused where a public one belongs',
+    (...[, , input]) => {
+      const parsed = parsePrivateKey(input())
+      expect(parsed).toMatchObject({ form: 'key-object', algorithm, key: { type: 'private' } })
+      expect(fingerprint(parsed.key as KeyObject)).toBe(fingerprint(pair().publicKey))
+      expect(() => parsePublicKey(input())).toThrow(wrongKind)
+    },
+  )
+
+  test.each(forms(algorithm, 'public'))(
+    'public, as %s %s, is accepted; and refused where a private one belongs',
+    (...[, , input]) => {
+      const parsed = parsePublicKey(input())
+      expect(parsed).toMatchObject({ form: 'key-object', algorithm, key: { type: 'public' } })
+      expect(fingerprint(parsed.key as KeyObject)).toBe(fingerprint(pair().publicKey))
+      expect(() => parsePrivateKey(input())).toThrow(wrongKind)
+    },
+  )
+})
+
+describe('a CryptoKey', () => {
+  const rsassa = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }
+  const importKey = ({ privateKey, publicKey }: Pair, algorithm: object, usage: 'sign' | 'encrypt' = 'sign') => ({
+    privateKey: () =>
+      webcrypto.subtle.importKey('pkcs8', der(privateKey), algorithm as webcrypto.RsaHashedImportParams, false, [
+        usage === 'sign' ? 'sign' : 'decrypt',
+      ]),
+    publicKey: () =>
+      webcrypto.subtle.importKey('spki', der(publicKey), algorithm as webcrypto.RsaHashedImportParams, true, [
+        usage === 'sign' ? 'verify' : 'encrypt',
+      ]),
+  })
+
+  test('of RSASSA-PKCS1-v1_5 with SHA-256 is accepted in its place, and stays what it is', async () => {
+    const keys = importKey(merchantRsa(), rsassa)
+    const [privateKey, publicKey] = await Promise.all([keys.privateKey(), keys.publicKey()])
+    expect(parsePrivateKey(privateKey)).toEqual({ form: 'crypto-key', algorithm: 'RSA256', key: privateKey })
+    expect(parsePublicKey(publicKey)).toEqual({ form: 'crypto-key', algorithm: 'RSA256', key: publicKey })
+    expect(parsePublicKey(publicKey).key).toBe(publicKey)
+    expect(() => parsePublicKey(privateKey)).toThrow(wrongKind)
+    expect(() => parsePrivateKey(publicKey)).toThrow(wrongKind)
+  })
+
+  test.each([
+    ['of another hash', 'ERR_KEY_ALGORITHM', () => importKey(merchantRsa(), { ...rsassa, hash: 'SHA-1' })],
+    ['of RSA-PSS', 'ERR_KEY_ALGORITHM', () => importKey(merchantRsa(), { name: 'RSA-PSS', hash: 'SHA-256' })],
+    [
+      'that is for encryption',
+      'ERR_KEY_ALGORITHM',
+      () => importKey(merchantRsa(), { name: 'RSA-OAEP', hash: 'SHA-256' }, 'encrypt'),
+    ],
+    ['over another curve', 'ERR_KEY_ALGORITHM', () => importKey(p256(), { name: 'ECDSA', namedCurve: 'P-256' })],
+    ['of 1024 bits', 'ERR_KEY_WEAK', () => importKey(weakRsa(), rsassa)],
+  ])('%s is refused: %s', async (_, code, keys) => {
+    const [privateKey, publicKey] = await Promise.all([keys().privateKey(), keys().publicKey()])
+    expect(() => parsePrivateKey(privateKey)).toThrow(expect.objectContaining({ code }))
+    expect(() => parsePublicKey(publicKey)).toThrow(expect.objectContaining({ code }))
+  })
+
+  test('that may not verify is refused', async () => {
+    const key = await webcrypto.subtle.importKey('spki', der(merchantRsa().publicKey), rsassa, true, [])
+    expect(() => parsePublicKey(key)).toThrow(expect.objectContaining({ code: 'ERR_KEY_ALGORITHM' }))
+  })
+
+  test('that is secret is refused', async () => {
+    const key = await webcrypto.subtle.generateKey({ name: 'HMAC', hash: 'SHA-256' }, false, ['sign'])
+    expect(() => parsePrivateKey(key as webcrypto.CryptoKey)).toThrow(wrongKind)
+  })
+})
+
+describe('a signer', () => {
+  const sign = () => new Uint8Array()
+
+  test.each(['RSA256', 'ECC224'] as const)('for %s is accepted as a private key, and is no public one', (algorithm) => {
+    const signer = { algorithm, sign }
+    expect(parsePrivateKey(signer)).toEqual({ form: 'signer', algorithm, key: signer })
+    expect(() => parsePublicKey(signer as unknown as PublicKeyInput)).toThrow(
+      expect.objectContaining({ code: 'ERR_KEY_FORMAT' }),
+    )
+  })
+
+  test('that is an instance of a class is accepted', () => {
+    class Vault {
+      readonly algorithm = 'RSA256'
+      sign = sign
+    }
+    expect(parsePrivateKey(new Vault())).toHaveProperty('form', 'signer')
+  })
+
+  test.each(['RS256', 'rsa256', '', undefined, 'toString'])('whose algorithm is %s is refused', (algorithm) => {
+    expect(() => parsePrivateKey({ algorithm, sign } as PrivateKeyInput)).toThrow(
+      expect.objectContaining({ code: 'ERR_KEY_ALGORITHM' }),
+    )
+  })
+})
+
+/** Bytes with one part replaced, of the same length. */
+const replace = (bytes: Uint8Array, from: string, to: string): Uint8Array => {
+  const hex = Buffer.from(bytes).toString('hex')
+  expect(hex).toContain(from)
+  return Buffer.from(hex.replace(from, to), 'hex')
+}
+
+const privatePem = () => pem(merchantRsa().privateKey)
+const publicPem = () => pem(merchantRsa().publicKey)
+const OPENSSH = armour('OPENSSH PRIVATE KEY', Buffer.concat([Buffer.from('openssh-key-v1\0'), Buffer.alloc(300, 0x5a)]))
+const of = (type: 'ed25519' | 'x25519') => generateKeyPairSync(type as 'ed25519')
+const pss = generateKeyPairSync('rsa-pss', { modulusLength: 2048 })
+const oct = { kty: 'oct', k: 'c2VjcmV0LXNlY3JldC1zZWNyZXQ' }
+
+type Diagnosis = readonly [
+  title: string,
+  expected: 'private' | 'public',
+  input: () => unknown,
+  code: string,
+  says: RegExp,
+]
+
+const DIAGNOSES: Diagnosis[] = [
+  ['a public key', 'private', publicPem, 'ERR_KEY_KIND', /is a public key; a private key was expected/],
+  ['a public KeyObject', 'private', () => merchantRsa().publicKey, 'ERR_KEY_KIND', /is a public key; a private/],
+  ['a private key', 'public', privatePem, 'ERR_KEY_KIND', /is a private key; a public key was expected/],
+  ['a private JWK', 'public', () => jwk(merchantRsa().privateKey), 'ERR_KEY_KIND', /is a private key; a public/],
+  ['a certificate', 'private', () => read('rsa.crt'), 'ERR_KEY_KIND', /is a certificate; a private key was expected/],
+  ['a secret KeyObject', 'private', () => createSecretKey(Buffer.alloc(32)), 'ERR_KEY_KIND', /is a secret key/],
+  ['1024 bits', 'private', () => pem(weakRsa().privateKey), 'ERR_KEY_WEAK', /is RSA of 1024 bits; at least 2048/],
+  ['1024 bits', 'public', () => pem(weakRsa().publicKey), 'ERR_KEY_WEAK', /is RSA of 1024 bits; at least 2048/],
+  ['a JWK of 1024 bits', 'public', () => jwk(weakRsa().publicKey), 'ERR_KEY_WEAK', /is RSA of 1024 bits/],
+  ['a KeyObject of 1024 bits', 'public', () => weakRsa().publicKey, 'ERR_KEY_WEAK', /is RSA of 1024 bits/],
+  [
+    'an exponent of 1',
+    'public',
+    () => replace(der(merchantRsa().publicKey), '0203010001', '0203000001'),
+    'ERR_KEY_WEAK',
+    /unsafe public exponent/,
+  ],
+  [
+    'an even exponent',
+    'public',
+    () => replace(der(merchantRsa().publicKey), '0203010001', '0203010000'),
+    'ERR_KEY_WEAK',
+    /unsafe public exponent/,
+  ],
+  [
+    'an encrypted PKCS#8',
+    'private',
+    () => read('rsa.encrypted.pem'),
+    'ERR_KEY_ENCRYPTED',
+    /encrypted private key; decrypt it/,
+  ],
+  [
+    'an encrypted PKCS#1',
+    'private',
+    () => read('rsa.legacy.pem'),
+    'ERR_KEY_ENCRYPTED',
+    /encrypted private key; decrypt it/,
+  ],
+  [
+    'an encrypted SEC 1',
+    'private',
+    () => read('ecc.legacy.pem'),
+    'ERR_KEY_ENCRYPTED',
+    /encrypted private key; decrypt it/,
+  ],
+  [
+    'an encrypted PKCS#1 with escaped \\n',
+    'private',
+    () => read('rsa.legacy.pem').replaceAll('\n', '\\n'),
+    'ERR_KEY_ENCRYPTED',
+    /encrypted private key; decrypt it/,
+  ],
+  [
+    'an encrypted PKCS#8 as bare base64',
+    'private',
+    () => read('rsa.encrypted.pem').replaceAll(/-----[^-]+-----/g, ''),
+    'ERR_KEY_ENCRYPTED',
+    /encrypted private key; decrypt it/,
+  ],
+  ['an encrypted PKCS#8', 'public', () => read('rsa.encrypted.pem'), 'ERR_KEY_ENCRYPTED', /encrypted private key/],
+  ['an OpenSSH private key', 'private', () => OPENSSH, 'ERR_KEY_FORMAT', /OpenSSH form; convert it: ssh-keygen -p/],
+  [
+    'an OpenSSH public key',
+    'public',
+    () => `ssh-rsa ${base64(der(merchantRsa().publicKey))} me@home`,
+    'ERR_KEY_FORMAT',
+    /OpenSSH form; convert it: ssh-keygen -e/,
+  ],
+  [
+    'a PKCS#12 bundle',
+    'private',
+    () => readFileSync(path('rsa.p12')),
+    'ERR_KEY_FORMAT',
+    /is a PKCS#12 bundle; extract/,
+  ],
+  [
+    'a PKCS#12 bundle in base64',
+    'private',
+    () => base64(readFileSync(path('rsa.p12'))),
+    'ERR_KEY_FORMAT',
+    /is a PKCS#12 bundle; extract/,
+  ],
+  [
+    'P-256',
+    'private',
+    () => pem(p256().privateKey),
+    'ERR_KEY_ALGORITHM',
+    /is EC over prime256v1; RSA .* or EC over secp224r1/,
+  ],
+  ['P-256', 'public', () => p256().publicKey, 'ERR_KEY_ALGORITHM', /is EC over prime256v1/],
+  ['Ed25519', 'private', () => pem(of('ed25519').privateKey), 'ERR_KEY_ALGORITHM', /is ed25519/],
+  ['Ed25519', 'public', () => of('ed25519').publicKey, 'ERR_KEY_ALGORITHM', /is ed25519/],
+  ['X25519', 'public', () => pem(of('x25519').publicKey), 'ERR_KEY_ALGORITHM', /is x25519/],
+  ['RSA-PSS', 'private', () => pem(pss.privateKey), 'ERR_KEY_ALGORITHM', /is rsa-pss/],
+  ['RSA-PSS', 'public', () => pem(pss.publicKey), 'ERR_KEY_ALGORITHM', /is rsa-pss/],
+  ['an oct JWK', 'private', () => oct, 'ERR_KEY_ALGORITHM', /JWK whose "kty" is not RSA/],
+  ['an OKP JWK', 'public', () => jwk(of('ed25519').publicKey), 'ERR_KEY_ALGORITHM', /JWK whose "kty" is not RSA/],
+  ['an EC JWK', 'private', () => jwk(p256().privateKey), 'ERR_KEY_ALGORITHM', /no name for secp224r1; pass PEM/],
+  ['JSON that is no JWK', 'public', () => '{"key":1}', 'ERR_KEY_ALGORITHM', /JWK whose "kty" is not RSA/],
+  [
+    'a JWK set',
+    'public',
+    () => ({ keys: [jwk(merchantRsa().publicKey)] }),
+    'ERR_KEY_FORMAT',
+    /is a JWK set; use importJwkSet/,
+  ],
+  [
+    'a JWK set as JSON',
+    'private',
+    () => JSON.stringify({ keys: [jwk(merchantRsa().privateKey)] }),
+    'ERR_KEY_FORMAT',
+    /is a JWK set; use importJwkSet/,
+  ],
+  [
+    'a JWK without its modulus',
+    'public',
+    () => ({ ...jwk(merchantRsa().publicKey), n: undefined }),
+    'ERR_KEY_FORMAT',
+    /JWK with missing or malformed members/,
+  ],
+  [
+    'a JWK with junk in its modulus',
+    'public',
+    () => ({ ...jwk(merchantRsa().publicKey), n: `${jwk(merchantRsa().publicKey).n}!` }),
+    'ERR_KEY_FORMAT',
+    /JWK with missing or malformed members/,
+  ],
+  [
+    'a private JWK without its primes',
+    'private',
+    () => ({ ...jwk(merchantRsa().privateKey), p: undefined, q: undefined }),
+    'ERR_KEY_FORMAT',
+    /JWK with missing or malformed members/,
+  ],
+  [
+    'JSON that is cut off',
+    'private',
+    () => JSON.stringify(jwk(merchantRsa().privateKey)).slice(0, -5),
+    'ERR_KEY_FORMAT',
+    /begins like JSON but is not/,
+  ],
+  ['the path of a file', 'private', () => './keys/private.pem', 'ERR_KEY_FORMAT', /path of a file; read the file/],
+  ['a path without a slash', 'public', () => 'alipayhk public.pem', 'ERR_KEY_FORMAT', /path of a file; read the file/],
+  [
+    'a path that is base64 by chance',
+    'private',
+    () => '/run/secrets/key',
+    'ERR_KEY_FORMAT',
+    /path of a file; read the/,
+  ],
+  ['a path in the home folder', 'private', () => '~/.ssh/id_rsa', 'ERR_KEY_FORMAT', /path of a file; read the file/],
+  [
+    'a path of Windows',
+    'private',
+    () => 'C:\\new\\rsa\\private.pem',
+    'ERR_KEY_FORMAT',
+    /path of a file; read the file/,
+  ],
+  ['a URL of a file', 'private', () => 'file:///run/secrets/key', 'ERR_KEY_FORMAT', /path of a file; read the file/],
+  [
+    'PEM without its last line',
+    'private',
+    () => privatePem().split('-----END')[0],
+    'ERR_KEY_FORMAT',
+    /matching END line; it may have been cut off/,
+  ],
+  [
+    'PEM cut off in its last line',
+    'private',
+    () => privatePem().slice(0, -3),
+    'ERR_KEY_FORMAT',
+    /matching END line; it may have been cut off/,
+  ],
+  [
+    'PEM that ends under another label',
+    'private',
+    () => privatePem().replace('END PRIVATE', 'END PUBLIC'),
+    'ERR_KEY_FORMAT',
+    /matching END line; it may have been cut off/,
+  ],
+  [
+    'PEM with a line left out',
+    'private',
+    () => privatePem().split('\n').toSpliced(5, 1).join('\n'),
+    'ERR_KEY_FORMAT',
+    /no PKCS#8.* structure; it may have been cut off/,
+  ],
+  [
+    'PEM with nothing inside',
+    'private',
+    () => armour('PRIVATE KEY', new Uint8Array()),
+    'ERR_KEY_FORMAT',
+    /it may have been cut off/,
+  ],
+  [
+    'PEM with dots for its content',
+    'private',
+    () => privatePem().replace(/\n[^-]+\n/, '\n…\n'),
+    'ERR_KEY_FORMAT',
+    /content is not base64/,
+  ],
+  [
+    'DER that is cut off',
+    'private',
+    () => der(merchantRsa().privateKey).subarray(0, -1),
+    'ERR_KEY_FORMAT',
+    /it may have been cut off/,
+  ],
+  [
+    'DER with a byte too many',
+    'public',
+    () => new Uint8Array([...der(merchantRsa().publicKey), 0]),
+    'ERR_KEY_FORMAT',
+    /it may have been cut off/,
+  ],
+  [
+    'base64 that is cut off',
+    'private',
+    () => base64(der(merchantRsa().privateKey)).slice(0, -100),
+    'ERR_KEY_FORMAT',
+    /it may have been cut off/,
+  ],
+  [
+    'base64 cut off between bytes',
+    'private',
+    () => base64(der(merchantRsa().privateKey)).slice(0, -102),
+    'ERR_KEY_FORMAT',
+    /it may have been cut off/,
+  ],
+  [
+    'base64 without its beginning',
+    'private',
+    // Further on it is as random as the key, and one in 256 would begin like JSON.
+    () => base64(der(merchantRsa().privateKey)).slice(8),
+    'ERR_KEY_FORMAT',
+    /it may have been cut off/,
+  ],
+  [
+    'the outside of PKCS#8 around nonsense',
+    'private',
+    () => Buffer.from('300b020100300004045a5a5a5a', 'hex'),
+    'ERR_KEY_FORMAT',
+    /outer form of pkcs8 but its content cannot be parsed/,
+  ],
+  ['a certificate request', 'public', () => read('rsa.csr'), 'ERR_KEY_FORMAT', /content cannot be parsed/],
+  [
+    'a private key and a public one',
+    'private',
+    () => privatePem() + publicPem(),
+    'ERR_KEY_FORMAT',
+    /holds 2 PEM blocks; pass the one that is meant/,
+  ],
+  [
+    'a certificate and its private key',
+    'private',
+    () => read('rsa.bundle.pem'),
+    'ERR_KEY_FORMAT',
+    /holds 2 PEM blocks/,
+  ],
+  ['a certificate and its private key', 'public', () => read('rsa.bundle.pem'), 'ERR_KEY_FORMAT', /holds 2 PEM blocks/],
+  ['a word', 'private', () => 'changeme!', 'ERR_KEY_FORMAT', /neither PEM nor the base64 of a key/],
+  [
+    'a word in base64',
+    'private',
+    () => base64(Buffer.from('changeme!')),
+    'ERR_KEY_FORMAT',
+    /neither PEM nor the base64/,
+  ],
+  ['an empty text', 'private', () => '', 'ERR_KEY_FORMAT', /is empty; set the environment variable/],
+  ['white space', 'public', () => ' \n\t', 'ERR_KEY_FORMAT', /is empty; set the environment variable/],
+  ['empty quotes', 'private', () => '""', 'ERR_KEY_FORMAT', /is empty; set the environment variable/],
+  ['no bytes', 'private', () => new Uint8Array(), 'ERR_KEY_FORMAT', /is empty/],
+  ['undefined', 'private', () => undefined, 'ERR_KEY_FORMAT', /is undefined; pass PEM text/],
+  ['null', 'public', () => null, 'ERR_KEY_FORMAT', /is null; pass PEM text/],
+  ['a number', 'private', () => 1, 'ERR_KEY_FORMAT', /is number; pass PEM text/],
+  ['a Map', 'public', () => new Map([[1, publicPem()]]), 'ERR_KEY_FORMAT', /is object; pass PEM text/],
+  ['an array', 'private', () => [privatePem()], 'ERR_KEY_FORMAT', /is object; pass PEM text/],
+  ['an object of another kind', 'public', () => ({ pem: publicPem() }), 'ERR_KEY_FORMAT', /is object; pass PEM text/],
+]
+
+const failure = (run: () => unknown): ConfigurationError => {
+  try {
+    run()
+  } catch (error) {
+    if (error instanceof ConfigurationError) return error
+    throw error
+  }
+  throw new Error('was not refused')
+}
+
+/** Every run of 12 characters, with the text's white space removed. */
+const runs = (text: string): Set<string> => {
+  const compact = text.replace(/\s+/g, '')
+  return new Set(Array.from({ length: Math.max(0, compact.length - 11) }, (_, at) => compact.slice(at, at + 12)))
+}
+
+/** All that an application may print of an error. */
+const printed = (error: Error) =>
+  [
+    error.message,
+    error.stack,
+    String(error),
+    JSON.stringify(error),
+    JSON.stringify(error, Object.getOwnPropertyNames(error)),
+    inspect(error, { depth: Infinity, showHidden: true, maxStringLength: null }),
+  ].join('\n')
+
+/** The key, wherever it is to be found in the input, in the alphabets in which it might be quoted. */
+function secretsOf(input: unknown): string[] {
+  if (input instanceof KeyObject) return secretsOf(input.type === 'secret' ? input.export() : der(input))
+  if (input instanceof Uint8Array)
+    return (['base64', 'base64url', 'hex'] as const).map((to) => Buffer.from(input).toString(to))
+  if (typeof input === 'object' && input !== null) return Object.values(input).flatMap(secretsOf)
+  if (typeof input !== 'string') return []
+  // The lines that begin and end PEM are no secret.
+  const content = input.replaceAll(/-----[^-]+-----|\\n|\s+/g, '')
+  return [content, ...(input.startsWith('{') ? secretsOf(tryJson(input)) : [])]
+}
+
+const tryJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+describe('what is no key for its place', () => {
+  const parse = (expected: 'private' | 'public', input: unknown) =>
+    failure(() =>
+      expected === 'private'
+        ? parsePrivateKey(input as PrivateKeyInput, 'privateKeys[7]')
+        : parsePublicKey(input as PublicKeyInput, 'peerPublicKeys[7]'),
+    )
+
+  test.each(DIAGNOSES)('%s in the place of a %s key is named', (_, expected, input, code, says) => {
+    const { code: found, message } = parse(expected, input())
+    expect(found).toBe(code)
+    expect(message).toMatch(says)
+    expect(message).toMatch(
+      expected === 'private' ? /^privateKeys\[7\] [ -~]{10,200}\.$/ : /^peerPublicKeys\[7\] [ -~]{10,200}\.$/,
+    )
+  })
+
+  test.each(DIAGNOSES)('%s in the place of a %s key is not quoted, in part either', (_, expected, input) => {
+    const value = input()
+    const output = runs(printed(parse(expected, value)))
+    const leaked = secretsOf(value).flatMap((secret) => [...runs(secret)].filter((run) => output.has(run)))
+    expect(leaked).toEqual([])
+  })
+
+  test('and has no cause, which might quote it', () => {
+    for (const [, expected, input] of DIAGNOSES) expect(parse(expected, input()).cause).toBeUndefined()
+  })
+
+  test('the check above would notice a quoted key', () => {
+    const output = runs(printed(new Error(`bad key: ${base64(der(merchantRsa().privateKey)).slice(500, 520)}`)))
+    const leaked = secretsOf(privatePem()).flatMap((secret) => [...runs(secret)].filter((run) => output.has(run)))
+    // 20 characters have nine runs; what is printed behind them can lengthen one by chance.
+    expect(leaked.length).toBeGreaterThanOrEqual(9)
+  })
+})
+
+describe('a parsed key', () => {
+  test.each([
+    ['PEM', privatePem],
+    ['JWK', () => jwk(merchantRsa().privateKey)],
+  ])('from %s shows nothing of itself when it is printed', (_, input) => {
+    const parsed = parsePrivateKey(input())
+    const output = runs(inspect(parsed, { depth: Infinity, showHidden: true }) + JSON.stringify(parsed))
+    const key = [base64(der(merchantRsa().privateKey)), ...Object.values(jwk(merchantRsa().privateKey)).map(String)]
+    expect(key.flatMap((secret) => [...runs(secret)].filter((run) => output.has(run)))).toEqual([])
+  })
+
+  test('leaves its input as it was', () => {
+    const bytes = Buffer.from(der(merchantRsa().privateKey))
+    const object: JsonWebKey = Object.freeze(jwk(merchantRsa().privateKey))
+    parsePrivateKey(bytes)
+    parsePrivateKey(object)
+    expect(bytes).toEqual(Buffer.from(der(merchantRsa().privateKey)))
+  })
+})
+
+describe('a description', () => {
+  test.each([
+    ['private', 'RSA256', 2048, privatePem, publicPem],
+    ['public', 'RSA256', 2048, publicPem, publicPem],
+    ['public', 'RSA256', 2048, () => read('rsa.crt'), publicPem],
+    ['private', 'RSA256', 2048, () => jwk(merchantRsa().privateKey), publicPem],
+    ['private', 'ECC224', 224, () => merchantEcc().privateKey, () => pem(merchantEcc().publicKey)],
+    ['public', 'ECC224', 224, () => der(merchantEcc().publicKey), () => pem(merchantEcc().publicKey)],
+  ])(
+    'of a %s key for %s has its bits and the fingerprint that openssl prints',
+    (kind, algorithm, bits, input, publicKey) => {
+      writeFileSync(path('described.pem'), publicKey())
+      const spki = openssl('pkey', '-pubin', '-in', 'described.pem', '-outform', 'DER')
+      const digest = createHash('sha256').update(spki).digest('hex')
+      expect(describeKey(input())).toEqual({ kind, algorithm, bits, fingerprint: digest })
+    },
+  )
+
+  test.each([
+    ['a weak key', () => pem(weakRsa().publicKey), 'ERR_KEY_WEAK'],
+    ['an encrypted key', () => read('rsa.legacy.pem'), 'ERR_KEY_ENCRYPTED'],
+    ['a key over another curve', () => p256().publicKey, 'ERR_KEY_ALGORITHM'],
+    ['a secret key', () => createSecretKey(Buffer.alloc(32)), 'ERR_KEY_ALGORITHM'],
+    ['no key', () => 'changeme!', 'ERR_KEY_FORMAT'],
+  ])('of %s is refused', (_, input, code) => {
+    expect(() => describeKey(input())).toThrow(expect.objectContaining({ code }))
+  })
+
+  test('has one fingerprint for both halves, and another for another key', () => {
+    const { privateKey, publicKey } = merchantRsa()
+    expect(fingerprint(privateKey)).toBe(fingerprint(publicKey))
+    expect(fingerprint(createPublicKey(privateKey))).toBe(fingerprint(publicKey))
+    expect(fingerprint(strangerRsa().publicKey)).not.toBe(fingerprint(publicKey))
+  })
+})

@@ -1,0 +1,219 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { describe, expect, test, vi } from 'vitest'
+import { resolveEncryptionOptions } from '../../src/crypto/envelope.ts'
+import { type Credentials, parseCredentials } from '../../src/secure-message/credentials.ts'
+import { verifyMessage } from '../../src/secure-message/verify.ts'
+import { STRICT_JSON } from '../../src/protocol/json.ts'
+import { collectHeaders } from '../../src/protocol/headers.ts'
+import {
+  bytesOf,
+  encryptHeader,
+  merchantCredentials,
+  NOW,
+  order,
+  request,
+  encryptedRequest,
+  type TestRequest,
+  withHeaders,
+} from '../support/messages.ts'
+import { gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, strangerRsa } from '../support/keys.ts'
+import { rejectionOf } from '../support/thrown.ts'
+
+const open = (
+  { method, path, headers, body }: TestRequest,
+  credentials: Credentials = merchantCredentials(),
+  readBody: () => Uint8Array | Promise<Uint8Array> = () => body,
+) =>
+  verifyMessage(
+    { method, path, timeHeader: 'Request-Time', headers: collectHeaders(headers), body: readBody },
+    parseCredentials(credentials),
+    { suite: resolveEncryptionOptions(), randomBytes },
+    { now: NOW, clockToleranceSeconds: 300, json: STRICT_JSON },
+  )
+
+const codeOf = async (...args: Parameters<typeof open>) =>
+  ((await rejectionOf(open(...args))) as Error & { code: string }).code
+
+describe('a message that the peer has signed is opened', () => {
+  test('in the clear', async () => {
+    expect(await open(request())).toStrictEqual({ message: order(), plaintext: bytesOf(order()) })
+  })
+
+  test('encrypted', async () => {
+    const { message, plaintext } = await open(encryptedRequest())
+    expect(message).toStrictEqual(order())
+    expect(Buffer.from(plaintext)).toStrictEqual(bytesOf(order()))
+  })
+
+  test('encrypted, under application/json', async () => {
+    const opened = await open(withHeaders(encryptedRequest(), { 'Content-Type': 'application/json' }))
+    expect(opened.message).toStrictEqual(order())
+  })
+
+  test('signed with ECC224', async () => {
+    const credentials = { ...merchantCredentials(), peerPublicKeys: { 1: gatewayEcc().publicKey } }
+    expect((await open(request({ key: gatewayEcc().privateKey }), credentials)).message).toStrictEqual(order())
+  })
+
+  test.each(['1', '2'])('signed with any version of the ring: %s', async (keyVersion) => {
+    const keys = { 1: strangerRsa(), 2: gatewayRsa() }
+    const credentials = {
+      ...merchantCredentials(),
+      peerPublicKeys: { 1: keys[1].publicKey, 2: keys[2].publicKey },
+    }
+    const key = (keyVersion === '1' ? keys[1] : keys[2]).privateKey
+    expect((await open(request({ key, keyVersion }), credentials)).message).toStrictEqual(order())
+    expect(await codeOf(request({ key, keyVersion: keyVersion === '1' ? '2' : '1' }), credentials)).toBe(
+      'ERR_SIGNATURE_INVALID',
+    )
+  })
+
+  test.each(['', 'keyVersion=,'])('signed with the latest version where the header names none: %j', async (version) => {
+    const signed = request()
+    const Signature = signed.headers['Signature']?.replace('keyVersion=1,', version)
+    const peerPublicKeys = { 1: strangerRsa().publicKey, 2: gatewayRsa().publicKey }
+    const message = withHeaders(signed, { Signature })
+    expect((await open(message, { ...merchantCredentials(), peerPublicKeys })).message).toStrictEqual(order())
+    const older = { 1: gatewayRsa().publicKey, 2: strangerRsa().publicKey }
+    expect(await codeOf(message, { ...merchantCredentials(), peerPublicKeys: older })).toBe('ERR_SIGNATURE_INVALID')
+  })
+})
+
+describe('encrypted to one of several keys of ours', () => {
+  const ring = { 1: strangerRsa, 2: merchantRsa, 3: merchantEcc }
+  const credentials = () => ({
+    ...merchantCredentials(),
+    privateKeys: { 1: ring[1]().privateKey, 2: ring[2]().privateKey, 3: ring[3]().privateKey },
+  })
+  const sealed = (to: 1 | 2, named: string) => {
+    const message = encryptedRequest({ encryptTo: ring[to]().publicKey })
+    return withHeaders(message, { Encrypt: message.headers['Encrypt']?.replace('keyVersion=1,', named) })
+  }
+
+  test.each<[string, 1 | 2, string]>([
+    ['the version that the header names', 1, 'keyVersion=1,'],
+    ['another version that the header names', 2, 'keyVersion=2,'],
+    ['the latest that can decrypt, where it names none', 2, ''],
+  ])('%s', async (_, to, named) => {
+    expect((await open(sealed(to, named), credentials())).message).toStrictEqual(order())
+  })
+
+  test.each<[string, 1 | 2, string]>([
+    ['a version that is another key', 1, 'keyVersion=2,'],
+    ['a version that cannot decrypt', 2, 'keyVersion=3,'],
+    ['a version that does not exist', 2, 'keyVersion=9,'],
+    ['an older key where it names none', 1, ''],
+  ])('not: %s', async (_, to, named) => {
+    expect(await codeOf(sealed(to, named), credentials())).toBe('ERR_DECRYPTION')
+  })
+
+  test('with no key that can decrypt, the configuration is at fault', async () => {
+    const only = { ...merchantCredentials(), privateKeys: { 1: merchantEcc().privateKey } }
+    expect(await codeOf(encryptedRequest(), only)).toBe('ERR_KEY_USE')
+    expect((await open(request(), only)).message).toStrictEqual(order())
+  })
+})
+
+describe('a signer, whose key is elsewhere', () => {
+  const signer = (decrypt: (bytes: Uint8Array) => Promise<Uint8Array | undefined>) => ({
+    ...merchantCredentials(),
+    privateKeys: { 1: { algorithm: 'RSA256' as const, sign: () => Promise.resolve(new Uint8Array(256)), decrypt } },
+  })
+
+  test('that refuses the ciphertext is a failure of decryption', async () => {
+    expect(
+      await codeOf(
+        encryptedRequest(),
+        signer(() => Promise.resolve(undefined)),
+      ),
+    ).toBe('ERR_DECRYPTION')
+  })
+
+  test('that is out of reach is no fault of the peer', async () => {
+    const down = new Error('the HSM is down')
+    expect(
+      await rejectionOf(
+        open(
+          encryptedRequest(),
+          signer(() => Promise.reject(down)),
+        ),
+      ),
+    ).toBe(down)
+  })
+})
+
+describe('the order of the steps', () => {
+  test('headers and time are judged before the body is read', async () => {
+    const readBody = vi.fn(() => new Uint8Array())
+    for (const changes of [
+      { Signature: undefined },
+      { Signature: 'signature=%' },
+      { 'Request-Time': 'now' },
+      { 'Request-Time': '2024-05-22T08:12:21+08:00' },
+      { 'Content-Type': 'text/html' },
+      { Encrypt: 'symmetricKey=' },
+    ]) {
+      await rejectionOf(open(withHeaders(request(), changes), merchantCredentials(), readBody))
+    }
+    expect(readBody).not.toHaveBeenCalled()
+    await rejectionOf(open(request(), merchantCredentials(), readBody))
+    expect(readBody).toHaveBeenCalledOnce()
+  })
+
+  test('nothing is decrypted or parsed before the signature has verified', async () => {
+    const decrypt = vi.fn(() => Promise.resolve(undefined))
+    const privateKeys = { 1: { algorithm: 'RSA256' as const, sign: () => new Uint8Array(256), decrypt } }
+    const credentials = { ...merchantCredentials(), privateKeys }
+    const parse = vi.spyOn(JSON, 'parse')
+    for (const forged of [encryptedRequest({ key: strangerRsa().privateKey }), encryptedRequest({ keyVersion: '2' })]) {
+      expect(await codeOf(forged, credentials)).toBe('ERR_SIGNATURE_INVALID')
+    }
+    expect(await codeOf(request({ message: '{', key: strangerRsa().privateKey }), credentials)).toBe(
+      'ERR_SIGNATURE_INVALID',
+    )
+    expect(decrypt).not.toHaveBeenCalled()
+    expect(parse).not.toHaveBeenCalled()
+    expect(await codeOf(encryptedRequest(), credentials)).toBe('ERR_DECRYPTION')
+    expect(decrypt).toHaveBeenCalledOnce()
+  })
+
+  test('the algorithm of the header must be that of the key', async () => {
+    const { headers, ...rest } = request({ key: gatewayEcc().privateKey })
+    const asRsa = { Signature: headers['Signature']?.replace('ECC224', 'RSA256') }
+    const credentials = { ...merchantCredentials(), peerPublicKeys: { 1: gatewayEcc().publicKey } }
+    expect(await codeOf(withHeaders({ headers, ...rest }, asRsa), credentials)).toBe('ERR_SIGNATURE_INVALID')
+    expect((await open({ headers, ...rest }, credentials)).message).toStrictEqual(order())
+  })
+})
+
+describe('all failures of decryption are one and the same error', () => {
+  const encrypt = (aesKey: Uint8Array) => withSigned(encryptedRequest(), encryptHeader(aesKey, merchantRsa().publicKey))
+  const withSigned = (message: TestRequest, Encrypt: string) => withHeaders(message, { Encrypt })
+
+  test('padding, key length, ciphertext, version, and what is inside', async () => {
+    const failures = [
+      encrypt(randomBytes(32)),
+      encrypt(randomBytes(20)),
+      encrypt(randomBytes(0)),
+      encryptedRequest({ encryptTo: strangerRsa().publicKey }),
+      withSigned(encryptedRequest(), 'symmetricKey=AAAA'),
+      withSigned(encryptedRequest(), `symmetricKey=${Buffer.alloc(256, 255).toString('base64')}`),
+      withSigned(encryptedRequest(), encryptedRequest().headers['Encrypt']?.replace('keyVersion=1', 'keyVersion=7') ?? ''),
+      withHeaders(request(), { Encrypt: encryptedRequest().headers['Encrypt'] }),
+      encryptedRequest({ message: '[]' }),
+      encryptedRequest({ message: '"{}"' }),
+      encryptedRequest({ message: '' }),
+      encryptedRequest({ message: Uint8Array.of(0xff) }),
+    ]
+    const errors = await Promise.all(failures.map((message) => rejectionOf(open(message))))
+    const seen = errors.map((error) => ({ ...error, message: error.message, cause: error.cause }))
+    expect(new Set(seen.map((shape) => digest(shape))).size).toBe(1)
+    expect(seen[0]).toMatchObject({ code: 'ERR_DECRYPTION', cause: undefined })
+  })
+
+  test('while JSON that opens, and is not strict, says what is wrong with it', async () => {
+    expect(await codeOf(encryptedRequest({ message: '{"a":1,"a":2}' }))).toBe('ERR_JSON_INVALID')
+  })
+})
+
+const digest = (value: unknown) => createHash('sha256').update(JSON.stringify(value)).digest('hex')
