@@ -1,6 +1,0 @@
-/**
- * For your tests.
- *
- * @packageDocumentation
- */
-export { type StoreCase, storeCases } from './store-cases.ts'
