@@ -1,43 +1,33 @@
 import { defineConfig, type Options } from 'tsup'
+import { entryPoints } from './scripts/entry-points.ts'
 
 const shared: Options = {
   target: 'node20.19',
   outDir: 'dist',
   splitting: true,
   sourcemap: true,
-  // Deno knows the built-in modules by their full names only, and some (node:sqlite) have no other.
+  // Keep the prefix `node:`: Deno requires it, and node:sqlite has no other name.
   removeNodeProtocol: false,
-  // For import.meta.url in CommonJS.
+  // Replaces import.meta.url in CommonJS.
   shims: true,
 }
 
-const root = { index: 'src/public/index.ts' }
-
-const entry = {
-  node: 'src/adapters/node.ts',
-  express: 'src/adapters/express.ts',
-  koa: 'src/adapters/koa.ts',
-  fastify: 'src/adapters/fastify.ts',
-  'next-pages': 'src/adapters/next-pages.ts',
-  lambda: 'src/adapters/lambda.ts',
-  'stores/sqlite': 'src/stores/sqlite.ts',
-  'stores/postgres': 'src/stores/postgres.ts',
-  'stores/redis': 'src/stores/redis.ts',
-  testing: 'src/testing/testing.ts',
-}
+const { index, ...others } = Object.fromEntries(entryPoints.map(({ name, source }) => [name, source]))
+if (index === undefined) throw new Error('src/public/index.ts is missing')
 
 export default defineConfig([
-  // Threads load it by its file, whichever format they were started from.
+  // Worker threads load this file by its path, from the ESM build and from the CJS build.
   { ...shared, entry: { 'unwrap-worker': 'src/crypto/unwrap-worker.ts' }, format: ['esm'], splitting: false },
-  // One file: each more takes a millisecond to find and load at start, and only a kilobyte would be shared with the others.
-  { ...shared, entry: root, format: ['esm', 'cjs'], splitting: false },
+  // The main entry point is one file: each extra file costs a millisecond at start, and little code would be shared.
+  { ...shared, entry: { index }, format: ['esm', 'cjs'], splitting: false },
   {
     ...shared,
-    entry,
+    entry: others,
     format: ['esm', 'cjs'],
-    // Of all entries at once, so that they share their types. For declarations tsup sets baseUrl, which TypeScript 6 warns of.
-    dts: { entry: { ...root, ...entry }, compilerOptions: { ignoreDeprecations: '6.0' } },
+    // The declarations of all entry points are built together, so that they share their types.
+    // tsup sets the deprecated option baseUrl for declarations; TypeScript 6 reports it without ignoreDeprecations.
+    dts: { entry: { index, ...others }, compilerOptions: { ignoreDeprecations: '6.0' } },
   },
-  // The command line runs on the built package, as a user would: it imports it by its name.
+  // The command line imports the built package by its name, as a user does.
   { ...shared, entry: { cli: 'src/cli/main.ts' }, format: ['esm'], external: ['alipayhk-order-sync'] },
 ])

@@ -1,8 +1,3 @@
-/**
- * For Express 4 and 5.
- *
- * @packageDocumentation
- */
 import type { OrderSyncHandler } from '../server/handler.ts'
 import { type NodeRequest, type NodeResponse, toNodeListener } from './node.ts'
 

@@ -1,8 +1,3 @@
-/**
- * For Fastify 4 and 5.
- *
- * @packageDocumentation
- */
 import { ORDER_SYNC_PATH } from '../protocol/endpoint.ts'
 import type { OrderSyncHandler } from '../server/handler.ts'
 import { type NodeRequest, type NodeResponse, toIncomingRequest } from './node.ts'

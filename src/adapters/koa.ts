@@ -1,8 +1,3 @@
-/**
- * For Koa 2 and 3.
- *
- * @packageDocumentation
- */
 import type { OrderSyncHandler } from '../server/handler.ts'
 import { type NodeRequest, type NodeResponse, toIncomingRequest } from './node.ts'
 import { drainBeforeClose } from './drain-before-close.ts'

@@ -1,8 +1,3 @@
-/**
- * For AWS Lambda behind API Gateway (REST and HTTP APIs), a load balancer, or a function URL.
- *
- * @packageDocumentation
- */
 import { Buffer } from 'node:buffer'
 import type { RequestBody } from '../server/body.ts'
 import type { OrderSyncHandler } from '../server/handler.ts'

@@ -1,8 +1,3 @@
-/**
- * For API routes in the `pages` folder of Next.js. In the `app` folder, `export const POST = handler.fetch` is all.
- *
- * @packageDocumentation
- */
 import type { OrderSyncHandler } from '../server/handler.ts'
 import { type NodeRequest, type NodeResponse, toNodeListener } from './node.ts'
 

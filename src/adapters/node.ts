@@ -1,8 +1,3 @@
-/**
- * For `node:http`, and for what is built on it.
- *
- * @packageDocumentation
- */
 import { isAscii } from 'node:buffer'
 import { createServer as createHttpServer, type IncomingMessage, type Server } from 'node:http'
 import type { Readable, Writable } from 'node:stream'

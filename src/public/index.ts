@@ -8,12 +8,11 @@
 
 export { createOrderSyncClient, type OrderInput, type OrderSyncClient, type SyncResult } from '../client/client.ts'
 export type { ClientOptions } from '../client/options.ts'
-export type { Credentials } from '../secure-message/credentials.ts'
 export { type Amount, formatAmount, parseAmount } from '../messages/amount.ts'
 export type { OpenObject, Order } from '../messages/order.ts'
-
 export type { StandardSchema } from '../messages/standard-schema.ts'
 export { ENVIRONMENTS, type Environment, ORDER_SYNC_METHOD, ORDER_SYNC_PATH } from '../protocol/endpoint.ts'
+export type { Credentials } from '../secure-message/credentials.ts'
 export type { RequestBody } from '../server/body.ts'
 export type { OrderSyncEvent } from '../server/event.ts'
 export { createOrderSyncHandler, type IncomingRequest, type OrderSyncHandler } from '../server/handler.ts'
@@ -24,24 +23,30 @@ export { type MemoryStoreOptions, memoryStore } from '../stores/memory.ts'
 // What can go wrong, and what a peer is answered.
 
 export {
-  type ConfigurationErrorCode,
   ConfigurationError,
-  type DeliveryErrorCode,
+  type ConfigurationErrorCode,
   DeliveryError,
+  type DeliveryErrorCode,
   type ErrorCode,
   type FieldIssue,
   isOrderSyncError,
+  OrderRefusedError,
   OrderSyncError,
   PROTOCOL_ERRORS,
-  OrderRefusedError,
-  type ProtocolErrorCode,
   ProtocolError,
-  type UntrustedResponseCode,
+  type ProtocolErrorCode,
   type ResponseDetails,
+  type UntrustedResponseCode,
   UntrustedResponseError,
 } from '../errors.ts'
 export { type Attempt, isRetryable, retryDelay } from '../policy/retry.ts'
-export { RESULT_CODES, type OrderSyncResponse, type Result, type ResultCode, type ResultStatus } from '../result-codes.ts'
+export {
+  type OrderSyncResponse,
+  RESULT_CODES,
+  type Result,
+  type ResultCode,
+  type ResultStatus,
+} from '../result-codes.ts'
 
 // Keys, in whatever form they come.
 
@@ -60,15 +65,28 @@ export {
 
 // For a store of your own.
 
-export { type ModifyTimeComparison, type Decision, decide, type Incoming, type Remembered } from '../policy/idempotency.ts'
-export type { ClaimResult, HeldClaim, ClaimOptions, Delivery, Completion, OrderRecord, OrderSyncStore } from '../stores/store.ts'
+export {
+  type Decision,
+  decide,
+  type Incoming,
+  type ModifyTimeComparison,
+  type Remembered,
+} from '../policy/idempotency.ts'
+export type {
+  ClaimOptions,
+  ClaimResult,
+  Completion,
+  Delivery,
+  HeldClaim,
+  OrderRecord,
+  OrderSyncStore,
+} from '../stores/store.ts'
 
 // The protocol in pieces, for what the two above do not cover.
 
-export { type EncryptionOptions, decryptBody, type EncryptedBody, encryptBody } from '../crypto/envelope.ts'
+export { decryptBody, type EncryptedBody, type EncryptionOptions, encryptBody } from '../crypto/envelope.ts'
 export type { RandomBytes } from '../crypto/random.ts'
 export { sign, verify } from '../crypto/signature.ts'
-export { type SignedContent, type SignedHead, signedContent } from '../protocol/signed-content.ts'
 export {
   type EncryptHeader,
   formatEncryptHeader,
@@ -79,4 +97,5 @@ export {
   type SignatureAlgorithm,
   type SignatureHeader,
 } from '../protocol/headers.ts'
+export { type SignedContent, type SignedHead, signedContent } from '../protocol/signed-content.ts'
 export { formatTime, parseTime } from '../protocol/time.ts'

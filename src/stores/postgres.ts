@@ -1,8 +1,3 @@
-/**
- * A durable store in PostgreSQL, for any number of machines, on a `pg` pool of yours.
- *
- * @packageDocumentation
- */
 import type { ClaimResult, HeldClaim, Completion, OrderSyncStore } from './store.ts'
 import { POSTGRES_MIGRATIONS, POSTGRES_SCHEMA_VERSION } from './postgres-schema.ts'
 

@@ -1,8 +1,3 @@
-/**
- * A store in Redis, for any number of machines, on a client of yours: `redis` or `ioredis`. It is as durable as your Redis is.
- *
- * @packageDocumentation
- */
 import type { ClaimResult, OrderSyncStore } from './store.ts'
 
 /** What is used of a client of `redis` (node-redis 4 and later). */

@@ -1,8 +1,3 @@
-/**
- * A durable store in one SQLite file, for one machine and any number of processes.
- *
- * @packageDocumentation
- */
 import { createRequire } from 'node:module'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, inject, test } from 'vitest'
 import type { OrderSyncStore } from '../../src/stores/store.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
-import { storeCases } from '../../src/testing/testing.ts'
+import { storeCases } from '../../src/testing/store-cases.ts'
 import { hasNodeSqlite, type Kind, makePlace, openPlace } from '../support/stores.ts'
 
 describe('memory', () => {

@@ -1,15 +1,15 @@
-import { existsSync } from 'node:fs'
-import { posix } from 'node:path'
 import ts from 'typescript'
+import { entryPoints } from '../../scripts/entry-points.ts'
 import { read, root } from './project.ts'
 
-/** A fenced block of TypeScript, and where it stands. */
+/** A fenced block of TypeScript. */
 export interface CodeBlock {
+  /** Its file and line: `README.md:12`. */
   readonly place: string
   readonly code: string
 }
 
-/** The ts blocks of a Markdown file, or of the docblocks of a source file. A block that says `no-check` is left out. */
+/** The `ts` blocks of a Markdown file, or of the docblocks of a source file, without those marked `no-check`. */
 export function codeBlocks(path: string, text = read(path)): CodeBlock[] {
   const lines = text.split('\n').map((line) => (path.endsWith('.ts') ? line.replace(/^\s*\* ?/, '') : line))
   const blocks: CodeBlock[] = []
@@ -24,33 +24,24 @@ export function codeBlocks(path: string, text = read(path)): CodeBlock[] {
       open = undefined
     } else open.code.push(line)
   }
-  if (open !== undefined) throw new Error(`${path}:${open.line} opens a block that nothing closes`)
+  if (open !== undefined) throw new Error(`${path}:${open.line} opens a code block that is never closed`)
   return blocks
 }
 
-/** What users import, `alipayhk-order-sync/node`, and the source file behind it. */
-export const entryPoints = Object.keys(JSON.parse(read('package.json')).exports)
-  .filter((subpath) => !subpath.endsWith('.json'))
-  .map((subpath) => {
-    const candidates = [
-      subpath.replace(/^\.$/, './index'),
-      subpath.replace('./', './adapters/'),
-      `${subpath}${subpath.slice(1)}`,
-    ]
-    const path = candidates.map((name) => posix.join('src', `${name}.ts`)).find((path) => existsSync(root + path))
-    return { name: posix.join('alipayhk-order-sync', subpath), path: path ?? `no source for ${subpath}` }
-  })
-
-/** The options of tsconfig.json, with the package's own name leading to src/, as it leads a user to dist/. */
+/** The options of tsconfig.json. The name of the package resolves to src/, as it resolves to dist/ for users. */
 export function projectOptions(): ts.CompilerOptions {
   const { config } = ts.readConfigFile(`${root}tsconfig.json`, ts.sys.readFile)
-  const { options } = ts.parseJsonConfigFileContent({ ...config, include: [], files: ['src/index.ts'] }, ts.sys, root)
-  return { ...options, paths: Object.fromEntries(entryPoints.map(({ name, path }) => [name, [root + path]])) }
+  const files = entryPoints.map(({ source }) => source)
+  const { options } = ts.parseJsonConfigFileContent({ ...config, include: [], files }, ts.sys, root)
+  const paths = Object.fromEntries(entryPoints.map(({ specifier, source }) => [specifier, [root + source]]))
+  return { ...options, paths }
 }
 
-/** What the compiler says of the blocks, each as a module of its own beside package.json, all in one program. */
+/**
+ * The compiler errors of code blocks. Each block is a module of its own in the project folder; one program holds them all.
+ */
 export function typeErrors(blocks: readonly CodeBlock[]): string[] {
-  // What a reader will use further down may stand unused here.
+  // An example may import or define something that it does not use.
   const options = { ...projectOptions(), noUnusedLocals: false, noUnusedParameters: false }
   const modules = new Map(blocks.map((block) => [`${root}${block.place.replace(/[/:]/g, '-')}.ts`, block]))
   const host = ts.createCompilerHost(options)

@@ -1,0 +1,6 @@
+/**
+ * For Express 4 and 5.
+ *
+ * @packageDocumentation
+ */
+export { expressOrderSync } from '../adapters/express.ts'

@@ -1,0 +1,16 @@
+/**
+ * A durable store in PostgreSQL, for any number of machines. It uses your `pg` pool.
+ *
+ * @packageDocumentation
+ */
+export {
+  type ClientOf,
+  migratePostgres,
+  POSTGRES_MIGRATIONS,
+  POSTGRES_SCHEMA_VERSION,
+  type PostgresClient,
+  type PostgresPool,
+  type PostgresStoreOptions,
+  postgresStore,
+  transactionalPostgresStore,
+} from '../../stores/postgres.ts'
