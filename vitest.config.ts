@@ -1,29 +1,29 @@
 import { defineConfig } from 'vitest/config'
 
-/** Tests that run the package as users get it, out of dist/. */
+/** Tests that run the built package in dist/, as users get it. */
 const built = ['tests/cli/**/*.test.ts', 'tests/demo/**/*.test.ts', 'tests/package/**/*.test.ts']
 
-/** Tests that talk to real databases. */
+/** Tests that use real databases. */
 const stores = ['tests/stores/**/*.test.ts']
 
-/** Tests that put modules aside, or load them anew: where files share a process, others would get them. */
-const isolated = ['tests/server/processing.test.ts', 'tests/client/client.test.ts']
+/** Tests that replace modules, timers or globals. In a shared process, other test files would see the replacements. */
+const isolated = ['tests/server/process.test.ts', 'tests/client/client.test.ts']
 
-/** Tests that install the examples from the registry: `npm run test:examples`. */
+/** Tests that install the examples with npm. `npm run test:examples` runs them. */
 const examples = ['tests/examples/**/*.test.ts']
 
 export default defineConfig({
   test: {
     restoreMocks: true,
     unstubGlobals: true,
-    // Several processes in a test, and other tests beside it: a slow machine is no failure.
+    // A test may start several processes while other tests run. On a slow machine that takes time, but it is not a failure.
     testTimeout: 30_000,
-    // Vitest leaves one core to itself: of two, that is half.
+    // By default, Vitest leaves one core unused: on two cores, that is half of the machine.
     maxWorkers: '100%',
     projects: [
       {
         extends: true,
-        // Modules are loaded once for all files: to start a process for each took as long as the tests.
+        // Without isolation, modules are loaded once for all files. A process for each file took as long as the tests.
         test: {
           name: 'source',
           include: ['tests/**/*.test.ts'],

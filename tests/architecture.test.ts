@@ -1,140 +1,306 @@
 import ts from 'typescript'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { entryPoints } from '../scripts/entry-points.ts'
+import { circlesOf, graphOf } from './support/circles.ts'
 import { type Import, importsOf } from './support/imports.ts'
 import { files, read } from './support/project.ts'
 
-/** What both shells stand on. */
-const CORE = ['errors.ts', 'protocol/*', 'crypto/*', 'messages/*', 'exchange/*', 'policy/*']
+/** What one row of the table may import. */
+interface Row {
+  /**
+   * Files of src/, `folder/*`, packages and modules of Node.js. `file.ts#NAME` allows one value of a file.
+   * The files of the row's own folder are always allowed.
+   */
+  readonly imports?: readonly string[]
+  /** Allowed as `import type` only. The compiler removes such an import. */
+  readonly types?: readonly string[]
+}
+
+/** The files beside the folders. Every folder may use them. */
+const ROOT = ['errors.ts', 'options.ts', 'result-codes.ts', 'timeout.ts']
+
+/** One secured message, with what it is made of. Both shells use it. */
+const CORE = [...ROOT, 'protocol/*', 'crypto/*', 'keys/*', 'messages/*', 'secure-message/*', 'diagnosis/*', 'policy/*']
 
 /**
- * Who imports whom: this table is the architecture document. A row is a folder of src/, or a file beside the folders;
- * its own files aside, it imports what is listed and nothing else. `types` are imports that the compiler takes out.
- * A third-party package stands in one row only.
+ * The layers, from the lowest to the highest. A row is a folder of src/, or a file beside the folders.
+ * Everything that is not listed is forbidden.
  */
-const TABLE: Readonly<Record<string, { imports?: readonly string[]; types?: readonly string[] }>> = {
-  'errors.ts': { types: ['protocol/result.ts'] },
-  protocol: { imports: ['errors.ts', 'node:buffer'] },
-  crypto: {
-    imports: ['errors.ts', 'protocol/*', 'node:crypto', 'node:os', 'node:util', 'jose', 'tinypool'],
+const TABLE: Readonly<Record<string, Row>> = {
+  'result-codes.ts': {},
+  'errors.ts': { types: ['result-codes.ts'] },
+  'timeout.ts': {},
+  'options.ts': {},
+  protocol: { imports: [...ROOT, 'node:buffer'] },
+  crypto: { imports: [...ROOT, 'protocol/*', 'node:crypto', 'node:os', 'node:util', 'tinypool'] },
+  keys: { imports: [...ROOT, 'protocol/*', 'crypto/*', 'node:crypto', 'node:util', 'jose'] },
+  messages: { imports: [...ROOT, 'protocol/*'], types: ['ajv'] },
+  'secure-message': { imports: [...ROOT, 'protocol/*', 'crypto/*', 'keys/*', 'messages/*'] },
+  diagnosis: { imports: [...ROOT, 'protocol/*', 'crypto/*', 'keys/*', 'secure-message/*'] },
+  policy: { imports: ['errors.ts', 'timeout.ts', 'ts-pattern'] },
+  stores: {
+    imports: ['policy/*', 'timeout.ts', 'options.ts', 'node:module', 'node:process', 'node:timers/promises'],
   },
-  messages: { imports: ['errors.ts', 'protocol/*'], types: ['ajv'] },
-  policy: {},
-  exchange: { imports: ['errors.ts', 'protocol/*', 'crypto/*', 'messages/*'] },
-  server: { imports: [...CORE, 'ts-pattern', 'node:timers/promises'] },
-  client: { imports: [...CORE, 'node:timers/promises'] },
+  server: { imports: [...CORE, 'ts-pattern', 'node:timers/promises'], types: ['stores/store.ts'] },
+  client: { imports: [...CORE, 'ts-pattern', 'node:timers/promises'] },
   adapters: {
-    imports: ['protocol/endpoint.ts', 'node:buffer', 'node:http', 'node:stream', 'node:stream/promises'],
+    imports: [
+      'protocol/endpoint.ts',
+      'server/http.ts#PARSED_BODY',
+      'node:buffer',
+      'node:http',
+      'node:stream',
+      'node:stream/promises',
+    ],
     types: ['server/*'],
   },
-  stores: {
-    imports: ['policy/*', 'node:module', 'node:process', 'node:timers/promises'],
-    types: ['server/store.ts'],
-  },
-  testing: { imports: ['node:assert/strict', 'node:process'], types: ['server/store.ts'] },
-  'index.ts': { imports: [...CORE, 'server/*', 'client/*', 'stores/*'] },
-  // Over the public face only, as a user would.
+  testing: { imports: ['node:assert/strict', 'node:process'], types: ['stores/store.ts'] },
+  public: { imports: [...CORE, 'stores/*', 'server/*', 'client/*', 'adapters/*', 'testing/*'] },
+  // The command line imports what users can import.
   cli: { imports: ['alipayhk-order-sync', 'alipayhk-order-sync/*', 'node:*', 'pg', 'redis'] },
 }
 
+/** tsup copies these packages into dist/, so users do not install them and several rows may import them. */
+const BUNDLED = ['ts-pattern']
+
 const sources = files('src', /(?<!\.d)\.[jt]s$/)
+const imports = sources.flatMap((path) => importsOf(inSource(path), read(path)))
 
-const rowOf = (path: string) => path.split('/')[0] ?? ''
-const matches = (pattern: string, to: string) =>
-  pattern.endsWith('*') ? to.startsWith(pattern.slice(0, -1)) : to === pattern
+function inSource(path: string): string {
+  return path.replace('src/', '')
+}
 
-function breaches(imports: readonly Import[]): string[] {
+/** The row of a file: its top-level folder, or the file itself. */
+function rowOf(path: string): string {
+  return path.split('/')[0] ?? ''
+}
+
+function isAllowed({ to, values }: Import, pattern: string): boolean {
+  const [path = '', name] = pattern.split('#')
+  if (name !== undefined) return to === path && values.every((value) => value === name)
+  return pattern.endsWith('*') ? to.startsWith(pattern.slice(0, -1)) : to === pattern
+}
+
+/** The imports that the table forbids, in words. */
+function breachesIn(imports: readonly Import[]): string[] {
   return imports
-    .filter(({ from, to, typeOnly }) => {
-      if (rowOf(from) === rowOf(to)) return false
-      const { imports = [], types = [] } = TABLE[rowOf(from)] ?? {}
-      return ![...imports, ...(typeOnly ? types : [])].some((pattern) => matches(pattern, to))
+    .filter((found) => {
+      if (rowOf(found.from) === rowOf(found.to)) return false
+      const { imports = [], types = [] } = TABLE[rowOf(found.from)] ?? {}
+      return ![...imports, ...(found.typeOnly ? types : [])].some((pattern) => isAllowed(found, pattern))
     })
     .map(({ from, to, typeOnly }) => `${from} imports ${typeOnly ? 'types of ' : ''}${to}`)
 }
 
-const inSource = (path: string) => path.replace('src/', '')
+const isExternal = (specifier: string) => !/^node:|\/\*$|\.[jt]s(#|$)/.test(specifier)
 
-test('every import is in the table', () => {
-  expect(breaches(sources.flatMap((path) => importsOf(inSource(path), read(path))))).toEqual([])
+/** The name of a package, without the path in it. */
+const packageOf = (specifier: string) => /^(@[^/]+\/)?[^/]+/.exec(specifier)?.[0] ?? ''
+
+describe('the table of layers', () => {
+  test('allows every import in src/', () => {
+    expect(breachesIn(imports)).toEqual([])
+  })
+
+  test('has a row for each folder and file of src/, and no other row', () => {
+    expect(Object.keys(TABLE).sort()).toEqual([...new Set(sources.map(inSource).map(rowOf))].sort())
+  })
+
+  test('lists a third-party package in one row only, unless it is bundled', () => {
+    const listed = Object.values(TABLE).flatMap(({ imports = [], types = [] }) => [...imports, ...types])
+    const external = listed.filter((name) => isExternal(name) && !BUNDLED.includes(name))
+    expect(external).toContain('jose')
+    expect(external.filter((name, index) => external.indexOf(name) !== index)).toEqual([])
+  })
+
+  test.each([
+    [
+      'a layer imports lower layers only',
+      {
+        from: 'keys/keys.ts',
+        allowed: "import { sha256 } from '../crypto/digest.ts'",
+        forbidden: "import { parseCredentials } from '../secure-message/credentials.ts'",
+      },
+    ],
+    [
+      'a layer imports types of lower layers only',
+      {
+        from: 'crypto/signature.ts',
+        allowed: "import type { SignedContent } from '../protocol/signed-content.ts'",
+        forbidden: "import type { PublicKey } from '../keys/keys.ts'",
+      },
+    ],
+    [
+      'a shell does not import the other shell',
+      {
+        from: 'server/handler.ts',
+        allowed: "export * from '../policy/retry.ts'",
+        forbidden: "export * from '../client/client.ts'",
+      },
+    ],
+    [
+      'no layer imports the public face',
+      {
+        from: 'server/handler.ts',
+        allowed: "import type { Order } from '../messages/order.ts'",
+        forbidden: "import type { Order } from '../public/index.ts'",
+      },
+    ],
+    [
+      'an adapter imports types of the server',
+      {
+        from: 'adapters/node.ts',
+        allowed: "import type { RequestBody } from '../server/body.ts'",
+        forbidden: "import { readBody } from '../server/body.ts'",
+      },
+    ],
+    [
+      'an adapter imports one value of the server, PARSED_BODY',
+      {
+        from: 'adapters/node.ts',
+        allowed: "import { type IncomingRequest, PARSED_BODY } from '../server/http.ts'",
+        forbidden: "import { PARSED_BODY, somethingElse } from '../server/http.ts'",
+      },
+    ],
+    [
+      'the server imports the interface of a store, and no store',
+      {
+        from: 'server/process.ts',
+        allowed: "import type { OrderSyncStore } from '../stores/store.ts'",
+        forbidden: "import { memoryStore } from '../stores/memory.ts'",
+      },
+    ],
+    [
+      'a store imports no types of the server',
+      {
+        from: 'stores/redis.ts',
+        allowed: "type Decision = import('../policy/idempotency.ts').Decision",
+        forbidden: "type Handler = import('../server/handler.ts').OrderSyncHandler",
+      },
+    ],
+    [
+      'the command line imports what users can import',
+      {
+        from: 'cli/main.ts',
+        allowed: "import { parsePublicKey } from 'alipayhk-order-sync'",
+        forbidden: "import { parsePublicKey } from '../keys/keys.ts'",
+      },
+    ],
+    [
+      'only some folders import node:crypto',
+      {
+        from: 'crypto/digest.ts',
+        allowed: "import { createHash } from 'node:crypto'",
+        forbidden: "import { createHash } from 'node:fs'",
+      },
+    ],
+    [
+      'one folder imports a third-party package',
+      {
+        from: 'keys/jwk-set.ts',
+        allowed: "const { importJWK } = await import('jose')",
+        forbidden: "const { Tinypool } = await import('tinypool')",
+      },
+    ],
+    [
+      'ajv is imported for types only',
+      {
+        from: 'messages/order.ts',
+        allowed: "import type { JSONSchemaType } from 'ajv'",
+        forbidden: "import Ajv from 'ajv'",
+      },
+    ],
+  ])('%s', (_, { from, allowed, forbidden }) => {
+    expect(breachesIn(importsOf(from, allowed))).toEqual([])
+    expect(breachesIn(importsOf(from, forbidden))).toHaveLength(1)
+  })
+
+  test('forbids every import of a folder that has no row', () => {
+    expect(breachesIn(importsOf('utils/time.ts', "import '../errors.ts'"))).toHaveLength(1)
+    expect(breachesIn(importsOf('protocol/time.ts', "import '../errors.ts'"))).toEqual([])
+  })
+
+  test.each(['server', 'client', 'secure-message'])('forbids node:crypto in %s', (folder) => {
+    const text = "import { createHash } from 'node:crypto'"
+    expect(breachesIn(importsOf(`${folder}/a.ts`, text))).toHaveLength(1)
+    expect(breachesIn(importsOf('crypto/a.ts', text))).toEqual([])
+  })
 })
 
-test.each([
-  ['a lower layer imports a higher one', 'protocol/time.ts', "import { parsePublicKey } from '../crypto/keys.ts'"],
-  ['one shell imports the other', 'server/handler.ts', "export * from '../client/client.ts'"],
-  ['an inner file imports the public face', 'server/handler.ts', "import type { Order } from '../index.ts'"],
-  ['an adapter imports more than types', 'adapters/node.ts', "import { readBody } from '../server/body.ts'"],
-  [
-    'a store imports more of the server than its interface',
-    'stores/a.ts',
-    "import type {} from '../server/handler.ts'",
-  ],
-  ['the command line imports what users cannot', 'cli/main.ts', "import { parsePublicKey } from '../crypto/keys.ts'"],
-  ['node:crypto outside its folder', 'server/delivery.ts', "import { createHash } from 'node:crypto'"],
-  ['a third-party package outside its folder', 'client/client.ts', "const { decodeJwt } = await import('jose')"],
-  ['ajv at run time', 'messages/validate.ts', "import Ajv from 'ajv'"],
-  ['a folder that is not in the table', 'utils/time.ts', "import '../errors.ts'"],
-  ['a type that is imported by name', 'stores/a.ts', "type Handler = import('../server/handler.ts').OrderSyncHandler"],
-])('breach: %s', (_, from, text) => {
-  expect(breaches(importsOf(from, text))).toHaveLength(1)
+describe('import circles', () => {
+  const known = new Set(sources.map(inSource))
+  const internal = imports.filter(({ to }) => known.has(to))
+
+  test('no file of src/ imports itself through other files, type imports included', () => {
+    expect(internal.length).toBeGreaterThan(100)
+    expect(circlesOf(graphOf(internal.map(({ from, to }) => [from, to])))).toEqual([])
+  })
+
+  test('no folder of src/ imports itself through other folders, type imports included', () => {
+    expect(circlesOf(graphOf(internal.map(({ from, to }) => [rowOf(from), rowOf(to)])))).toEqual([])
+  })
+
+  test('are found with their path, and two paths to the same file are no circle', () => {
+    const tree = [
+      ['a', 'b'],
+      ['a', 'c'],
+      ['b', 'd'],
+      ['c', 'd'],
+    ] as const
+    expect(circlesOf(graphOf(tree))).toEqual([])
+    expect(circlesOf(graphOf([...tree, ['d', 'a']]))).toEqual(['a → b → d → a', 'a → c → d → a'])
+    expect(circlesOf(graphOf([...tree, ['d', 'c']]))).toEqual(['c → d → c'])
+  })
 })
 
-test('a third-party package stands in one row of the table', () => {
-  const listed = Object.values(TABLE).flatMap(({ imports = [], types = [] }) => [...imports, ...types])
-  const external = listed.filter((name) => !/^node:|\/\*$|\.ts$/.test(name))
-  expect(external.filter((name, index) => external.indexOf(name) !== index)).toEqual([])
+describe('the public face', () => {
+  /** The statements that are not `export { name } from`. */
+  const otherStatements = (path: string, text: string) =>
+    ts
+      .createSourceFile(path, text, ts.ScriptTarget.Latest, true)
+      .statements.filter(
+        (statement) =>
+          !(
+            ts.isExportDeclaration(statement) &&
+            statement.moduleSpecifier &&
+            statement.exportClause &&
+            ts.isNamedExports(statement.exportClause)
+          ),
+      )
+      .map((statement) => statement.getText())
+
+  test.each(entryPoints.map(({ source }) => source))('%s only re-exports names', (source) => {
+    expect(otherStatements(source, read(source))).toEqual([])
+  })
+
+  test.each([
+    "export * from '../errors.ts'",
+    "export * as errors from '../errors.ts'",
+    "import '../errors.ts'",
+    'export const one = 1',
+  ])('may not contain: %s', (statement) => {
+    const text = `export { OrderSyncError } from '../errors.ts'\n`
+    expect(otherStatements('index.ts', text)).toEqual([])
+    expect(otherStatements('index.ts', text + statement)).toEqual([statement])
+  })
 })
 
-test('the table has a row for all that is in src/, and no other', () => {
-  expect(Object.keys(TABLE).sort()).toEqual([...new Set(sources.map(inSource).map(rowOf))].sort())
-})
-
-test('run-time dependencies are those that are imported for more than types, but for what is bundled', () => {
-  const imports = sources.flatMap((path) => importsOf(inSource(path), read(path)))
-  const external = imports.filter(({ to, typeOnly }) => !typeOnly && /^[@a-z]/.test(to) && !/^node:|\.[jt]s$/.test(to))
+describe('package.json', () => {
   const { name, dependencies, peerDependencies } = JSON.parse(read('package.json')) as {
     name: string
     dependencies: object
     peerDependencies: object
   }
-  const packages = new Set(external.map(({ to }) => /^(@[^/]+\/)?[^/]+/.exec(to)?.[0]))
-  packages.delete(name)
-  // See docs/decisions/0006.
-  packages.delete('ts-pattern')
-  // Drivers are the user's own.
-  const required = [...packages].filter((name) => name !== undefined && !(name in peerDependencies))
-  expect(required.sort()).toEqual(Object.keys(dependencies).sort())
-})
 
-test('the public face has no logic', () => {
-  const face = ts.createSourceFile('index.ts', read('src/index.ts'), ts.ScriptTarget.Latest)
-  expect(face.statements.filter((statement) => !ts.isExportDeclaration(statement))).toEqual([])
-})
+  test('lists as dependencies the packages that src/ imports for more than types', () => {
+    const external = imports.filter(({ to, typeOnly }) => !typeOnly && isExternal(to)).map(({ to }) => packageOf(to))
+    // Users install the drivers of their database themselves.
+    const notInstalled = [name, ...BUNDLED, ...Object.keys(peerDependencies)]
+    const required = new Set(external.filter((found) => !notInstalled.includes(found)))
+    expect([...required].sort()).toEqual(Object.keys(dependencies).sort())
+  })
 
-test.each(files('src/adapters', /\.ts$/))('%s has under 60 lines of code', (path) => {
-  const code = read(path)
-    .replace(/\/\*\*[\s\S]*?\*\//g, '')
-    .split('\n')
-  expect(code.filter((line) => !/^\s*(\/\/.*)?$/.test(line)).length).toBeLessThan(60)
-})
-
-test('examples know the package by its name only', () => {
-  const outside = files('examples', /^(?!.*node_modules).*\.[cm]?[jt]sx?$/)
-    .flatMap((path) => importsOf(path, read(path)))
-    .filter(({ to }) => /^(src|dist|tests|scripts|\.\.)\//.test(to))
-  expect(outside).toEqual([])
-})
-
-test('the lockfile names no host and no path of one machine', () => {
-  const lock = read('package-lock.json')
-  expect(lock).toContain('"integrity": "sha512-')
-  expect(lock.match(/"resolved": ".*"/g)).toEqual(['"resolved": "tests/drivers"'])
-})
-
-test('tests that change modules or timers have a process of their own', () => {
-  const changing = files('tests', /\.test\.ts$/).filter((path) =>
-    /\bvi\.(mock|doMock|resetModules|useFakeTimers|stubEnv|stubGlobal)\(/.test(read(path)),
-  )
-  expect(changing.length).toBeGreaterThan(0)
-  const isolated = read('vitest.config.ts').match(/const isolated = \[(.*?)\]/s)?.[1]
-  expect(changing.filter((path) => !isolated?.includes(`'${path}'`))).toEqual([])
+  test('does not list bundled packages as dependencies', () => {
+    expect(BUNDLED.filter((bundled) => bundled in { ...dependencies, ...peerDependencies })).toEqual([])
+  })
 })
