@@ -1,11 +1,11 @@
 /** The HTTP method of the API. */
 export const ORDER_SYNC_METHOD = 'POST'
 
-/** The path of the API, as on its page. */
+/** The path of the API, as published on its documentation page. */
 export const ORDER_SYNC_PATH = '/api/open/alipay/v1/merchant/order/sync'
 
 /**
- * The hosts that AlipayHK publishes, by environment.
+ * The origins that AlipayHK publishes, by environment.
  *
  * @see docs/protocol.md section 1
  */

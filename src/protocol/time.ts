@@ -1,20 +1,21 @@
 import { ProtocolError } from '../errors.ts'
 
-const ISO_8601 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)$/
+/** Groups: year, month, day, hour, minute, second, fraction, and sign, hours and minutes of the offset. */
+const ISO_8601 = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:Z|([+-])(\d\d):?(\d\d))$/
 const EPOCH_MILLISECONDS = /^\d{13}$/
 
-/** The greatest offset that java.time can write, and so the senders we know of. */
+/** The largest offset that java.time writes; all known senders use java.time. */
 const MAX_OFFSET_MINUTES = 18 * 60
 
-/** Hong Kong's offset from UTC in minutes, in which times are written. */
-const OFFSET_MINUTES = 8 * 60
+/** {@link formatTime} writes the local time of Hong Kong. */
+const HONG_KONG_OFFSET_MS = 8 * 60 * 60_000
 
 /**
- * The moment a `Request-Time` or `Response-Time` names: ISO 8601 with an offset (`±hh:mm`, `±hhmm` or `Z`) and a
- * fraction of any length, or 13 digits of epoch milliseconds.
+ * Parses a `Request-Time` or `Response-Time`. Accepts ISO 8601 with an offset (`±hh:mm`, `±hhmm` or `Z`) and a
+ * fraction of any length, or epoch milliseconds in 13 digits.
  *
  * @returns Milliseconds since the epoch.
- * @throws {@link RejectionError} `ERR_HEADER_INVALID`
+ * @throws {@link ProtocolError} `ERR_HEADER_INVALID`
  * @see docs/protocol.md section 2.3
  * @example
  * ```ts
@@ -24,62 +25,36 @@ const OFFSET_MINUTES = 8 * 60
  * ```
  */
 export function parseTime(text: string, header = 'Request-Time'): number {
-  if (EPOCH_MILLISECONDS.test(text)) return Number(text)
-  if (!ISO_8601.test(text)) throw malformed(header)
-  const year = twoDigits(text, 0) * 100 + twoDigits(text, 2)
-  const month = twoDigits(text, 5)
-  const day = twoDigits(text, 8)
-  const hour = twoDigits(text, 11)
-  const minute = twoDigits(text, 14)
-  const second = twoDigits(text, 17)
-  const exists = isDate(year, month, day) && hour < 24 && minute < 60 && second < 60
-  const offset = parseOffset(text)
-  if (!exists || offset === undefined) throw malformed(header)
-  return Date.UTC(year, month - 1, day, hour, minute, second, parseMilliseconds(text)) - offset * 60_000
-}
-
-/** Whether the day is in the calendar. Years before 100 are not: Date.UTC takes 24 for 1924. */
-function isDate(year: number, month: number, day: number): boolean {
-  const isLeap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
-  const days = (DAYS[month - 1] ?? 0) + (month === 2 && isLeap ? 1 : 0)
-  return year >= 100 && day >= 1 && day <= days
-}
-
-/** Of each month in a common year. */
-const DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] as const
-
-/** The first three digits of the fraction; more are cut off. Of fewer, parseFloat stops at what follows them. */
-function parseMilliseconds(text: string): number {
-  return text.charAt(19) === '.' ? Math.round(Number.parseFloat(text.slice(19, 23)) * 1000) : 0
-}
-
-/** Minutes east of UTC, or undefined when no clock is set so. */
-function parseOffset(text: string): number | undefined {
-  if (text.endsWith('Z')) return 0
-  const minutesAt = text.length - 2
-  const hoursAt = minutesAt - (text.charAt(minutesAt - 1) === ':' ? 3 : 2)
-  const minutes = twoDigits(text, minutesAt)
-  const offset = twoDigits(text, hoursAt) * 60 + minutes
-  if (minutes > 59 || offset > MAX_OFFSET_MINUTES) return undefined
-  return text.charAt(hoursAt - 1) === '-' ? -offset : offset
-}
-
-/** The number that two digits write. */
-function twoDigits(text: string, at: number): number {
-  return (text.charCodeAt(at) - ZERO) * 10 + (text.charCodeAt(at + 1) - ZERO)
-}
-
-const ZERO = 0x30
-
-function malformed(header: string): ProtocolError {
-  return new ProtocolError(
+  const milliseconds = EPOCH_MILLISECONDS.test(text) ? Number(text) : parseIso8601(text)
+  if (milliseconds !== undefined) return milliseconds
+  throw new ProtocolError(
     'ERR_HEADER_INVALID',
     `${header} is not an ISO 8601 date and time with an offset, such as 2024-05-22T06:42:21+05:30.`,
   )
 }
 
+function parseIso8601(text: string): number | undefined {
+  const match = ISO_8601.exec(text)
+  if (match === null) return undefined
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1, 7).map(Number)
+  if (!isCalendarDate(year, month, day) || hour > 23 || minute > 59 || second > 59) return undefined
+  const [fraction = '', sign, offsetHours = '0', offsetMinutes = '0'] = match.slice(7)
+  const offset = Number(offsetHours) * 60 + Number(offsetMinutes)
+  if (Number(offsetMinutes) > 59 || offset > MAX_OFFSET_MINUTES) return undefined
+  const millisecond = Number(fraction.slice(0, 3).padEnd(3, '0'))
+  const local = Date.UTC(year, month - 1, day, hour, minute, second, millisecond)
+  return local - (sign === '-' ? -offset : offset) * 60_000
+}
+
+/** Whether the calendar has this day. Rejects years before 100, because Date.UTC reads year 24 as 1924. */
+function isCalendarDate(year: number, month: number, day: number): boolean {
+  // Day 0 of the next month is the last day of this month.
+  const lastDay = new Date(Date.UTC(year, month, 0)).getUTCDate()
+  return year >= 100 && month >= 1 && month <= 12 && day >= 1 && day <= lastDay
+}
+
 /**
- * Writes a moment the way the gateway does, in seconds and with Hong Kong's offset: `2024-05-22T09:12:21+08:00`.
+ * Formats a time as the gateway does, in whole seconds with the offset of Hong Kong: `2024-05-22T09:12:21+08:00`.
  *
  * @param milliseconds Since the epoch.
  * @see docs/protocol.md section 2.3
@@ -91,31 +66,28 @@ function malformed(header: string): ProtocolError {
  * ```
  */
 export function formatTime(milliseconds: number): string {
-  const second = Math.floor(milliseconds / 1000)
-  if (second !== latest.second) {
-    const local = new Date(second * 1000 + OFFSET_MINUTES * 60_000).toISOString()
-    latest = { second, text: `${local.slice(0, 19)}+08:00` }
-  }
-  return latest.text
+  const local = new Date(milliseconds + HONG_KONG_OFFSET_MS).toISOString()
+  return `${local.slice(0, '2024-05-22T09:12:21'.length)}+08:00`
 }
 
-/** All that is written within a second is the same. */
-let latest = { second: Number.NaN, text: '' }
-
 /**
- * Refuses a message signed too long ago, or too far ahead, to be live traffic.
+ * Rejects a message that was signed too long ago, or too far in the future.
  *
- * @param time Milliseconds since the epoch, as `limits.now` is; `limits.clockToleranceSeconds` is in seconds.
- * @throws {@link RejectionError} `ERR_TIME_RANGE`
+ * @param time Milliseconds since the epoch, like `limits.now`.
+ * @throws {@link ProtocolError} `ERR_TIME_RANGE`
  * @see docs/protocol.md section 2.3
  */
-export function assertFresh(time: number, limits: { now: number; clockToleranceSeconds: number; header?: string }): void {
-  const off = (limits.now - time) / 1000
-  // Phrased so that NaN is refused too: every comparison with NaN is false.
-  if (Math.abs(off) <= limits.clockToleranceSeconds) return
-  const direction = off > 0 ? 'behind' : 'ahead of'
+export function assertFresh(
+  time: number,
+  limits: { readonly now: number; readonly clockToleranceSeconds: number; readonly header?: string },
+): void {
+  const { now, clockToleranceSeconds, header = 'Request-Time' } = limits
+  const ageSeconds = (now - time) / 1000
+  // Return on success, so that NaN is rejected too: every comparison with NaN is false.
+  if (Math.abs(ageSeconds) <= clockToleranceSeconds) return
+  const difference = `${Math.round(Math.abs(ageSeconds))} s ${ageSeconds > 0 ? 'behind' : 'ahead of'} our clock`
   throw new ProtocolError(
     'ERR_TIME_RANGE',
-    `${limits.header ?? 'Request-Time'} is ${Math.round(Math.abs(off))} s ${direction} our clock; at most ${limits.clockToleranceSeconds} s are accepted. Check the clocks of both machines.`,
+    `${header} is ${difference}; at most ${clockToleranceSeconds} s are accepted. Check the clocks of both machines.`,
   )
 }
