@@ -1,26 +1,29 @@
 import { Buffer } from 'node:buffer'
 import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
-import type { NodeRequest, NodeResponse } from './node.ts'
+import type { NodeRequest, NodeResponse } from './node-request.ts'
 
-/** Milliseconds for which what is left of a body is still taken in after the answer. */
-const PATIENCE_MS = 2_000
+/** Milliseconds to wait for the rest of a request body before the connection is closed. */
+const DRAIN_TIMEOUT_MS = 2_000
 
 /**
- * The body of an answer, as the server is to send it. Where the request has not been read to its end, its connection
- * is closed, but not at once: bytes that come to a closed connection reset it, and the peer loses an answer that it
- * has not read yet. So that answer is a stream, which is held open until the peer has sent the rest, for a while.
+ * Returns the response body in the form to send. When the request was read to its end, that is the bytes.
+ *
+ * Otherwise the connection must be closed after the response, but not at once: data that arrives on a closed socket
+ * resets the connection, and the peer loses a response that it has not read yet. So the body is then a stream, which
+ * stays open until the rest of the request has arrived or the time is up.
  */
 export function drainBeforeClose(request: NodeRequest, response: NodeResponse, body: Uint8Array): Buffer | Readable {
   if (request.complete) return Buffer.from(body.buffer, body.byteOffset, body.byteLength)
   const { stream } = response
-  // In HTTP/2 a request has a stream to itself, and only that is to end.
+  // In HTTP/2 only this request's stream is closed, not the connection.
   if (request.httpVersionMajor >= 2) stream?.once('finish', () => stream.destroy())
   else response.setHeader('Connection', 'close')
-  return Readable.from(withPatience(request, body), { objectMode: false })
+  return Readable.from(sendThenDrain(request, body), { objectMode: false })
 }
 
-async function* withPatience(request: NodeRequest, body: Uint8Array) {
+async function* sendThenDrain(request: NodeRequest, body: Uint8Array) {
   yield body
-  await finished(request.resume(), { signal: AbortSignal.timeout(PATIENCE_MS) }).catch(() => {})
+  // Rejects when the time is up or the peer has gone. Either way the response ends here.
+  await finished(request.resume(), { signal: AbortSignal.timeout(DRAIN_TIMEOUT_MS) }).catch(() => {})
 }

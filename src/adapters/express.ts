@@ -1,9 +1,10 @@
-import type { OrderSyncHandler } from '../server/handler.ts'
-import { type NodeRequest, type NodeResponse, toNodeListener } from './node.ts'
+import type { OrderSyncHandler } from '../server/http.ts'
+import { toNodeListener } from './node.ts'
+import type { NodeRequest, NodeResponse } from './node-request.ts'
 
 const PARSED_BODY_HINT = `In Express, mount it before express.json():
 
-  app.post(path, orderSync(handler))
+  app.post(path, expressOrderSync(handler))
   app.use(express.json())
 
 or let express.json() keep the bytes:
@@ -18,16 +19,18 @@ or let express.json() keep the bytes:
  * ```ts
  * import express from 'express'
  * import { ORDER_SYNC_PATH, type OrderSyncHandler } from 'alipayhk-order-sync'
- * import { orderSync } from 'alipayhk-order-sync/express'
+ * import { expressOrderSync } from 'alipayhk-order-sync/express'
  *
  * export function createApp(handler: OrderSyncHandler) {
  *   const app = express()
- *   app.post(ORDER_SYNC_PATH, orderSync(handler))
+ *   app.post(ORDER_SYNC_PATH, expressOrderSync(handler))
  *   app.use(express.json())
  *   return app
  * }
  * ```
  */
-export function expressOrderSync(handler: OrderSyncHandler): (request: NodeRequest, response: NodeResponse) => Promise<void> {
+export function expressOrderSync(
+  handler: OrderSyncHandler,
+): (request: NodeRequest, response: NodeResponse) => Promise<void> {
   return toNodeListener(handler, PARSED_BODY_HINT)
 }

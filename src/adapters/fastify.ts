@@ -1,9 +1,9 @@
 import { ORDER_SYNC_PATH } from '../protocol/endpoint.ts'
-import type { OrderSyncHandler } from '../server/handler.ts'
-import { type NodeRequest, type NodeResponse, toIncomingRequest } from './node.ts'
+import type { OrderSyncHandler } from '../server/http.ts'
 import { drainBeforeClose } from './drain-before-close.ts'
+import { type NodeRequest, type NodeResponse, toIncomingRequest } from './node-request.ts'
 
-/** What is used of an instance of Fastify. */
+/** The members that are used of a Fastify instance. */
 export interface FastifyInstance {
   removeAllContentTypeParsers(): unknown
   addContentTypeParser(
@@ -36,49 +36,53 @@ interface FastifyReply {
 /** Options of the {@link fastifyOrderSync} plugin. */
 export interface FastifyOrderSyncOptions {
   handler: OrderSyncHandler
-  /** The route. @defaultValue that of the API page */
+  /** The route. @defaultValue the path of AlipayHK's API, `ORDER_SYNC_PATH` */
   path?: string | undefined
 }
 
 const PARSED_BODY_HINT = `In Fastify, let no preParsing hook read the payload of this route.`
 
 /**
- * A Fastify plugin that answers at one route. Parsers are a plugin's own in Fastify, so those of your application stay as
- * they are, and never see these bodies.
+ * A Fastify plugin that adds one route. Content type parsers are scoped to a plugin in Fastify, so this one changes
+ * nothing for the rest of your application, and your parsers do not see these bodies.
  *
  * @see docs/protocol.md section 1
  * @example
  * ```ts
  * import type { OrderSyncHandler } from 'alipayhk-order-sync'
- * import { orderSync } from 'alipayhk-order-sync/fastify'
+ * import { fastifyOrderSync } from 'alipayhk-order-sync/fastify'
  * import Fastify from 'fastify'
  *
- * export const createApp = (handler: OrderSyncHandler) => Fastify().register(orderSync, { handler })
+ * export const createApp = (handler: OrderSyncHandler) => Fastify().register(fastifyOrderSync, { handler })
  * ```
  */
 export async function fastifyOrderSync(fastify: FastifyInstance, options: FastifyOrderSyncOptions): Promise<void> {
   const { handler, path = ORDER_SYNC_PATH } = options
   fastify.removeAllContentTypeParsers()
-  fastify.addContentTypeParser('*', showType)
-  // The handler has a limit of its own, and answers in the protocol's terms. fastify-raw-body is told to keep away.
-  fastify.all(path, { bodyLimit: Number.MAX_SAFE_INTEGER, config: { rawBody: false }, preParsing: hideType }, answer)
-
-  async function answer({ raw }: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+  fastify.addContentTypeParser('*', restoreContentType)
+  const routeOptions = {
+    // The handler has a limit of its own, and a response of the protocol for what exceeds it.
+    bodyLimit: Number.MAX_SAFE_INTEGER,
+    // The option of the fastify-raw-body plugin, which would read the stream.
+    config: { rawBody: false },
+    preParsing: hideContentType,
+  }
+  fastify.all(path, routeOptions, async ({ raw }, reply) => {
     const { status, headers, body } = await handler(toIncomingRequest(raw, reply.raw, raw, PARSED_BODY_HINT))
     reply.code(status)
     reply.headers({ 'Content-Length': String(body.length), ...headers })
     return reply.send(drainBeforeClose(raw, reply.raw, body))
-  }
+  })
 }
 
-/** Fastify refuses a type that it cannot read. The handler has an answer of its own, and the raw request. */
-function hideType(request: FastifyRequest, _reply: FastifyReply, _payload: unknown, done: () => void): void {
+/** Fastify rejects a Content-Type that it cannot parse, but the handler must send the protocol's own response. */
+function hideContentType(request: FastifyRequest, _reply: FastifyReply, _payload: unknown, done: () => void): void {
   request.headers = { ...request.headers, 'content-type': 'application/octet-stream' }
   done()
 }
 
-/** Reads nothing: it comes when Fastify has seen the type, and hooks that come later are to see what was sent. */
-function showType(request: FastifyRequest, _payload: unknown, done: (error: Error | null) => void): void {
+/** Runs after Fastify checked the Content-Type, and reads nothing: the hooks that follow see the header as it was sent. */
+function restoreContentType(request: FastifyRequest, _payload: unknown, done: (error: Error | null) => void): void {
   request.headers = { ...request.headers, 'content-type': request.raw.headers['content-type'] }
   done(null)
 }

@@ -1,8 +1,8 @@
-import type { OrderSyncHandler } from '../server/handler.ts'
-import { type NodeRequest, type NodeResponse, toIncomingRequest } from './node.ts'
+import type { OrderSyncHandler } from '../server/http.ts'
 import { drainBeforeClose } from './drain-before-close.ts'
+import { type NodeRequest, type NodeResponse, toIncomingRequest } from './node-request.ts'
 
-/** What is used of a context of Koa. */
+/** The members that are used of a Koa context. */
 export interface KoaContext {
   readonly req: NodeRequest
   readonly res: NodeResponse
@@ -14,7 +14,7 @@ export interface KoaContext {
 
 const PARSED_BODY_HINT = `In Koa, mount it before the body parser:
 
-  router.post(path, orderSync(handler))
+  router.post(path, koaOrderSync(handler))
   app.use(router.routes())
   app.use(bodyParser())`
 
@@ -25,19 +25,19 @@ const PARSED_BODY_HINT = `In Koa, mount it before the body parser:
  * @example
  * ```ts
  * import { ORDER_SYNC_PATH, type OrderSyncHandler } from 'alipayhk-order-sync'
- * import { orderSync } from 'alipayhk-order-sync/koa'
+ * import { koaOrderSync } from 'alipayhk-order-sync/koa'
  * import Koa from 'koa'
  *
  * export function createApp(handler: OrderSyncHandler) {
- *   const answer = orderSync(handler)
- *   return new Koa().use((context, next) => (context.path === ORDER_SYNC_PATH ? answer(context) : next()))
+ *   const orderSync = koaOrderSync(handler)
+ *   return new Koa().use((context, next) => (context.path === ORDER_SYNC_PATH ? orderSync(context) : next()))
  * }
  * ```
  */
 export function koaOrderSync(handler: OrderSyncHandler): (context: KoaContext) => Promise<void> {
   return async (context) => {
     const { req, res, request } = context
-    // Body parsers for Koa leave what they made, and some the text as it was, on the context's own request.
+    // Body parsers for Koa write `body`, and some of them `rawBody`, on the context's own request.
     const { status, headers, body } = await handler(toIncomingRequest(req, res, request, PARSED_BODY_HINT))
     context.status = status
     context.body = drainBeforeClose(req, res, body)

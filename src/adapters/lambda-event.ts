@@ -1,15 +1,15 @@
-type Many<Value> = { readonly [name: string]: Value | undefined } | null | undefined
+type Dictionary<Value> = { readonly [name: string]: Value | undefined } | null | undefined
 
-/** What is used of the events of API Gateway 1.0 and 2.0, Application Load Balancer and function URLs. */
+/** The members that are used of the events of API Gateway 1.0 and 2.0, Application Load Balancer and function URLs. */
 export interface LambdaEvent {
   readonly httpMethod?: string
   readonly path?: string
-  readonly queryStringParameters?: Many<string>
-  readonly multiValueQueryStringParameters?: Many<readonly string[]>
+  readonly queryStringParameters?: Dictionary<string>
+  readonly multiValueQueryStringParameters?: Dictionary<readonly string[]>
   readonly rawPath?: string
   readonly rawQueryString?: string
-  readonly headers?: Many<string>
-  readonly multiValueHeaders?: Many<readonly string[]>
+  readonly headers?: Dictionary<string>
+  readonly multiValueHeaders?: Dictionary<readonly string[]>
   readonly body?: string | null
   readonly isBase64Encoded?: boolean
   readonly requestContext?: {
@@ -19,7 +19,7 @@ export interface LambdaEvent {
   }
 }
 
-/** What Lambda is given back. */
+/** The result that Lambda turns into an HTTP response. */
 export interface LambdaResult {
   readonly statusCode: number
   readonly headers?: Record<string, string>

@@ -1,23 +1,22 @@
 import { Buffer } from 'node:buffer'
-import type { RequestBody } from '../server/body.ts'
-import type { OrderSyncHandler } from '../server/handler.ts'
+import { type OrderSyncHandler, PARSED_BODY, type RequestBody } from '../server/http.ts'
 import type { LambdaEvent, LambdaResult } from './lambda-event.ts'
 
 export type { LambdaEvent, LambdaResult }
 
-const PARSED_BODY_HINT = `In AWS Lambda, hand the event over before a middleware such as httpJsonBodyParser() of Middy parses its body.`
+const PARSED_BODY_HINT = `In AWS Lambda, pass the event on before a middleware such as httpJsonBodyParser() of Middy parses its body.`
 
 /**
- * Turns a handler into a Lambda handler. The path for verification is the one that the caller used, stage included; where a custom
- * domain hides it, or query strings come with unusual escapes, set the handler's `path`.
+ * Turns a handler into a Lambda handler. The signature is verified over the path that the caller used, stage included.
+ * Set the handler's `signedPath` where a custom domain hides that path, or where query strings have unusual escapes.
  *
  * @see docs/protocol.md section 1
  * @example
  * ```ts
  * import { createOrderSyncHandler, memoryStore } from 'alipayhk-order-sync'
- * import { toLambdaHandler } from 'alipayhk-order-sync/lambda'
+ * import { lambdaOrderSync } from 'alipayhk-order-sync/lambda'
  *
- * export const handler = toLambdaHandler(
+ * export const handler = lambdaOrderSync(
  *   createOrderSyncHandler({
  *     credentials: {
  *       clientId: '4Q5Y8W0WSG45P907917',
@@ -34,37 +33,38 @@ export function lambdaOrderSync(handler: OrderSyncHandler): (event: LambdaEvent)
   return async (event) => {
     const { status, headers, body } = await handler({
       method: event.requestContext?.http?.method ?? event.httpMethod ?? '',
-      path: pathOf(event),
+      path: toPath(event),
       headers: event.multiValueHeaders ?? event.headers ?? {},
-      body: bodyOf(event),
+      body: toBody(event),
       parsedBodyHint: PARSED_BODY_HINT,
     })
     const lists = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, [value]]))
     return {
       statusCode: status,
-      // A load balancer that sends lists wants lists back, and looks at nothing else.
+      // A load balancer that sends lists expects lists, and ignores `headers`.
       ...(event.multiValueHeaders && event.requestContext?.elb
         ? { multiValueHeaders: lists }
         : { headers: { ...headers } }),
-      // JSON or base64, and so text in either case.
+      // JSON or base64: text in both cases.
       body: Buffer.from(body).toString('utf8'),
       isBase64Encoded: false,
     }
   }
 }
 
-/** What a middleware has left in its place goes on as it is, to be refused. */
-function bodyOf({ body, isBase64Encoded }: LambdaEvent): RequestBody {
-  return typeof body === 'string' ? Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8') : body
+/** A middleware can replace the text by the parsed JSON, against the type of the event. */
+function toBody({ body, isBase64Encoded }: LambdaEvent): RequestBody {
+  if (typeof body === 'string') return Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8')
+  return body === null || body === undefined ? null : PARSED_BODY
 }
 
-function pathOf(event: LambdaEvent): string {
-  const query = event.rawQueryString ?? queryOf(event)
+function toPath(event: LambdaEvent): string {
+  const query = event.rawQueryString ?? toQuery(event)
   return `${event.rawPath ?? event.requestContext?.path ?? event.path ?? ''}${query === '' ? '' : `?${query}`}`
 }
 
-/** API Gateway has decoded the query string, a load balancer has not. */
-function queryOf({ multiValueQueryStringParameters, queryStringParameters, requestContext }: LambdaEvent): string {
+/** API Gateway decodes the query string, a load balancer does not. */
+function toQuery({ multiValueQueryStringParameters, queryStringParameters, requestContext }: LambdaEvent): string {
   const encode = requestContext?.elb ? (text: string) => text : encodeURIComponent
   return Object.entries(multiValueQueryStringParameters ?? queryStringParameters ?? {})
     .flatMap(([name, value = []]) => [value].flat().map((one) => `${encode(name)}=${encode(one)}`))

@@ -1,28 +1,30 @@
-import type { OrderSyncHandler } from '../server/handler.ts'
-import { type NodeRequest, type NodeResponse, toNodeListener } from './node.ts'
+import type { OrderSyncHandler } from '../server/http.ts'
+import { toNodeListener } from './node.ts'
+import type { NodeRequest, NodeResponse } from './node-request.ts'
 
 const PARSED_BODY_HINT = `In Next.js, switch the body parser off in the file of this route:
 
   export const config = { api: { bodyParser: false } }`
 
 /**
- * Turns a handler into an API route. The `config` must stand in the route's own file, where Next.js looks for it.
+ * Turns a handler into an API route. Next.js reads `config` from the file of the route, so it must be there.
  *
  * @see docs/protocol.md section 1
  * @example
  * ```ts
  * // pages/api/open/alipay/v1/merchant/order/sync.ts
  * import { createOrderSyncHandler, memoryStore } from 'alipayhk-order-sync'
- * import { orderSync } from 'alipayhk-order-sync/next-pages'
+ * import { nextPagesOrderSync } from 'alipayhk-order-sync/next-pages'
  *
  * export const config = { api: { bodyParser: false } }
  *
- * // Made by the first request: `next build` loads this file without your keys.
- * let answer: ReturnType<typeof orderSync> | undefined
+ * type Route = ReturnType<typeof nextPagesOrderSync>
+ * let route: Route | undefined
  *
- * export default function route(...message: Parameters<ReturnType<typeof orderSync>>) {
- *   answer ??= orderSync(createHandler())
- *   return answer(...message)
+ * export default function orderSync(...args: Parameters<Route>) {
+ *   // Not at the top of the file: `next build` loads it without your keys.
+ *   route ??= nextPagesOrderSync(createHandler())
+ *   return route(...args)
  * }
  *
  * function createHandler() {
@@ -38,6 +40,8 @@ const PARSED_BODY_HINT = `In Next.js, switch the body parser off in the file of 
  * }
  * ```
  */
-export function nextPagesOrderSync(handler: OrderSyncHandler): (request: NodeRequest, response: NodeResponse) => Promise<void> {
+export function nextPagesOrderSync(
+  handler: OrderSyncHandler,
+): (request: NodeRequest, response: NodeResponse) => Promise<void> {
   return toNodeListener(handler, PARSED_BODY_HINT)
 }

@@ -1,24 +1,38 @@
-import type { IncomingRequest } from '../server/handler.ts'
-import type { NodeRequest, NodeResponse } from './node.ts'
-import { peerSignal } from './peer.ts'
-import { rawBody } from './raw-body.ts'
+import type { IncomingMessage } from 'node:http'
+import type { Readable, Writable } from 'node:stream'
+import { type IncomingRequest, PARSED_BODY } from '../server/http.ts'
 
-/** For a developer whose body parser ran before, whatever his framework. */
-export const PARSED_BODY_HINT = `Mount the handler before any body parser, or have the parser keep the bytes as request.rawBody (a Buffer).`
+/** The members that are used of a request of `node:http` or `node:http2`, and of what frameworks add to it. */
+export type NodeRequest = Readable &
+  Pick<IncomingMessage, 'complete' | 'headers' | 'httpVersionMajor' | 'method' | 'url'> &
+  FrameworkRequest
 
-/** What a framework has put around a request. */
+/** The members that are used of a response of `node:http` or `node:http2`. */
+export type NodeResponse = Writable & {
+  /** Only in HTTP/2. */
+  readonly stream?: Writable
+  setHeader(name: string, value: string): unknown
+  writeHead(status: number, headers: { [name: string]: string | number }): unknown
+}
+
+/** What frameworks and body parsers add to a request. */
 export interface FrameworkRequest {
+  /** The result of a body parser. Used only when it is a string or bytes. */
   readonly body?: unknown
+  /** The bytes that a body parser kept. */
   readonly rawBody?: unknown
+  /** The path as received, where a router shortens `url`. */
   readonly originalUrl?: string
 }
 
+/** How to fix the mounting, in any framework. */
+export const PARSED_BODY_HINT = `Mount the handler before any body parser, or have the parser keep the bytes as request.rawBody (a Buffer).`
+
 /**
- * What a handler is to know of a request of `node:http`; for adapters to frameworks on top of it.
+ * Translates a request of `node:http` for a handler. For adapters to frameworks that are built on `node:http`.
  *
- * @param around What a framework has put around the request: body parsers leave there what they made (`body`), and
- * perhaps the bytes (`rawBody`), and routers the path as it was received (`originalUrl`). By default the request itself.
- * @param parsedBodyHint What to tell a developer whose body parser ran before; the default suits any framework.
+ * @param framework The framework's own request object, when `body`, `rawBody` or `originalUrl` are there. By default `request`.
+ * @param parsedBodyHint How to fix the mounting when a body parser ran first. The default suits any framework.
  * @see docs/protocol.md section 1
  * @example
  * ```ts
@@ -36,16 +50,54 @@ export interface FrameworkRequest {
 export function toIncomingRequest(
   request: NodeRequest,
   response: NodeResponse,
-  around: FrameworkRequest = request,
+  framework: FrameworkRequest = request,
   parsedBodyHint: string = PARSED_BODY_HINT,
 ): IncomingRequest {
   return {
     method: request.method ?? '',
-    // Routers cut their mount path off url.
-    path: around.originalUrl ?? request.originalUrl ?? request.url ?? '',
+    // Routers remove their mount path from `url`.
+    path: framework.originalUrl ?? request.originalUrl ?? request.url ?? '',
     headers: request.headers,
+    body: readBody(request, framework),
+    signal: connectionSignal(response),
     parsedBodyHint,
-    body: () => rawBody(request, around),
-    signal: () => peerSignal(response),
   }
+}
+
+/** A generator: a body parser may still run between the creation of the request and the moment the handler reads. */
+async function* readBody(request: NodeRequest, framework: FrameworkRequest): BodyChunks {
+  const kept = keptBytes(framework)
+  if (kept !== undefined) yield kept
+  // Someone else reads, or has read, this stream: bytes would be missing.
+  else if (request.readableDidRead || request.readableFlowing) yield PARSED_BODY
+  // A handler that stops half-way must not destroy the socket: the response is still to be sent.
+  else yield* request.iterator({ destroyOnReturn: false })
+}
+
+type BodyChunks = AsyncGenerator<Uint8Array | string | typeof PARSED_BODY, void>
+
+/** The bytes that a body parser kept, if it did. */
+function keptBytes(framework: FrameworkRequest): Uint8Array | string | undefined {
+  for (const name of ['rawBody', 'body'] as const) {
+    try {
+      const kept = framework[name]
+      if (kept instanceof Uint8Array || typeof kept === 'string') return kept
+    } catch {
+      // On some platforms `body` is a getter that parses, and throws when that fails.
+    }
+  }
+  return undefined
+}
+
+/** Aborted when the connection closes before the response is complete. */
+function connectionSignal(response: NodeResponse): AbortSignal {
+  const connection = new AbortController()
+  const onClose = () => {
+    // Not `writableFinished`: HTTP/2 sets it as soon as the stream is closed, whatever was sent.
+    if (!response.writableEnded) connection.abort(new Error('The peer has gone'))
+  }
+  // A response of HTTP/2 does not report that it is closed; its stream does.
+  if (response.closed || response.stream?.destroyed) onClose()
+  else response.once('close', onClose)
+  return connection.signal
 }
