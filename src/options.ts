@@ -1,9 +1,9 @@
 /** One option: its default, if it has one, and what its value must be. */
 export interface OptionRule<Value> {
   readonly defaultValue?: Value
-  /** Throws when the value is wrong. Not called for an optional value that is absent. */
+  /** Throws when the value is wrong. Not called when an optional value is absent. */
   readonly assert: (value: unknown, name: string) => void
-  /** Whether the option must be given. Only for options without a default. */
+  /** The option has no default and must be given: `assert` is also called when it is absent. */
   readonly required?: true
 }
 
@@ -14,7 +14,7 @@ export type OptionRules<Options> = {
 
 /** The options with their defaults filled in. */
 export type Resolved<Options, Rules> = {
-  readonly [Name in keyof Options]: Name extends keyof Rules
+  readonly [Name in keyof Options]-?: Name extends keyof Rules
     ? Rules[Name] extends { readonly defaultValue: unknown }
       ? NonNullable<Options[Name]>
       : Options[Name]
@@ -40,7 +40,9 @@ export function resolveOptions<Options extends object, Rules extends OptionRules
   }
   const resolved: Record<string, unknown> = {}
   for (const [name, rule] of Object.entries<OptionRule<unknown>>(rules)) {
-    const value = (options as Record<string, unknown>)[name] ?? rule.defaultValue
+    const given: unknown = Reflect.get(options, name)
+    // Not `??`: null is a wrong value, not an absent one.
+    const value = given === undefined ? rule.defaultValue : given
     if (value !== undefined) rule.assert(value, name)
     else if (rule.required) throw new TypeError(`"${name}" is missing`)
     resolved[name] = value
@@ -52,9 +54,9 @@ export function resolveOptions<Options extends object, Rules extends OptionRules
 export const anyValue = () => ({ assert: () => {} })
 
 /** A number above 0, below 2 ** 31 for a timer: a longer timer fires at once. */
-export function positiveNumber<Value extends number>(defaultValue: Value, { isTimer = false } = {}) {
+export function positiveNumber(defaultValue: number, { isTimer = false } = {}) {
   return {
-    defaultValue: defaultValue as number,
+    defaultValue,
     assert(value: unknown, name: string) {
       if (!(typeof value === 'number' && value > 0 && value < Number.POSITIVE_INFINITY)) {
         throw new RangeError(`"${name}" must be positive and finite`)
@@ -64,24 +66,37 @@ export function positiveNumber<Value extends number>(defaultValue: Value, { isTi
   }
 }
 
-/** A whole number, from `min` on. */
-export function wholeNumber(defaultValue: number, { min }: { min: number }) {
+/** A number, 0 or more. */
+export function nonNegativeNumber(defaultValue: number) {
   return {
     defaultValue,
     assert(value: unknown, name: string) {
-      if (!Number.isSafeInteger(value) || Number(value) < min) {
-        throw new RangeError(`"${name}" must be a whole number, ${min} or more`)
-      }
+      if (!(typeof value === 'number' && value >= 0)) throw new RangeError(`"${name}" must not be negative`)
+    },
+  }
+}
+
+/** A whole number, from `min` on. */
+export function wholeNumber(defaultValue: number, { min }: { min: number }) {
+  const expected = min === 1 ? 'a positive integer' : `a whole number, ${min} or more`
+  return {
+    defaultValue,
+    assert(value: unknown, name: string) {
+      if (!Number.isSafeInteger(value) || Number(value) < min) throw new RangeError(`"${name}" must be ${expected}`)
     },
   }
 }
 
 /** One of a few texts. */
 export function oneOf<Value extends string>(values: readonly Value[], defaultValue: Value) {
+  return { defaultValue, ...optionalOneOf(values) }
+}
+
+/** One of a few texts, without a default. */
+export function optionalOneOf(values: readonly string[]) {
   return {
-    defaultValue,
     assert(value: unknown, name: string) {
-      if (!values.includes(value as Value)) throw new RangeError(`"${name}" must be ${listOf(values)}`)
+      if (!values.some((allowed) => allowed === value)) throw new RangeError(`"${name}" must be ${listOf(values)}`)
     },
   }
 }
@@ -104,6 +119,16 @@ export function functionWithDefault<Value extends (...args: never[]) => unknown>
 /** Throws unless the value is a function. */
 export function assertFunction(value: unknown, name: string): void {
   if (typeof value !== 'function') throw new TypeError(`"${name}" must be a function`)
+}
+
+/** Throws unless the value is a string. */
+export function assertText(value: unknown, name: string): void {
+  if (typeof value !== 'string') throw new TypeError(`"${name}" must be a string`)
+}
+
+/** Whether a value is an object with a method of that name. */
+export function hasMethod(value: unknown, method: string): boolean {
+  return typeof value === 'object' && value !== null && typeof Reflect.get(value, method) === 'function'
 }
 
 function listOf(values: readonly string[]): string {

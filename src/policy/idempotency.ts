@@ -1,8 +1,11 @@
+import { match } from 'ts-pattern'
+import { printable } from '../errors.ts'
+
 /** What a store remembers of the order, and of the request, that a delivery is about. */
 export interface Remembered {
   /** The last request of this order that was processed. */
   readonly last?: {
-    /** Milliseconds since the epoch, as the request told. */
+    /** Milliseconds since the epoch, from the request. */
     readonly orderModifyTime: number
     /** When it was processed, in milliseconds since the epoch. */
     readonly processedAt: number
@@ -10,41 +13,43 @@ export interface Remembered {
   /** An earlier delivery of the same `requestId`. */
   readonly request?: {
     readonly digest: string
-    /** Whether its answer is stored. */
-    readonly answered: boolean
+    /** Whether its response is stored. */
+    readonly hasResponse: boolean
   }
-  /** Whether a request of this order is being processed right now, under a lease that has not run out. */
+  /** Whether a request of this order is being processed now, under a lease that has not expired. */
   readonly leased: boolean
 }
 
-/** What the delivery says of itself. */
+/** What is known of the delivery itself. */
 export interface Incoming {
-  /** SHA-256 of the message, decrypted: tells one body from another. */
+  /** SHA-256 of the decrypted message. Two bodies are the same if their digests are. */
   readonly digest: string
   /** Milliseconds since the epoch. */
   readonly orderModifyTime: number
 }
 
+const DECISIONS = ['process', 'replay', 'duplicate', 'stale', 'conflict', 'busy'] as const
+
 /**
  * - `process`: run the merchant's code
- * - `replay`: this request was answered; answer the same again
+ * - `replay`: this request has a response; send the same response again
  * - `duplicate`: another request about the same event was processed
  * - `stale`: a newer event of the order was processed
  * - `conflict`: the `requestId` is known with another body
- * - `busy`: a request of this order is being processed right now
+ * - `busy`: a request of this order is being processed now
  */
-export type Decision = 'process' | 'replay' | 'duplicate' | 'stale' | 'conflict' | 'busy'
+export type Decision = (typeof DECISIONS)[number]
 
 /**
- * What `orderModifyTime` must be later than: that of the last processed request, or, as the page can be read, also
- * the moment of its processing, which drops every event that happened before the last one was processed.
+ * What `orderModifyTime` must be later than. Always that of the last processed request. With `processedAt`, also the
+ * moment of its processing: that drops every event that happened before the last one was processed.
  *
  * @see docs/protocol.md section 7.2
  */
 export type ModifyTimeComparison = 'orderModifyTime' | 'processedAt'
 
 /**
- * Decides whether a delivery is new. Pure: the caller brings what is remembered, and makes the decision and its
+ * Decides whether a delivery is new. Pure: the caller passes what is remembered, and makes the decision and its
  * consequence one atomic step.
  *
  * @see docs/protocol.md section 7.1
@@ -59,16 +64,68 @@ export type ModifyTimeComparison = 'orderModifyTime' | 'processedAt'
 export function decide(
   remembered: Remembered,
   incoming: Incoming,
-  comparison: ModifyTimeComparison = 'orderModifyTime',
+  compareModifyTimeWith: ModifyTimeComparison = 'orderModifyTime',
 ): Decision {
   const { last, request, leased } = remembered
   if (request !== undefined) {
     if (request.digest !== incoming.digest) return 'conflict'
-    if (request.answered) return 'replay'
+    if (request.hasResponse) return 'replay'
   }
-  // Before the lease: whatever is running now, this event has been overtaken for good.
-  if (last !== undefined && !(incoming.orderModifyTime > Math.max(last.orderModifyTime, last[comparison]))) {
+  // Before the lease: this event stays old, however the running request ends.
+  if (last !== undefined && !(incoming.orderModifyTime > Math.max(last.orderModifyTime, last[compareModifyTimeWith]))) {
     return incoming.orderModifyTime === last.orderModifyTime ? 'duplicate' : 'stale'
   }
   return leased ? 'busy' : 'process'
+}
+
+/**
+ * The result of a claim: a decision, see {@link decide}, and what the caller needs to act on it. The stored response of
+ * `replay` is that of this request. The one of `duplicate` and `stale` is that of the last processed request of the order.
+ */
+export type ClaimResult =
+  | { readonly decision: 'process'; readonly token: number }
+  | { readonly decision: 'replay' | 'duplicate' | 'stale'; readonly storedResponse: string }
+  | { readonly decision: 'conflict' | 'busy' }
+
+/** A decision as a store returns it. Unchecked: SQL and Lua return text, and null for what is missing. */
+export interface UncheckedClaim {
+  readonly decision: unknown
+  /** For `replay`, `duplicate` and `stale`. */
+  readonly storedResponse?: unknown
+  /** For `process`. */
+  readonly token?: unknown
+}
+
+/**
+ * Turns a store's decision into a {@link ClaimResult}. The one place that does, for all stores.
+ *
+ * @throws Error when the decision is unknown, or its stored response or token is missing. That happens when the tables or
+ * functions in the database are not those of this release. A default would process an order twice, or lose it.
+ */
+export function toClaimResult({ decision, storedResponse, token }: UncheckedClaim): ClaimResult {
+  if (!isDecision(decision)) throw storeError(`returned an unknown decision: ${printable(String(decision), 32)}`)
+  return match(decision)
+    .returnType<ClaimResult>()
+    .with('process', (process) => {
+      if (!isSafeInteger(token)) throw storeError('decided "process" without a fencing token')
+      return { decision: process, token }
+    })
+    .with('replay', 'duplicate', 'stale', (known) => {
+      if (typeof storedResponse !== 'string') throw storeError(`decided "${known}" without a stored response`)
+      return { decision: known, storedResponse }
+    })
+    .with('conflict', 'busy', (refused) => ({ decision: refused }))
+    .exhaustive()
+}
+
+function isDecision(value: unknown): value is Decision {
+  return DECISIONS.some((decision) => decision === value)
+}
+
+function isSafeInteger(value: unknown): value is number {
+  return Number.isSafeInteger(value)
+}
+
+function storeError(problem: string): Error {
+  return new Error(`The store ${problem}. Its tables or functions may be of another release of alipayhk-order-sync.`)
 }

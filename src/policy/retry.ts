@@ -1,33 +1,27 @@
-/** How an attempt at a sync ended, as far as trying again is concerned. */
-export type Attempt =
-  /** A verified answer, by its `resultStatus`. */
-  | { readonly kind: 'answered'; readonly resultStatus: 'S' | 'F' | 'U' | 'A' }
-  /** An answer that is not to be trusted, by its HTTP status. */
-  | { readonly kind: 'untrusted'; readonly httpStatus: number }
-  /** No answer: the network failed, or the time ran out. */
-  | { readonly kind: 'unanswered' }
+import { isOrderSyncError } from '../errors.ts'
+import { backOff } from '../timeout.ts'
 
 /**
- * Tells whether the same request may be sent again: after `U` (and `A`, which is not final either), a failure of the
- * network, or an HTTP 5xx that nobody signed. Never after `S` or `F`.
+ * Whether the same order may be sent again with the same `requestId`: only after a {@link DeliveryError}, which means that
+ * the outcome is unknown. A refusal is final. A response that cannot be trusted needs a person who looks at it first.
  *
+ * @param error What `syncOrder` rejected with. It may come from the other build (ESM or CJS) of this package.
  * @see docs/protocol.md section 6.2
  * @example
  * ```ts
- * import { isRetryable } from 'alipayhk-order-sync'
+ * import { DeliveryError, isRetryable, OrderRefusedError } from 'alipayhk-order-sync'
  *
- * isRetryable({ kind: 'answered', resultStatus: 'U' }) // true: the peer does not know yet
- * isRetryable({ kind: 'answered', resultStatus: 'F' }) // false: it has decided
+ * isRetryable(new DeliveryError('ERR_TIMEOUT', 'No response within 10 seconds')) // true: the outcome is unknown
+ * isRetryable(new OrderRefusedError('PROCESS_FAIL')) // false: the peer has decided
  * ```
  */
-export function isRetryable(attempt: Attempt): boolean {
-  if (attempt.kind === 'answered') return attempt.resultStatus === 'U' || attempt.resultStatus === 'A'
-  return attempt.kind === 'unanswered' || attempt.httpStatus >= 500
+export function isRetryable(error: unknown): boolean {
+  return isOrderSyncError(error) && error.name === 'DeliveryError'
 }
 
 /**
- * How long to wait before the next attempt: full jitter, a random part of a ceiling that doubles up to a bound, so
- * that clients which failed together do not come back together.
+ * The pause before the next attempt: a random part of a ceiling that doubles with each attempt, up to a maximum ("full
+ * jitter"). Clients that failed at the same moment therefore do not retry at the same moment.
  *
  * @param attempt 1 after the first failure.
  * @param limits In milliseconds.
@@ -43,8 +37,8 @@ export function isRetryable(attempt: Attempt): boolean {
  */
 export function retryDelay(
   attempt: number,
-  limits: { baseDelayMs: number; maxDelayMs: number },
+  { baseDelayMs, maxDelayMs }: { baseDelayMs: number; maxDelayMs: number },
   random: number,
 ): number {
-  return Math.floor(random * Math.min(limits.maxDelayMs, limits.baseDelayMs * 2 ** (attempt - 1)))
+  return Math.floor(random * backOff(attempt, { firstMs: baseDelayMs, maxMs: maxDelayMs }))
 }

@@ -1,17 +1,25 @@
-import { decide } from '../policy/idempotency.ts'
-import type { HeldClaim, Delivery, OrderSyncStore } from './store.ts'
+import { functionWithDefault, type OptionRules, resolveOptions, wholeNumber } from '../options.ts'
+import { decide, toClaimResult } from '../policy/idempotency.ts'
+import type { Delivery, HeldClaim, OrderSyncStore } from './store.ts'
 
 /** How much a {@link memoryStore} keeps, and for how long. */
 export interface MemoryStoreOptions {
-  /** Orders remembered; when full, the 1 % of them that were untouched for longest are forgotten. @defaultValue 100_000 */
+  /** How many orders are remembered. When full, the 1 % that were unused for longest are removed. @defaultValue 100_000 */
   maxOrders?: number | undefined
-  /** Requests whose answers are remembered, likewise. @defaultValue 100_000 */
+  /** How many requests are remembered. When full, the 1 % that were unused for longest are removed. @defaultValue 100_000 */
   maxRequests?: number | undefined
-  /** How long an storedResponse can be replayed, in milliseconds. @defaultValue 86_400_000 (one day) */
+  /** How long a stored response can be replayed, in milliseconds. @defaultValue 86_400_000 (one day) */
   responseTtlMs?: number | undefined
-  /** The clock, in milliseconds since the epoch; it should not jump. @defaultValue a clock that does not */
+  /** The clock, in milliseconds since the epoch. It should not jump. @defaultValue a monotonic clock */
   now?: (() => number) | undefined
 }
+
+const OPTIONS = {
+  maxOrders: wholeNumber(100_000, { min: 1 }),
+  maxRequests: wholeNumber(100_000, { min: 1 }),
+  responseTtlMs: wholeNumber(86_400_000, { min: 1 }),
+  now: functionWithDefault(monotonicNow),
+} satisfies OptionRules<MemoryStoreOptions>
 
 interface OrderEntry {
   last: { orderModifyTime: number; processedAt: number; storedResponse: string } | undefined
@@ -25,10 +33,11 @@ interface RequestEntry {
 }
 
 /**
- * A store in the memory of one process: for tests, for development, and for a single process that may forget on
- * restart. A redelivery after a restart, or of an order beyond `maxOrders`, is processed again.
+ * A store in the memory of one process: for tests, for development, and for a single process that may lose its memory on
+ * restart. After a restart, or for an order that was removed, a redelivery is processed again.
  *
- * @throws RangeError when a bound is not a positive integer
+ * @throws TypeError when an option is unknown or of the wrong type
+ * @throws RangeError when a limit is not a positive integer
  * @see docs/protocol.md section 7.3
  * @example
  * ```ts
@@ -38,18 +47,15 @@ interface RequestEntry {
  * ```
  */
 export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
-  const { maxOrders = 100_000, maxRequests = 100_000, responseTtlMs = 86_400_000, now = steadyNow } = options
-  for (const [name, value] of Object.entries({ maxOrders, maxRequests, responseTtlMs })) {
-    if (!Number.isSafeInteger(value) || value < 1) throw new RangeError(`"${name}" must be a positive integer`)
-  }
-  // Both are kept in the order of last use: a Map iterates in the order of insertion.
+  const { maxOrders, maxRequests, responseTtlMs, now } = resolveOptions('memoryStore', OPTIONS, options)
+  // Both are in the order of last use: a Map iterates in the order of insertion.
   const orders = new Map<string, OrderEntry>()
   const requests = new Map<string, RequestEntry>()
   let lastToken = 0
 
   const isLeased = ({ lease }: OrderEntry, at = now()) => lease !== undefined && lease.expiresAt > at
 
-  /** What was known of the request; from now on its digest is. */
+  /** Returns what was known of the request before, and remembers its digest. */
   function rememberRequest({ requestKey, digest }: Delivery, at: number): RequestEntry | undefined {
     const known = requests.get(requestKey)
     const request = known !== undefined && known.expiresAt > at ? known : undefined
@@ -62,20 +68,25 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
     requests.set(requestKey, entry)
   }
 
-  /** A new one, for which there must be room. */
   function addOrder(orderKey: string): OrderEntry {
     makeRoom(orders, maxOrders, isLeased)
-    // Every order is being processed: a new one has to come again.
+    // Every order is being processed: the peer must deliver the new one again later.
     if (orders.size >= maxOrders) throw new Error('The memory store is full of orders being processed')
     const order: OrderEntry = { last: undefined, lease: undefined }
     orders.set(orderKey, order)
     return order
   }
 
-  /** The order's entry when it is held by this claim and no later one. */
-  function held({ delivery, token }: HeldClaim): OrderEntry | undefined {
-    const entry = orders.get(delivery.orderKey)
-    return entry?.lease?.token === token ? entry : undefined
+  function lease(order: OrderEntry, expiresAt: number): number {
+    const token = ++lastToken
+    order.lease = { token, expiresAt }
+    return token
+  }
+
+  /** The order, unless a later claim has it or the claim has ended. */
+  function orderHeldBy({ delivery, token }: HeldClaim): OrderEntry | undefined {
+    const order = orders.get(delivery.orderKey)
+    return order?.lease?.token === token ? order : undefined
   }
 
   return {
@@ -83,29 +94,27 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
       const { orderKey } = delivery
       const at = now()
       const request = rememberRequest(delivery, at)
-      const known = orders.get(orderKey)
-      if (known !== undefined) touch(orders, orderKey, known)
+      const order = orders.get(orderKey)
+      if (order !== undefined) markUsed(orders, orderKey, order)
       const decision = decide(
         {
-          leased: known !== undefined && isLeased(known, at),
-          ...(known?.last && { last: known.last }),
-          ...(request && { request: { digest: request.digest, answered: request.storedResponse !== undefined } }),
+          leased: order !== undefined && isLeased(order, at),
+          ...(order?.last && { last: order.last }),
+          ...(request && { request: { digest: request.digest, hasResponse: request.storedResponse !== undefined } }),
         },
         delivery,
         compareModifyTimeWith,
       )
-      if (decision === 'conflict' || decision === 'busy') return { decision }
-      if (decision === 'replay') return { decision, storedResponse: request?.storedResponse ?? '' }
-      if (decision !== 'process') return { decision, storedResponse: known?.last?.storedResponse ?? '' }
-      const order = known ?? addOrder(orderKey)
-      const token = ++lastToken
-      order.lease = { token, expiresAt: at + leaseMs }
-      return { decision, token }
+      return toClaimResult({
+        decision,
+        storedResponse: decision === 'replay' ? request?.storedResponse : order?.last?.storedResponse,
+        token: decision === 'process' ? lease(order ?? addOrder(orderKey), at + leaseMs) : undefined,
+      })
     },
 
-    async finish(claimed, { storedResponse, processed }) {
-      const { delivery } = claimed
-      const order = held(claimed)
+    async finish(held, { storedResponse, processed }) {
+      const { delivery } = held
+      const order = orderHeldBy(held)
       if (order === undefined) return false
       const at = now()
       if (processed) order.last = { orderModifyTime: delivery.orderModifyTime, processedAt: at, storedResponse }
@@ -114,11 +123,11 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
       return true
     },
 
-    async release(claimed) {
-      const order = held(claimed)
+    async release(held) {
+      const order = orderHeldBy(held)
       if (order === undefined) return false
       order.lease = undefined
-      if (order.last === undefined) orders.delete(claimed.delivery.orderKey)
+      if (order.last === undefined) orders.delete(held.delivery.orderKey)
       return true
     },
 
@@ -133,25 +142,25 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
   }
 }
 
-/** The time of day when the process started, and a monotonic clock from there: a lease must not end because a clock was set. */
-function steadyNow(): number {
+/** The time of day at process start, plus a monotonic clock: setting the system clock must not end a lease. */
+function monotonicNow(): number {
   return performance.timeOrigin + performance.now()
 }
 
-function touch<Value>(map: Map<string, Value>, key: string, value: Value): void {
+function markUsed<Value>(map: Map<string, Value>, key: string, value: Value): void {
   map.delete(key)
   map.set(key, value)
 }
 
 /**
- * Forgets what was untouched for longest, 1 % at once: to find its first entry, a Map goes past all that were
- * deleted before it, which for every single one would cost more than all the rest.
+ * Removes the 1 % that were unused for longest. One by one would be slow: to find its first entry, a Map walks over all
+ * entries that were deleted before it.
  */
-function makeRoom<Entry>(map: Map<string, Entry>, bound: number, isInUse = (_: Entry) => false): void {
-  if (map.size < bound) return
-  const enough = bound - Math.ceil(bound / 100)
+function makeRoom<Entry>(map: Map<string, Entry>, maxSize: number, isInUse = (_: Entry) => false): void {
+  if (map.size < maxSize) return
+  const wantedSize = maxSize - Math.ceil(maxSize / 100)
   for (const [key, entry] of map) {
-    if (map.size <= enough) return
+    if (map.size <= wantedSize) return
     if (!isInUse(entry)) map.delete(key)
   }
 }

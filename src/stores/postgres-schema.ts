@@ -1,10 +1,10 @@
-/** The schema that this release works with. A later one is made from it by the statements that follow, in order. */
+/** The schema version that this release needs. */
 export const POSTGRES_SCHEMA_VERSION = 1
 
 /**
- * The schema of {@link postgresStore}, as SQL: one text a version, each to be run once, in order. `migratePostgres` does
- * that; copy them into your own migrations if you would rather. Tables and functions live in the first schema of
- * the `search_path`.
+ * The schema of {@link postgresStore} as SQL: one text for each version. Run each once, in order. `migratePostgres` does that.
+ * To run the migrations with your own tool, copy these texts. Tables and functions are created in the first schema of the
+ * `search_path`.
  */
 export const POSTGRES_MIGRATIONS: readonly string[] = [
   `
@@ -16,23 +16,25 @@ CREATE TABLE order_sync_orders (
   lease_until       timestamptz,
   last_modify_time  bigint,
   last_processed_at timestamptz,
-  last_answer       text
+  last_response     text,
+  -- All three are set, or none.
+  CHECK (num_nulls(last_modify_time, last_processed_at, last_response) IN (0, 3))
 );
 
 CREATE TABLE order_sync_requests (
   request_key text PRIMARY KEY,
   digest      text NOT NULL,
-  answer      text,
+  response    text,
   expires_at  timestamptz NOT NULL
 );
 
 CREATE INDEX order_sync_requests_expiry ON order_sync_requests (expires_at);
 
--- Decides on a delivery and takes the order, in one step. Rows are locked requests first, then orders, everywhere.
+-- Decides on a delivery and takes the order, in one step. Both functions lock the request first, then the order: no deadlock.
 CREATE FUNCTION order_sync_claim(
   p_order_key text, p_request_key text, p_digest text, p_modify_time bigint,
-  p_lease_ms bigint, p_answer_ttl_ms bigint, p_by_processed_at boolean,
-  OUT decision text, OUT answer text, OUT token bigint
+  p_lease_ms bigint, p_response_ttl_ms bigint, p_compare_processed_at boolean,
+  OUT decision text, OUT stored_response text, OUT token bigint
 ) LANGUAGE plpgsql AS $$
 DECLARE
   v_now timestamptz := clock_timestamp();
@@ -40,32 +42,32 @@ DECLARE
   v_order order_sync_orders;
 BEGIN
   INSERT INTO order_sync_requests AS r (request_key, digest, expires_at)
-  VALUES (p_request_key, p_digest, v_now + p_answer_ttl_ms * interval '1 millisecond')
+  VALUES (p_request_key, p_digest, v_now + p_response_ttl_ms * interval '1 millisecond')
   ON CONFLICT (request_key) DO UPDATE SET
     digest     = CASE WHEN r.expires_at > v_now THEN r.digest ELSE excluded.digest END,
-    answer     = CASE WHEN r.expires_at > v_now THEN r.answer END,
+    response   = CASE WHEN r.expires_at > v_now THEN r.response END,
     expires_at = CASE WHEN r.expires_at > v_now THEN r.expires_at ELSE excluded.expires_at END
   RETURNING * INTO v_request;
 
   IF v_request.digest <> p_digest THEN
     decision := 'conflict';
     RETURN;
-  ELSIF v_request.answer IS NOT NULL THEN
+  ELSIF v_request.response IS NOT NULL THEN
     decision := 'replay';
-    answer := v_request.answer;
+    stored_response := v_request.response;
     RETURN;
   END IF;
 
   INSERT INTO order_sync_orders (order_key) VALUES (p_order_key) ON CONFLICT (order_key) DO NOTHING;
   SELECT * INTO v_order FROM order_sync_orders o WHERE o.order_key = p_order_key FOR UPDATE;
 
-  -- Asked again now: the row may have been waited for.
+  -- Read the clock again: the lock on the row may have taken time.
   v_now := clock_timestamp();
   IF v_order.last_modify_time IS NOT NULL AND NOT (p_modify_time > v_order.last_modify_time AND (
-    NOT p_by_processed_at OR p_modify_time > extract(epoch FROM v_order.last_processed_at) * 1000
+    NOT p_compare_processed_at OR p_modify_time > extract(epoch FROM v_order.last_processed_at) * 1000
   )) THEN
     decision := CASE WHEN p_modify_time = v_order.last_modify_time THEN 'duplicate' ELSE 'stale' END;
-    answer := v_order.last_answer;
+    stored_response := v_order.last_response;
   ELSIF v_order.lease_until > v_now THEN
     decision := 'busy';
   ELSE
@@ -77,28 +79,28 @@ BEGIN
   END IF;
 END $$;
 
--- Keeps the answer and gives the order free; false when a later claim has the order, or this one has ended.
+-- Keeps the response and ends the claim. False when a later claim has the order, or this one has ended.
 CREATE FUNCTION order_sync_finish(
   p_order_key text, p_request_key text, p_digest text, p_modify_time bigint,
-  p_token bigint, p_answer text, p_processed boolean, p_answer_ttl_ms bigint
+  p_token bigint, p_response text, p_processed boolean, p_response_ttl_ms bigint
 ) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
   v_now timestamptz := clock_timestamp();
 BEGIN
-  -- The lock on the request comes first, whether it is still remembered or not.
+  -- Lock the request first, also when it has expired and was deleted.
   INSERT INTO order_sync_requests AS r (request_key, digest, expires_at)
-  VALUES (p_request_key, p_digest, v_now + p_answer_ttl_ms * interval '1 millisecond')
+  VALUES (p_request_key, p_digest, v_now + p_response_ttl_ms * interval '1 millisecond')
   ON CONFLICT (request_key) DO UPDATE SET expires_at = excluded.expires_at;
   UPDATE order_sync_orders o SET
     lease_until       = NULL,
     last_modify_time  = CASE WHEN p_processed THEN p_modify_time ELSE o.last_modify_time END,
     last_processed_at = CASE WHEN p_processed THEN v_now ELSE o.last_processed_at END,
-    last_answer       = CASE WHEN p_processed THEN p_answer ELSE o.last_answer END
+    last_response     = CASE WHEN p_processed THEN p_response ELSE o.last_response END
   WHERE o.order_key = p_order_key AND o.token = p_token AND o.lease_until IS NOT NULL;
   IF NOT FOUND THEN
     RETURN false;
   END IF;
-  UPDATE order_sync_requests r SET answer = p_answer WHERE r.request_key = p_request_key;
+  UPDATE order_sync_requests r SET response = p_response WHERE r.request_key = p_request_key;
   RETURN true;
 END $$;
 

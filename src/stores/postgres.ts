@@ -1,9 +1,11 @@
-import type { ClaimResult, HeldClaim, Completion, OrderSyncStore } from './store.ts'
+import { hasMethod, type OptionRules, resolveOptions, wholeNumber } from '../options.ts'
+import { toClaimResult } from '../policy/idempotency.ts'
 import { POSTGRES_MIGRATIONS, POSTGRES_SCHEMA_VERSION } from './postgres-schema.ts'
+import type { Completion, HeldClaim, OrderSyncStore } from './store.ts'
 
 export { POSTGRES_MIGRATIONS, POSTGRES_SCHEMA_VERSION }
 
-/** What is used of a client of `pg`. */
+/** The part of a `pg` client that the store uses. */
 export interface PostgresClient {
   query(text: string, values?: unknown[]): Promise<{ rows: unknown[]; command?: string }>
   release(destroy?: boolean | Error): void
@@ -11,16 +13,16 @@ export interface PostgresClient {
   off(event: 'error', listener: (error: Error) => void): unknown
 }
 
-/** What is used of a pool of `pg`. */
+/** The part of a `pg` pool that the store uses. */
 export interface PostgresPool {
   query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>
   connect(): Promise<PostgresClient>
 }
 
-/** What a pool's `connect()` resolves to: the client of `pg`, with all that it can do. */
+/** The type that a pool's `connect()` resolves to: the full client of `pg`. */
 export type ClientOf<Pool extends PostgresPool> = Pool['connect'] extends {
   (): Promise<infer Client>
-  // pg has a second form, with a callback, which inference would look at alone.
+  // pg also declares a form with a callback. Without this line, inference would use only that one.
   (...callback: never[]): unknown
 }
   ? Client
@@ -28,17 +30,30 @@ export type ClientOf<Pool extends PostgresPool> = Pool['connect'] extends {
 
 /** Options of {@link postgresStore}. */
 export interface PostgresStoreOptions<Pool extends PostgresPool = PostgresPool> {
-  /** Your pool. Give it a `connectionTimeoutMillis`, so that a database that is down is noticed. */
+  /** Your pool. Set its `connectionTimeoutMillis`, so that calls fail when the database is down. */
   pool: Pool
-  /** How long an answer can be replayed, in milliseconds; orders are never forgotten. @defaultValue 604_800_000 (seven days) */
+  /** How long a stored response can be replayed, in milliseconds. Orders are never removed. @defaultValue 604_800_000 (seven days) */
   responseTtlMs?: number | undefined
 }
 
+const OPTIONS = {
+  pool: {
+    required: true,
+    assert(value: unknown, name: string) {
+      if (!hasMethod(value, 'query') || !hasMethod(value, 'connect')) {
+        throw new TypeError(`"${name}" must be a pool of the package "pg": new Pool()`)
+      }
+    },
+  },
+  responseTtlMs: wholeNumber(604_800_000, { min: 1 }),
+} satisfies OptionRules<PostgresStoreOptions>
+
 /**
- * Makes the store. One round trip claims, one finishes; leases are judged by the database's clock. Run
- * {@link migratePostgres} once before.
+ * A durable store in PostgreSQL, for any number of machines. A claim takes one round trip, a finish takes another. Leases are
+ * judged by the database's clock. Run {@link migratePostgres} once before you use the store.
  *
- * @throws RangeError when an option is out of bounds
+ * @throws TypeError when an option is unknown, missing or of the wrong type
+ * @throws RangeError when an option is out of range
  * @see docs/protocol.md section 7.3
  * @example
  * ```ts
@@ -51,23 +66,29 @@ export interface PostgresStoreOptions<Pool extends PostgresPool = PostgresPool> 
  * ```
  */
 export function postgresStore(options: PostgresStoreOptions): OrderSyncStore {
-  const { pool, responseTtlMs = 604_800_000 } = options
-  if (!Number.isSafeInteger(responseTtlMs) || responseTtlMs < 1)
-    throw new RangeError('"responseTtlMs" must be a positive integer')
+  return createStore(resolveOptions('postgresStore', OPTIONS, options))
+}
+
+interface Settings {
+  readonly pool: PostgresPool
+  readonly responseTtlMs: number
+}
+
+function createStore({ pool, responseTtlMs }: Settings): OrderSyncStore {
   let claims = 0
 
   return {
     async claim({ orderKey, requestKey, digest, orderModifyTime }, { leaseMs, compareModifyTimeWith }) {
-      // Now and then, and never in the way of a claim.
-      if (++claims % 1000 === 0) forgetExpired(pool).catch(() => undefined)
-      const row = await one<ClaimRow>(pool, 'SELECT * FROM order_sync_claim($1, $2, $3, $4, $5, $6, $7)', [
+      // Do not await: cleaning up must neither delay nor fail a claim.
+      if (++claims % 1000 === 0) deleteExpired(pool).catch(() => undefined)
+      const { decision, stored_response, token } = await one<ClaimRow>(pool, CLAIM, [
         ...[orderKey, requestKey, digest, orderModifyTime],
         ...[leaseMs, responseTtlMs, compareModifyTimeWith === 'processedAt'],
       ])
-      return toClaim(row)
+      return toClaimResult({ decision, storedResponse: stored_response, token })
     },
 
-    finish: async (claimed, end) => (await finish(pool, claimed, end, responseTtlMs)) === true,
+    finish: async (held, completion) => (await finish(pool, FINISH, { held, completion, responseTtlMs })) === true,
 
     async release({ delivery, token }) {
       const { rows } = await pool.query(
@@ -81,30 +102,28 @@ export function postgresStore(options: PostgresStoreOptions): OrderSyncStore {
     async read(orderKey) {
       const { rows } = await pool.query(
         `SELECT token::float8 AS token, lease_until > clock_timestamp() AS leased, last_modify_time::float8 AS last_modify_time,
-           floor(extract(epoch FROM last_processed_at) * 1000)::float8 AS last_processed_at, last_answer
+           floor(extract(epoch FROM last_processed_at) * 1000)::float8 AS last_processed_at, last_response
          FROM order_sync_orders WHERE order_key = $1`,
         [orderKey],
       )
-      const row = rows[0] as OrderRow | undefined
-      if (row === undefined) return undefined
-      const { token, leased, last_modify_time, last_processed_at, last_answer } = row
-      const last = {
-        orderModifyTime: last_modify_time ?? 0,
-        processedAt: last_processed_at ?? 0,
-        storedResponse: last_answer ?? '',
-      }
-      return { ...(last_modify_time !== null && { last }), ...(leased && { lease: { token } }) }
+      const order = rows[0] as OrderRow | undefined
+      if (order === undefined) return undefined
+      const last = lastProcessed(order)
+      return { ...(last && { last }), ...(order.leased && { lease: { token: order.token } }) }
     },
   }
 }
 
 /**
- * Like {@link postgresStore}, in transactional mode: `context.transaction` is a client inside a transaction, and what
- * `onOrder` writes through it commits together with the note that the order was processed. The effect is exactly once,
- * whatever dies when. Await every query, and leave COMMIT, ROLLBACK and `release()` to the store: an order whose
- * transaction ended in another way fails, and comes again. Each order being processed holds a client of the pool.
+ * Like {@link postgresStore}, in transactional mode: `context.transaction` is a client inside a transaction. The writes of
+ * `onOrder` through it commit together with the record that the order was processed. The effect happens exactly once,
+ * also when a process crashes at any step.
  *
- * @throws RangeError when an option is out of bounds
+ * Await every query. Leave COMMIT, ROLLBACK and `release()` to the store: if `onOrder` ends the transaction itself, the
+ * order fails and the peer delivers it again. Each order in progress holds one client of the pool.
+ *
+ * @throws TypeError when an option is unknown, missing or of the wrong type
+ * @throws RangeError when an option is out of range
  * @see docs/protocol.md section 7.4
  * @example
  * ```ts
@@ -126,12 +145,14 @@ export function postgresStore(options: PostgresStoreOptions): OrderSyncStore {
 export function transactionalPostgresStore<Pool extends PostgresPool>(
   options: PostgresStoreOptions<Pool>,
 ): OrderSyncStore<ClientOf<Pool>> {
-  const { pool, responseTtlMs = 604_800_000 } = options
+  const settings = resolveOptions('transactionalPostgresStore', OPTIONS, options)
+  const { pool, responseTtlMs } = settings
   return {
-    ...postgresStore(options),
-    finishInTransaction: (claimed, work) =>
+    ...createStore(settings),
+    finishInTransaction: (held, work) =>
       inTransaction(pool, async (client) => {
-        const finished = await finish(client, claimed, await work(client as ClientOf<Pool>), responseTtlMs, FINISH_INSIDE)
+        const completion = await work(client as ClientOf<Pool>)
+        const finished = await finish(client, FINISH_INSIDE, { held, completion, responseTtlMs })
         if (finished === null)
           throw new Error('"onOrder" ended the transaction itself; leave COMMIT and ROLLBACK to the store')
         return { commit: finished, value: finished }
@@ -140,7 +161,8 @@ export function transactionalPostgresStore<Pool extends PostgresPool>(
 }
 
 /**
- * Makes the tables and functions, or brings them up to this release; safe to run from several processes at once, and again.
+ * Creates the tables and functions, or upgrades them to this release. Several processes may run it at once, and it may run
+ * again.
  *
  * @throws Error when the database was migrated by a later release
  * @see docs/protocol.md section 7.3
@@ -154,7 +176,7 @@ export function transactionalPostgresStore<Pool extends PostgresPool>(
  */
 export async function migratePostgres(pool: PostgresPool): Promise<void> {
   await inTransaction(pool, async (client) => {
-    // Any number will do, as long as every release locks the same.
+    // An arbitrary number. Every release must lock the same one.
     await client.query('SELECT pg_advisory_xact_lock(7046029254386353131)')
     const version = await schemaVersion(client)
     if (version > POSTGRES_SCHEMA_VERSION)
@@ -174,46 +196,45 @@ async function schemaVersion(client: PostgresClient): Promise<number> {
 }
 
 interface ClaimRow {
-  decision: ClaimResult['decision']
-  answer: string | null
-  /** A bigint, which pg hands out as text. */
-  token: string | null
+  decision: unknown
+  stored_response: unknown
+  token: unknown
 }
 
-interface OrderRow {
-  token: number
-  leased: boolean | null
-  last_modify_time: number | null
-  last_processed_at: number | null
-  last_answer: string | null
-}
+type OrderRow = { token: number; leased: boolean | null } & (
+  | { last_modify_time: number; last_processed_at: number; last_response: string }
+  | { last_modify_time: null; last_processed_at: null; last_response: null }
+)
 
-function toClaim({ decision, answer, token }: ClaimRow): ClaimResult {
-  if (decision === 'process') return { decision, token: Number(token) }
-  if (decision === 'conflict' || decision === 'busy') return { decision }
-  return { decision, storedResponse: answer ?? '' }
+function lastProcessed({ last_modify_time, last_processed_at, last_response }: OrderRow) {
+  if (last_modify_time === null) return undefined
+  return { orderModifyTime: last_modify_time, processedAt: last_processed_at, storedResponse: last_response }
 }
 
 type Queryable = Pick<PostgresClient, 'query'>
 
-const FINISH = 'order_sync_finish($1, $2, $3, $4, $5, $6, $7, $8)'
+// pg returns a bigint as text, and a float8 as a number.
+const CLAIM = `SELECT decision, stored_response, token::float8 AS token
+  FROM order_sync_claim($1, $2, $3, $4, $5, $6, $7)`
 
-/** `SET LOCAL` lasts as long as the transaction: once that is over, so may be what was written, and nothing is noted. */
+const FINISH_CALL = 'order_sync_finish($1, $2, $3, $4, $5, $6, $7, $8)'
+const FINISH = `SELECT ${FINISH_CALL} AS finished`
+
+// `SET LOCAL` lasts as long as the transaction. Once `onOrder` has ended it, its writes may be lost: do not finish then.
 const BEGIN = `BEGIN; SET LOCAL order_sync.transaction = 'open'`
-const FINISH_INSIDE = `CASE WHEN current_setting('order_sync.transaction', true) = 'open' THEN ${FINISH} END`
+const FINISH_INSIDE = `SELECT CASE WHEN current_setting('order_sync.transaction', true) = 'open'
+  THEN ${FINISH_CALL} END AS finished`
 
-/** @returns null, for {@link FINISH_INSIDE} alone, when there is no transaction any more. */
+/** @returns null only for {@link FINISH_INSIDE}: the transaction has ended. */
 async function finish(
   client: Queryable,
-  { delivery, token }: HeldClaim,
-  end: Completion,
-  responseTtlMs: number,
-  how = FINISH,
+  statement: string,
+  { held, completion, responseTtlMs }: { held: HeldClaim; completion: Completion; responseTtlMs: number },
 ): Promise<boolean | null> {
-  const { orderKey, requestKey, digest, orderModifyTime } = delivery
-  const { finished } = await one<{ finished: boolean | null }>(client, `SELECT ${how} AS finished`, [
+  const { orderKey, requestKey, digest, orderModifyTime } = held.delivery
+  const { finished } = await one<{ finished: boolean | null }>(client, statement, [
     ...[orderKey, requestKey, digest, orderModifyTime],
-    ...[token, end.storedResponse, end.processed, responseTtlMs],
+    ...[held.token, completion.storedResponse, completion.processed, responseTtlMs],
   ])
   return finished
 }
@@ -223,12 +244,12 @@ async function inTransaction<Value>(
   work: (client: PostgresClient) => Promise<{ commit: boolean; value: Value }>,
 ): Promise<Value> {
   const client = await pool.connect()
-  const giveBack = keep(client)
+  const giveBack = borrow(client)
   try {
     await client.query(BEGIN)
     const { commit, value } = await work(client)
     const { command } = await client.query(commit ? 'COMMIT' : 'ROLLBACK')
-    // What PostgreSQL answers, without an error, when a query that nobody waited for has failed in between.
+    // PostgreSQL reports ROLLBACK, without an error, when a query that was not awaited has failed before.
     if (commit && command === 'ROLLBACK') throw new Error('The transaction was rolled back: a query in it had failed')
     giveBack()
     return value
@@ -241,14 +262,14 @@ async function inTransaction<Value>(
   }
 }
 
-/** Sees to it that a client is ours until it is given back. */
-function keep(client: PostgresClient): (destroy?: boolean) => void {
+/** Keeps the client ours until it is given back. Returns the function that gives it back. */
+function borrow(client: PostgresClient): (destroy?: boolean) => void {
   const { release } = client
-  // Given back by the merchant's code, it would be another order's while our transaction is open on it.
+  // If `onOrder` released it, the pool would lend it to another order while our transaction is open.
   client.release = () => {
     throw new Error('context.transaction is released by the store')
   }
-  // A connection that breaks while nobody is asking it anything says so by an event, which would end the process.
+  // A connection that breaks between queries emits 'error'. Without a listener that ends the process.
   client.on('error', ignore)
   return (destroy = false) => {
     client.off('error', ignore)
@@ -259,8 +280,8 @@ function keep(client: PostgresClient): (destroy?: boolean) => void {
 
 function ignore(): void {}
 
-/** In small pieces: a table that grew for months is not emptied under one lock. */
-async function forgetExpired(client: Queryable): Promise<void> {
+/** At most 1000 rows at a time: deleting months of rows at once would hold locks for long. */
+async function deleteExpired(client: Queryable): Promise<void> {
   await client.query(
     `DELETE FROM order_sync_requests WHERE request_key IN (
        SELECT request_key FROM order_sync_requests WHERE expires_at < clock_timestamp() LIMIT 1000 FOR UPDATE SKIP LOCKED)`,

@@ -1,12 +1,14 @@
-import type { ClaimResult, OrderSyncStore } from './store.ts'
+import { assertText, hasMethod, type OptionRules, resolveOptions, wholeNumber } from '../options.ts'
+import { toClaimResult } from '../policy/idempotency.ts'
+import type { OrderSyncStore } from './store.ts'
 
-/** What is used of a client of `redis` (node-redis 4 and later). */
+/** The part of a `redis` client (node-redis 4 and later) that the store uses. */
 export interface NodeRedisClient {
   readonly evalSha: unknown
   eval(script: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>
 }
 
-/** What is used of a client of `ioredis` (5 and later). */
+/** The part of an `ioredis` client (5 and later) that the store uses. */
 export interface IoRedisClient {
   readonly evalsha: unknown
   eval(script: string, numberOfKeys: number, ...keysAndArguments: string[]): Promise<unknown>
@@ -14,15 +16,38 @@ export interface IoRedisClient {
 
 /** Options of {@link redisStore}. */
 export interface RedisStoreOptions {
-  /** Your client, connected, of `redis` or `ioredis`; a cluster client too. */
+  /** Your connected client of `redis` or `ioredis`. A cluster client works too. */
   client: NodeRedisClient | IoRedisClient
-  /** What every key begins with. @defaultValue 'order-sync:' */
+  /** The prefix of every key. @defaultValue 'order-sync:' */
   prefix?: string | undefined
-  /** How long an answer can be replayed, in milliseconds; orders are never forgotten. @defaultValue 604_800_000 (seven days) */
+  /** How long a stored response can be replayed, in milliseconds. Orders are never removed. @defaultValue 604_800_000 (seven days) */
   responseTtlMs?: number | undefined
 }
 
-/** Remembers a request's digest; returns the one that is known. A request is not in the slot of its order: a conflict may be between two orders. */
+const OPTIONS = {
+  client: {
+    required: true,
+    assert(value: unknown, name: string) {
+      if (!hasMethod(value, 'eval') || !(hasMethod(value, 'evalSha') || hasMethod(value, 'evalsha'))) {
+        throw new TypeError(`"${name}" must be a client of the package "redis" or "ioredis"`)
+      }
+    },
+  },
+  prefix: {
+    defaultValue: 'order-sync:' as string,
+    assert(value: unknown, name: string) {
+      assertText(value, name)
+      if (/[{}]/.test(String(value)))
+        throw new RangeError(`"${name}" must not contain braces, which choose the hash slot`)
+    },
+  },
+  responseTtlMs: wholeNumber(604_800_000, { min: 1 }),
+} satisfies OptionRules<RedisStoreOptions>
+
+/**
+ * KEYS: request. ARGV: digest, responseTtlMs. Remembers the digest, and returns the one that is known. A script of its own:
+ * two orders can use the same requestId, so a request is not in the hash slot of its order.
+ */
 const REMEMBER = `
 local known = redis.call('GET', KEYS[1])
 if known and known ~= ARGV[1] then return known end
@@ -34,13 +59,13 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)`
 
 /**
- * KEYS: order, answer of the request. ARGV: orderModifyTime, leaseMs, whether processedAt counts. Tokens start from the
- * time: should Redis lose the order, whoever held it before must not pass for whoever holds it now.
+ * KEYS: order, response to the request. ARGV: orderModifyTime, leaseMs, '1' to compare with processed_at too.
+ * A token is never below the clock: if Redis loses the order, its next claim must not get a token that was given before.
  */
 const CLAIM = `${CLOCK}
-local answer = redis.call('GET', KEYS[2])
-if answer then return {'replay', answer} end
-local order = redis.call('HMGET', KEYS[1], 'modify_time', 'processed_at', 'answer', 'lease_until', 'token')
+local response = redis.call('GET', KEYS[2])
+if response then return {'replay', response} end
+local order = redis.call('HMGET', KEYS[1], 'modify_time', 'processed_at', 'response', 'lease_until', 'token')
 local modify_time, processed_at, lease_until = tonumber(order[1]), tonumber(order[2]), tonumber(order[4])
 local incoming = tonumber(ARGV[1])
 if modify_time and not (incoming > modify_time and (ARGV[3] == '0' or incoming > processed_at)) then
@@ -49,38 +74,40 @@ end
 if lease_until and lease_until > now then return {'busy'} end
 local token = string.format('%.0f', math.max((tonumber(order[5]) or 0) + 1, now))
 redis.call('HSET', KEYS[1], 'token', token, 'lease_until', now + ARGV[2])
-return {'process', token}`
+return {'process', false, token}`
 
-const HELD = `
+const END_CLAIM = `
 local order = redis.call('HMGET', KEYS[1], 'token', 'lease_until')
 if order[1] ~= ARGV[1] or not order[2] then return 0 end
 redis.call('HDEL', KEYS[1], 'lease_until')`
 
-/** KEYS: order, answer of the request. ARGV: token, answer, whether it was processed, orderModifyTime, responseTtlMs. */
-const FINISH = `${CLOCK}${HELD}
+/** KEYS: order, response to the request. ARGV: token, response, '1' if processed, orderModifyTime, responseTtlMs. */
+const FINISH = `${CLOCK}${END_CLAIM}
 if ARGV[3] == '1' then
-  redis.call('HSET', KEYS[1], 'modify_time', ARGV[4], 'processed_at', string.format('%.0f', now), 'answer', ARGV[2])
+  redis.call('HSET', KEYS[1], 'modify_time', ARGV[4], 'processed_at', string.format('%.0f', now), 'response', ARGV[2])
 end
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[5])
 return 1`
 
 /** KEYS: order. ARGV: token. */
-const RELEASE = `${HELD}
+const RELEASE = `${END_CLAIM}
 return 1`
 
 /** KEYS: order. */
 const READ = `${CLOCK}
-local order = redis.call('HMGET', KEYS[1], 'token', 'modify_time', 'processed_at', 'answer', 'lease_until')
+local order = redis.call('HMGET', KEYS[1], 'token', 'modify_time', 'processed_at', 'response', 'lease_until')
 local leased = order[5] and tonumber(order[5]) > now
-return {order[1] or '', order[2] or '', order[3] or '', order[4] or '', leased and '1' or ''}`
+return {order[1], order[2], order[3], order[4], leased and '1' or '0'}`
 
 /**
- * Makes the store. Every step is one script, and all that a script touches is in one hash slot. Leases are judged by Redis's clock.
+ * A store in Redis, for any number of machines. Every step is one script, and all keys of a script are in one hash slot. Leases
+ * are judged by Redis's clock.
  *
- * The promise is only as good as what Redis keeps: `appendonly yes` with `appendfsync always`, and `maxmemory-policy noeviction`. See
+ * The store is only as durable as your Redis: set `appendonly yes`, `appendfsync always` and `maxmemory-policy noeviction`. See
  * docs/stores.md.
  *
- * @throws RangeError when an option is out of bounds
+ * @throws TypeError when an option is unknown, missing or of the wrong type
+ * @throws RangeError when an option is out of range
  * @see docs/protocol.md section 7.3
  * @example
  * ```ts
@@ -92,74 +119,65 @@ return {order[1] or '', order[2] or '', order[3] or '', order[4] or '', leased a
  * ```
  */
 export function redisStore(options: RedisStoreOptions): OrderSyncStore {
-  const { client, prefix = 'order-sync:', responseTtlMs = 604_800_000 } = options
-  if (!Number.isSafeInteger(responseTtlMs) || responseTtlMs < 1)
-    throw new RangeError('"responseTtlMs" must be a positive integer')
-  if (/[{}]/.test(prefix)) throw new RangeError('"prefix" must not contain braces, which choose the hash slot')
+  const { client, prefix, responseTtlMs } = resolveOptions('redisStore', OPTIONS, options)
   const ttl = String(responseTtlMs)
-  const run = runner(client)
-  // What is in braces decides on the slot: all keys of an order share it.
-  const orderKeyOf = (orderKey: string) => `${prefix}{${orderKey}}`
-  const answerKeyOf = (orderKey: string, requestKey: string) => `${prefix}{${orderKey}}:answer:${requestKey}`
-  const requestKeyOf = (requestKey: string) => `${prefix}request:${requestKey}`
+  const run = createRunner(client)
+  // Redis hashes what is in braces: all keys of an order are in one slot.
+  const toOrderKey = (orderKey: string) => `${prefix}{${orderKey}}`
+  const toResponseKey = (orderKey: string, requestKey: string) => `${prefix}{${orderKey}}:response:${requestKey}`
+  const toRequestKey = (requestKey: string) => `${prefix}request:${requestKey}`
 
   return {
     async claim({ orderKey, requestKey, digest, orderModifyTime }, { leaseMs, compareModifyTimeWith }) {
-      const known = await run(REMEMBER, [requestKeyOf(requestKey)], [digest, ttl])
-      // Text, also from a client that is set to hand out buffers.
-      if (String(known) !== digest) return { decision: 'conflict' }
-      const byProcessedAt = compareModifyTimeWith === 'processedAt' ? '1' : '0'
-      return toClaim(
+      const known = await run(REMEMBER, [toRequestKey(requestKey)], [digest, ttl])
+      // As text: a client can be configured to return buffers.
+      if (String(known) !== digest) return toClaimResult({ decision: 'conflict' })
+      const [decision, storedResponse, token] = toTexts(
         await run(
           CLAIM,
-          [orderKeyOf(orderKey), answerKeyOf(orderKey, requestKey)],
-          [String(orderModifyTime), String(Math.ceil(leaseMs)), byProcessedAt],
+          [toOrderKey(orderKey), toResponseKey(orderKey, requestKey)],
+          [String(orderModifyTime), String(Math.ceil(leaseMs)), compareModifyTimeWith === 'processedAt' ? '1' : '0'],
         ),
       )
+      return toClaimResult({ decision, storedResponse, token: token && Number(token) })
     },
 
     async finish({ delivery, token }, { storedResponse, processed }) {
       const { orderKey, requestKey, digest, orderModifyTime } = delivery
-      // Known for as long as its answer, which would else be replayed to another body.
-      await run(REMEMBER, [requestKeyOf(requestKey)], [digest, ttl])
-      const keys = [orderKeyOf(orderKey), answerKeyOf(orderKey, requestKey)]
+      // The digest must live as long as the response: without it, another body would get this response.
+      await run(REMEMBER, [toRequestKey(requestKey)], [digest, ttl])
+      const keys = [toOrderKey(orderKey), toResponseKey(orderKey, requestKey)]
       const values = [String(token), storedResponse, processed ? '1' : '0', String(orderModifyTime), ttl]
       return Number(await run(FINISH, keys, values)) === 1
     },
 
     async release({ delivery, token }) {
-      return Number(await run(RELEASE, [orderKeyOf(delivery.orderKey)], [String(token)])) === 1
+      return Number(await run(RELEASE, [toOrderKey(delivery.orderKey)], [String(token)])) === 1
     },
 
     async read(orderKey) {
-      const [token, modifyTime, processedAt, answer = '', leased] = asTexts(await run(READ, [orderKeyOf(orderKey)], []))
-      if (!token) return undefined
-      const last = { orderModifyTime: Number(modifyTime), processedAt: Number(processedAt), storedResponse: answer }
-      return { ...(modifyTime && { last }), ...(leased && { lease: { token: Number(token) } }) }
+      const [token, modifyTime, processedAt, storedResponse, leased] = toTexts(
+        await run(READ, [toOrderKey(orderKey)], []),
+      )
+      if (token === undefined) return undefined
+      return {
+        ...(storedResponse !== undefined && {
+          last: { orderModifyTime: Number(modifyTime), processedAt: Number(processedAt), storedResponse },
+        }),
+        ...(leased === '1' && { lease: { token: Number(token) } }),
+      }
     },
   }
 }
 
-function toClaim(reply: unknown): ClaimResult {
-  const [decision, detail = ''] = asTexts(reply)
-  switch (decision) {
-    case 'process':
-      return { decision, token: Number(detail) }
-    case 'replay':
-    case 'duplicate':
-    case 'stale':
-      return { decision, storedResponse: detail }
-    default:
-      return { decision: 'busy' }
-  }
+/** The elements of an array that a script returned. A false in Lua arrives as null. */
+function toTexts(elements: unknown): (string | undefined)[] {
+  if (!Array.isArray(elements)) throw new TypeError('Redis returned no array')
+  return elements.map((element: unknown) => (element === null ? undefined : String(element)))
 }
 
-function asTexts(reply: unknown): string[] {
-  return (reply as unknown[]).map(String)
-}
-
-/** The two clients differ in how they spell arguments, and in the case of one letter by which they can be told. */
-function runner(client: NodeRedisClient | IoRedisClient) {
+/** Runs a script with either client. They take arguments in different forms; the spelling of `evalSha` tells them apart. */
+function createRunner(client: NodeRedisClient | IoRedisClient) {
   return async (script: string, keys: string[], values: string[]): Promise<unknown> =>
     'evalSha' in client
       ? await client.eval(script, { keys, arguments: values })

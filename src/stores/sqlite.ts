@@ -1,10 +1,19 @@
 import { createRequire } from 'node:module'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { decide } from '../policy/idempotency.ts'
-import type { HeldClaim, Delivery, OrderSyncStore } from './store.ts'
+import {
+  assertText,
+  functionWithDefault,
+  type OptionRules,
+  optionalOneOf,
+  resolveOptions,
+  wholeNumber,
+} from '../options.ts'
+import { decide, toClaimResult } from '../policy/idempotency.ts'
+import { backOff } from '../timeout.ts'
+import type { Delivery, HeldClaim, OrderSyncStore } from './store.ts'
 
-/** What is used of a database: `DatabaseSync` of `node:sqlite`, and `Database` of `better-sqlite3`, both have it. */
+/** The part of a database that the store uses. `DatabaseSync` of `node:sqlite` and `Database` of `better-sqlite3` both have it. */
 export interface SqliteDatabase {
   exec(sql: string): unknown
   prepare(sql: string): SqliteStatement
@@ -18,21 +27,29 @@ interface SqliteStatement {
 
 /** Options of {@link sqliteStore}. */
 export interface SqliteStoreOptions {
-  /** The file, made when it is missing; not `:memory:`. */
+  /** The database file. It is created when it is missing. Not `:memory:`. */
   file: string
-  /** How it is opened. @defaultValue `node:sqlite` where the runtime has it, else `better-sqlite3` */
+  /** The driver that opens the file. @defaultValue `node:sqlite` where the runtime has it, otherwise `better-sqlite3` */
   driver?: 'node:sqlite' | 'better-sqlite3' | undefined
-  /** How long an answer can be replayed, in milliseconds; orders are never forgotten. @defaultValue 604_800_000 (seven days) */
+  /** How long a stored response can be replayed, in milliseconds. Orders are never removed. @defaultValue 604_800_000 (seven days) */
   responseTtlMs?: number | undefined
-  /** How long to wait for another process that is writing, in milliseconds. @defaultValue 5_000 */
+  /** How long to wait while another process writes, in milliseconds. @defaultValue 5_000 */
   busyTimeoutMs?: number | undefined
   /** The clock, in milliseconds since the epoch. @defaultValue Date.now */
   now?: (() => number) | undefined
 }
 
+const OPTIONS = {
+  file: { required: true, assert: assertText },
+  driver: optionalOneOf(['node:sqlite', 'better-sqlite3']),
+  responseTtlMs: wholeNumber(604_800_000, { min: 1 }),
+  busyTimeoutMs: wholeNumber(5_000, { min: 0 }),
+  now: functionWithDefault(Date.now),
+} satisfies OptionRules<SqliteStoreOptions>
+
 /** A {@link sqliteStore}. */
 export interface SqliteStore extends OrderSyncStore {
-  /** Closes the file. What is asked of the store after that is refused. */
+  /** Closes the file. Every call after that rejects. Closing twice is allowed. */
   close(): Promise<void>
 }
 
@@ -45,37 +62,40 @@ const SCHEMA = `
     lease_until       INTEGER,
     last_modify_time  INTEGER,
     last_processed_at INTEGER,
-    last_answer       TEXT
+    last_response     TEXT,
+    -- All three are set, or none.
+    CHECK ((last_modify_time IS NULL) = (last_processed_at IS NULL) AND (last_modify_time IS NULL) = (last_response IS NULL))
   ) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS order_sync_requests (
     request_key TEXT PRIMARY KEY,
     digest      TEXT NOT NULL,
-    answer      TEXT,
+    response    TEXT,
     expires_at  INTEGER NOT NULL
   ) WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS order_sync_requests_expiry ON order_sync_requests (expires_at);
   INSERT INTO order_sync_schema (version) SELECT ${SCHEMA_VERSION} WHERE NOT EXISTS (SELECT 1 FROM order_sync_schema);
 `
 
-interface OrderRow {
-  token: number
-  lease_until: number | null
-  last_modify_time: number | null
-  last_processed_at: number | null
-  last_answer: string | null
-}
+type OrderRow = { token: number; lease_until: number | null } & (
+  | { last_modify_time: number; last_processed_at: number; last_response: string }
+  | { last_modify_time: null; last_processed_at: null; last_response: null }
+)
 
 interface RequestRow {
   digest: string
-  answer: string | null
+  response: string | null
 }
 
+/** Pauses while another process writes. */
+const BUSY_PAUSES = { firstMs: 2, maxMs: 100 }
+
 /**
- * Opens the store. A commit is on the disk before it is reported (WAL, `synchronous = FULL`), so what was answered is still
- * known after a crash of the process or of the machine.
+ * A durable store in one SQLite file, for one machine and any number of processes. A commit is on the disk before the store
+ * reports it (WAL, `synchronous = FULL`), so it survives a crash of the process or of the machine.
  *
- * @throws RangeError when an option is out of bounds
- * @throws Error when the file cannot be opened, or neither driver is there
+ * @throws TypeError when an option is unknown, missing or of the wrong type
+ * @throws RangeError when an option is out of range
+ * @throws Error when the file cannot be opened, or no driver is installed
  * @see docs/protocol.md section 7.3
  * @example
  * ```ts
@@ -85,33 +105,33 @@ interface RequestRow {
  * ```
  */
 export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
-  const { file, driver, responseTtlMs = 604_800_000, busyTimeoutMs = 5_000, now = Date.now } = options
-  if (!Number.isSafeInteger(responseTtlMs) || responseTtlMs < 1)
-    throw new RangeError('"responseTtlMs" must be a positive integer')
+  const { file, driver, responseTtlMs, busyTimeoutMs, now } = resolveOptions('sqliteStore', OPTIONS, options)
   const database = openDatabase(file, driver)
   database.exec('PRAGMA busy_timeout = 5000')
   switchToWal(database)
   database.exec('PRAGMA synchronous = FULL')
   migrate(database)
-  // From here on the long wait is in write(): SQLite's own waiting would stop the event loop.
+  // From here on, write() waits: SQLite's own wait would block the event loop.
   database.exec('PRAGMA busy_timeout = 20')
 
   const findOrder = database.prepare('SELECT * FROM order_sync_orders WHERE order_key = ?')
   const findRequest = database.prepare(
-    'SELECT digest, answer FROM order_sync_requests WHERE request_key = ? AND expires_at > ?',
+    'SELECT digest, response FROM order_sync_requests WHERE request_key = ? AND expires_at > ?',
   )
   const putRequest = database.prepare(
     `INSERT INTO order_sync_requests (request_key, digest, expires_at) VALUES (?, ?, ?)
-     ON CONFLICT (request_key) DO UPDATE SET digest = excluded.digest, answer = NULL, expires_at = excluded.expires_at`,
+     ON CONFLICT (request_key) DO UPDATE SET digest = excluded.digest, response = NULL, expires_at = excluded.expires_at`,
   )
   const putLease = database.prepare(
     `INSERT INTO order_sync_orders (order_key, token, lease_until) VALUES (?, ?, ?)
      ON CONFLICT (order_key) DO UPDATE SET token = excluded.token, lease_until = excluded.lease_until`,
   )
   const putLast = database.prepare(
-    'UPDATE order_sync_orders SET lease_until = NULL, last_modify_time = ?, last_processed_at = ?, last_answer = ? WHERE order_key = ?',
+    'UPDATE order_sync_orders SET lease_until = NULL, last_modify_time = ?, last_processed_at = ?, last_response = ? WHERE order_key = ?',
   )
-  const putAnswer = database.prepare('UPDATE order_sync_requests SET answer = ?, expires_at = ? WHERE request_key = ?')
+  const putResponse = database.prepare(
+    'UPDATE order_sync_requests SET response = ?, expires_at = ? WHERE request_key = ?',
+  )
   const dropLease = database.prepare('UPDATE order_sync_orders SET lease_until = NULL WHERE order_key = ?')
   const dropExpired = database.prepare(
     'DELETE FROM order_sync_requests WHERE request_key IN (SELECT request_key FROM order_sync_requests WHERE expires_at <= ? LIMIT 1000)',
@@ -119,30 +139,37 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
   let claims = 0
   let open = true
 
-  const orderOf = (orderKey: string) => findOrder.get(orderKey) as OrderRow | undefined
+  const readOrder = (orderKey: string) => findOrder.get(orderKey) as OrderRow | undefined
 
+  /** Returns what was known of the request before, and remembers its digest. */
   function rememberRequest({ requestKey, digest }: Delivery): RequestRow | undefined {
     const request = findRequest.get(requestKey, now()) as RequestRow | undefined
     if (request === undefined) putRequest.run(requestKey, digest, now() + responseTtlMs)
     return request
   }
 
-  /** The order's row when it is held by this claim and no later one. */
-  function held({ delivery, token }: HeldClaim): OrderRow | undefined {
-    const order = orderOf(delivery.orderKey)
-    return order?.token === token && order.lease_until !== null ? order : undefined
+  function lease(orderKey: string, order: OrderRow | undefined, leaseMs: number): number {
+    const token = (order?.token ?? 0) + 1
+    putLease.run(orderKey, token, now() + leaseMs)
+    return token
   }
 
-  /** Runs the steps in one transaction, which takes the lock for writing before it reads. */
+  /** False when a later claim has the order, or the claim has ended. */
+  function isHeld({ delivery, token }: HeldClaim): boolean {
+    const order = readOrder(delivery.orderKey)
+    return order?.token === token && order.lease_until !== null
+  }
+
+  /** Runs the steps in one transaction, which takes the write lock before it reads. */
   async function write<Value>(steps: () => Value): Promise<Value> {
-    for (let waited = 0, pause = 2; ; pause = Math.min(pause * 2, 100)) {
+    const giveUpAt = performance.now() + busyTimeoutMs
+    for (let attempt = 1; ; attempt++) {
       try {
         return transact(database, steps)
       } catch (error) {
-        if (!isBusy(error) || waited >= busyTimeoutMs) throw error
+        if (!isBusy(error) || performance.now() >= giveUpAt) throw error
       }
-      await sleep(pause)
-      waited += pause + 20
+      await sleep(backOff(attempt, BUSY_PAUSES))
     }
   }
 
@@ -152,50 +179,47 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
         const { orderKey } = delivery
         if (++claims % 1000 === 0) dropExpired.run(now())
         const request = rememberRequest(delivery)
-        const order = orderOf(orderKey)
-        const last = order?.last_modify_time == null ? undefined : lastOf(order)
+        const order = readOrder(orderKey)
+        const last = order && lastProcessed(order)
         const decision = decide(
           {
-            leased: (order?.lease_until ?? 0) > now(),
+            leased: isLeased(order, now()),
             ...(last && { last }),
-            ...(request && { request: { digest: request.digest, answered: request.answer !== null } }),
+            ...(request && { request: { digest: request.digest, hasResponse: request.response !== null } }),
           },
           delivery,
           compareModifyTimeWith,
         )
-        if (decision === 'conflict' || decision === 'busy') return { decision }
-        if (decision === 'replay') return { decision, storedResponse: request?.answer ?? '' }
-        if (decision !== 'process') return { decision, storedResponse: last?.storedResponse ?? '' }
-        const token = (order?.token ?? 0) + 1
-        putLease.run(orderKey, token, now() + leaseMs)
-        return { decision, token }
+        return toClaimResult({
+          decision,
+          storedResponse: decision === 'replay' ? request?.response : last?.storedResponse,
+          token: decision === 'process' ? lease(orderKey, order, leaseMs) : undefined,
+        })
       }),
 
-    finish: (claimed, { storedResponse, processed }) =>
+    finish: (held, { storedResponse, processed }) =>
       write(() => {
-        if (held(claimed) === undefined) return false
-        const { orderKey, requestKey, orderModifyTime } = claimed.delivery
+        if (!isHeld(held)) return false
+        const { orderKey, requestKey, orderModifyTime } = held.delivery
         if (processed) putLast.run(orderModifyTime, now(), storedResponse, orderKey)
         else dropLease.run(orderKey)
-        rememberRequest(claimed.delivery)
-        putAnswer.run(storedResponse, now() + responseTtlMs, requestKey)
+        rememberRequest(held.delivery)
+        putResponse.run(storedResponse, now() + responseTtlMs, requestKey)
         return true
       }),
 
-    release: (claimed) =>
+    release: (held) =>
       write(() => {
-        if (held(claimed) === undefined) return false
-        dropLease.run(claimed.delivery.orderKey)
+        if (!isHeld(held)) return false
+        dropLease.run(held.delivery.orderKey)
         return true
       }),
 
     async read(orderKey) {
-      const order = orderOf(orderKey)
+      const order = readOrder(orderKey)
       if (order === undefined) return undefined
-      return {
-        ...(order.last_modify_time !== null && { last: lastOf(order) }),
-        ...((order.lease_until ?? 0) > now() && { lease: { token: order.token } }),
-      }
+      const last = lastProcessed(order)
+      return { ...(last && { last }), ...(isLeased(order, now()) && { lease: { token: order.token } }) }
     },
 
     async close() {
@@ -205,8 +229,13 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
   }
 }
 
-function lastOf({ last_modify_time, last_processed_at, last_answer }: OrderRow) {
-  return { orderModifyTime: last_modify_time ?? 0, processedAt: last_processed_at ?? 0, storedResponse: last_answer ?? '' }
+function isLeased(order: OrderRow | undefined, at: number): boolean {
+  return order !== undefined && order.lease_until !== null && order.lease_until > at
+}
+
+function lastProcessed({ last_modify_time, last_processed_at, last_response }: OrderRow) {
+  if (last_modify_time === null) return undefined
+  return { orderModifyTime: last_modify_time, processedAt: last_processed_at, storedResponse: last_response }
 }
 
 function transact<Value>(database: SqliteDatabase, steps: () => Value): Value {
@@ -221,37 +250,42 @@ function transact<Value>(database: SqliteDatabase, steps: () => Value): Value {
   }
 }
 
-/** A disk that is full has rolled back already, and would be hidden behind the complaint that there is nothing to roll back. */
+/** Never throws: on a full disk SQLite has rolled back already, and "no transaction is active" would hide the real error. */
 function rollBack(database: SqliteDatabase): void {
   try {
     database.exec('ROLLBACK')
   } catch {}
 }
 
-/** Of the processes that open a new file at once, one switches; the others are told "locked" without the usual wait. */
+/** When several processes open a new file at once, one switches. For the others SQLite reports "locked" without waiting. */
 function switchToWal(database: SqliteDatabase): void {
-  const until = performance.now() + 5_000
-  for (;;) {
+  const giveUpAt = performance.now() + 5_000
+  for (let attempt = 1; ; attempt++) {
     try {
       return void database.exec('PRAGMA journal_mode = WAL')
     } catch (error) {
-      if (!isBusy(error) || performance.now() >= until) throw error
+      if (!isBusy(error) || performance.now() >= giveUpAt) throw error
     }
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
+    sleepSync(backOff(attempt, BUSY_PAUSES))
   }
+}
+
+function sleepSync(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
 }
 
 function migrate(database: SqliteDatabase): void {
   transact(database, () => {
     database.exec(SCHEMA)
     const { version } = database.prepare('SELECT version FROM order_sync_schema').get() as { version: number }
-    if (version > SCHEMA_VERSION)
+    if (version > SCHEMA_VERSION) {
       throw new Error('The SQLite file was written by a later release of alipayhk-order-sync')
+    }
   })
 }
 
 function isBusy(error: unknown): boolean {
-  // better-sqlite3 has the name in "code", node:sqlite the number in "errcode"; its extended codes keep it in the last byte.
+  // better-sqlite3 sets "code" to a name. node:sqlite sets "errcode" to a number, whose last byte is the primary code.
   const { code, errcode } = error as { code?: unknown; errcode?: unknown }
   return String(code).startsWith('SQLITE_BUSY') || (typeof errcode === 'number' && (errcode & 0xff) === 5)
 }

@@ -1,4 +1,6 @@
-import type { ModifyTimeComparison } from '../policy/idempotency.ts'
+import type { ClaimResult, ModifyTimeComparison } from '../policy/idempotency.ts'
+
+export type { ClaimResult }
 
 /** One delivery of one order event, as a store sees it. It holds no customer data. */
 export interface Delivery {
@@ -6,7 +8,7 @@ export interface Delivery {
   readonly orderKey: string
   /** Identifies the request: a hash of the client and the `requestId`. */
   readonly requestKey: string
-  /** SHA-256 of the message, decrypted. */
+  /** SHA-256 of the decrypted message. */
   readonly digest: string
   /** Milliseconds since the epoch. */
   readonly orderModifyTime: number
@@ -19,28 +21,18 @@ export interface ClaimOptions {
   readonly compareModifyTimeWith: ModifyTimeComparison
 }
 
-/**
- * What became of a claim: a decision, see `decide`, and what is needed to act on it.
- * The answers are those given to {@link OrderSyncStore.finish}: of this request for `replay`, of the last processed
- * request of the order otherwise.
- */
-export type ClaimResult =
-  | { readonly decision: 'process'; readonly token: number }
-  | { readonly decision: 'replay' | 'duplicate' | 'stale'; readonly storedResponse: string }
-  | { readonly decision: 'conflict' | 'busy' }
-
-/** A delivery that was claimed, and the fencing token that proves it. */
+/** A claimed delivery, and the fencing token that proves the claim. */
 export interface HeldClaim {
   readonly delivery: Delivery
-  /** Greater than that of every earlier claim of the same order. */
+  /** Greater than the token of every earlier claim of the same order. */
   readonly token: number
 }
 
 /** How a claimed delivery ended. */
 export interface Completion {
-  /** The answer, to be kept as it is. */
+  /** The response. The store keeps it unchanged. */
   readonly storedResponse: string
-  /** Whether the order was processed: its `orderModifyTime` becomes the last one. False for a refusal. */
+  /** Whether the order was processed: its `orderModifyTime` then becomes the last one. False for a refusal. */
   readonly processed: boolean
 }
 
@@ -52,33 +44,36 @@ export interface OrderRecord {
 }
 
 /**
- * What remembers orders and requests. Each method is atomic, also between processes, and judges leases by the store's
- * own clock.
+ * Remembers orders and requests. Each method is atomic, also between processes, and judges leases by the store's own
+ * clock.
  *
- * @typeParam Transaction What `context.transaction` is in `onOrder`, for a store that has {@link OrderSyncStore.finishInTransaction}.
+ * @typeParam Transaction The type of `context.transaction` in `onOrder`, for a store that has
+ * {@link OrderSyncStore.finishInTransaction}.
  * @see docs/protocol.md section 7.3
  */
 export interface OrderSyncStore<Transaction = undefined> {
   /**
-   * Decides on a delivery by `decide`, and for `process` takes the order under a lease in the same step.
-   * Remembers the digest of the request, whatever is decided, so that another body under its id is a conflict from now on:
-   * while it runs, after it failed, and after it was answered.
+   * Decides on a delivery by `decide`. For `process` it also takes the order under a lease, in the same step.
+   *
+   * It remembers the digest of the request, whatever the decision. From then on, another body with the same `requestId`
+   * is a conflict: while the request runs, after it failed, and after it has a response.
    */
   claim(delivery: Delivery, options: ClaimOptions): Promise<ClaimResult>
   /**
-   * Keeps the answer and gives the order free. False, and nothing done, when the token is not that of the latest claim of
-   * the order, or the claim has been finished or released. A lease that has run out while nobody else claimed the
-   * order still counts: the effect has happened, and is better known than not.
+   * Keeps the response and ends the claim. Resolves to false, and changes nothing, when a later claim has the order, or when
+   * this claim was finished or released before.
+   *
+   * An expired lease still counts while nobody else has claimed the order: the effect has happened and must be remembered.
    */
-  finish(claimed: HeldClaim, finish: Completion): Promise<boolean>
-  /** Gives the order free, as if it had not been claimed. False, and nothing done, as for {@link finish}. */
-  release(claimed: HeldClaim): Promise<boolean>
-  /** What is remembered of an order; undefined when nothing is. */
+  finish(held: HeldClaim, completion: Completion): Promise<boolean>
+  /** Ends the claim as if it had not been made. Resolves to false, and changes nothing, where {@link finish} does. */
+  release(held: HeldClaim): Promise<boolean>
+  /** What is remembered of an order. Undefined when nothing is. */
   read(orderKey: string): Promise<OrderRecord | undefined>
   /**
-   * For stores in transactional mode: runs the work and {@link finish} in one transaction, so that the work's own writes
-   * through it are kept if, and only if, the finish is. Rolls back, and resolves to false, where finish would.
-   * Rolls back, and rejects, when the work rejects.
+   * Only stores in transactional mode have it. Runs the work and {@link finish} in one transaction, so that the work's own
+   * writes commit if, and only if, the finish does. Rolls back and resolves to false where finish would. Rolls back and
+   * rejects when the work rejects.
    */
-  finishInTransaction?(claimed: HeldClaim, work: (transaction: Transaction) => Promise<Completion>): Promise<boolean>
+  finishInTransaction?(held: HeldClaim, work: (transaction: Transaction) => Promise<Completion>): Promise<boolean>
 }
