@@ -1,0 +1,38 @@
+import { existsSync } from 'node:fs'
+import { posix } from 'node:path'
+import { expect, test } from 'vitest'
+import { documents, read, root } from '../support/project.ts'
+
+const links = documents.flatMap((from) =>
+  [...read(from).matchAll(/\]\(([^)\s]+)\)/g)]
+    .map(([, target = '']) => ({ from, target }))
+    .filter(({ target }) => !/^[a-z]+:/.test(target)),
+)
+
+/** The anchors of a document, built from its headings as GitHub builds them. */
+function anchorsOf(path: string): string[] {
+  const headings = read(path).match(/(?<=^#{1,6} ).*/gm) ?? []
+  return headings.map((heading) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  )
+}
+
+function targetExists(from: string, target: string): boolean {
+  const [file = '', anchor] = target.split('#')
+  const path = file === '' ? from : posix.join(posix.dirname(from), file)
+  return existsSync(root + path) && (anchor === undefined || anchorsOf(path).includes(anchor))
+}
+
+test.each(links.map(({ from, target }) => [from, target] as const))('%s links to %s, which exists', (from, target) => {
+  expect(targetExists(from, target)).toBe(true)
+})
+
+test('a link to a missing file or a missing heading is found', () => {
+  expect(links.length).toBeGreaterThan(0)
+  expect(targetExists('README.md', 'docs/nothing.md')).toBe(false)
+  expect(targetExists('README.md', 'docs/protocol.md#nothing')).toBe(false)
+  expect(targetExists('docs/protocol.md', '#1-endpoint')).toBe(true)
+})
