@@ -19,7 +19,7 @@ export const IDENTITY_HELP = `  --client-id ID             the Client-Id that Al
 
 type IdentityValues = { readonly [Option in keyof typeof IDENTITY_OPTIONS]?: string | undefined }
 
-/** Reads the key files. Keys are parsed here, so that an error speaks of the option and not of the library's. */
+/** Reads the key files. Parses the keys to check them, so that an error names the option of the command. */
 export async function readCredentials(values: IdentityValues): Promise<Credentials> {
   const { 'key-version': version = '1', 'peer-key-version': peerVersion = '1' } = values
   const clientId = required('--client-id', values['client-id'])
@@ -28,12 +28,14 @@ export async function readCredentials(values: IdentityValues): Promise<Credentia
   return { clientId, privateKeys: { [version]: privateKey }, peerPublicKeys: { [peerVersion]: peerPublicKey } }
 }
 
-async function readKey<Parsed extends { key: unknown }>(
+async function readKey(
   option: string,
   file: string | undefined,
-  parse: (input: string | Uint8Array, name: string) => Parsed,
-): Promise<Parsed['key']> {
+  parse: (input: string | Uint8Array, name: string) => unknown,
+): Promise<string | Uint8Array> {
   const bytes = await readNamedFile(option, required(option, file))
   // PEM and base64 are text; DER is not UTF-8.
-  return parse(decodeText(bytes) ?? bytes, option).key
+  const key = decodeText(bytes) ?? bytes
+  parse(key, option)
+  return key
 }

@@ -1,14 +1,15 @@
-import { createCipheriv, createDecipheriv, publicEncrypt } from 'node:crypto'
-import { ConfigurationError, ProtocolError } from '../errors.ts'
+import { createCipheriv, createDecipheriv } from 'node:crypto'
+import { ProtocolError } from '../errors.ts'
 import { decodeBase64, encodeBase64, encodeUtf8 } from '../protocol/encoding.ts'
-import type { PrivateKey, PublicKey } from '../keys/keys.ts'
-import { type RandomBytes, secureRandomBytes } from './random.ts'
-import { KEY_WRAPS } from './unwrap.ts'
-import { unwrapOnPool } from './unwrap-pool.ts'
+import type { KeyWrap, PrivateKey, PublicKey } from './key.ts'
+import { requireOperation } from './key-use.ts'
+import { KEY_WRAPS } from './key-wrap.ts'
+import { type RandomBytes, secureRandomBytes } from './node.ts'
+import { AES_KEY_LENGTHS } from './rsaes-pkcs1.ts'
 
 /**
- * How `RSA_AES` is carried out. The header does not say, so both sides must agree; the defaults are what every
- * known client of the gateway does.
+ * How messages are encrypted (`RSA_AES`). The header does not say, so both sides must agree. The defaults are what
+ * every known client of the gateway uses.
  *
  * @see docs/protocol.md section 4.1
  */
@@ -18,73 +19,74 @@ export interface EncryptionOptions {
   /** AES mode, always with PKCS#7 padding; CBC carries its IV in front of the ciphertext. @defaultValue 'ECB' */
   readonly aesMode?: 'ECB' | 'CBC' | undefined
   /** How the AES key is encrypted; OAEP with SHA-1 or SHA-256, named as in RFC 7518. @defaultValue 'RSA1_5' */
-  readonly keyWrap?: 'RSA1_5' | 'RSA-OAEP' | 'RSA-OAEP-256' | undefined
-  /** Whether a key sent is random bytes, or the text of as many URL-safe characters. @defaultValue 'bytes' */
+  readonly keyWrap?: KeyWrap | undefined
+  /** Whether an AES key that is sent is random bytes, or the text of as many URL-safe characters. @defaultValue 'bytes' */
   readonly keyForm?: 'bytes' | 'text' | undefined
 }
 
-/** An {@link EncryptionOptions} with its defaults filled in. */
+/** {@link EncryptionOptions} with the defaults filled in. */
 export type ResolvedEncryptionOptions = { readonly [K in keyof EncryptionOptions]-?: NonNullable<EncryptionOptions[K]> }
 
-/** An encrypted body, and the AES key it is encrypted with, encrypted itself. */
+/** An encrypted body, and the AES key that it is encrypted with, itself encrypted. */
 export interface EncryptedBody {
   /** Standard base64, as bytes: what goes on the wire and is signed. */
   readonly body: Uint8Array
   readonly symmetricKey: Uint8Array
 }
 
-const AES_MODES = {
+type AesMode = ResolvedEncryptionOptions['aesMode']
+
+const AES_MODES: Readonly<Record<AesMode, { readonly ivLength: number }>> = {
   ECB: { ivLength: 0 },
   CBC: { ivLength: 16 },
-} as const
+}
 
-/** Fills in defaults and refuses nonsense. */
-export function resolveEncryptionOptions(suite: EncryptionOptions = {}): ResolvedEncryptionOptions {
-  const { aesBits = 256, aesMode = 'ECB', keyWrap = 'RSA1_5', keyForm = 'bytes' } = suite
-  if (![128, 192, 256].includes(aesBits)) throw new RangeError('"suite.aesBits" must be 128, 192 or 256')
-  if (!Object.hasOwn(AES_MODES, aesMode)) throw new RangeError('"suite.aesMode" must be ECB or CBC')
-  if (!Object.hasOwn(KEY_WRAPS, keyWrap))
-    throw new RangeError('"suite.keyWrap" must be RSA1_5, RSA-OAEP or RSA-OAEP-256')
-  if (keyForm !== 'bytes' && keyForm !== 'text') throw new RangeError('"suite.keyForm" must be bytes or text')
+const OPTION_NAMES = ['aesBits', 'aesMode', 'keyWrap', 'keyForm']
+
+/**
+ * Checks the options and fills in the defaults.
+ *
+ * @throws TypeError when an option is unknown
+ * @throws RangeError when a value is out of range
+ */
+export function resolveEncryptionOptions(encryption: EncryptionOptions = {}): ResolvedEncryptionOptions {
+  if (typeof encryption !== 'object' || encryption === null) throw new TypeError('"encryption" must be an object')
+  for (const name of Object.keys(encryption)) {
+    if (!OPTION_NAMES.includes(name)) throw new TypeError(`"encryption" has no option "${name.slice(0, 64)}"`)
+  }
+  const { aesBits = 256, aesMode = 'ECB', keyWrap = 'RSA1_5', keyForm = 'bytes' } = encryption
+  if (![128, 192, 256].includes(aesBits)) throw new RangeError('"encryption.aesBits" must be 128, 192 or 256')
+  if (!Object.hasOwn(AES_MODES, aesMode)) throw new RangeError('"encryption.aesMode" must be ECB or CBC')
+  if (!Object.hasOwn(KEY_WRAPS, keyWrap)) {
+    throw new RangeError('"encryption.keyWrap" must be RSA1_5, RSA-OAEP or RSA-OAEP-256')
+  }
+  if (keyForm !== 'bytes' && keyForm !== 'text') throw new RangeError('"encryption.keyForm" must be bytes or text')
   return { aesBits, aesMode, keyWrap, keyForm }
 }
 
-/** Whether a message can be encrypted to this key. */
-export function canSeal(key: PublicKey): key is Extract<PublicKey, { form: 'key-object' }> {
-  return key.form === 'key-object' && key.algorithm === 'RSA256'
-}
-
-/** Whether a message encrypted to this key can be opened. */
-export function canOpen(key: PrivateKey): key is Exclude<PrivateKey, { form: 'crypto-key' }> {
-  if (key.form === 'signer') return key.key.decrypt !== undefined
-  return key.form === 'key-object' && key.algorithm === 'RSA256'
-}
-
 /**
- * Encrypts a body to the recipient's RSA key, under a fresh AES key.
+ * Encrypts a body to the recipient's RSA key, under a new AES key.
  *
  * @throws {@link ConfigurationError} `ERR_KEY_USE` when the key is for ECC224, or a CryptoKey
- * @throws RangeError when the suite is none
+ * @throws RangeError, TypeError when the encryption options are wrong
  * @see docs/protocol.md section 4.1
  * @example
  * ```ts
- * import { formatEncryptHeader, parsePublicKey, seal } from 'alipayhk-order-sync'
+ * import { encryptBody, formatEncryptHeader, parsePublicKey } from 'alipayhk-order-sync'
  *
  * const key = parsePublicKey(process.env['ALIPAYHK_PUBLIC_KEY'] ?? '')
- * const { body, symmetricKey } = seal(Buffer.from('{}'), key)
+ * const { body, symmetricKey } = encryptBody(Buffer.from('{}'), key)
  * const header = formatEncryptHeader({ algorithm: 'RSA_AES', symmetricKey })
  * ```
  */
 export function encryptBody(
   plaintext: Uint8Array,
   key: PublicKey,
-  suite: EncryptionOptions = {},
+  encryption: EncryptionOptions = {},
   randomBytes: RandomBytes = secureRandomBytes,
 ): EncryptedBody {
-  if (!canSeal(key)) {
-    throw new ConfigurationError('ERR_KEY_USE', 'Encryption needs an RSA key, given in any form but a CryptoKey.')
-  }
-  const { aesBits, aesMode, keyWrap, keyForm } = resolveEncryptionOptions(suite)
+  const wrap = requireOperation(key.wrap, 'encryption')
+  const { aesBits, aesMode, keyWrap, keyForm } = resolveEncryptionOptions(encryption)
   const size = aesBits / 8
   const aesKey = keyForm === 'bytes' ? randomBytes(size) : textKey(randomBytes((size * 3) / 4))
   const { ivLength } = AES_MODES[aesMode]
@@ -92,62 +94,60 @@ export function encryptBody(
   const cipher = createCipheriv(cipherName(aesMode, aesKey), aesKey, iv)
   const blocks = [cipher.update(plaintext), cipher.final()]
   const ciphertext = Buffer.concat(iv === null ? blocks : [iv, ...blocks])
-  return {
-    body: encodeUtf8(encodeBase64(ciphertext)),
-    symmetricKey: publicEncrypt({ key: key.key, ...KEY_WRAPS[keyWrap] }, aesKey),
-  }
+  return { body: encodeUtf8(encodeBase64(ciphertext)), symmetricKey: wrap(aesKey, keyWrap) }
 }
 
 /**
- * Decrypts a body. Call it only once the signature over the ciphertext has verified: nothing in the envelope
- * authenticates it, and that order is what closes Bleichenbacher's oracle.
+ * Decrypts a body. Call it only after the signature over the ciphertext has been verified: encryption does not
+ * authenticate anything, and decrypting unverified messages opens Bleichenbacher's oracle.
  *
- * @throws {@link RejectionError} `ERR_DECRYPTION`, the same for every cause
+ * @throws {@link ProtocolError} `ERR_DECRYPTION`, the same for every cause
  * @throws {@link ConfigurationError} `ERR_KEY_USE` when the key is for ECC224, a CryptoKey, or a signer without `decrypt`
- * @throws RangeError when the suite is none
+ * @throws RangeError, TypeError when the encryption options are wrong
  * @see docs/protocol.md section 4.2
  * @example
  * ```ts
- * import { open, parseEncryptHeader, parsePrivateKey } from 'alipayhk-order-sync'
+ * import { decryptBody, parseEncryptHeader, parsePrivateKey } from 'alipayhk-order-sync'
  *
  * const key = parsePrivateKey(process.env['MERCHANT_PRIVATE_KEY'] ?? '')
  *
  * export async function decrypt(verifiedBody: Uint8Array, encryptHeader: string) {
  *   const { symmetricKey } = parseEncryptHeader(encryptHeader)
- *   return await open({ body: verifiedBody, symmetricKey }, key)
+ *   return await decryptBody({ body: verifiedBody, symmetricKey }, key)
  * }
  * ```
  */
 export async function decryptBody(
   { body, symmetricKey }: EncryptedBody,
   key: PrivateKey,
-  suite: EncryptionOptions = {},
+  encryption: EncryptionOptions = {},
   randomBytes: RandomBytes = secureRandomBytes,
 ): Promise<Uint8Array> {
-  const { aesMode, keyWrap } = resolveEncryptionOptions(suite)
-  const aesKey = await unwrapAesKey(symmetricKey, key, keyWrap, randomBytes(32))
+  const { aesMode, keyWrap } = resolveEncryptionOptions(encryption)
+  const unwrap = requireOperation(key.unwrap, 'decryption')
+  // Decryption under the substitute fails like decryption under a wrong key, so the sender cannot tell which it was.
+  const substitute = randomBytes(32)
+  const unwrapped = await unwrap(symmetricKey, keyWrap, substitute)
+  const aesKey = AES_KEY_LENGTHS.includes(unwrapped.length) ? unwrapped : substitute
   try {
-    return decrypt(body, aesKey, aesMode)
+    return decryptAes(body, aesKey, aesMode)
   } catch {
     throw decryptionFailed()
   }
 }
 
-/** The one error of decryption. No cause: which step failed is nobody's business. */
+/** The one error of decryption. It has no cause and no detail, because which step failed must not become known. */
 export function decryptionFailed(): ProtocolError {
   return new ProtocolError(
     'ERR_DECRYPTION',
-    'The encrypted body could not be opened. Check that the sender encrypts to your current public key, with the suite that you have configured.',
+    'The encrypted body could not be decrypted. Check that the sender encrypts to your current public key, with the same encryption options.',
   )
 }
 
-type AesMode = ResolvedEncryptionOptions['aesMode']
-type KeyWrap = ResolvedEncryptionOptions['keyWrap']
-
-function decrypt(body: Uint8Array, aesKey: Uint8Array, aesMode: AesMode): Uint8Array {
+function decryptAes(body: Uint8Array, aesKey: Uint8Array, aesMode: AesMode): Uint8Array {
   const ciphertext = decodeBase64(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1'))
   const { ivLength } = AES_MODES[aesMode]
-  // Deno opens a ciphertext of no blocks to nothing; PKCS#7 always makes one.
+  // Deno decrypts a ciphertext without blocks to nothing; PKCS#7 padding always makes at least one block.
   if (ciphertext === undefined || ciphertext.length <= ivLength) throw decryptionFailed()
   const iv = ivLength === 0 ? null : ciphertext.subarray(0, ivLength)
   const decipher = createDecipheriv(cipherName(aesMode, aesKey), aesKey, iv)
@@ -160,24 +160,4 @@ function cipherName(aesMode: AesMode, aesKey: Uint8Array): string {
 
 function textKey(random: Uint8Array): Uint8Array {
   return encodeUtf8(Buffer.from(random).toString('base64url'))
-}
-
-/** The AES key, or the substitute: from here on nobody can tell which. */
-async function unwrapAesKey(
-  wrapped: Uint8Array,
-  key: PrivateKey,
-  keyWrap: KeyWrap,
-  substitute: Uint8Array,
-): Promise<Uint8Array> {
-  if (!canOpen(key)) {
-    throw new ConfigurationError(
-      'ERR_KEY_USE',
-      'Decryption needs an RSA key, given in any form but a CryptoKey, or a signer with "decrypt".',
-    )
-  }
-  const unwrapped =
-    key.form === 'signer'
-      ? await key.key.decrypt?.(wrapped)
-      : await unwrapOnPool({ wrapped, key: key.key, keyWrap, substitute })
-  return unwrapped !== undefined && [16, 24, 32].includes(unwrapped.length) ? unwrapped : substitute
 }

@@ -1,11 +1,11 @@
-/** The lengths a wrapped AES key can have, in bytes. */
-const LENGTHS = [16, 24, 32]
+/** The lengths that an AES key can have, in bytes. */
+export const AES_KEY_LENGTHS: readonly number[] = [16, 24, 32]
 
 /**
- * Takes the AES key out of an RSAES-PKCS1-v1_5 block (`00 02`, at least eight non-zero bytes, `00`, key), or returns the
- * substitute when the padding is wrong or the key has no length of an AES key. Written without branches or
- * look-ups that depend on the block, as far as JavaScript lets one: RFC 8017 section 7.2.2 warns of whoever can
- * tell the two apart.
+ * Removes RSAES-PKCS1-v1_5 padding (`00 02`, at least eight non-zero bytes, `00`, AES key). Returns the substitute when
+ * the padding is wrong or the content does not have the length of an AES key. There are no branches or look-ups that
+ * depend on the block, as far as JavaScript allows: RFC 8017 section 7.2.2 warns of attackers who can tell a bad
+ * padding from a good one.
  *
  * @param block As long as the modulus.
  * @param substitute 32 random bytes.
@@ -22,7 +22,7 @@ export function unpad(block: Uint8Array, substitute: Uint8Array): Uint8Array {
     found |= first
   }
   let fits = 0
-  for (const length of LENGTHS) fits |= isZero(separator ^ (size - 1 - length))
+  for (const length of AES_KEY_LENGTHS) fits |= isZero(separator ^ (size - 1 - length))
   // A separator at 10 or later leaves the eight bytes of padding; with a modulus of 2048 bits it always does.
   good &= found & fits & ((9 - separator) >>> 31)
   const length = select(good, size - 1 - separator, substitute.length)
@@ -33,7 +33,7 @@ export function unpad(block: Uint8Array, substitute: Uint8Array): Uint8Array {
   return key
 }
 
-/** 1 when the number is zero, else 0; for numbers of 0 to 2³¹. */
+/** 1 when the number is zero, otherwise 0; for numbers from 0 to 2³¹. */
 function isZero(value: number): number {
   return ((value - 1) & ~value) >>> 31
 }

@@ -11,9 +11,9 @@ let started = false
 let pool: Pool | undefined
 
 /**
- * The AES key, or the substitute: from a worker thread where the machine has cores to spare, else done here. The first
- * job starts the threads, and does not wait for them. Where there can be none (another runtime, a bundle that left the
- * worker's file behind), all is done here.
+ * Resolves to the AES key, or to the substitute. A worker thread decrypts where the machine has spare cores. The first
+ * job starts the threads and does not wait for them. Where threads cannot start (another runtime, a bundle without the
+ * worker's file), this thread decrypts.
  */
 export async function unwrapOnPool(job: UnwrapJob): Promise<Uint8Array> {
   if (!hasModulusLength(job)) return job.substitute
@@ -31,25 +31,25 @@ async function start(job: UnwrapJob): Promise<void> {
   try {
     const threads = threadCount()
     if (threads === 0) return
-    // Loaded here: most merchants never decrypt.
+    // Loaded on first use: most merchants never decrypt.
     const { Tinypool } = await import('tinypool')
     const filename = new URL('./unwrap-worker.js', import.meta.url).href
     const made: Pool = new Tinypool({ filename, minThreads: threads, maxThreads: threads })
-    // Of a thread that fails with nothing to do: unheard, it would end the process.
+    // An idle worker that crashes emits 'error'; without a listener that ends the process.
     made.on('error', () => {})
     try {
       await made.run(job)
       pool = made
     } catch {
-      // Not destroy(): when another thread fails meanwhile, it throws where nobody can catch it.
+      // Not destroy(): when another thread fails at the same time, destroy() throws an error that cannot be caught.
       await Promise.all(made.threads.map((thread) => thread.terminate()))
     }
   } catch {
-    // No threads here: no such module, or, on Deno, no leave to read the environment.
+    // No threads: the module is missing, or Deno does not permit reading the environment.
   }
 }
 
-/** The event loop fills a core, and signing another: where these are all, a thread more makes everything slower. */
+/** The event loop uses one core, and signing another. A thread without a core of its own makes everything slower. */
 function threadCount(): number {
   const cores = availableParallelism()
   const wanted = process.env['ORDER_SYNC_DECRYPT_THREADS'] ?? ''

@@ -1,4 +1,4 @@
 import { unwrap } from './unwrap.ts'
 
-/** What the threads of the pool run. */
+/** The function that the worker threads run. */
 export default unwrap

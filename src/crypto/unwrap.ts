@@ -1,27 +1,22 @@
 import { constants, createPublicKey, type KeyObject, privateDecrypt, publicEncrypt } from 'node:crypto'
+import type { KeyWrap } from './key.ts'
+import { KEY_WRAPS } from './key-wrap.ts'
 import { unpad } from './rsaes-pkcs1.ts'
 
-/** How an AES key is encrypted, as node:crypto is told. */
-export const KEY_WRAPS = {
-  RSA1_5: { padding: constants.RSA_PKCS1_PADDING },
-  'RSA-OAEP': { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha1' },
-  'RSA-OAEP-256': { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' },
-} as const
-
-/** An encrypted AES key, and what takes its place when it cannot be decrypted: 32 random bytes. */
+/** An encrypted AES key, and the 32 random bytes that replace it when it cannot be decrypted. */
 export interface UnwrapJob {
   readonly wrapped: Uint8Array
   readonly key: KeyObject
-  readonly keyWrap: keyof typeof KEY_WRAPS
+  readonly keyWrap: KeyWrap
   readonly substitute: Uint8Array
 }
 
-/** RFC 8017 section 7.2.2 step 1. Runtimes differ: some take a ciphertext with zeros added in front or left out. */
+/** RFC 8017 section 7.2.2 step 1. Some runtimes also accept a ciphertext with zeros added or left out in front. */
 export function hasModulusLength({ wrapped, key }: UnwrapJob): boolean {
   return wrapped.length === modulusBytes(key)
 }
 
-/** The AES key, or the substitute. It takes 250 µs, in which this thread does nothing else: node:crypto has no other way. */
+/** Returns the AES key, or the substitute. Blocks this thread for 250 µs: node:crypto has no asynchronous form. */
 export function unwrap({ wrapped, key, keyWrap, substitute }: UnwrapJob): Uint8Array {
   try {
     if (keyWrap !== 'RSA1_5' || rejectsImplicitly(key)) return privateDecrypt({ key, ...KEY_WRAPS[keyWrap] }, wrapped)
@@ -38,9 +33,9 @@ function modulusBytes(key: KeyObject): number {
 let implicitRejection: boolean | undefined
 
 /**
- * Whether this runtime answers a bad PKCS#1 padding with a substitute of its own (OpenSSL 3.2 and later), instead of
- * refusing the padding altogether (Node 20, Bun) or failing in a way that can be told apart (Deno). Tried out once,
- * on a block that is certainly bad.
+ * Whether this runtime returns a substitute of its own for a bad PKCS#1 padding (OpenSSL 3.2 and later). Others refuse
+ * to use the padding at all (Node 20, Bun) or fail in a way that an attacker can observe (Deno). Tested once, with a
+ * block whose padding is certainly bad.
  */
 function rejectsImplicitly(key: KeyObject): boolean {
   if (implicitRejection !== undefined) return implicitRejection

@@ -1,4 +1,4 @@
-/** What a DER structure holds, as far as a key can be told from its outermost shape. */
+/** The structure of a key in DER, as far as its outermost tags show it. */
 export type DerShape =
   | 'pkcs8'
   | 'pkcs1-private'
@@ -9,7 +9,7 @@ export type DerShape =
   | 'encrypted'
   | 'pkcs12'
 
-/** The tags of a SEQUENCE's first three children, for each structure a key comes in. */
+/** The tags of the first three children of the SEQUENCE, for each structure that holds a key. */
 const SHAPES: Readonly<Record<string, DerShape>> = {
   '02 30 04': 'pkcs8', // version, algorithm, OCTET STRING
   '02 02 02': 'pkcs1-private', // version, n, e …
@@ -22,8 +22,8 @@ const SHAPES: Readonly<Record<string, DerShape>> = {
 }
 
 /**
- * Names the structure of DER bytes, or undefined when they are none that holds a key.
- * Only lengths and tags are read here; node:crypto parses what is inside.
+ * Returns the structure of DER bytes, or undefined when it is none that holds a key.
+ * Reads lengths and tags only; node:crypto parses the content.
  */
 export function derShape(der: Uint8Array): DerShape | undefined {
   const outer = readElement(der, 0)
@@ -44,7 +44,7 @@ function readElement(der: Uint8Array, at: number): { tag: number; start: number;
   if (tag === undefined || first === undefined) return undefined
   if (first < 0x80) return { tag, start: at + 2, end: at + 2 + first }
   const size = first & 0x7f
-  // Four bytes of length are 4 GiB; the indefinite form (0x80) is not DER.
+  // Four bytes can hold any length below 4 GiB; the indefinite form (0x80) is not DER.
   if (size === 0 || size > 4) return undefined
   let length = 0
   for (const byte of der.subarray(at + 2, at + 2 + size)) length = length * 256 + byte

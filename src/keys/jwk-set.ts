@@ -1,12 +1,13 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import type { JSONWebKeySet, JWK } from 'jose'
 import { ConfigurationError } from '../errors.ts'
+import { assertStrictJwk, malformedJwk } from './jwk.ts'
 
 /**
- * Reads a JWK set (RFC 7517 section 5) into a key ring's input: each key under its `kid`, which is the key version.
- * Keys for other uses (`"use": "enc"`, `"kty": "oct"` …) are left out.
+ * Imports a JWK set (RFC 7517 section 5) as keys by version: the `kid` of each key is its version.
+ * Keys for other uses (`"use": "enc"`, `"kty": "oct"` …) are ignored.
  *
- * @param kind Which half the set holds: the peer's public keys, or your own private ones.
+ * @param kind Which keys the set holds: the peer's public keys, or your own private keys.
  * @throws {@link ConfigurationError} `ERR_KEY_RING`, `ERR_KEY_KIND`, `ERR_KEY_FORMAT`
  * @see docs/protocol.md section 3.3
  * @example
@@ -37,7 +38,7 @@ export async function importJwkSet(
   return Object.fromEntries(keys)
 }
 
-/** RFC 7517 section 5: what is not understood in a set is to be ignored. */
+/** RFC 7517 section 5: implementations ignore the keys of a set that they do not understand. */
 function isForSignatures(jwk: JWK | null, kind: 'public' | 'private'): boolean {
   if (jwk?.kty !== 'RSA') return false
   const { use = 'sig', alg = 'RS256', key_ops = ['sign', 'verify'] } = jwk
@@ -45,13 +46,15 @@ function isForSignatures(jwk: JWK | null, kind: 'public' | 'private'): boolean {
 }
 
 async function importRsaJwk(jwk: JWK, kind: 'public' | 'private', name: string): Promise<KeyObject> {
-  // Loaded here: the whole of jose costs 40 ms at start, and PEM and DER do without it.
+  const subject = `${name} has`
+  assertStrictJwk({ ...jwk }, subject)
+  // Imported on first use: jose takes 40 ms to load, and PEM and DER do not need it.
   const { exportPKCS8, exportSPKI, importJWK } = await import('jose')
   try {
     const key = await importJWK({ ...jwk, ext: true }, 'RS256')
     if (key instanceof Uint8Array) throw new TypeError('not an asymmetric key')
     return kind === 'private' ? createPrivateKey(await exportPKCS8(key)) : createPublicKey(await exportSPKI(key))
   } catch {
-    throw new ConfigurationError('ERR_KEY_FORMAT', `${name} has missing or malformed members.`)
+    throw malformedJwk(subject)
   }
 }

@@ -1,16 +1,17 @@
-import { createPrivateKey, createPublicKey, type JsonWebKey, KeyObject, X509Certificate } from 'node:crypto'
+import { createPrivateKey, createPublicKey, type JsonWebKeyInput, KeyObject, X509Certificate } from 'node:crypto'
 import { ConfigurationError } from '../errors.ts'
 import { decodeAnyBase64 } from '../protocol/encoding.ts'
 import { type DerShape, derShape } from './der.ts'
+import { assertStrictJwk, malformedJwk } from './jwk.ts'
 
-/** Which half of a pair. */
+/** Which half of a key pair. */
 export type KeyKind = 'private' | 'public'
 
 /**
- * A key in any of its forms but those of WebCrypto and signers, parsed by `node:crypto`.
+ * Parses a key with `node:crypto`, in any form except a CryptoKey or a signer.
  *
- * @param kind What it has to be; undefined takes either half.
- * @param name What to call the key in an error.
+ * @param kind The half that is expected; undefined accepts both.
+ * @param name The name of the key in error messages.
  * @throws {@link ConfigurationError} `ERR_KEY_FORMAT`, `ERR_KEY_KIND`, `ERR_KEY_ENCRYPTED`, `ERR_KEY_ALGORITHM`
  */
 export function toKeyObject(input: unknown, kind: KeyKind | undefined, name: string): KeyObject {
@@ -25,7 +26,7 @@ export function toKeyObject(input: unknown, kind: KeyKind | undefined, name: str
 }
 
 function fromText(text: string, kind: KeyKind | undefined, name: string): KeyObject {
-  // trim() drops a byte order mark too.
+  // trim() also removes a byte order mark.
   const plain = text
     .replaceAll('\\r', '')
     .replaceAll('\\n', '\n')
@@ -37,7 +38,7 @@ function fromText(text: string, kind: KeyKind | undefined, name: string): KeyObj
   if (plain.includes('-----BEGIN')) return fromDer(decodePem(plain, name), kind, name)
   if (/^(ssh-|ecdsa-)/.test(plain))
     throw malformed(name, 'is in OpenSSH form; convert it: ssh-keygen -e -m PKCS8 -f FILE')
-  // Asked first, since a path can be base64 by chance; a key never is a path, as its base64 begins with M or L.
+  // Before base64: a path can be valid base64 by chance. A key is never taken for a path: its base64 starts with M or L.
   if (looksLikePath(text.trim())) {
     throw malformed(name, 'looks like the path of a file; read the file and pass its content')
   }
@@ -52,12 +53,12 @@ function looksLikePath(text: string): boolean {
   )
 }
 
-/** DER is a SEQUENCE; any other bytes are text: a file as it was read, or PEM in one more layer of base64. */
+/** DER is a SEQUENCE. Other bytes are text: the content of a file, or PEM in another layer of base64. */
 function fromBytes(bytes: Uint8Array, kind: KeyKind | undefined, name: string): KeyObject {
   return bytes[0] === 0x30 ? fromDer(bytes, kind, name) : fromText(new TextDecoder().decode(bytes), kind, name)
 }
 
-/** Five hyphens end the content; fewer occur in the headers of an encrypted key. */
+/** Five hyphens end the content. Fewer occur in the headers of an encrypted key. */
 const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----((?:[^-]|-(?!----))*)-----END \1-----/g
 
 function decodePem(text: string, name: string): Uint8Array {
@@ -65,7 +66,7 @@ function decodePem(text: string, name: string): Uint8Array {
   const [first] = blocks
   if (first === undefined) throw malformed(name, 'is PEM without a matching END line; it may have been cut off')
   const [, label = '', content = ''] = first
-  // A certificate may be followed by those of its issuers; the first is the one it is about.
+  // The certificates of the issuers may follow; the first one holds the key.
   if (blocks.length > 1 && !blocks.every(([, label]) => label === 'CERTIFICATE')) {
     throw malformed(name, `holds ${blocks.length} PEM blocks; pass the one that is meant`)
   }
@@ -87,7 +88,7 @@ const KINDS: Readonly<Record<Exclude<DerShape, 'encrypted' | 'pkcs12'>, KeyKind>
   certificate: 'public',
 }
 
-/** The label of a PEM block is not believed: PKCS#8 content under "RSA PRIVATE KEY" is a common sight. */
+/** Ignores the label of the PEM block: PKCS#8 content under "RSA PRIVATE KEY" is common. */
 function fromDer(der: Uint8Array, kind: KeyKind | undefined, name: string): KeyObject {
   const shape = derShape(der)
   if (shape === undefined)
@@ -101,7 +102,7 @@ function fromDer(der: Uint8Array, kind: KeyKind | undefined, name: string): KeyO
   try {
     return parseShape(der, shape)
   } catch {
-    // The cause is left out: what OpenSSL says of a key is not ours to vouch for.
+    // No cause: an error message of OpenSSL might quote the key.
     throw malformed(name, `has the outer form of ${shape} but its content cannot be parsed`)
   }
 }
@@ -130,7 +131,7 @@ function fromJwk(jwk: unknown, kind: KeyKind | undefined, name: string): KeyObje
     throw new ConfigurationError('ERR_KEY_ALGORITHM', `${name} is a JWK whose "kty" is not RSA.`)
   }
   if (jwk['kty'] === 'EC') {
-    // RFC 7518 registers no name for it, so runtimes cannot read it.
+    // RFC 7518 registers no name for secp224r1, so runtimes cannot import it.
     throw new ConfigurationError(
       'ERR_KEY_ALGORITHM',
       `${name} is an EC JWK, but JWK has no name for secp224r1; pass PEM.`,
@@ -138,15 +139,14 @@ function fromJwk(jwk: unknown, kind: KeyKind | undefined, name: string): KeyObje
   }
   const found = 'd' in jwk ? 'private' : 'public'
   if (kind !== undefined && found !== kind) throw wrongKind(kind, found, name)
-  // Runtimes skip what is not base64url, and make another key of the rest.
-  const isJunk = (member: string) => member in jwk && !/^[\w-]+$/.test(String(jwk[member]))
-  if (['n', 'e', 'd', 'p', 'q', 'dp', 'dq', 'qi'].some(isJunk))
-    throw malformed(name, 'is a JWK with missing or malformed members')
+  const subject = `${name} is a JWK with`
+  assertStrictJwk(jwk, subject)
   try {
-    const key = jwk as JsonWebKey
-    return found === 'private' ? createPrivateKey({ key, format: 'jwk' }) : createPublicKey({ key, format: 'jwk' })
+    // Not jose, which only imports asynchronously: a wrong key must stop the process at start. See docs/decisions/0001.
+    const input: JsonWebKeyInput = { key: jwk, format: 'jwk' }
+    return found === 'private' ? createPrivateKey(input) : createPublicKey(input)
   } catch {
-    throw malformed(name, 'is a JWK with missing or malformed members')
+    throw malformedJwk(subject)
   }
 }
 

@@ -1,6 +1,6 @@
 import { ConfigurationError } from '../errors.ts'
 
-/** A key and the version it goes by. */
+/** A key and its version. */
 export interface VersionedKey<Key> {
   readonly version: string
   readonly key: Key
@@ -8,16 +8,17 @@ export interface VersionedKey<Key> {
 
 /** Keys by their version. */
 export interface KeyRing<Key> {
-  /** The newest first: the greatest version, compared as numbers when all versions are integers. */
+  /** The latest version first. Versions are compared as numbers when all of them are integers, otherwise as text. */
   readonly newestFirst: readonly VersionedKey<Key>[]
-  /** The key of a version; of the latest one when the version is undefined. */
+  readonly latest: VersionedKey<Key>
+  /** Returns the key of a version, or of the latest version when it is undefined. */
   get(version: string | undefined): VersionedKey<Key> | undefined
 }
 
 /**
- * Parses keys by their version, `{ 1: key, 2: key }`.
+ * Parses keys by version, `{ 1: key, 2: key }`.
  *
- * @param name What to call the ring in an error: `privateKeys`.
+ * @param name The name of the ring in error messages: `privateKeys`.
  * @throws {@link ConfigurationError} `ERR_KEY_RING` and what `parse` throws
  * @see docs/protocol.md section 3.3
  */
@@ -26,7 +27,7 @@ export function createKeyRing<Input, Key>(
   name: string,
   parse: (input: Input, name: string) => Key,
 ): KeyRing<Key> {
-  // A single key in the place of the ring is the likely slip: a string has entries too, one a character.
+  // The usual mistake is a single key in place of the ring: a string has entries too, one for each character.
   if (
     Object.prototype.toString.call(keys) !== '[object Object]' ||
     'kty' in keys ||
@@ -49,10 +50,11 @@ export function createKeyRing<Input, Key>(
     byVersion.set(version, { version, key: parse(input, `${name}[${version}]`) })
   }
   const newestFirst = [...byVersion.values()].sort(comparison([...byVersion.keys()], name))
-  const latest = newestFirst[0]
-  if (latest === undefined)
+  const [latest] = newestFirst
+  if (latest === undefined) {
     throw new ConfigurationError('ERR_KEY_RING', `${name} is missing or empty; pass { 1: key }.`)
-  return { newestFirst, get: (version) => (version === undefined ? latest : byVersion.get(version)) }
+  }
+  return { newestFirst, latest, get: (version) => (version === undefined ? latest : byVersion.get(version)) }
 }
 
 type Versioned = { readonly version: string }

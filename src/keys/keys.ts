@@ -1,48 +1,32 @@
 import { createPublicKey, type JsonWebKey, type KeyObject, type webcrypto } from 'node:crypto'
+import type { PrivateKey, PublicKey, Signer } from '../crypto/key.ts'
+import { wrap } from '../crypto/key-wrap.ts'
+import { sha256 } from '../crypto/node.ts'
+import {
+  signWithCryptoKey,
+  signWithKeyObject,
+  signWithSigner,
+  verifyWithCryptoKey,
+  verifyWithKeyObject,
+} from '../crypto/signature.ts'
+import { unwrapOnPool } from '../crypto/unwrap-pool.ts'
 import { ConfigurationError } from '../errors.ts'
 import type { SignatureAlgorithm } from '../protocol/headers.ts'
-import { sha256 } from '../crypto/digest.ts'
 import { isRecord, type KeyKind, toKeyObject, wrongKind } from './key-forms.ts'
 
 /**
- * A private key that never leaves a KMS or HSM. Both methods get the bytes and return the bytes of the result.
- *
- * - `sign`: RSASSA-PKCS1-v1_5 with SHA-256 for RSA256; ECDSA over secp224r1 with SHA-256, in ASN.1 DER, for ECC224.
- * - `decrypt`: RSAES-PKCS1-v1_5 (or the suite's RSA-OAEP) of a wrapped AES key; needed for encrypted messages only.
- *   Resolve to undefined when the service refuses the ciphertext. Reject only when it is out of reach: the peer is
- *   then told to try later, and an order is not lost to an outage.
- *
- * @see docs/protocol.md section 3
- */
-export interface Signer {
-  readonly algorithm: SignatureAlgorithm
-  sign(bytes: Uint8Array): Uint8Array | Promise<Uint8Array>
-  decrypt?(bytes: Uint8Array): Uint8Array | undefined | Promise<Uint8Array | undefined>
-}
-
-/**
- * A public key as consoles, files and platforms hand it out: PEM (SPKI, PKCS#1, X.509 certificate), bare base64 DER,
- * DER bytes, JWK, `KeyObject` or `CryptoKey`. Escaped `\n`, CRLF, quotes and lost line breaks are understood.
+ * A public key in any common format: PEM (SPKI, PKCS#1, X.509 certificate), base64 DER, DER bytes, JWK, `KeyObject` or
+ * `CryptoKey`. PEM may have escaped `\n`, CRLF, quotes around it, or no line breaks.
  */
 export type PublicKeyInput = string | Uint8Array | JsonWebKey | KeyObject | webcrypto.CryptoKey
 
-/** A private key in any of the forms of {@link PublicKeyInput} (PKCS#8, PKCS#1 and SEC 1 inside), or a {@link Signer}. */
+/** A private key in any format of {@link PublicKeyInput} (with PKCS#8, PKCS#1 or SEC 1 inside), or a {@link Signer}. */
 export type PrivateKeyInput = PublicKeyInput | Signer
-
-/** A key, parsed once and known to fit its algorithm. */
-export type PublicKey =
-  | { readonly form: 'key-object'; readonly algorithm: SignatureAlgorithm; readonly key: KeyObject }
-  | { readonly form: 'crypto-key'; readonly algorithm: SignatureAlgorithm; readonly key: webcrypto.CryptoKey }
-
-/** A private key, parsed once and known to fit its algorithm. */
-export type PrivateKey =
-  | PublicKey
-  | { readonly form: 'signer'; readonly algorithm: SignatureAlgorithm; readonly key: Signer }
 
 /**
  * Parses a private key.
  *
- * @param name What to call the key in an error: `privateKeys[1]`.
+ * @param name The name of the key in error messages: `privateKeys[1]`.
  * @throws {@link ConfigurationError} `ERR_KEY_FORMAT`, `ERR_KEY_KIND`, `ERR_KEY_ENCRYPTED`, `ERR_KEY_WEAK`, `ERR_KEY_ALGORITHM`
  * @see docs/protocol.md section 3.2
  * @example
@@ -53,13 +37,30 @@ export type PrivateKey =
  * ```
  */
 export function parsePrivateKey(input: PrivateKeyInput, name = 'private key'): PrivateKey {
-  return isSigner(input) ? parseSigner(input, name) : parseKey(input, 'private', name)
+  if (isSigner(input)) return fromSigner(input, name)
+  if (isCryptoKey(input)) {
+    const algorithm = cryptoKeyAlgorithm(input, 'private', name)
+    return { algorithm, isRemote: false, sign: (content) => signWithCryptoKey(input, content) }
+  }
+  const handle = toKeyObject(input, 'private', name)
+  const algorithm = algorithmFor(handle, name)
+  const key: PrivateKey = {
+    algorithm,
+    isRemote: false,
+    fingerprint: fingerprint(handle),
+    sign: (content) => signWithKeyObject(handle, content),
+  }
+  if (algorithm !== 'RSA256') return key
+  return {
+    ...key,
+    unwrap: (wrapped, keyWrap, substitute) => unwrapOnPool({ wrapped, key: handle, keyWrap, substitute }),
+  }
 }
 
 /**
  * Parses a public key.
  *
- * @param name What to call the key in an error: `peerPublicKeys[1]`.
+ * @param name The name of the key in error messages: `peerPublicKeys[1]`.
  * @throws {@link ConfigurationError} `ERR_KEY_FORMAT`, `ERR_KEY_KIND`, `ERR_KEY_ENCRYPTED`, `ERR_KEY_WEAK`, `ERR_KEY_ALGORITHM`
  * @see docs/protocol.md section 3.2
  * @example
@@ -70,14 +71,42 @@ export function parsePrivateKey(input: PrivateKeyInput, name = 'private key'): P
  * ```
  */
 export function parsePublicKey(input: PublicKeyInput, name = 'public key'): PublicKey {
-  return parseKey(input, 'public', name)
+  if (isCryptoKey(input)) {
+    const algorithm = cryptoKeyAlgorithm(input, 'public', name)
+    return { algorithm, verify: (content, signature) => verifyWithCryptoKey(input, content, signature) }
+  }
+  const handle = toKeyObject(input, 'public', name)
+  const algorithm = algorithmFor(handle, name)
+  const key: PublicKey = {
+    algorithm,
+    fingerprint: fingerprint(handle),
+    verify: (content, signature) => verifyWithKeyObject(handle, algorithm, content, signature),
+  }
+  if (algorithm !== 'RSA256') return key
+  return { ...key, wrap: (aesKey, keyWrap) => wrap(aesKey, handle, keyWrap) }
 }
 
-/** What there is to say of a key without revealing it. */
+function fromSigner(signer: Signer, name: string): PrivateKey {
+  const { algorithm } = signer
+  if (algorithm !== 'RSA256' && algorithm !== 'ECC224') {
+    throw new ConfigurationError(
+      'ERR_KEY_ALGORITHM',
+      `${name} is a signer whose "algorithm" is neither RSA256 nor ECC224.`,
+    )
+  }
+  const key: PrivateKey = { algorithm, isRemote: true, sign: (content) => signWithSigner(signer, content) }
+  if (signer.decrypt === undefined) return key
+  return {
+    ...key,
+    unwrap: async (wrapped, _keyWrap, substitute) => (await signer.decrypt?.(Uint8Array.from(wrapped))) ?? substitute,
+  }
+}
+
+/** What can be said of a key without revealing it. */
 export interface KeyDescription {
   readonly kind: 'private' | 'public'
   readonly algorithm: SignatureAlgorithm
-  /** Of the RSA modulus, or of the curve. */
+  /** The size of the RSA modulus, or of the curve. */
   readonly bits: number
   /**
    * SHA-256 of the public half as SPKI DER, in hex: the same for a private key and its public key, and what
@@ -87,8 +116,8 @@ export interface KeyDescription {
 }
 
 /**
- * Tells what a pasted key is, and gives the fingerprint to compare with the one in the console: when signatures
- * fail, the wrong key is the first suspect.
+ * Describes a key without revealing it. When signatures do not verify, check for a wrong key first: compare the
+ * fingerprint with the one of the key in the console.
  *
  * @throws {@link ConfigurationError} `ERR_KEY_FORMAT`, `ERR_KEY_ENCRYPTED`, `ERR_KEY_WEAK`, `ERR_KEY_ALGORITHM`
  * @see docs/protocol.md section 3.2
@@ -112,18 +141,12 @@ export function describeKey(input: string | Uint8Array | JsonWebKey | KeyObject)
 }
 
 /** SHA-256 of the key's public half as SPKI DER, in hex. */
-export function fingerprint(key: KeyObject): string {
+function fingerprint(key: KeyObject): string {
   const publicKey = key.type === 'private' ? createPublicKey(key) : key
   return sha256(publicKey.export({ type: 'spki', format: 'der' }), 'hex')
 }
 
-function parseKey(input: PublicKeyInput, kind: KeyKind, name: string): PublicKey {
-  if (isCryptoKey(input)) return parseCryptoKey(input, kind, name)
-  const key = toKeyObject(input, kind, name)
-  return { form: 'key-object', algorithm: algorithmFor(key, name), key }
-}
-
-/** The one algorithm a key is good for. */
+/** Returns the one algorithm that a key is good for. */
 function algorithmFor(key: KeyObject, name: string): SignatureAlgorithm {
   const { modulusLength = 0, publicExponent = 0n, namedCurve } = key.asymmetricKeyDetails ?? {}
   if (key.asymmetricKeyType === 'rsa') {
@@ -138,21 +161,11 @@ function algorithmFor(key: KeyObject, name: string): SignatureAlgorithm {
   )
 }
 
-function assertRsaStrength(rsa: { modulusLength: number; publicExponent: bigint }, name: string): void {
-  if (!(rsa.modulusLength >= 2048)) {
-    throw new ConfigurationError(
-      'ERR_KEY_WEAK',
-      `${name} is RSA of ${rsa.modulusLength} bits; at least 2048 is needed.`,
-    )
-  }
-  // With an exponent of 1 every signature is its own message: anyone can make one.
-  if (rsa.publicExponent < 3n || rsa.publicExponent % 2n === 0n) {
-    throw new ConfigurationError('ERR_KEY_WEAK', `${name} is RSA with an unsafe public exponent; 65537 is usual.`)
-  }
-}
-
-/** A CryptoKey stays with WebCrypto: turning it into a KeyObject is deprecated, and could export what may not be. */
-function parseCryptoKey(key: webcrypto.CryptoKey, kind: KeyKind, name: string): PublicKey {
+/**
+ * Like {@link algorithmFor}. A CryptoKey stays with WebCrypto: converting it to a KeyObject is deprecated, and could
+ * export a key that must not be exported.
+ */
+function cryptoKeyAlgorithm(key: webcrypto.CryptoKey, kind: KeyKind, name: string): SignatureAlgorithm {
   if (key.type !== kind) throw wrongKind(kind, key.type, name)
   const algorithm = key.algorithm as webcrypto.RsaHashedKeyAlgorithm
   const usage = kind === 'private' ? 'sign' : 'verify'
@@ -164,21 +177,25 @@ function parseCryptoKey(key: webcrypto.CryptoKey, kind: KeyKind, name: string): 
   }
   const publicExponent = algorithm.publicExponent.reduce((sum, byte) => sum * 256n + BigInt(byte), 0n)
   assertRsaStrength({ modulusLength: algorithm.modulusLength, publicExponent }, name)
-  return { form: 'crypto-key', algorithm: 'RSA256', key }
+  return 'RSA256'
 }
 
-function parseSigner(key: Signer, name: string): PrivateKey {
-  if (key.algorithm !== 'RSA256' && key.algorithm !== 'ECC224') {
+function assertRsaStrength(rsa: { modulusLength: number; publicExponent: bigint }, name: string): void {
+  if (!(rsa.modulusLength >= 2048)) {
     throw new ConfigurationError(
-      'ERR_KEY_ALGORITHM',
-      `${name} is a signer whose "algorithm" is neither RSA256 nor ECC224.`,
+      'ERR_KEY_WEAK',
+      `${name} is RSA of ${rsa.modulusLength} bits; at least 2048 is needed.`,
     )
   }
-  return { form: 'signer', algorithm: key.algorithm, key }
+  // With an exponent of 1 a signature equals the padded message, so anyone can forge it.
+  if (rsa.publicExponent < 3n || rsa.publicExponent % 2n === 0n) {
+    throw new ConfigurationError('ERR_KEY_WEAK', `${name} is RSA with an unsafe public exponent; 65537 is usual.`)
+  }
 }
 
+/** A parsed PrivateKey has "sign" too. It is no signer: without its fingerprint, ERR_KEY_OWN would not be found. */
 function isSigner(input: unknown): input is Signer {
-  return isRecord(input) && typeof input['sign'] === 'function'
+  return isRecord(input) && typeof input['sign'] === 'function' && !('isRemote' in input)
 }
 
 function isCryptoKey(input: unknown): input is webcrypto.CryptoKey {

@@ -1,3 +1,5 @@
+import { Buffer } from 'node:buffer'
+
 /** What a signature covers, besides the body. */
 export interface SignedHead {
   readonly method: string
@@ -8,17 +10,11 @@ export interface SignedHead {
   readonly time: string
 }
 
-/** The bytes that are signed, in two pieces so that a body need not be copied. */
-export interface SignedContent {
-  readonly head: string
-  /** The body exactly as on the wire: the ciphertext when it is encrypted. */
-  readonly body: Uint8Array
-}
-
 /**
- * The content that is signed: `<METHOD> <path>\n<Client-Id>.<time>.<body>`.
+ * Returns the bytes that are signed: `<METHOD> <path>\n<Client-Id>.<time>.<body>`.
  * A response is signed over the method and path of its request.
  *
+ * @param body The body exactly as on the wire: the ciphertext when it is encrypted.
  * @see docs/protocol.md section 3.1
  * @example
  * ```ts
@@ -28,6 +24,6 @@ export interface SignedContent {
  * const content = signedContent(head, Buffer.from('{}'))
  * ```
  */
-export function signedContent({ method, path, clientId, time }: SignedHead, body: Uint8Array): SignedContent {
-  return { head: `${method.toUpperCase()} ${path}\n${clientId}.${time}.`, body }
+export function signedContent({ method, path, clientId, time }: SignedHead, body: Uint8Array): Uint8Array {
+  return Buffer.concat([Buffer.from(`${method.toUpperCase()} ${path}\n${clientId}.${time}.`), body])
 }

@@ -1,0 +1,61 @@
+import type { SignatureAlgorithm } from '../protocol/headers.ts'
+
+// What parsed keys can do, decided once, when src/keys parses them. Operations are closures: a key that is printed or
+// serialized shows no key material.
+
+/** How an AES key is encrypted under an RSA key; OAEP with SHA-1 or SHA-256. Named as in RFC 7518. */
+export type KeyWrap = 'RSA1_5' | 'RSA-OAEP' | 'RSA-OAEP-256'
+
+/**
+ * A parsed public key: it is strong enough, and good for exactly one signature algorithm.
+ *
+ * @see docs/protocol.md section 3.2
+ */
+export interface PublicKey {
+  /** The one algorithm that the key verifies with. */
+  readonly algorithm: SignatureAlgorithm
+  /** Resolves to whether the signature over the content is valid. Malformed signatures are invalid; it never rejects. */
+  readonly verify: (content: Uint8Array, signature: Uint8Array) => Promise<boolean>
+  /** Encrypts an AES key. Absent when messages cannot be encrypted to this key: ECC224 keys and CryptoKeys. */
+  readonly wrap?: (aesKey: Uint8Array, keyWrap: KeyWrap) => Uint8Array
+  /** SHA-256 of the key as SPKI DER, in hex. Absent for a CryptoKey, which may not be exportable. */
+  readonly fingerprint?: string
+}
+
+/**
+ * A parsed private key: it is strong enough, and good for exactly one signature algorithm.
+ *
+ * @see docs/protocol.md section 3.2
+ */
+export interface PrivateKey {
+  /** The one algorithm that the key signs with. */
+  readonly algorithm: SignatureAlgorithm
+  /** Signs the content with SHA-256. Rejects only when a {@link Signer} does. */
+  readonly sign: (content: Uint8Array) => Promise<Uint8Array>
+  /**
+   * Decrypts an AES key. Resolves to the substitute when the wrapped key is invalid, so that callers cannot tell the
+   * two cases apart. Rejects only when a {@link Signer} does. Absent when the key cannot decrypt: ECC224 keys,
+   * CryptoKeys, and signers without `decrypt`.
+   */
+  readonly unwrap?: (wrapped: Uint8Array, keyWrap: KeyWrap, substitute: Uint8Array) => Promise<Uint8Array>
+  /** Whether a {@link Signer} holds the key, in a KMS or HSM: a call may take as long as a network request. */
+  readonly isRemote: boolean
+  /** SHA-256 of the public half as SPKI DER, in hex. Absent where the key cannot be exported: a CryptoKey, a signer. */
+  readonly fingerprint?: string
+}
+
+/**
+ * A private key that never leaves a KMS or HSM. Both methods take bytes and return the bytes of the result.
+ *
+ * - `sign`: RSASSA-PKCS1-v1_5 with SHA-256 for RSA256; ECDSA over secp224r1 with SHA-256, in ASN.1 DER, for ECC224.
+ * - `decrypt`: decrypts a wrapped AES key with RSAES-PKCS1-v1_5, or with the RSA-OAEP variant that the `encryption`
+ *   option names. Needed for encrypted messages only. Resolve to undefined when the service refuses the ciphertext.
+ *   Reject only when the service cannot be reached: the response is then `UNKNOWN_EXCEPTION`, and the peer retries.
+ *
+ * @see docs/protocol.md section 3
+ */
+export interface Signer {
+  readonly algorithm: SignatureAlgorithm
+  sign(bytes: Uint8Array): Uint8Array | Promise<Uint8Array>
+  decrypt?(bytes: Uint8Array): Uint8Array | undefined | Promise<Uint8Array | undefined>
+}
