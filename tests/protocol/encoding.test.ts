@@ -2,45 +2,45 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decodeAnyBase64, decodeBase64, decodeUtf8, encodeBase64, encodeUtf8 } from '../../src/protocol/encoding.ts'
 
-const bytes = (...values: number[]) => new Uint8Array(values)
-const binary = fc.uint8Array({ maxLength: 300 })
+const bytes = (...values: number[]) => Uint8Array.from(values)
+const anyBytes = fc.uint8Array({ maxLength: 300 })
 
-describe('UTF-8', () => {
-  test('round-trips every text that has no lone surrogate', () => {
+describe('decodeUtf8', () => {
+  test('returns the text that encodeUtf8 encoded, unless it has a lone surrogate', () => {
     const scalar = fc.oneof(fc.integer({ max: 0xd7ff, min: 0 }), fc.integer({ min: 0xe000, max: 0x10ffff }))
     const text = fc.string({ unit: scalar.map((codePoint) => String.fromCodePoint(codePoint)) })
     fc.assert(fc.property(text, (text) => decodeUtf8(encodeUtf8(text)) === text))
   })
 
-  test('keeps a byte order mark, for JSON to refuse', () => {
+  test('keeps a byte order mark', () => {
     expect(decodeUtf8(bytes(0xef, 0xbb, 0xbf, 0x7b))).toBe('\uFEFF{')
   })
 
   test.each([
     ['a lone continuation byte', bytes(0x80)],
-    ['a sequence that is cut off', bytes(0xe4, 0xbd)],
-    ['an overlong slash', bytes(0xc0, 0xaf)],
+    ['a truncated sequence', bytes(0xe4, 0xbd)],
+    ['an overlong sequence', bytes(0xc0, 0xaf)],
     ['an encoded surrogate', bytes(0xed, 0xa0, 0x80)],
     ['a code point beyond U+10FFFF', bytes(0xf4, 0x90, 0x80, 0x80)],
     ['Latin-1', bytes(0x63, 0x61, 0x66, 0xe9)],
-  ])('%s is not UTF-8', (_, input) => {
+  ])('returns undefined for %s', (_, input) => {
     expect(decodeUtf8(input)).toBeUndefined()
   })
 })
 
-describe('base64', () => {
-  test('round-trips all bytes, also those of a view into a larger buffer', () => {
+describe('decodeBase64 and decodeAnyBase64', () => {
+  test('decode what encodeBase64 encodes, also from a view of a larger buffer', () => {
     fc.assert(
-      fc.property(binary, fc.nat(20), (input, start) => {
+      fc.property(anyBytes, fc.nat(20), (input, start) => {
         const view = input.subarray(Math.min(start, input.length))
         expect(decodeBase64(encodeBase64(view))).toEqual(Buffer.from(view))
       }),
     )
   })
 
-  test('reads either alphabet, padded or not', () => {
+  test('decodeAnyBase64 accepts both alphabets, with or without padding', () => {
     fc.assert(
-      fc.property(binary, fc.constantFrom('base64', 'base64url'), fc.boolean(), (input, alphabet, padded) => {
+      fc.property(anyBytes, fc.constantFrom('base64', 'base64url'), fc.boolean(), (input, alphabet, padded) => {
         const text = Buffer.from(input).toString(alphabet).replaceAll('=', '')
         const padding = padded ? '='.repeat(-text.length & 3) : ''
         expect(decodeAnyBase64(text + padding)).toEqual(Buffer.from(input))
@@ -56,18 +56,18 @@ describe('base64', () => {
     { text: '-_8', strict: false, any: true },
     { text: '+_8=', strict: false, any: false, why: 'both alphabets' },
     { text: '-/8=', strict: false, any: false, why: 'both alphabets' },
-    { text: '+/9=', strict: false, any: false, why: 'bits left over' },
-    { text: '-_9', strict: false, any: false, why: 'bits left over' },
-    { text: 'AAAAA', strict: false, any: false, why: 'a length that no bytes have' },
+    { text: '+/9=', strict: false, any: false, why: 'unused bits that are not zero' },
+    { text: '-_9', strict: false, any: false, why: 'unused bits that are not zero' },
+    { text: 'AAAAA', strict: false, any: false, why: 'an impossible length' },
     { text: 'AA=', strict: false, any: false, why: 'half of its padding' },
     { text: 'AA===', strict: false, any: false, why: 'too much padding' },
-    { text: '====', strict: false, any: false, why: 'nothing but padding' },
+    { text: '====', strict: false, any: false, why: 'only padding' },
     { text: 'AA==AAAA', strict: false, any: false, why: 'padding in the middle' },
     { text: 'AAAA\n', strict: false, any: false, why: 'a line break' },
     { text: 'AA AA', strict: false, any: false, why: 'a space' },
-    { text: 'AAA*', strict: false, any: false, why: 'a strange character' },
+    { text: 'AAA*', strict: false, any: false, why: 'a character outside the alphabet' },
     { text: 'ＡＡＡＡ', strict: false, any: false, why: 'full-width letters' },
-  ])('"$text" is standard base64: $strict, base64 of some kind: $any', ({ text, strict, any }) => {
+  ])('"$text": decodeBase64 accepts it: $strict; decodeAnyBase64: $any', ({ text, strict, any }) => {
     expect(decodeBase64(text) !== undefined).toBe(strict)
     expect(decodeAnyBase64(text) !== undefined).toBe(any)
   })
