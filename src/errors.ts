@@ -1,7 +1,7 @@
 import type { OrderSyncResponse, ResultCode } from './result-codes.ts'
 
 /**
- * Why a message is refused, and what the peer is told: the HTTP status and the result code it earns.
+ * The codes of {@link ProtocolError}, each with the HTTP status and the result code of the response.
  * Codes are added, never renamed or reused.
  *
  * @see docs/protocol.md section 6
@@ -26,7 +26,7 @@ export const PROTOCOL_ERRORS = {
 /** A key of {@link PROTOCOL_ERRORS}. */
 export type ProtocolErrorCode = keyof typeof PROTOCOL_ERRORS
 
-/** Codes of {@link ConfigurationError}: what is wrong on the merchant's own side. */
+/** Codes of {@link ConfigurationError}: what is wrong on the merchant's side. */
 export type ConfigurationErrorCode =
   | 'ERR_KEY_FORMAT'
   | 'ERR_KEY_KIND'
@@ -41,7 +41,7 @@ export type ConfigurationErrorCode =
   | 'ERR_ORDER_ID'
   | 'ERR_PATH'
 
-/** Codes of {@link UntrustedResponseError}: why an answer cannot be trusted. */
+/** Codes of {@link UntrustedResponseError}: why a response cannot be trusted. */
 export type UntrustedResponseCode =
   | 'ERR_REPLY_UNSIGNED'
   | 'ERR_REPLY_SIGNATURE'
@@ -50,44 +50,49 @@ export type UntrustedResponseCode =
   | 'ERR_REPLY_TOO_LARGE'
   | 'ERR_REPLY_INVALID'
 
-/** Codes of {@link DeliveryError}: why the outcome of a sync is not known. */
+/** Codes of {@link DeliveryError}: why the outcome of a sync is unknown. */
 export type DeliveryErrorCode = 'ERR_TIMEOUT' | 'ERR_NETWORK' | 'ERR_HTTP_STATUS' | 'ERR_RESULT_UNKNOWN'
 
-/** Every stable code an error of this package can carry. */
-export type ErrorCode = ProtocolErrorCode | ConfigurationErrorCode | UntrustedResponseCode | DeliveryErrorCode | 'ERR_REFUSED'
+/** Every code of the errors in this package. */
+export type ErrorCode =
+  | ProtocolErrorCode
+  | ConfigurationErrorCode
+  | UntrustedResponseCode
+  | DeliveryErrorCode
+  | 'ERR_REFUSED'
 
 const brand: unique symbol = Symbol.for('alipayhk-order-sync/error')
 
-/** What all errors of this package have in common. The subclass says who must act; the code says why. */
+/** The base class of all errors in this package. The subclass says who must act, the code says why. */
 export abstract class OrderSyncError extends Error {
-  /** Stable, for `switch` and alerts; the message may change between releases. */
+  /** Stable: use it in code and in alerts. The message may change between releases. */
   abstract readonly code: ErrorCode
 
   constructor(message: string, options?: ErrorOptions) {
     super(message, options)
-    // Not enumerable: `inspect()` shows a class name and a code, nothing that belongs to the mechanism.
+    // Not enumerable: `inspect()` must show the class name and the code only.
     Object.defineProperty(this, brand, { value: true })
   }
 }
 
-/** One field that breaks a rule. Never holds the value itself. */
+/** A field that breaks a rule. Never contains the value. */
 export interface FieldIssue {
-  /** Where in the message, `amount.value`; empty for the message as a whole. */
+  /** The path in the message, such as `amount.value`. Empty for the message as a whole. */
   readonly field: string
-  /** What was expected there, in words. */
+  /** What the field must be, in words. */
   readonly expected: string
 }
 
 /**
- * A message that breaks the protocol, refused before anything is done with it. Its sender must act:
- * the peer for a message received, your own code for an order passed to the client.
+ * A message breaks the protocol and was rejected before it was processed. The sender must act:
+ * the peer for a received message, your own code for an order passed to the client.
  *
- * The message is for your logs; the peer is told the result code of {@link PROTOCOL_ERRORS} and no more.
+ * The text is for your logs. The peer receives only the result code of {@link PROTOCOL_ERRORS}.
  */
 export class ProtocolError extends OrderSyncError {
-  override readonly name = 'RejectionError'
+  override readonly name = 'ProtocolError'
   readonly code: ProtocolErrorCode
-  /** The fields at fault, for `ERR_FIELD_INVALID`; empty otherwise. */
+  /** The fields that are wrong, for `ERR_FIELD_INVALID`. Empty for other codes. */
   readonly issues: readonly FieldIssue[]
 
   constructor(code: ProtocolErrorCode, message: string, options?: ErrorOptions & { issues?: readonly FieldIssue[] }) {
@@ -97,7 +102,7 @@ export class ProtocolError extends OrderSyncError {
   }
 }
 
-/** A key, a credential or the mounting is wrong. The merchant's developer must act; the message says how. */
+/** A key, a credential or the mounting of the handler is wrong. You must act: the message says how. */
 export class ConfigurationError extends OrderSyncError {
   override readonly name = 'ConfigurationError'
   readonly code: ConfigurationErrorCode
@@ -109,55 +114,54 @@ export class ConfigurationError extends OrderSyncError {
 }
 
 /**
- * The receiver decided against the order: thrown by your `onOrder` to answer with a result code of your choice,
- * and by the client when the peer's verified answer is a refusal.
+ * The receiver refused the order. Throw it in `onOrder` to respond with a result code of your choice.
+ * The client throws it when the peer's verified response is a refusal.
  *
- * In `onOrder`, use one of `RESULTS`; any other code, and `SUCCESS`, is answered as `PROCESS_FAIL`. One whose status is `U`
- * asks the peer to come again; the others are final.
+ * In `onOrder`, use a code of `RESULT_CODES`. Any other code, and `SUCCESS`, is sent as `PROCESS_FAIL`.
+ * A code with status `U` makes the peer retry; the others are final.
  *
  * @see docs/protocol.md section 6.3
  * @example
  * ```ts
- * import { type Order, RefusalError } from 'alipayhk-order-sync'
+ * import { type Order, OrderRefusedError } from 'alipayhk-order-sync'
  *
  * export function onOrder({ orderStatus, merchantBizNo }: Order) {
- *   if (orderStatus === 'UNHEARD_OF') throw new RefusalError('PROCESS_FAIL')
+ *   if (orderStatus === 'NO_SUCH_STATUS') throw new OrderRefusedError('PROCESS_FAIL')
  *   return { orderId: `order-${merchantBizNo}` }
  * }
  * ```
  */
 export class OrderRefusedError extends OrderSyncError {
-  override readonly name = 'RefusalError'
+  override readonly name = 'OrderRefusedError'
   readonly code = 'ERR_REFUSED'
-  /** The result code. */
   readonly resultCode: string
-  /** The result message; at most 256 characters are answered. */
+  /** The result message. The response contains at most 256 characters of it. */
   readonly resultMessage: string | undefined
-  /** The `requestId` of the refused order, where the client throws it. */
+  /** The `requestId` of the refused order, when the client throws the error. */
   readonly requestId: string | undefined
-  /** The peer's whole answer, verified, where the client throws it. */
+  /** The peer's verified response, when the client throws the error. */
   declare readonly response: OrderSyncResponse | undefined
 
   constructor(
     resultCode: ResultCode | (string & {}),
     resultMessage?: string,
-    options?: ErrorOptions & { requestId?: string; reply?: OrderSyncResponse },
+    options?: ErrorOptions & { requestId?: string; response?: OrderSyncResponse },
   ) {
     super(`The order was refused with ${printable(resultCode, 64)}.`, options)
-    Object.defineProperty(this, 'reply', { value: options?.reply })
+    Object.defineProperty(this, 'response', { value: options?.response })
     this.resultCode = resultCode
     this.resultMessage = resultMessage
     this.requestId = options?.requestId
   }
 }
 
-/** What is known of an HTTP answer that could not be used. */
+/** What is known about an HTTP response that could not be used. */
 export interface ResponseDetails {
-  /** The HTTP status, where an answer came. */
+  /** The HTTP status, if a response arrived. */
   readonly httpStatus?: number
-  /** The `requestId` to repeat when the same order is sent again. */
+  /** The `requestId` to use when you send the same order again. */
   readonly requestId?: string
-  /** The beginning of the body: printable, at most 200 characters, long numbers, addresses and encoded runs masked. */
+  /** The start of the body: printable, at most 200 characters; long numbers, e-mail addresses and tokens are masked. */
   readonly excerpt?: string
 }
 
@@ -171,17 +175,17 @@ abstract class HttpResponseError extends OrderSyncError {
     super(message, options)
     this.httpStatus = options?.httpStatus
     this.requestId = options?.requestId
-    // Not enumerable: what a stranger wrote does not get into a log by itself.
+    // Not enumerable: text from an unverified sender must not reach a log by itself.
     Object.defineProperty(this, 'excerpt', { value: options?.excerpt })
   }
 }
 
 /**
- * An answer came and cannot be trusted: unsigned, wrongly signed, stale, redirected, too large or not of the
- * protocol's form. The order may or may not have been processed. Find out who answered before you send it again.
+ * A response arrived that cannot be trusted: unsigned, wrongly signed, stale, redirected, too large or malformed.
+ * The order may or may not have been processed. Find out who responded before you send it again.
  */
 export class UntrustedResponseError extends HttpResponseError {
-  override readonly name = 'ReplyError'
+  override readonly name = 'UntrustedResponseError'
   readonly code: UntrustedResponseCode
 
   constructor(code: UntrustedResponseCode, message: string, options?: ErrorOptions & ResponseDetails) {
@@ -191,24 +195,28 @@ export class UntrustedResponseError extends HttpResponseError {
 }
 
 /**
- * No final answer came, after all retries: a network failure, a time-out, an HTTP 5xx, or the peer's own "unknown".
- * The order may or may not have been processed; send it again later with the same `requestId`.
+ * The outcome is unknown after all retries: a network failure, a timeout, an HTTP 5xx, or the peer's own "unknown".
+ * The order may or may not have been processed. Retry later with the same `requestId`.
  */
 export class DeliveryError extends HttpResponseError {
   override readonly name = 'DeliveryError'
   readonly code: DeliveryErrorCode
-  /** For `ERR_RESULT_UNKNOWN`: the peer's whole answer, verified. */
+  /** For `ERR_RESULT_UNKNOWN`: the peer's verified response. */
   declare readonly response: OrderSyncResponse | undefined
 
-  constructor(code: DeliveryErrorCode, message: string, options?: ErrorOptions & ResponseDetails & { reply?: OrderSyncResponse }) {
+  constructor(
+    code: DeliveryErrorCode,
+    message: string,
+    options?: ErrorOptions & ResponseDetails & { response?: OrderSyncResponse },
+  ) {
     super(message, options)
     this.code = code
-    Object.defineProperty(this, 'reply', { value: options?.reply })
+    Object.defineProperty(this, 'response', { value: options?.response })
   }
 }
 
 /**
- * Tells whether a value is an error of this package. Like `instanceof`, but also true across its ESM and CJS builds.
+ * Whether a value is an error of this package. Like `instanceof`, but also true across the ESM and CJS builds.
  *
  * @example
  * ```ts
@@ -223,7 +231,7 @@ export function isOrderSyncError(
   return value instanceof Error && brand in value
 }
 
-/** A text that is safe to print: one line, no control characters, bounded. */
+/** Makes a text safe to print: one line, no control characters, at most `maxLength` characters. */
 export function printable(text: string, maxLength: number): string {
   return text
     .slice(0, maxLength)

@@ -1,104 +1,109 @@
-import type { PublicKey } from '../keys/keys.ts'
+import type { PublicKey } from '../crypto/key.ts'
 import { verify } from '../crypto/signature.ts'
 import { printable } from '../errors.ts'
 import { decodeUtf8, encodeUtf8 } from '../protocol/encoding.ts'
-import { type SignedHead, signedContent } from '../protocol/signed-content.ts'
 import { ORDER_SYNC_PATH } from '../protocol/endpoint.ts'
-import { parseSignatureHeader } from '../protocol/headers.ts'
+import { type SignedHead, signedContent } from '../protocol/signed-content.ts'
 import type { ParsedCredentials } from '../secure-message/credentials.ts'
 import type { ReceivedMessage } from '../secure-message/verify.ts'
 
-/** One thing that may be the matter: what would verify, and what to say if it does. */
-interface Suspicion {
+/** A change that may make the signature verify, and the explanation to give if it does. */
+interface Hypothesis {
   readonly head?: Partial<SignedHead>
   readonly body?: Uint8Array | undefined
   readonly key?: PublicKey
-  readonly says: string
+  readonly explanation: string
 }
 
 /**
- * Finds out why a signature does not verify, by trying what usually goes wrong: another path, another key version, a
- * body that was written anew. For the developer's eyes only: it tells nothing that the peer should learn.
+ * Explains why a signature does not verify. It tries the usual mistakes: another path, another key version, a
+ * re-serialized body. The explanation is for the developer's log, never for the peer.
  *
- * @returns A sentence, or undefined when none of the usual causes fits.
+ * @param headers All headers of the message by lower-case name: proxies write the original path into some.
+ * @returns A sentence, also when no usual mistake explains the failure.
  * @see docs/protocol.md section 3.4
  */
 export async function diagnoseSignature(
-  arrived: Omit<ReceivedMessage, 'body'>,
-  body: Uint8Array,
+  { method, path, head, body }: ReceivedMessage,
+  headers: ReadonlyMap<string, string>,
   { clientId, peerPublicKeys }: ParsedCredentials,
-): Promise<string | undefined> {
-  const { method, path, timeHeader, headers } = arrived
-  const { algorithm, keyVersion, signature } = parseSignatureHeader(headers.get('signature') ?? '')
+): Promise<string> {
+  const { algorithm, keyVersion, signature } = head.signature
   const named = peerPublicKeys.get(keyVersion)
   const versions = peerPublicKeys.newestFirst.map(({ version }) => version).join(', ')
   if (named === undefined) return `The header names keyVersion ${keyVersion}; peerPublicKeys has ${versions}.`
-  if (named.key.algorithm !== algorithm)
+  if (named.key.algorithm !== algorithm) {
     return `The header names ${algorithm}; peerPublicKeys[${named.version}] is for ${named.key.algorithm}.`
-  const time = headers.get(timeHeader.toLowerCase()) ?? ''
-  const meant = keyVersion ?? `none, which means the latest: ${named.version}`
-  const others = peerPublicKeys.newestFirst.filter(({ version }) => version !== named.version)
-  const paths = pathsOf(path, headers)
-  for (const { head, body: otherBody = body, key = named.key, says } of suspicions(path, paths, body, meant, others)) {
-    const content = signedContent({ method, path, clientId, time, ...head }, otherBody)
-    if (await verify(key, content, signature)) return says
   }
-  return `None of the usual slips explains it. Three things to compare with the sender: the path (here ${shown(path)}; a proxy may have cut a prefix off), the key (the fingerprint that describeKey() gives of peerPublicKeys[${named.version}]), and the body (here ${body.length} bytes; does anything rewrite it?).`
+  const hypotheses = [
+    ...otherPaths(path, headers),
+    ...otherKeys(peerPublicKeys.newestFirst, named.version, keyVersion),
+    ...otherBodies(body),
+  ]
+  for (const { head: changedHead, body: changedBody = body, key = named.key, explanation } of hypotheses) {
+    const content = signedContent({ method, path, clientId, time: head.time, ...changedHead }, changedBody)
+    if (await verify(key, content, signature)) return explanation
+  }
+  return `No usual mistake explains it. Compare three things with the sender: the path (here ${shown(path)}; a proxy may have removed a prefix), the key (compare fingerprints: describeKey() prints that of peerPublicKeys[${named.version}]), and the body (here ${body.length} bytes; a proxy or middleware may rewrite it).`
 }
 
-function suspicions(
-  path: string,
-  paths: readonly string[],
-  body: Uint8Array,
-  named: string,
-  others: ParsedCredentials['peerPublicKeys']['newestFirst'],
-): Suspicion[] {
+/** The headers in which proxies write the path that they received. */
+const ORIGINAL_PATH_HEADERS = ['x-original-uri', 'x-original-url', 'x-forwarded-uri', 'x-envoy-original-path']
+
+/** Paths that the sender may have signed instead. Values of headers are tried here, and trusted nowhere. */
+function otherPaths(path: string, headers: ReadonlyMap<string, string>): Hypothesis[] {
+  const pathOnly = path.split('?')[0] ?? path
+  const prefix = headers.get('x-forwarded-prefix')
+  const candidates = [
+    ORDER_SYNC_PATH,
+    pathOnly,
+    pathOnly.endsWith('/') ? pathOnly.slice(0, -1) : `${pathOnly}/`,
+    ...(prefix === undefined ? [] : [prefix.replace(/\/$/, '') + path]),
+    ...ORIGINAL_PATH_HEADERS.flatMap((name) => headers.get(name) ?? []),
+  ]
+  return candidates
+    .filter((candidate) => candidate !== path)
+    .map((candidate) => ({
+      head: { path: candidate },
+      explanation: `The sender signed the path ${shown(candidate)}, but it was verified for ${shown(path)}. Set the option "signedPath" to the path that the sender signs.`,
+    }))
+}
+
+function otherKeys(
+  keys: ParsedCredentials['peerPublicKeys']['newestFirst'],
+  usedVersion: string,
+  namedVersion: string | undefined,
+): Hypothesis[] {
+  const claim = namedVersion ?? `none, which means the latest: ${usedVersion}`
+  return keys
+    .filter(({ version }) => version !== usedVersion)
+    .map(({ version, key }) => ({
+      key,
+      explanation: `The sender signed with key version ${version}, but the header names ${claim}.`,
+    }))
+}
+
+function otherBodies(body: Uint8Array): Hypothesis[] {
   const text = decodeUtf8(body) ?? ''
   return [
-    ...paths
-      .filter((other) => other !== path)
-      .map((other) => ({
-        head: { path: other },
-        says: `It was made for the path ${shown(other)}, and verified for ${shown(path)}: set the "path" option to what the sender signs.`,
-      })),
-    ...others.map(({ version, key }) => ({
-      key,
-      says: `It was made with key version ${version}, though the header names ${named}.`,
-    })),
     {
       body: encodeUtf8(text.trim()),
-      says: 'It was made over the body without the white space around it: something on the way, or the sender, added some.',
+      explanation:
+        'The sender signed the body without the white space around it: the sender, or something in between, added some.',
     },
     {
-      body: compacted(text),
-      says: 'It was made over the body without white space: something on the way formats JSON.',
+      body: encodeUtf8(removeJsonSpace(text)),
+      explanation: 'The sender signed the body without white space: something in between reformats the JSON.',
     },
   ]
 }
 
-/** The path is whatever the HTTP layer lets through. */
+/** A path can contain anything that the HTTP layer accepts. */
 function shown(path: string): string {
   return printable(path, 200)
 }
 
-/** Where proxies say what they have rewritten. */
-const ORIGINAL_PATH = ['x-original-uri', 'x-original-url', 'x-forwarded-uri', 'x-envoy-original-path']
-
-/** Paths that the sender may have signed instead. What a header says is tried out here, and believed nowhere. */
-function pathsOf(path: string, headers: ReadonlyMap<string, string>): string[] {
-  const bare = path.split('?')[0] ?? path
-  const prefix = headers.get('x-forwarded-prefix')
-  return [
-    ...[ORDER_SYNC_PATH, bare, bare.endsWith('/') ? bare.slice(0, -1) : `${bare}/`],
-    ...(prefix === undefined ? [] : [prefix.replace(/\/$/, '') + path]),
-    ...ORIGINAL_PATH.flatMap((name) => headers.get(name) ?? []),
-  ]
-}
-
-/**
- * JSON without its white space, and without parsing it: nobody has vouched for this text. One pass, also where a string
- * is left open.
- */
-function compacted(text: string): Uint8Array {
-  return encodeUtf8(text.replace(/("(?:[^"\\]+|\\[\s\S])*"?)|[ \t\r\n]+/g, '$1'))
+/** Removes the white space of JSON without parsing it: the text is not verified. One pass, even with an open string. */
+function removeJsonSpace(text: string): string {
+  return text.replace(/("(?:[^"\\]+|\\[\s\S])*"?)|[ \t\r\n]+/g, '$1')
 }

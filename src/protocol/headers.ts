@@ -1,7 +1,8 @@
 import { ProtocolError } from '../errors.ts'
 import { decodeAnyBase64, decodeBase64, encodeBase64 } from './encoding.ts'
+import { parseTime } from './time.ts'
 
-/** The algorithms a `Signature` header can name. */
+/** The algorithms of a `Signature` header. */
 export type SignatureAlgorithm = 'RSA256' | 'ECC224'
 
 /** A `Signature` header, parsed. */
@@ -17,18 +18,18 @@ export interface EncryptHeader {
   readonly algorithm: 'RSA_AES'
   /** Absent: the latest version. */
   readonly keyVersion?: string
-  /** The AES key, encrypted to the recipient's public key. */
+  /** The AES key, encrypted with the recipient's public key. */
   readonly symmetricKey: Uint8Array
 }
 
-/** HTTP headers in any of the forms that frameworks hand out. Names are compared without case. */
+/** HTTP headers in any form that frameworks provide. Names are case-insensitive. */
 export type HeadersInput =
   | Iterable<readonly [string, string]>
   | Readonly<Record<string, string | readonly string[] | undefined>>
 
 /**
- * Headers by lower-case name. A header that was sent twice is joined with a comma, as HTTP says,
- * so that the parsers below refuse it as a repeated key or a malformed value.
+ * Headers by lower-case name. The values of a repeated header are joined with a comma, as in HTTP.
+ * The parsers below then reject it as a repeated key or a malformed value.
  */
 export function collectHeaders(headers: HeadersInput): ReadonlyMap<string, string> {
   const collected = new Map<string, string>()
@@ -50,10 +51,10 @@ function collect(collected: Map<string, string>, name: string, value: string | r
 }
 
 /**
- * Parses a `Signature` header. White space around pairs and inside the value is dropped, key order is free,
- * `algorithm` defaults to RSA256, and the value is base64 in either alphabet, URL-encoded or not.
+ * Parses a `Signature` header. White space around pairs and inside the value is ignored, and the key order is free.
+ * `algorithm` defaults to RSA256. The value is base64 in either alphabet, URL-encoded or not.
  *
- * @throws {@link RejectionError} `ERR_HEADER_INVALID`
+ * @throws {@link ProtocolError} `ERR_HEADER_INVALID`
  * @see docs/protocol.md section 2.2
  * @example
  * ```ts
@@ -90,7 +91,7 @@ export function formatSignatureHeader({ algorithm, keyVersion, signature }: Sign
 /**
  * Parses an `Encrypt` header, as tolerantly as {@link parseSignatureHeader}; `algorithm` defaults to RSA_AES.
  *
- * @throws {@link RejectionError} `ERR_HEADER_INVALID`
+ * @throws {@link ProtocolError} `ERR_HEADER_INVALID`
  * @see docs/protocol.md section 2.2
  * @example
  * ```ts
@@ -156,9 +157,9 @@ function parsePairs(header: string, valueKey: 'signature' | 'symmetricKey', text
 
 function decodeValue(header: string, key: string, value = ''): Uint8Array {
   if (value === '') throw invalid(header, `"${key}" is missing`)
-  const usual = decodeUsual(value)
-  if (usual !== undefined) return usual
-  // White space goes first: the page's own sample has it inside a percent escape.
+  const plain = decodeStandardForm(value)
+  if (plain !== undefined) return plain
+  // Remove white space first: the sample on the API page has it inside a percent escape.
   const compact = value.replace(/[ \t\r\n]+/g, '')
   const bytes = decodeAnyBase64(decodePercent(header, key, compact))
   if (bytes === undefined) throw invalid(header, `"${key}" is not base64`)
@@ -166,10 +167,10 @@ function decodeValue(header: string, key: string, value = ''): Uint8Array {
 }
 
 /**
- * What nearly everybody sends: standard base64, its own three characters percent-encoded in capitals, or not at all.
- * Undefined is no verdict.
+ * A quick form for what most senders emit: standard base64 with `+`, `/` and `=` escaped in capitals, or not escaped.
+ * Undefined means "decode it the general way", not "invalid".
  */
-function decodeUsual(text: string): Uint8Array | undefined {
+function decodeStandardForm(text: string): Uint8Array | undefined {
   let base64 = ''
   let from = 0
   for (let at = text.indexOf('%'); at >= 0; at = text.indexOf('%', from)) {
@@ -181,7 +182,7 @@ function decodeUsual(text: string): Uint8Array | undefined {
   return decodeBase64(base64 + text.slice(from))
 }
 
-/** What `encodeURIComponent` escapes in base64. */
+/** The characters of base64 that `encodeURIComponent` escapes. */
 const ESCAPED: ReadonlyMap<string, string> = new Map([
   ['2B', '+'],
   ['2F', '/'],
@@ -200,21 +201,19 @@ function invalid(header: string, why: string): ProtocolError {
   return new ProtocolError('ERR_HEADER_INVALID', `The ${header} header is malformed: ${why}.`)
 }
 
-/** The media types of a message; the charset is always UTF-8. */
+/** The media types of a message. The charset is always UTF-8. */
 export const CONTENT_TYPES = {
   json: 'application/json; charset=UTF-8',
   encrypted: 'text/plain; charset=UTF-8',
 } as const
 
 /**
- * Refuses a `Content-Type` that is not JSON (or, for an encrypted body, plain text) in UTF-8.
+ * Rejects a `Content-Type` other than JSON (for an encrypted body, also plain text) in UTF-8.
  *
- * @throws {@link RejectionError} `ERR_CONTENT_TYPE`
+ * @throws {@link ProtocolError} `ERR_CONTENT_TYPE`
  * @see docs/protocol.md section 2.1
  */
 export function assertContentType(text: string, { encrypted }: { encrypted: boolean }): void {
-  // What nearly everybody sends.
-  if (text === CONTENT_TYPES.json) return
   const [type = '', ...parameters] = text.split(';').map((part) => part.trim().toLowerCase())
   if (type !== 'application/json' && !(encrypted && type === 'text/plain')) {
     throw new ProtocolError('ERR_CONTENT_TYPE', 'Content-Type is not application/json.')
@@ -223,4 +222,67 @@ export function assertContentType(text: string, { encrypted }: { encrypted: bool
   if (charsets.length > 1 || !charsets.every((charset) => /^charset=("utf-8"|utf-8)$/.test(charset))) {
     throw new ProtocolError('ERR_CONTENT_TYPE', 'The charset of Content-Type is not UTF-8.')
   }
+}
+
+/** A message is a request or its response; they differ in the name of the time header. */
+export type MessageKind = 'request' | 'response'
+
+const TIME_HEADERS = { request: 'Request-Time', response: 'Response-Time' } as const
+
+/** The name of the header that holds the time of a message. */
+export function timeHeaderOf(kind: MessageKind): 'Request-Time' | 'Response-Time' {
+  return TIME_HEADERS[kind]
+}
+
+/** The headers of a message, parsed. Not verified yet. */
+export interface MessageHead {
+  readonly signature: SignatureHeader
+  /** Present when the body is encrypted. */
+  readonly encrypt: EncryptHeader | undefined
+  /** The text of the time header exactly as sent: the signature covers this text. */
+  readonly time: string
+  /** The same time in milliseconds since the epoch. */
+  readonly sentAt: number
+}
+
+/** Throws a {@link ProtocolError} when the headers break one rule. */
+export type HeaderRule = (headers: ReadonlyMap<string, string>, kind: MessageKind) => void
+
+/**
+ * The rules that the headers of every message must keep. Handler and client both apply this list, in this order:
+ * add a rule here and nowhere else.
+ */
+export const HEADER_RULES: readonly HeaderRule[] = [
+  (headers) => requireHeader(headers, 'Client-Id'),
+  (headers) => assertContentType(requireHeader(headers, 'Content-Type'), { encrypted: headers.has('encrypt') }),
+  (headers, kind) => requireHeader(headers, timeHeaderOf(kind)),
+  (headers) => requireHeader(headers, 'Signature'),
+]
+
+/**
+ * Checks the headers of a message by {@link HEADER_RULES} and parses them.
+ *
+ * @param headers By lower-case name.
+ * @throws {@link ProtocolError} `ERR_HEADER_MISSING`, `ERR_HEADER_INVALID`, `ERR_CONTENT_TYPE`
+ * @see docs/protocol.md section 2
+ */
+export function parseMessageHead(headers: ReadonlyMap<string, string>, kind: MessageKind): MessageHead {
+  for (const rule of HEADER_RULES) rule(headers, kind)
+  const encrypt = headers.get('encrypt')
+  const time = requireHeader(headers, timeHeaderOf(kind))
+  return {
+    signature: parseSignatureHeader(requireHeader(headers, 'Signature')),
+    encrypt: encrypt === undefined ? undefined : parseEncryptHeader(encrypt),
+    time,
+    sentAt: parseTime(time, timeHeaderOf(kind)),
+  }
+}
+
+/** @throws {@link ProtocolError} `ERR_HEADER_MISSING` */
+export function requireHeader(headers: ReadonlyMap<string, string>, name: string): string {
+  const value = headers.get(name.toLowerCase())
+  if (value === undefined || value === '') {
+    throw new ProtocolError('ERR_HEADER_MISSING', `The ${name} header is missing.`)
+  }
+  return value
 }

@@ -13,11 +13,16 @@ export type { OpenObject, Order } from '../messages/order.ts'
 export type { StandardSchema } from '../messages/standard-schema.ts'
 export { ENVIRONMENTS, type Environment, ORDER_SYNC_METHOD, ORDER_SYNC_PATH } from '../protocol/endpoint.ts'
 export type { Credentials } from '../secure-message/credentials.ts'
-export type { RequestBody } from '../server/body.ts'
 export type { OrderSyncEvent } from '../server/event.ts'
-export { createOrderSyncHandler, type IncomingRequest, type OrderSyncHandler } from '../server/handler.ts'
+export { createOrderSyncHandler } from '../server/handler.ts'
+export {
+  type HttpResponse,
+  type IncomingRequest,
+  type OrderSyncHandler,
+  PARSED_BODY,
+  type RequestBody,
+} from '../server/http.ts'
 export type { HandlerOptions, OrderContext, OrderResult } from '../server/options.ts'
-export type { HttpResponse } from '../server/respond.ts'
 export { type MemoryStoreOptions, memoryStore } from '../stores/memory.ts'
 
 // What can go wrong, and what a peer is answered.
@@ -39,7 +44,7 @@ export {
   type UntrustedResponseCode,
   UntrustedResponseError,
 } from '../errors.ts'
-export { type Attempt, isRetryable, retryDelay } from '../policy/retry.ts'
+export { isRetryable, retryDelay } from '../policy/retry.ts'
 export {
   type OrderSyncResponse,
   RESULT_CODES,
@@ -54,14 +59,12 @@ export { importJwkSet } from '../keys/jwk-set.ts'
 export {
   describeKey,
   type KeyDescription,
-  type PrivateKey,
   type PrivateKeyInput,
-  type PublicKey,
   type PublicKeyInput,
   parsePrivateKey,
   parsePublicKey,
-  type Signer,
 } from '../keys/keys.ts'
+export type { KeyWrap, PrivateKey, PublicKey, Signer } from '../crypto/key.ts'
 
 // For a store of your own.
 
@@ -85,7 +88,7 @@ export type {
 // The protocol in pieces, for what the two above do not cover.
 
 export { decryptBody, type EncryptedBody, type EncryptionOptions, encryptBody } from '../crypto/envelope.ts'
-export type { RandomBytes } from '../crypto/random.ts'
+export type { RandomBytes } from '../crypto/node.ts'
 export { sign, verify } from '../crypto/signature.ts'
 export {
   type EncryptHeader,
@@ -97,5 +100,5 @@ export {
   type SignatureAlgorithm,
   type SignatureHeader,
 } from '../protocol/headers.ts'
-export { type SignedContent, type SignedHead, signedContent } from '../protocol/signed-content.ts'
+export { type SignedHead, signedContent } from '../protocol/signed-content.ts'
 export { formatTime, parseTime } from '../protocol/time.ts'

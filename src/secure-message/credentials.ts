@@ -1,27 +1,21 @@
-import { createKeyRing, type KeyRing, type VersionedKey } from '../keys/key-ring.ts'
-import {
-  fingerprint,
-  type PrivateKey,
-  type PrivateKeyInput,
-  type PublicKey,
-  type PublicKeyInput,
-  parsePrivateKey,
-  parsePublicKey,
-} from '../keys/keys.ts'
+import type { PrivateKey, PublicKey } from '../crypto/key.ts'
+import { requireOperation } from '../crypto/key-use.ts'
 import { ConfigurationError } from '../errors.ts'
+import { createKeyRing, type KeyRing, type VersionedKey } from '../keys/key-ring.ts'
+import { type PrivateKeyInput, type PublicKeyInput, parsePrivateKey, parsePublicKey } from '../keys/keys.ts'
 
 /**
- * Who we are to one peer, and how we know it. Versions are the `keyVersion` of the headers; the greatest is the
- * one that is used for sending.
+ * Your identity towards one peer, and the keys of both sides. The versions are the `keyVersion` of the headers.
+ * The greatest version of `privateKeys` signs.
  *
  * @see docs/protocol.md section 3.3
  */
 export interface Credentials {
-  /** The id that AlipayHK assigned: 1 to 128 visible ASCII characters. */
+  /** The id that AlipayHK assigned to you: 1 to 128 visible ASCII characters. */
   readonly clientId: string
-  /** Ours, by version: these sign what we send and decrypt what we receive. */
+  /** Your private keys by version. They sign what you send and decrypt what you receive. */
   readonly privateKeys: Readonly<Record<string, PrivateKeyInput>>
-  /** Theirs, by version: these verify what we receive and encrypt what we send. */
+  /** The peer's public keys by version. They verify what you receive and encrypt what you send. */
   readonly peerPublicKeys: Readonly<Record<string, PublicKeyInput>>
 }
 
@@ -30,16 +24,15 @@ export interface ParsedCredentials {
   readonly clientId: string
   readonly privateKeys: KeyRing<PrivateKey>
   readonly peerPublicKeys: KeyRing<PublicKey>
-  /** What we sign with. */
   readonly signingKey: VersionedKey<PrivateKey>
 }
 
 const parsed = new WeakMap<Credentials, ParsedCredentials>()
 
 /**
- * Parses credentials, once for each object: return the same object again, and its keys are not parsed again.
+ * Parses credentials, once per object: when the same object is passed again, its keys are not parsed again.
  *
- * @throws {@link ConfigurationError} `ERR_CREDENTIALS`, `ERR_KEY_RING`, `ERR_KEY_OWN` and those of a key
+ * @throws {@link ConfigurationError} `ERR_CREDENTIALS`, `ERR_KEY_RING`, `ERR_KEY_OWN` and the codes of a key
  */
 export function parseCredentials(credentials: Credentials): ParsedCredentials {
   if (typeof credentials !== 'object' || credentials === null) {
@@ -54,22 +47,50 @@ export function parseCredentials(credentials: Credentials): ParsedCredentials {
   const privateKeys = createKeyRing(credentials.privateKeys ?? {}, 'privateKeys', parsePrivateKey)
   const peerPublicKeys = createKeyRing(credentials.peerPublicKeys ?? {}, 'peerPublicKeys', parsePublicKey)
   assertDistinct(privateKeys, peerPublicKeys)
-  const signingKey = privateKeys.get(undefined) as VersionedKey<PrivateKey>
-  const result = { clientId, privateKeys, peerPublicKeys, signingKey }
+  const result = { clientId, privateKeys, peerPublicKeys, signingKey: privateKeys.latest }
   parsed.set(credentials, result)
   return result
 }
 
-/** With our own public key in the peer's place, our messages could be played back to us as the peer's. */
+/** If our own public key stood in the peer's place, our messages could be played back to us as the peer's. */
 function assertDistinct(privateKeys: KeyRing<PrivateKey>, peerPublicKeys: KeyRing<PublicKey>): void {
-  const fingerprints = ({ key }: VersionedKey<PrivateKey>) => (key.form === 'key-object' ? [fingerprint(key.key)] : [])
-  const ours = new Set(privateKeys.newestFirst.flatMap(fingerprints))
-  for (const peer of peerPublicKeys.newestFirst) {
-    if (fingerprints(peer).some((found) => ours.has(found))) {
+  const ours = new Set(privateKeys.newestFirst.map(({ key }) => key.fingerprint))
+  for (const { version, key } of peerPublicKeys.newestFirst) {
+    if (key.fingerprint !== undefined && ours.has(key.fingerprint)) {
       throw new ConfigurationError(
         'ERR_KEY_OWN',
-        `peerPublicKeys[${peer.version}] is the public half of your own private key; paste the key that AlipayHK shows as its own.`,
+        `peerPublicKeys[${version}] is the public half of your own private key; paste the key that AlipayHK shows as its own.`,
       )
     }
   }
+}
+
+/** The peer's latest key that can encrypt, if there is one. */
+export function findEncryptionKey({ peerPublicKeys }: ParsedCredentials): VersionedKey<PublicKey> | undefined {
+  return peerPublicKeys.newestFirst.find(({ key }) => key.wrap !== undefined)
+}
+
+/**
+ * The peer's latest key that can encrypt.
+ *
+ * @throws {@link ConfigurationError} `ERR_KEY_USE` when none can
+ */
+export function requireEncryptionKey(credentials: ParsedCredentials): VersionedKey<PublicKey> {
+  const found = findEncryptionKey(credentials) ?? credentials.peerPublicKeys.latest
+  requireOperation(found.key.wrap, 'encryption')
+  return found
+}
+
+/**
+ * Our key of a version, or the latest one that can decrypt. For an unknown version it is also the latest one, so that
+ * the caller can do the same work before it fails.
+ */
+export function findDecryptionKey(
+  { privateKeys }: ParsedCredentials,
+  keyVersion: string | undefined,
+): { key: PrivateKey; isKnownVersion: boolean } {
+  const able = privateKeys.newestFirst.filter(({ key }) => key.unwrap !== undefined)
+  const latest = able[0] ?? privateKeys.latest
+  const found = keyVersion === undefined ? latest : able.find(({ version }) => version === keyVersion)
+  return { key: (found ?? latest).key, isKnownVersion: found !== undefined }
 }

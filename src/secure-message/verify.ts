@@ -1,141 +1,110 @@
-import { canOpen, decryptionFailed, decryptBody } from '../crypto/envelope.ts'
-import type { PrivateKey } from '../keys/keys.ts'
-import { isSignature } from '../crypto/signature.ts'
-import { ConfigurationError, ProtocolError } from '../errors.ts'
+import { decryptBody, decryptionFailed } from '../crypto/envelope.ts'
+import { verify } from '../crypto/signature.ts'
+import { ProtocolError } from '../errors.ts'
+import {
+  type EncryptHeader,
+  type MessageHead,
+  type MessageKind,
+  parseMessageHead,
+  timeHeaderOf,
+} from '../protocol/headers.ts'
 import { assertStrict, type JsonLimits, parseJson, parseLoosely } from '../protocol/json.ts'
 import { signedContent } from '../protocol/signed-content.ts'
-import {
-  assertContentType,
-  type EncryptHeader,
-  parseEncryptHeader,
-  parseSignatureHeader,
-  type SignatureHeader,
-} from '../protocol/headers.ts'
-import { assertFresh, parseTime } from '../protocol/time.ts'
-import type { ParsedCredentials } from './credentials.ts'
+import { assertFresh } from '../protocol/time.ts'
+import { findDecryptionKey, type ParsedCredentials } from './credentials.ts'
 import type { Encryption } from './secure.ts'
 
-/** A message as it came. */
+/** A received message whose headers are parsed. */
 export interface ReceivedMessage {
-  /** The method and the request-target of the request, also where a response is unpacked. */
+  /** The method and the request-target of the request, also for a response. */
   readonly method: string
   readonly path: string
-  readonly timeHeader: 'Request-Time' | 'Response-Time'
-  /** By lower-case name. */
-  readonly headers: ReadonlyMap<string, string>
-  /** Reads the body; called once the headers have been found in order. */
-  readonly body: () => Uint8Array | Promise<Uint8Array>
+  readonly head: MessageHead
+  /** The body exactly as it arrived. */
+  readonly body: Uint8Array
 }
 
 /** How strict to be. */
 export interface VerifyOptions {
-  /** The clock, in milliseconds since the epoch. */
-  readonly now: number
-  readonly clockToleranceSeconds: number
+  readonly encryption: Encryption
   readonly json: JsonLimits
 }
 
-/** A message that its peer has certainly signed. */
+/** A message whose signature is the peer's. */
 export interface VerifiedMessage {
-  /** The JSON value, not validated yet. */
-  readonly message: unknown
-  /** The bytes that it was parsed from. */
+  /** The parsed JSON, not validated yet. */
+  readonly value: unknown
+  /** The bytes that were parsed: the decrypted body. */
   readonly plaintext: Uint8Array
 }
 
 /**
- * Opens one message: parses its headers, checks its time, verifies its signature, and only then decrypts and parses
- * the body.
+ * Parses the headers of a message and rejects one that is too old, or too far ahead. Needs no body.
  *
- * @throws {@link RejectionError} `ERR_HEADER_MISSING`, `ERR_HEADER_INVALID`, `ERR_CONTENT_TYPE`, `ERR_TIME_RANGE`,
- * `ERR_SIGNATURE_INVALID`, `ERR_DECRYPTION`, `ERR_JSON_INVALID`
+ * @param headers By lower-case name.
+ * @param limits The clock in milliseconds since the epoch, and the tolerance in seconds.
+ * @throws {@link ProtocolError} `ERR_HEADER_MISSING`, `ERR_HEADER_INVALID`, `ERR_CONTENT_TYPE`, `ERR_TIME_RANGE`
+ * @see docs/protocol.md section 2
+ */
+export function parseFreshHead(
+  headers: ReadonlyMap<string, string>,
+  kind: MessageKind,
+  { now, clockToleranceSeconds }: { now: number; clockToleranceSeconds: number },
+): MessageHead {
+  const head = parseMessageHead(headers, kind)
+  assertFresh(head.sentAt, { now, clockToleranceSeconds, header: timeHeaderOf(kind) })
+  return head
+}
+
+/**
+ * Verifies the signature of a message. Only then does it decrypt the body and parse the JSON.
+ *
+ * @throws {@link ProtocolError} `ERR_SIGNATURE_INVALID`, `ERR_DECRYPTION`, `ERR_JSON_INVALID`
  * @throws {@link ConfigurationError} `ERR_KEY_USE`
- * @see docs/protocol.md sections 2 to 5
+ * @see docs/protocol.md sections 3 to 5
  */
 export async function verifyMessage(
-  arrived: ReceivedMessage,
+  message: ReceivedMessage,
   credentials: ParsedCredentials,
-  envelope: Encryption,
-  scrutiny: VerifyOptions,
+  { encryption, json }: VerifyOptions,
 ): Promise<VerifiedMessage> {
-  const head = parseHead(arrived)
-  const { now, clockToleranceSeconds } = scrutiny
-  assertFresh(head.sentAt, { now, clockToleranceSeconds, header: arrived.timeHeader })
-  const body = await arrived.body()
-  const signed = isSigned(arrived, head, body, credentials)
-  if (signed !== true && !(await signed)) {
+  const { head, body } = message
+  if (!(await isSignedByPeer(message, credentials))) {
     throw new ProtocolError(
       'ERR_SIGNATURE_INVALID',
       'The signature is not that of the configured key over this method, path, Client-Id, time and body.',
     )
   }
-  if (head.encrypt === undefined) return { message: parseJson(body, scrutiny.json), plaintext: body }
-  const plaintext = await openBody(head.encrypt, body, credentials, envelope)
-  return { message: parseDecrypted(plaintext, scrutiny.json), plaintext }
+  if (head.encrypt === undefined) return { value: parseJson(body, json), plaintext: body }
+  const plaintext = await decrypt(head.encrypt, body, credentials, encryption)
+  return { value: parseDecrypted(plaintext, json), plaintext }
 }
 
-interface MessageHead {
-  readonly signature: SignatureHeader
-  readonly encrypt: EncryptHeader | undefined
-  readonly time: string
-  readonly sentAt: number
-}
-
-function parseHead({ headers, timeHeader }: ReceivedMessage): MessageHead {
-  const encrypt = headers.get('encrypt')
-  assertContentType(requireHeader(headers, 'Content-Type'), { encrypted: encrypt !== undefined })
-  const time = requireHeader(headers, timeHeader)
-  return {
-    signature: parseSignatureHeader(requireHeader(headers, 'Signature')),
-    encrypt: encrypt === undefined ? undefined : parseEncryptHeader(encrypt),
-    time,
-    sentAt: parseTime(time, timeHeader),
-  }
-}
-
-/** @throws {@link RejectionError} `ERR_HEADER_MISSING` */
-export function requireHeader(headers: ReadonlyMap<string, string>, name: string): string {
-  const value = headers.get(name.toLowerCase())
-  if (value === undefined || value === '')
-    throw new ProtocolError('ERR_HEADER_MISSING', `The ${name} header is missing.`)
-  return value
-}
-
-function isSigned(
-  { method, path }: ReceivedMessage,
-  { signature, time }: MessageHead,
-  body: Uint8Array,
+async function isSignedByPeer(
+  { method, path, head, body }: ReceivedMessage,
   { clientId, peerPublicKeys }: ParsedCredentials,
-): boolean | Promise<boolean> {
-  const found = peerPublicKeys.get(signature.keyVersion)
-  // The header's algorithm must be the key's: it never chooses how a key is used.
-  if (found === undefined || found.key.algorithm !== signature.algorithm) return false
-  return isSignature(found.key, signedContent({ method, path, clientId, time }, body), signature.signature)
+): Promise<boolean> {
+  const { algorithm, keyVersion, signature } = head.signature
+  const found = peerPublicKeys.get(keyVersion)
+  // The algorithm in the header must be the key's own: the sender never chooses how a key is used.
+  if (found === undefined || found.key.algorithm !== algorithm) return false
+  return await verify(found.key, signedContent({ method, path, clientId, time: head.time }, body), signature)
 }
 
-async function openBody(
+async function decrypt(
   { keyVersion, symmetricKey }: EncryptHeader,
   body: Uint8Array,
-  { privateKeys }: ParsedCredentials,
-  { suite, randomBytes }: Encryption,
+  credentials: ParsedCredentials,
+  { options, randomBytes }: Encryption,
 ): Promise<Uint8Array> {
-  const able = privateKeys.newestFirst.filter(({ key }) => canOpen(key))
-  const [latest] = able
-  if (latest === undefined) {
-    throw new ConfigurationError(
-      'ERR_KEY_USE',
-      'An encrypted message came, but none of privateKeys can decrypt: an RSA key, or a signer with "decrypt", is needed.',
-    )
-  }
-  const found: { key: PrivateKey } | undefined =
-    keyVersion === undefined ? latest : able.find(({ version }) => version === keyVersion)
-  // An unknown version costs as much, and looks the same, as a key that does not fit.
-  const plaintext = await decryptBody({ body, symmetricKey }, (found ?? latest).key, suite, randomBytes)
-  if (found === undefined) throw decryptionFailed()
+  const { key, isKnownVersion } = findDecryptionKey(credentials, keyVersion)
+  const plaintext = await decryptBody({ body, symmetricKey }, key, options, randomBytes)
+  // Checked after the work: an unknown version must cost as much, and look the same, as a wrong key.
+  if (!isKnownVersion) throw decryptionFailed()
   return plaintext
 }
 
-/** With a wrong key, padding comes out right once in 256 times: what is no JSON object then is a failure of decryption too. */
+/** A wrong key gives correct padding once in 256 times, so a plaintext other than a JSON object is a failed decryption. */
 function parseDecrypted(plaintext: Uint8Array, limits: JsonLimits): unknown {
   const json = parseLoosely(plaintext)
   if (json === undefined || !isObject(json.value)) throw decryptionFailed()

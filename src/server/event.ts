@@ -1,135 +1,136 @@
-import { type ErrorCode, isOrderSyncError } from '../errors.ts'
-import type { ParsedCredentials } from '../secure-message/credentials.ts'
 import { diagnoseSignature } from '../diagnosis/signature.ts'
+import { type ErrorCode, isOrderSyncError } from '../errors.ts'
 import type { Order } from '../messages/order.ts'
-import type { Answer, Outcome } from './outcome.ts'
+import type { ReceivedMessage } from '../secure-message/verify.ts'
+import type { Outcome, StatusAndResponse } from './outcome.ts'
+import type { Recipient } from './respond.ts'
 
 /**
- * What became of one request, for logs and metrics. Its enumerable members hold no customer data and no secret;
- * `order` and `error` are there to be read, but `inspect()` and `JSON.stringify()` do not show them.
+ * The outcome of one request, for logs and metrics. The enumerable members contain no customer data and no secret.
+ * `order` and `error` can be read, but `inspect()` and `JSON.stringify()` do not show them.
  */
 export interface OrderSyncEvent {
-  /** `late`: `onOrder` ended after `UNKNOWN_EXCEPTION` had been answered for it; `ended` tells how. */
+  /** `late`: `onOrder` ended after the response `UNKNOWN_EXCEPTION` was sent; `ended` says how. */
   readonly kind: Outcome['kind'] | 'late'
-  /** For `late`: `processed` and `refused` are kept, and answered from now on; `fenced` came too late, and was not. */
+  /** For `late`: `processed` and `refused` are stored and sent from now on; `fenced` was too late and is not stored. */
   readonly ended?: Outcome['kind']
-  /** The code of the error behind it, where it is one of ours; else the result code that was answered. */
+  /** The code of the error, if it is an error of this package; otherwise the result code of the response. */
   readonly code: ErrorCode | (string & {})
-  /** The HTTP status that was answered. */
+  /** The HTTP status of the response. */
   readonly status: number
-  /** The result code that was answered. */
+  /** The result code of the response. */
   readonly resultCode: string
-  /** The caller, where it is known. */
+  /** The caller, if it is known. */
   readonly clientId?: string
-  /** The request, where its signature has verified. */
+  /** The request, if its signature verified. */
   readonly requestId?: string
-  /** What was wrong, in words that quote nothing; for an error that is not ours, where to find it. */
+  /** What was wrong, in words that quote no data. For an error that is not of this package: where to find it. */
   readonly message?: string
-  /** Milliseconds from the arrival to the answer. */
+  /** Milliseconds from the arrival of the request to its outcome. */
   readonly durationMs: number
-  /** The order, where its signature has verified and it is valid. Customer data; not enumerable. */
+  /** The order, if its signature verified and it is valid. Customer data; not enumerable. */
   readonly order?: Order<unknown>
-  /** The error behind it. What your own code threw may hold anything; not enumerable. */
+  /** The error behind the outcome. An error of your own code may contain anything; not enumerable. */
   readonly error?: unknown
 }
 
-/** What is found out about a request, step by step: what is there when it ends is what can be said of it. */
-export interface Progress {
-  /** From `performance.now()`, in milliseconds. */
-  readonly startedAt: number
-  readonly method: string
-  /** The path that the signature is verified for. */
-  path: string
-  headers: ReadonlyMap<string, string>
-  caller?: ParsedCredentials
-  body?: Uint8Array
-  order?: Order<unknown>
+/** A request that has ended. */
+export interface Ended {
+  readonly kind: 'ended'
+  readonly outcome: Outcome
+  /** Who receives the response. */
+  readonly recipient: Recipient
+  /** Present when the message was accepted. */
+  readonly order?: Order<unknown>
+  /** The message that did not verify, with all headers by lower-case name. */
+  readonly unverified?: { readonly message: ReceivedMessage; readonly headers: ReadonlyMap<string, string> }
 }
 
-/** How a request ended. */
-interface Ending {
-  readonly outcome: Outcome
-  readonly answer: Answer
-  readonly progress: Progress
-  /** Whether the answer had been given before the work ended. */
-  readonly late?: boolean
+/** How and when the event came about. */
+interface Circumstances {
+  readonly sent: StatusAndResponse
+  /** From `performance.now()`, in milliseconds. */
+  readonly startedAt: number
+  /** The response was sent before the work ended. */
+  readonly isLate?: boolean
 }
 
 /**
- * Makes what tells the merchant of endings: through `onEvent`, and for mistakes of his own also as a process
- * warning, once for each code, because he may not be listening.
+ * Creates the function that reports every outcome: to `onEvent`, and, for mistakes in the merchant's own setup, also as
+ * a process warning. The warning is given once per code, because the merchant may have set no `onEvent`.
  */
 export function createReporter(onEvent: ((event: OrderSyncEvent) => void) | undefined) {
   const warned = new Set<string>()
   const diagnose = createDiagnosis()
-  return (ending: Ending): Promise<void> | undefined => {
-    const error = 'error' in ending.outcome ? ending.outcome.error : undefined
+  return async (ended: Ended, circumstances: Circumstances): Promise<void> => {
+    const error = errorOf(ended.outcome)
     if (isOrderSyncError(error) && error.name === 'ConfigurationError' && !warned.has(error.code)) {
       warned.add(error.code)
       process.emitWarning(error.message, { type: 'OrderSyncWarning', code: error.code })
     }
-    return onEvent && tell(onEvent, ending, error)
-  }
-
-  async function tell(listener: (event: OrderSyncEvent) => void, ending: Ending, error: unknown): Promise<void> {
-    // What cannot be diagnosed is told of without.
-    const hint = await diagnose(error, ending.progress).catch(() => undefined)
+    if (onEvent === undefined) return
+    // Without a diagnosis, the event is still reported.
+    const hint = await diagnose(error, ended).catch(() => undefined)
     try {
-      const told: unknown = listener(toEvent(ending, error, hint))
-      // An async listener is a void one to the compiler. The peer does not wait for it.
-      Promise.resolve(told).catch(warnOfListener)
+      // The compiler accepts an async function as a void one. Its promise is not awaited: the peer must not wait for it.
+      Promise.resolve(onEvent(toEvent(ended, circumstances, hint)) as unknown).catch(warnOfListener)
     } catch {
       warnOfListener()
     }
   }
 }
 
-/** A listener that throws must not turn an order that was processed into one that was not. */
+/** A listener that throws must not turn a processed order into a failed one. */
 function warnOfListener(): void {
-  // The global: in an ES module, importing node:process reads all that it has, stdin and stdout too, which takes 3 ms.
-  process.emitWarning('"onEvent" threw; the request was answered all the same', 'OrderSyncWarning')
+  // The global `process`: importing node:process in an ES module reads all its members, stdin and stdout too (3 ms).
+  process.emitWarning('"onEvent" threw an error. The response was sent all the same.', 'OrderSyncWarning')
 }
 
-/** The largest body that is looked into, in bytes: anybody can send one. */
-const DIAGNOSED_BYTES = 65_536
+/** The largest body that is diagnosed, in bytes: anybody can send one. */
+const MAX_DIAGNOSED_BYTES = 65_536
 
-/** Finds out why a signature does not verify, for the developer who listens; one at a time, however many arrive. */
+/** Finds out why a signature does not verify. One at a time: a flood of bad signatures must not buy processor time. */
 function createDiagnosis() {
-  let busy = false
-  return async (error: unknown, progress: Progress): Promise<string | undefined> => {
-    const { caller, body } = progress
-    if (!isOrderSyncError(error) || error.code !== 'ERR_SIGNATURE_INVALID' || !caller || !body || busy) return undefined
-    if (body.length > DIAGNOSED_BYTES) return 'The body is too large to be looked into.'
-    busy = true
+  let isBusy = false
+  return async (error: unknown, { recipient, unverified }: Ended): Promise<string | undefined> => {
+    if (!isOrderSyncError(error) || error.code !== 'ERR_SIGNATURE_INVALID') return undefined
+    if (recipient.kind === 'stranger' || unverified === undefined || isBusy) return undefined
+    const { message, headers } = unverified
+    if (message.body.length > MAX_DIAGNOSED_BYTES) return 'The body is too large to be diagnosed.'
+    isBusy = true
     try {
-      return await diagnoseSignature({ ...progress, timeHeader: 'Request-Time' }, body, caller)
+      return await diagnoseSignature(message, headers, recipient.credentials)
     } finally {
-      busy = false
+      isBusy = false
     }
   }
 }
 
-const NOT_OURS = 'What was thrown is in event.error, which is not shown by itself: it may hold anything.'
+const FOREIGN_ERROR = 'The error is in event.error. It is not shown by itself, because it may contain anything.'
 
-/** See {@link OrderSyncEvent} for what shows and what does not. */
+/** Builds the event; {@link OrderSyncEvent} says which members are enumerable. */
 function toEvent(
-  { outcome, answer, progress, late }: Ending,
-  error: unknown,
+  { outcome, recipient, order }: Ended,
+  { sent, startedAt, isLate }: Circumstances,
   hint: string | undefined,
 ): OrderSyncEvent {
-  const { caller, order, startedAt } = progress
+  const error = errorOf(outcome)
   const known = isOrderSyncError(error) ? error : undefined
-  const { resultCode } = answer.reply
-  const words = known?.message ?? (error === undefined ? undefined : NOT_OURS)
+  const { resultCode } = sent.response
+  const message = known?.message ?? (error === undefined ? undefined : FOREIGN_ERROR)
   const event = {
-    ...(late ? { kind: 'late' as const, ended: outcome.kind } : { kind: outcome.kind }),
+    ...(isLate ? { kind: 'late' as const, ended: outcome.kind } : { kind: outcome.kind }),
     code: known?.code ?? resultCode,
-    status: answer.status,
+    status: sent.status,
     resultCode,
-    ...(caller && { clientId: caller.clientId }),
+    ...(recipient.kind === 'client' && { clientId: recipient.credentials.clientId }),
     ...(order && { requestId: order.requestId }),
-    ...(words !== undefined && { message: hint === undefined ? words : `${words} ${hint}` }),
+    ...(message !== undefined && { message: hint === undefined ? message : `${message} ${hint}` }),
     durationMs: performance.now() - startedAt,
   }
   return Object.defineProperties(event, { order: { value: order }, error: { value: error } })
+}
+
+function errorOf(outcome: Outcome): unknown {
+  return 'error' in outcome ? outcome.error : undefined
 }

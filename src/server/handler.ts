@@ -1,48 +1,24 @@
-import { secureMessage } from '../secure-message/secure.ts'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { OpenObject } from '../messages/order.ts'
-import type { HeadersInput } from '../protocol/headers.ts'
-import type { RequestBody } from './body.ts'
-import { createStop, within } from './deadline.ts'
-import { createReporter, type Progress } from './event.ts'
-import { type HandlerOptions, resolveOptions } from './options.ts'
-import { fromError, type Outcome, toAnswer } from './outcome.ts'
-import { receive } from './receive.ts'
-import { type HttpResponse, signed, toOutgoing, unsigned } from './respond.ts'
-import { createRunning } from './running.ts'
-import { discardRest, fromWebRequest } from './web-request.ts'
-
-/** A request, as any HTTP layer can give it. */
-export interface IncomingRequest {
-  readonly method: string
-  /** The request-target: path and query string. */
-  readonly path: string
-  readonly headers: HeadersInput
-  /** The bytes as they came, or a stream of them, or what gives either at once when it is time; never what a parser made of them. */
-  readonly body?: RequestBody | (() => RequestBody)
-  /** Aborted when the peer goes away; or what makes one when somebody asks, because most do not. */
-  readonly signal?: AbortSignal | (() => AbortSignal) | undefined
-  /** For adapters: what to tell the developer when `body` turns out to be what a parser made of it. */
-  readonly parsedBodyHint?: string | undefined
-}
-
-/** Made by {@link createOrderSyncHandler}. */
-export interface OrderSyncHandler {
-  /** Answers one request. Never rejects. */
-  (request: IncomingRequest): Promise<HttpResponse>
-  /** The same for the web standard: Next.js, Hono, Bun, Deno, Workers. Needs no `this`. */
-  readonly fetch: (request: Request) => Promise<Response>
-  /** Resolves once nothing is running any more, orders that outlived their answer included. For a clean shutdown. */
-  readonly drain: () => Promise<void>
-}
+import { timeoutError } from '../timeout.ts'
+import { createRequestAbort } from './abort.ts'
+import { createReporter, type Ended } from './event.ts'
+import { drainBody, fromWebRequest } from './fetch.ts'
+import type { HttpResponse, IncomingRequest, OrderSyncHandler } from './http.ts'
+import { type HandlerOptions, resolveHandlerOptions } from './options.ts'
+import { type Outcome, toResponse } from './outcome.ts'
+import { processOrder } from './process.ts'
+import { type Accepted, accept, type Identified, identify } from './receive.ts'
+import { respond, respondUnsigned, STRANGER } from './respond.ts'
 
 /**
- * Makes a handler for inbound order syncs: it verifies, decrypts, validates, decides whether the event is new, calls
- * `onOrder` once, and answers signed.
+ * Creates a handler for inbound order syncs. It verifies, decrypts and validates a message, decides whether the event is
+ * new, calls `onOrder` once, and responds signed.
  *
- * HTTP status: 200 for every message that was processed, whatever the result; 4xx for what is refused before that;
- * 500 when the mounting or the credentials are at fault. The result code in the body is what the peer goes by.
+ * HTTP status: 200 for every processed message, whatever the result; 4xx for a message that was rejected; 500 when the
+ * mounting or the credentials are wrong. The peer goes by the result code in the body.
  *
- * @throws RangeError, TypeError when an option is out of bounds
+ * @throws RangeError, TypeError when an option is unknown, missing or out of range
  * @throws {@link ConfigurationError} when a key or credential is wrong: `ERR_KEY_FORMAT`, `ERR_KEY_KIND`, `ERR_KEY_ENCRYPTED`,
  * `ERR_KEY_WEAK`, `ERR_KEY_ALGORITHM`, `ERR_KEY_OWN`, `ERR_KEY_RING`, `ERR_CREDENTIALS`
  * @see docs/protocol.md sections 1 to 7
@@ -68,87 +44,103 @@ export interface OrderSyncHandler {
 export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undefined>(
   options: HandlerOptions<ExtInfo, Transaction>,
 ): OrderSyncHandler {
-  const settings = resolveOptions(options)
-  /** Requests whose work has not ended, those that outlived their answer included. */
-  let atWork = 0
-  const running = createRunning()
+  const settings = resolveHandlerOptions(options)
+  const { timeoutMs } = settings
   const report = createReporter(settings.onEvent)
+  /** The work on each request, also the work that outlives its response. */
+  const working = createInFlight()
+  const responding = createInFlight()
 
-  /** Answers when the time is up, and lets the work end by itself: what it did must still be kept. */
-  function handle(request: IncomingRequest): Promise<HttpResponse> {
-    return new Promise((resolve) => {
-      const { method, path } = request
-      const progress: Progress = { startedAt: performance.now(), method, path, headers: NO_HEADERS }
-      const stop = createStop(request)
-      // One for each: on Workers a timer ends with the request that has set it, and everywhere it brings the context of
-      // whoever has set it (AsyncLocalStorage).
-      const timer = setTimeout(() => {
-        const expired = expiry(progress, settings.timeoutMs)
-        stop.expire(expired.error)
-        resolve(conclude(expired, progress))
-      }, settings.timeoutMs)
-      void work()
-      async function work(): Promise<void> {
-        running.begin()
-        const crowded = ++atWork > settings.maxConcurrent
-        const outcome = await receive({ request, progress, stop, crowded }, settings).catch(fromError)
-        atWork--
-        stop.release()
-        clearTimeout(timer)
-        // Not awaited: what it counts begins before what ends here, and what it throws is for who asked.
-        if (!stop.isExpired()) resolve(conclude(outcome, progress))
-        else await reportLate(outcome, progress)
-        running.end()
-      }
-    })
+  async function handle(request: IncomingRequest): Promise<HttpResponse> {
+    const startedAt = performance.now()
+    const abort = createRequestAbort(timeoutMs, request.signal, () => timeoutError('The request', timeoutMs))
+    const isCrowded = working.size() >= settings.maxConcurrent
+    const identified = identify(request, settings)
+    const accepted = identified.then((step) =>
+      step.kind === 'ended' ? step : accept(step, { request, abort, isCrowded }, settings),
+    )
+    const ended = accepted.then(async (step) =>
+      step.kind === 'ended' ? step : endAccepted(step, await processOrder(step, abort, settings)),
+    )
+    working.track(ended.finally(abort.release))
+    const inTime = await Promise.race([ended, abort.timedOut])
+    if (inTime !== undefined) return await conclude(inTime, startedAt)
+    responding.track(ended.then((late) => reportLate(late, startedAt)))
+    return await conclude(await toTimedOut(identified, accepted, timeoutMs), startedAt)
   }
 
-  /** Tells the merchant, and answers the peer. */
-  async function conclude(outcome: Outcome, progress: Progress): Promise<HttpResponse> {
-    running.begin()
+  /** Reports an ending to the merchant, and makes the response for the peer. */
+  async function conclude(ended: Ended, startedAt: number): Promise<HttpResponse> {
+    const response = toResponse(ended.outcome, settings)
+    await report(ended, { sent: response, startedAt })
     try {
-      const answer = toAnswer(outcome, settings)
-      const reporting = report({ outcome, answer, progress })
-      if (reporting !== undefined) await reporting
-      const { caller } = progress
-      if (caller === undefined) return unsigned(answer, settings)
-      const packing = secureMessage(toOutgoing(answer, progress, caller, settings), caller, settings.envelope)
-      // A signer of the merchant's may take its time.
-      const isElsewhere = caller.signingKey.key.form === 'signer'
-      return signed(answer, await (isElsewhere ? within(settings.timeoutMs, 'The signer', packing) : packing))
+      return await respond(response, ended.recipient, settings)
     } catch (error) {
-      // The signer is out of reach. What was processed is kept, and answered when it is delivered again.
-      const unavailable: Outcome = { kind: 'unavailable', error }
-      const answer = toAnswer(unavailable, settings)
-      await report({ outcome: unavailable, answer, progress })
-      return unsigned(answer, settings)
-    } finally {
-      running.end()
+      // The signer failed. A processed order is stored, and its response is sent when it is delivered again.
+      const outcome = { kind: 'unavailable', error } as const
+      const unavailable = toResponse(outcome, settings)
+      await report({ ...ended, outcome }, { sent: unavailable, startedAt })
+      return respondUnsigned(unavailable, settings)
     }
   }
 
-  /** What was not accepted did nothing, and has been told of: the rest of its body is no news. */
-  async function reportLate(outcome: Outcome, progress: Progress): Promise<void> {
-    if (progress.order) await report({ outcome, answer: toAnswer(outcome, settings), progress, late: true })
+  /** A request that was not accepted had no effect, and its timeout is reported already. */
+  async function reportLate(ended: Ended, startedAt: number): Promise<void> {
+    if (ended.order === undefined) return
+    await report(ended, { sent: toResponse(ended.outcome, settings), startedAt, isLate: true })
   }
 
-  return Object.assign(handle, {
+  const handler = (request: IncomingRequest) => responding.track(handle(request))
+  return Object.assign(handler, {
     async fetch(request: Request): Promise<Response> {
-      const { status, headers, body } = await handle(fromWebRequest(request))
-      void discardRest(request)
+      const { status, headers, body } = await handler(fromWebRequest(request))
+      void drainBody(request)
       return new Response(body as Uint8Array<ArrayBuffer>, { status, headers })
     },
-    drain: running.drain,
+    async drain(): Promise<void> {
+      while (working.size() + responding.size() > 0) {
+        await Promise.all([working.settled(), responding.settled()])
+        // Wait one more turn: the last response is on its way to the HTTP layer.
+        await nextTurn()
+      }
+    },
   })
 }
 
-/** Of a request that has not been looked at. */
-const NO_HEADERS: Progress['headers'] = new Map()
+/** The end of a request whose time is up. What is known about it depends on the step that it reached. */
+async function toTimedOut(
+  identified: Promise<Identified | Ended>,
+  accepted: Promise<Accepted<unknown> | Ended>,
+  timeoutMs: number,
+): Promise<Ended> {
+  const reached = (await valueNow(accepted)) ?? (await valueNow(identified))
+  if (reached?.kind === 'accepted') {
+    return endAccepted(reached, { kind: 'failed', error: timeoutError('"onOrder" or the store', timeoutMs) })
+  }
+  const error = new DOMException(`The request could not be judged within ${timeoutMs} ms`, 'TimeoutError')
+  return { kind: 'ended', outcome: { kind: 'unavailable', error }, recipient: reached?.recipient ?? STRANGER }
+}
 
-function expiry({ order }: Progress, timeoutMs: number): Extract<Outcome, { kind: 'failed' | 'unavailable' }> {
-  const [kind, what] =
-    order === undefined
-      ? (['unavailable', `The request could not be judged within ${timeoutMs} ms`] as const)
-      : (['failed', `"onOrder" or the store took longer than ${timeoutMs} ms`] as const)
-  return { kind, error: new DOMException(what, 'TimeoutError') }
+function endAccepted({ recipient, order }: Accepted<unknown>, outcome: Outcome): Ended {
+  return { kind: 'ended', outcome, recipient, order }
+}
+
+/** The value of a promise that is fulfilled already; undefined while it is pending. */
+function valueNow<Value>(promise: Promise<Value>): Promise<Value | undefined> {
+  return Promise.race([promise, undefined])
+}
+
+/** Tracks promises until they settle. */
+function createInFlight() {
+  const promises = new Set<Promise<unknown>>()
+  return {
+    size: () => promises.size,
+    track<Value>(promise: Promise<Value>): Promise<Value> {
+      promises.add(promise)
+      const remove = () => void promises.delete(promise)
+      promise.then(remove, remove)
+      return promise
+    },
+    settled: () => Promise.allSettled(promises),
+  }
 }

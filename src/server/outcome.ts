@@ -1,84 +1,90 @@
-import { match } from 'ts-pattern'
-import { isOrderSyncError, PROTOCOL_ERRORS, type OrderRefusedError, type ProtocolError } from '../errors.ts'
-import type { OrderSyncResponse } from '../result-codes.ts'
-import { isResultCode, RESULT_CODES, type Result, type ResultCode } from '../result-codes.ts'
+import { match, P } from 'ts-pattern'
+import { isOrderSyncError, type OrderRefusedError, PROTOCOL_ERRORS, type ProtocolError } from '../errors.ts'
+import { isResultCode, type OrderSyncResponse, RESULT_CODES, type Result, type ResultCode } from '../result-codes.ts'
 
-/** A {@link OrderSyncResponse}, as it is kept and answered. */
+/** An {@link OrderSyncResponse} as text, as it is stored and sent, with the members that the handler itself needs. */
 export interface SerializedResponse extends Pick<Result, 'resultCode' | 'resultStatus'> {
   readonly text: string
 }
 
-/** All that can become of a request. */
+/** Everything that can become of a request. */
 export type Outcome =
-  /** `onOrder` ran, and its answer is kept. */
-  | { readonly kind: 'processed'; readonly reply: SerializedResponse }
-  /** Known already: the stored answer of this request, or of the last processed one of the order. */
-  | { readonly kind: 'replay' | 'duplicate' | 'stale'; readonly reply: SerializedResponse }
-  /** `onOrder` threw a {@link RefusalError}. */
-  | { readonly kind: 'refused'; readonly reply: SerializedResponse; readonly error: OrderRefusedError }
+  /** `onOrder` ran, and its response is stored. */
+  | { readonly kind: 'processed'; readonly response: SerializedResponse }
+  /** Known already: the stored response of this request, or of the last processed one of the order. */
+  | { readonly kind: 'replay' | 'duplicate' | 'stale'; readonly response: SerializedResponse }
+  /** `onOrder` threw an {@link OrderRefusedError}. */
+  | { readonly kind: 'refused'; readonly response: SerializedResponse; readonly error: OrderRefusedError }
   /** Another delivery of the order is being processed. */
   | { readonly kind: 'busy' }
-  /** `onOrder` ended after its lease had: its answer was not kept, and another delivery may run. */
+  /** `onOrder` ended after its lease: its response was not stored, and another delivery may run. */
   | { readonly kind: 'fenced' }
   /** The message breaks the protocol, or contradicts an earlier one. */
   | { readonly kind: 'rejected'; readonly error: ProtocolError }
-  /** Ours to mend, after the message was accepted: `onOrder` threw, the store failed, or time ran out. */
+  /** A failure on our side after the message was accepted: in `onOrder` or the store, or the time was up. */
   | { readonly kind: 'failed'; readonly error: unknown }
-  /** Ours to mend, before the message could be judged: the body was parsed already, or the credentials failed. */
+  /** A failure on our side before the message could be verified: for example in the mounting or the credentials. */
   | { readonly kind: 'unavailable'; readonly error: unknown }
 
-/** What is answered: an HTTP status and a message. */
-export interface Answer {
+/** The status and the body of a response. */
+export interface StatusAndResponse {
   readonly status: number
-  readonly reply: SerializedResponse
+  readonly response: SerializedResponse
 }
 
-/** The one place that knows what each outcome is answered with. An error is for our logs, never for the peer. */
-export function toAnswer(outcome: Outcome, { alwaysStatus200 }: { readonly alwaysStatus200: boolean }): Answer {
-  const answer = answerOf(outcome)
-  return alwaysStatus200 ? { ...answer, status: 200 } : answer
-}
-
-function answerOf(outcome: Outcome): Answer {
-  // Not matched: most outcomes are of these kinds, and matching makes more garbage than all of the answer.
-  if ('reply' in outcome) return { status: 200, reply: outcome.reply }
-  return match(outcome)
-    .with({ kind: 'busy' }, { kind: 'fenced' }, { kind: 'failed' }, () => ({
+/** The only function that knows the response of each outcome. Errors are for our logs, never for the peer. */
+export function toResponse(
+  outcome: Outcome,
+  { alwaysStatus200 }: { readonly alwaysStatus200: boolean },
+): StatusAndResponse {
+  const result = match(outcome)
+    .with({ kind: P.union('processed', 'replay', 'duplicate', 'stale', 'refused') }, ({ response }) => ({
       status: 200,
-      reply: resultReply('UNKNOWN_EXCEPTION'),
+      response,
     }))
-    .with({ kind: 'rejected' }, ({ error }) => rejection(error))
-    .with({ kind: 'unavailable' }, () => ({ status: 500, reply: resultReply('UNKNOWN_EXCEPTION') }))
+    .with({ kind: P.union('busy', 'fenced', 'failed') }, () => ({
+      status: 200,
+      response: resultResponse('UNKNOWN_EXCEPTION'),
+    }))
+    .with({ kind: 'rejected' }, ({ error }) => rejectionResponse(error))
+    .with({ kind: 'unavailable' }, () => ({ status: 500, response: resultResponse('UNKNOWN_EXCEPTION') }))
     .exhaustive()
+  return alwaysStatus200 ? { ...result, status: 200 } : result
 }
 
-function rejection({ code }: ProtocolError): Answer {
+/** The outcome of an error that ended a request before its message was accepted. */
+export function toOutcome(error: unknown): Outcome {
+  return isOrderSyncError(error) && error.name === 'ProtocolError'
+    ? { kind: 'rejected', error }
+    : { kind: 'unavailable', error }
+}
+
+function rejectionResponse({ code }: ProtocolError): StatusAndResponse {
   const { status, resultCode } = PROTOCOL_ERRORS[code]
-  return { status, reply: resultReply(resultCode) }
+  return { status, response: resultResponse(resultCode) }
 }
 
-/** The reply to an order that was processed. */
-export function successReply(orderId: string): SerializedResponse {
-  const result = resultOf('SUCCESS')
-  return written(result, JSON.stringify({ result, orderId } satisfies OrderSyncResponse))
+/** The response to an order that was processed. */
+export function successResponse(orderId: string): SerializedResponse {
+  return serialize({ result: resultOf('SUCCESS'), orderId })
 }
 
-/** The reply to an order that the merchant's code refused. An unknown code would be nobody's to understand. */
-export function refusalReply({ resultCode, resultMessage }: OrderRefusedError): SerializedResponse {
+/** The response to an order that `onOrder` refused. A code that the protocol does not have becomes PROCESS_FAIL. */
+export function refusalResponse({ resultCode, resultMessage }: OrderRefusedError): SerializedResponse {
   const result = resultOf(isResultCode(resultCode) && resultCode !== 'SUCCESS' ? resultCode : 'PROCESS_FAIL')
-  // Not in the middle of a surrogate pair: half a character is no UTF-8.
+  // Do not cut a surrogate pair: half a character is not valid UTF-8.
   if (resultMessage !== undefined) result.resultMessage = resultMessage.slice(0, 256).replace(/[\ud800-\udbff]$/, '')
-  return written(result, JSON.stringify({ result } satisfies OrderSyncResponse))
+  return serialize({ result })
 }
 
-/** The reply that a store has kept. */
-export function keptReply(text: string): SerializedResponse {
-  return written((JSON.parse(text) as OrderSyncResponse).result, text)
+/** The response that a store returned. */
+export function parseStoredResponse(text: string): SerializedResponse {
+  const { result } = JSON.parse(text) as OrderSyncResponse
+  return { resultCode: result.resultCode, resultStatus: result.resultStatus, text }
 }
 
-function resultReply(resultCode: ResultCode): SerializedResponse {
-  const result = resultOf(resultCode)
-  return written(result, JSON.stringify({ result } satisfies OrderSyncResponse))
+function resultResponse(resultCode: ResultCode): SerializedResponse {
+  return serialize({ result: resultOf(resultCode) })
 }
 
 function resultOf(resultCode: ResultCode): Result {
@@ -86,13 +92,7 @@ function resultOf(resultCode: ResultCode): Result {
   return { resultCode, resultStatus: status, resultMessage: message }
 }
 
-function written({ resultCode, resultStatus }: Result, text: string): SerializedResponse {
-  return { resultCode, resultStatus, text }
-}
-
-/** What an error means that ended a request before its message was accepted. */
-export function fromError(error: unknown): Outcome {
-  return isOrderSyncError(error) && error.name === 'RejectionError'
-    ? { kind: 'rejected', error }
-    : { kind: 'unavailable', error }
+function serialize(response: OrderSyncResponse): SerializedResponse {
+  const { resultCode, resultStatus } = response.result
+  return { resultCode, resultStatus, text: JSON.stringify(response) }
 }

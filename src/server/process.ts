@@ -1,131 +1,195 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { match, P } from 'ts-pattern'
+import { sha256 } from '../crypto/node.ts'
 import { ConfigurationError, isOrderSyncError, ProtocolError } from '../errors.ts'
 import type { Order } from '../messages/order.ts'
-import type { Stop } from './deadline.ts'
-import type { OrderContext, Settings } from './options.ts'
-import { keptReply, type Outcome, refusalReply, successReply, type SerializedResponse } from './outcome.ts'
-import type { ClaimResult, HeldClaim, Delivery, Completion } from '../stores/store.ts'
+import type { ClaimResult } from '../policy/idempotency.ts'
+import type { Completion, Delivery, HeldClaim } from '../stores/store.ts'
+import { backOff } from '../timeout.ts'
+import type { RequestAbort } from './abort.ts'
+import type { HandlerSettings } from './options.ts'
+import {
+  type Outcome,
+  parseStoredResponse,
+  refusalResponse,
+  type SerializedResponse,
+  successResponse,
+} from './outcome.ts'
 
-/** An order that was accepted, and what goes with it. */
-interface Accepted<ExtInfo> {
+/** An order that was accepted, and what `onOrder` is told about its request. */
+interface AcceptedOrder<ExtInfo> {
   readonly order: Order<ExtInfo>
-  readonly delivery: Delivery
-  readonly context: Pick<OrderContext, 'clientId' | 'agentToken' | 'encrypted'>
-  readonly stop: Stop
+  /** The decrypted message: every encryption of it has another ciphertext. */
+  readonly plaintext: Uint8Array
+  readonly clientId: string
+  readonly agentToken: string | undefined
+  readonly encrypted: boolean
 }
 
 /**
- * Takes an order that was accepted through claim, merchant's code and finish.
- * The claim comes before the code runs: two copies may arrive at the same instant.
+ * Step 3: claims the order, runs `onOrder` if the event is new, and stores the response.
+ * The claim comes before `onOrder`, because two copies can arrive at the same instant.
  *
  * @see docs/protocol.md section 7
  */
 export async function processOrder<ExtInfo, Transaction>(
-  accepted: Accepted<ExtInfo>,
-  settings: Settings<ExtInfo, Transaction>,
+  accepted: AcceptedOrder<ExtInfo>,
+  abort: RequestAbort,
+  settings: HandlerSettings<ExtInfo, Transaction>,
 ): Promise<Outcome> {
-  const { delivery, stop } = accepted
-  const { store, leaseMs, compareModifyTimeWith } = settings
   try {
-    if (stop.isExpired()) throw stop.reason()
-    let claim = await store.claim(delivery, { leaseMs, compareModifyTimeWith })
-    if (claim.decision === 'busy') claim = await waitAndClaim(delivery, stop, settings)
-    if (claim.decision !== 'process') return known(claim)
-    const claimed = { delivery, token: claim.token }
-    // The answer has been given while the store was thinking: nothing may start now.
-    if (stop.isExpired()) return await giveUp(claimed, stop.reason(), settings)
-    return await runOnce(accepted, claimed, settings)
+    // The response was sent already: nothing may start now.
+    if (abort.isTimedOut()) return failed(abort.signal.reason)
+    const delivery = toDelivery(accepted)
+    const claim = await claimUnlessBusy(delivery, abort, settings)
+    if (claim.decision !== 'process') return toKnownOutcome(claim)
+    const held = { delivery, token: claim.token }
+    // The time was up while the store was busy.
+    if (abort.isTimedOut()) return await release(held, failed(abort.signal.reason), settings)
+    return await runOnce(accepted, held, abort, settings)
   } catch (error) {
-    return { kind: 'failed', error }
+    return failed(error)
   }
 }
 
-/** Claims again and again while another delivery of the order is being processed. */
-async function waitAndClaim<ExtInfo, Transaction>(
+/**
+ * What a store sees of a delivery. Hashed, so that no store holds customer data, and so that no id can be made to look
+ * like two others joined.
+ *
+ * @see docs/protocol.md section 7.1
+ */
+function toDelivery({ order, clientId, plaintext }: AcceptedOrder<unknown>): Delivery {
+  return {
+    // An empty merchantId counts as none: both name the merchant's own orders.
+    orderKey: hash(JSON.stringify([clientId, order.merchantId || null, order.merchantBizType, order.merchantBizNo])),
+    requestKey: hash(JSON.stringify([clientId, order.requestId])),
+    digest: hash(plaintext),
+    orderModifyTime: order.orderModifyTime,
+  }
+}
+
+const hash = (data: string | Uint8Array) => sha256(data, 'base64url')
+
+/** Claims an order. While another delivery of it is being processed, claims again, for at most `busyWaitMs`. */
+async function claimUnlessBusy<ExtInfo, Transaction>(
   delivery: Delivery,
-  stop: Stop,
-  { store, leaseMs, compareModifyTimeWith, busyWaitMs }: Settings<ExtInfo, Transaction>,
+  { signal }: RequestAbort,
+  { store, leaseMs, compareModifyTimeWith, busyWaitMs }: HandlerSettings<ExtInfo, Transaction>,
 ): Promise<ClaimResult> {
-  let claim: ClaimResult = { decision: 'busy' }
-  for (let waited = 0, pause = 25; claim.decision === 'busy' && waited < busyWaitMs; pause *= 2) {
-    const delay = Math.min(pause, 250, busyWaitMs - waited)
-    await sleep(delay, undefined, { signal: stop.signal() })
-    waited += delay
+  let claim = await store.claim(delivery, { leaseMs, compareModifyTimeWith })
+  for (let attempt = 1, waitedMs = 0; claim.decision === 'busy' && waitedMs < busyWaitMs; attempt++) {
+    const pauseMs = Math.min(backOff(attempt, { firstMs: 25, maxMs: 250 }), busyWaitMs - waitedMs)
+    await sleep(pauseMs, undefined, { signal })
+    waitedMs += pauseMs
     claim = await store.claim(delivery, { leaseMs, compareModifyTimeWith })
   }
   return claim
 }
 
-function known(claim: Exclude<ClaimResult, { decision: 'process' }>): Outcome {
-  if ("storedResponse" in claim) return { kind: claim.decision, reply: keptReply(claim.storedResponse) }
-  if (claim.decision === 'busy') return { kind: 'busy' }
-  const error = new ProtocolError('ERR_REQUEST_CONFLICT', 'The requestId is known, with another body.')
-  return { kind: 'rejected', error }
+function toKnownOutcome(claim: Exclude<ClaimResult, { decision: 'process' }>): Outcome {
+  return match(claim)
+    .with({ decision: P.union('replay', 'duplicate', 'stale') }, ({ decision, storedResponse }) => ({
+      kind: decision,
+      response: parseStoredResponse(storedResponse),
+    }))
+    .with({ decision: 'busy' }, () => ({ kind: 'busy' as const }))
+    .with({ decision: 'conflict' }, () => ({
+      kind: 'rejected' as const,
+      error: new ProtocolError('ERR_REQUEST_CONFLICT', 'The requestId is known, with another body.'),
+    }))
+    .exhaustive()
 }
+
+/** How far a run of `onOrder` got. */
+type Run =
+  /** `onOrder` succeeded, and its response is stored. */
+  | { readonly phase: 'stored'; readonly response: SerializedResponse }
+  /** `onOrder` ended after its lease: a later claim holds the order. */
+  | { readonly phase: 'fenced' }
+  /** `onOrder` failed, or its transaction was rolled back: nothing has happened. */
+  | { readonly phase: 'undone'; readonly error: unknown }
+  /** `onOrder` succeeded, and the store failed: the effect has happened and is not recorded. */
+  | { readonly phase: 'unrecorded'; readonly error: unknown }
 
 async function runOnce<ExtInfo, Transaction>(
-  accepted: Accepted<ExtInfo>,
-  claimed: HeldClaim,
-  settings: Settings<ExtInfo, Transaction>,
+  accepted: AcceptedOrder<ExtInfo>,
+  held: HeldClaim,
+  abort: RequestAbort,
+  settings: HandlerSettings<ExtInfo, Transaction>,
 ): Promise<Outcome> {
-  let reply: SerializedResponse | undefined
-  async function effect(transaction: Transaction): Promise<Completion> {
-    const context = new Context(accepted, claimed.token, transaction)
-    reply = successReply(assertOrderId(await settings.onOrder(accepted.order, context)))
-    return toFinish(reply)
+  const runOnOrder = async (transaction: Transaction): Promise<SerializedResponse> => {
+    const { clientId, agentToken, encrypted } = accepted
+    const { signal } = abort
+    const context = { clientId, agentToken, encrypted, fencingToken: held.token, transaction, signal }
+    return successResponse(assertOrderId(await settings.onOrder(accepted.order, context)))
+  }
+  const { store } = settings
+  const finishInTransaction = store.finishInTransaction?.bind(store)
+  const run = finishInTransaction
+    ? await runInTransaction(runOnOrder, (work) => finishInTransaction(held, work))
+    : // A store without transactions has the type parameter `undefined`.
+      await runAndFinish(() => runOnOrder(undefined as Transaction), held, settings)
+  return await match(run)
+    .with({ phase: 'stored' }, ({ response }): Outcome => ({ kind: 'processed', response }))
+    .with({ phase: 'fenced' }, (): Outcome => ({ kind: 'fenced' }))
+    .with({ phase: 'undone' }, ({ error }) => refuseOrRelease(error, held, settings))
+    // The order is not released: the lease keeps the next delivery away for a while.
+    .with({ phase: 'unrecorded' }, ({ error }) => failed(error))
+    .exhaustive()
+}
+
+async function runAndFinish<ExtInfo, Transaction>(
+  runOnOrder: () => Promise<SerializedResponse>,
+  held: HeldClaim,
+  settings: HandlerSettings<ExtInfo, Transaction>,
+): Promise<Run> {
+  let response: SerializedResponse
+  try {
+    response = await runOnOrder()
+  } catch (error) {
+    return { phase: 'undone', error }
   }
   try {
-    const { store } = settings
-    const kept = store.finishInTransaction
-      ? await store.finishInTransaction(claimed, effect)
-      : await finish(claimed, await effect(undefined as Transaction), settings)
-    return kept && reply !== undefined ? { kind: 'processed', reply } : { kind: 'fenced' }
+    const isStored = await finish(held, toCompletion(response), settings)
+    return isStored ? { phase: 'stored', response } : { phase: 'fenced' }
   } catch (error) {
-    // The effect has happened and could not be noted: the lease keeps the next delivery off for a while.
-    if (reply !== undefined && !settings.store.finishInTransaction) return { kind: 'failed', error }
-    // Also one that comes from the other build of this package.
-    // One with a reply is a peer's refusal of what onOrder sent on: no decision about this order.
-    if (!isOrderSyncError(error) || error.name !== 'RefusalError' || error.response)
-      return await giveUp(claimed, error, settings)
-    const refused = { kind: 'refused', reply: refusalReply(error), error } as const
-    // "Try later" leaves the order as if it had not come; a final refusal is an answer to be kept.
-    if (refused.reply.resultStatus === 'U') return await giveUp(claimed, error, settings, refused)
-    return (await finish(claimed, toFinish(refused.reply), settings)) ? refused : { kind: 'fenced' }
+    return { phase: 'unrecorded', error }
   }
 }
 
-/**
- * What `onOrder` is told. A class for its getter, see docs/decisions/0012. It is the object's own, so that a copy has the
- * signal too.
- */
-class Context<Transaction> implements OrderContext<Transaction> {
-  readonly clientId: string
-  readonly agentToken: string | undefined
-  readonly encrypted: boolean
-  readonly fencingToken: number
-  readonly transaction: Transaction
-  declare readonly signal: AbortSignal
-  readonly #stop: Stop
-
-  static readonly #signal = {
-    enumerable: true,
-    get(this: Context<unknown>) {
-      return this.#stop.signal()
-    },
-  }
-
-  constructor({ context, stop }: Accepted<unknown>, fencingToken: number, transaction: Transaction) {
-    this.clientId = context.clientId
-    this.agentToken = context.agentToken
-    this.encrypted = context.encrypted
-    this.fencingToken = fencingToken
-    this.transaction = transaction
-    this.#stop = stop
-    Object.defineProperty(this, 'signal', Context.#signal)
+async function runInTransaction<Transaction>(
+  runOnOrder: (transaction: Transaction) => Promise<SerializedResponse>,
+  finishInTransaction: (work: (transaction: Transaction) => Promise<Completion>) => Promise<boolean>,
+): Promise<Run> {
+  const run: { response?: SerializedResponse } = {}
+  try {
+    const isStored = await finishInTransaction(async (transaction) => {
+      run.response = await runOnOrder(transaction)
+      return toCompletion(run.response)
+    })
+    return isStored && run.response ? { phase: 'stored', response: run.response } : { phase: 'fenced' }
+  } catch (error) {
+    return { phase: 'undone', error }
   }
 }
 
-function toFinish({ text, resultStatus }: SerializedResponse): Completion {
+/** Refuses the order if `onOrder` decided so; after any other error, releases it, so that the next delivery runs. */
+async function refuseOrRelease<ExtInfo, Transaction>(
+  error: unknown,
+  held: HeldClaim,
+  settings: HandlerSettings<ExtInfo, Transaction>,
+): Promise<Outcome> {
+  // Not instanceof: the error may come from the other build of this package. An error with a response was thrown by a
+  // client inside `onOrder`: that peer's refusal decides nothing about this order.
+  const isRefusal = isOrderSyncError(error) && error.name === 'OrderRefusedError' && error.response === undefined
+  if (!isRefusal) return await release(held, failed(error), settings)
+  const refused: Outcome = { kind: 'refused', response: refusalResponse(error), error }
+  // "Try later" leaves the order as if it had not arrived. A final refusal is a response to store.
+  if (refused.response.resultStatus === 'U') return await release(held, refused, settings)
+  return (await finish(held, toCompletion(refused.response), settings)) ? refused : { kind: 'fenced' }
+}
+
+function toCompletion({ text, resultStatus }: SerializedResponse): Completion {
   return { storedResponse: text, processed: resultStatus === 'S' }
 }
 
@@ -135,30 +199,34 @@ function assertOrderId(result: { orderId: string }): string {
   throw new ConfigurationError('ERR_ORDER_ID', '"onOrder" must return { orderId }, a string of 1 to 64 characters.')
 }
 
-async function giveUp<ExtInfo, Transaction>(
-  claimed: HeldClaim,
-  error: unknown,
-  { store }: Settings<ExtInfo, Transaction>,
-  outcome: Outcome = { kind: 'failed', error },
+async function release<ExtInfo, Transaction>(
+  held: HeldClaim,
+  outcome: Outcome,
+  { store }: HandlerSettings<ExtInfo, Transaction>,
 ): Promise<Outcome> {
-  // A release that fails is made up for by the end of the lease.
-  await store.release(claimed).catch(() => false)
+  // If the release fails, the lease ends by itself.
+  await store.release(held).catch(() => false)
   return outcome
 }
 
-/** The merchant's code has had its effect: a store that stumbles is told again, for as long as the lease keeps others off. */
+/** `onOrder` has had its effect, so a store that fails is tried again for as long as the lease keeps others away. */
 async function finish<ExtInfo, Transaction>(
-  claimed: HeldClaim,
-  end: Completion,
-  { store, leaseMs }: Settings<ExtInfo, Transaction>,
+  held: HeldClaim,
+  completion: Completion,
+  { store, leaseMs }: HandlerSettings<ExtInfo, Transaction>,
 ): Promise<boolean> {
-  const until = performance.now() + leaseMs
-  for (let pause = 50; ; pause = Math.min(pause * 2, 1_000)) {
+  const deadline = performance.now() + leaseMs
+  for (let attempt = 1; ; attempt++) {
+    const pauseMs = backOff(attempt, { firstMs: 50, maxMs: 1_000 })
     try {
-      return await store.finish(claimed, end)
+      return await store.finish(held, completion)
     } catch (error) {
-      if (performance.now() + pause >= until) throw error
+      if (performance.now() + pauseMs >= deadline) throw error
     }
-    await sleep(pause)
+    await sleep(pauseMs)
   }
+}
+
+function failed(error: unknown): Outcome {
+  return { kind: 'failed', error }
 }

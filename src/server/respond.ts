@@ -1,57 +1,77 @@
-import type { ParsedCredentials } from '../secure-message/credentials.ts'
-import { findEncryptionKey, type MessageToSend, type SecuredMessage } from '../secure-message/secure.ts'
 import { encodeUtf8 } from '../protocol/encoding.ts'
 import { ORDER_SYNC_METHOD } from '../protocol/endpoint.ts'
 import { CONTENT_TYPES } from '../protocol/headers.ts'
 import { formatTime } from '../protocol/time.ts'
-import type { Progress } from './event.ts'
-import type { Settings } from './options.ts'
-import type { Answer } from './outcome.ts'
+import { findEncryptionKey, type ParsedCredentials } from '../secure-message/credentials.ts'
+import { type Encryption, secureMessage } from '../secure-message/secure.ts'
+import { timeoutError, withTimeout } from '../timeout.ts'
+import type { HttpResponse } from './http.ts'
+import type { StatusAndResponse } from './outcome.ts'
 
-/** An answer, as any HTTP layer can send it. */
-export interface HttpResponse {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string>>
-  /** The bytes that were signed; send them as they are. */
-  readonly body: Uint8Array
+/** Who receives a response. Only a known client gets a signed one. */
+export type Recipient =
+  | { readonly kind: 'stranger' }
+  | {
+      readonly kind: 'client'
+      readonly credentials: ParsedCredentials
+      /** Of the request: the response is signed over them. */
+      readonly method: string
+      readonly path: string
+      /** Whether the request has an `Encrypt` header. */
+      readonly isEncrypted: boolean
+    }
+
+export const STRANGER: Recipient = { kind: 'stranger' }
+
+interface ResponseSettings {
+  readonly now: () => number
+  readonly timeoutMs: number
+  readonly encryption: Encryption
 }
 
-/** The message that carries an answer: encrypted when the request was. */
-export function toOutgoing<ExtInfo, Transaction>(
-  { reply }: Answer,
-  { method, path, headers }: Progress,
-  caller: ParsedCredentials,
-  settings: Settings<ExtInfo, Transaction>,
-): MessageToSend {
-  const encryptTo = headers.has('encrypt') ? findEncryptionKey(caller) : undefined
-  const plaintext = encodeUtf8(reply.text)
-  return { method, path, timeHeader: 'Response-Time', now: settings.now(), plaintext, encryptTo }
+/** Turns a response into an HTTP response: signed for a known client, and encrypted if the request was. */
+export async function respond(
+  response: StatusAndResponse,
+  recipient: Recipient,
+  settings: ResponseSettings,
+): Promise<HttpResponse> {
+  if (recipient.kind === 'stranger') return respondUnsigned(response, settings)
+  const { credentials, method, path, isEncrypted } = recipient
+  const securing = secureMessage(
+    {
+      kind: 'response',
+      method,
+      path,
+      now: settings.now(),
+      plaintext: encodeUtf8(response.response.text),
+      encryptTo: isEncrypted ? findEncryptionKey(credentials) : undefined,
+    },
+    credentials,
+    settings.encryption,
+  )
+  const { timeoutMs } = settings
+  const { headers, body } = credentials.signingKey.key.isRemote
+    ? await withTimeout(() => securing, { timeoutMs, onTimeout: () => timeoutError('The signer', timeoutMs) })
+    : await securing
+  return { status: response.status, headers: withAllow(headers, response), body }
 }
 
-/** An answer to a caller that is known, secured: refusals too. */
-export function signed(answer: Answer, { headers, body }: SecuredMessage): HttpResponse {
-  return { status: answer.status, headers: withAllow(headers, answer), body }
-}
-
-/** RFC 9110 section 15.5.6: a 405 says what would have been right. */
-function withAllow(headers: HttpResponse['headers'], { status }: Answer): HttpResponse['headers'] {
-  return status === 405 ? { ...headers, Allow: ORDER_SYNC_METHOD } : headers
-}
-
-/** An answer to a stranger, or while the signer is out of reach. */
-export function unsigned<ExtInfo, Transaction>(
-  answer: Answer,
-  settings: Settings<ExtInfo, Transaction>,
-): HttpResponse {
+/** A response to a stranger, or while the signer fails. */
+export function respondUnsigned(response: StatusAndResponse, settings: Pick<ResponseSettings, 'now'>): HttpResponse {
   const headers = { 'Content-Type': CONTENT_TYPES.json, ...responseTime(settings) }
   return {
-    status: answer.status,
-    headers: withAllow(headers, answer),
-    body: encodeUtf8(answer.reply.text),
+    status: response.status,
+    headers: withAllow(headers, response),
+    body: encodeUtf8(response.response.text),
   }
 }
 
-/** None where the clock fails: an answer is due all the same. */
+/** RFC 9110 section 15.5.6: a 405 names the allowed methods. */
+function withAllow(headers: HttpResponse['headers'], { status }: StatusAndResponse): HttpResponse['headers'] {
+  return status === 405 ? { ...headers, Allow: ORDER_SYNC_METHOD } : headers
+}
+
+/** Absent when the clock fails: the response must be sent all the same. */
 function responseTime({ now }: { now: () => number }): { 'Response-Time'?: string } {
   try {
     return { 'Response-Time': formatTime(now()) }

@@ -1,0 +1,45 @@
+/** Ends the work on one request: when its time is up, or when the peer closes the connection. */
+export interface RequestAbort {
+  /** Aborted when the time is up, or when the peer closes the connection before that. */
+  readonly signal: AbortSignal
+  /** Resolves when the time is up. Never rejects; stays pending when the request is released in time. */
+  readonly timedOut: Promise<void>
+  readonly isTimedOut: () => boolean
+}
+
+/**
+ * Starts the clock of one request.
+ *
+ * It does not use AbortSignal.any(): once the merchant's code has listened to such a signal, Node 20 keeps it, and its
+ * listeners, for ever. Each request has its own timer: on Workers a timer ends with the request that started it.
+ *
+ * @param error The reason of the signal when the time is up.
+ */
+export function createRequestAbort(
+  timeoutMs: number,
+  peer: AbortSignal | undefined,
+  error: () => Error,
+): RequestAbort & { readonly release: () => void } {
+  const controller = new AbortController()
+  let isTimedOut = false
+  const abortForPeer = () => controller.abort(peer?.reason)
+  if (peer?.aborted) abortForPeer()
+  else peer?.addEventListener('abort', abortForPeer)
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const timedOut = new Promise<void>((resolve) => {
+    timer = setTimeout(() => {
+      isTimedOut = true
+      controller.abort(error())
+      resolve()
+    }, timeoutMs)
+  })
+  return {
+    signal: controller.signal,
+    timedOut,
+    isTimedOut: () => isTimedOut,
+    release() {
+      clearTimeout(timer)
+      peer?.removeEventListener('abort', abortForPeer)
+    },
+  }
+}
