@@ -1,44 +1,41 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { DeliveryError, UntrustedResponseError } from '../errors.ts'
-import { type SecuredMessage, secureMessage } from '../secure-message/secure.ts'
-import { formatJson } from '../protocol/json.ts'
 import type { OpenObject, Order } from '../messages/order.ts'
-import type { OrderSyncResponse } from '../result-codes.ts'
 import { validateExtInfo, validateOrder } from '../messages/validate.ts'
-import { type Attempt, isRetryable, retryDelay } from '../policy/retry.ts'
-import { ORDER_SYNC_METHOD } from '../protocol/endpoint.ts'
-import { follow, within } from './abort.ts'
-import { type ReceivedResponse, readAnswer, toDeliveryError, toError, verifyAnswer } from './response.ts'
-import { type ClientOptions, resolveOptions, type Settings } from './options.ts'
+import { isRetryable, retryDelay } from '../policy/retry.ts'
+import { formatJson } from '../protocol/json.ts'
+import type { OrderSyncResponse } from '../result-codes.ts'
+import { withTimeout } from '../timeout.ts'
+import { attempt } from './attempt.ts'
+import { type ClientOptions, type ClientSettings, resolveClientOptions } from './options.ts'
 
 type FilledIn = 'requestId' | 'merchantBizType'
 
-/** An order to be sent: `requestId` and `merchantBizType` are filled in where they are missing. */
+/** An order to send. `requestId` and `merchantBizType` are filled in when they are missing. */
 export type OrderInput<ExtInfo = OpenObject> = Omit<Order<ExtInfo>, FilledIn> & Partial<Pick<Order, FilledIn>>
 
-/** What came of a sync that succeeded. */
+/** The result of a sync that succeeded. */
 export interface SyncResult {
   /** The order's id on the peer's side. */
   readonly orderId: string
-  /** The id that the request went by. */
+  /** The id of the request, the same in every attempt. */
   readonly requestId: string
-  /** How many requests it took. */
+  /** How many attempts it took. */
   readonly attempts: number
-  /** The peer's `Tracer-Id`, where it sent one: quote it when you ask them. Not covered by the signature. */
+  /** The peer's `Tracer-Id`, if it sent one: quote it when you ask the peer. The signature does not cover it. */
   readonly tracerId: string | undefined
-  /** The answer itself, verified. */
+  /** The verified response. */
   readonly response: OrderSyncResponse
 }
 
 /** Made by {@link createOrderSyncClient}. */
 export interface OrderSyncClient<ExtInfo = OpenObject> {
   /**
-   * Sends one order, and again while that is right, and resolves once the peer has answered success.
+   * Sends one order, retries when the outcome is unknown, and resolves when the peer reports success.
    *
-   * @throws {@link RejectionError} `ERR_FIELD_INVALID`: the order breaks the protocol; nothing was sent
-   * @throws {@link RefusalError} `ERR_REFUSED`: the peer decided against it
-   * @throws {@link DeliveryError} `ERR_TIMEOUT`, `ERR_NETWORK`, `ERR_HTTP_STATUS`, `ERR_RESULT_UNKNOWN`: not decided after all retries
-   * @throws {@link ReplyError} `ERR_REPLY_…`: an answer came that cannot be trusted
+   * @throws {@link ProtocolError} `ERR_FIELD_INVALID`: the order breaks the protocol; nothing was sent
+   * @throws {@link OrderRefusedError} `ERR_REFUSED`: the peer refused the order
+   * @throws {@link DeliveryError} `ERR_TIMEOUT`, `ERR_NETWORK`, `ERR_HTTP_STATUS`, `ERR_RESULT_UNKNOWN`: unknown after all retries
+   * @throws {@link UntrustedResponseError} `ERR_REPLY_…`: a response arrived that cannot be trusted
    * @throws `signal.reason` when you abort
    * @see docs/protocol.md section 6.2
    */
@@ -46,10 +43,10 @@ export interface OrderSyncClient<ExtInfo = OpenObject> {
 }
 
 /**
- * Makes a client for outbound order syncs: it validates, encrypts, signs, sends, verifies the answer, and tries
- * again where that is right: with the same `requestId`, and a new time and signature.
+ * Creates a client for outbound order syncs. It validates, encrypts, signs and sends an order, and verifies the response.
+ * It retries when the outcome is unknown, with the same `requestId` and a new time and signature.
  *
- * @throws RangeError, TypeError when an option is out of bounds
+ * @throws RangeError, TypeError when an option is unknown, missing or out of range
  * @throws {@link ConfigurationError} when a key or credential is wrong: `ERR_KEY_FORMAT`, `ERR_KEY_KIND`, `ERR_KEY_ENCRYPTED`,
  * `ERR_KEY_WEAK`, `ERR_KEY_ALGORITHM`, `ERR_KEY_OWN`, `ERR_KEY_RING`, `ERR_KEY_USE`, `ERR_CREDENTIALS`
  * @see docs/protocol.md sections 1 to 6
@@ -79,7 +76,7 @@ export interface OrderSyncClient<ExtInfo = OpenObject> {
  * ```
  */
 export function createOrderSyncClient<ExtInfo = OpenObject>(options: ClientOptions<ExtInfo>): OrderSyncClient<ExtInfo> {
-  const settings = resolveOptions(options)
+  const settings = resolveClientOptions(options)
   return {
     async syncOrder(input, { signal: caller } = {}) {
       const followed = caller && follow(caller)
@@ -95,94 +92,21 @@ export function createOrderSyncClient<ExtInfo = OpenObject>(options: ClientOptio
 async function sync<ExtInfo>(
   input: OrderInput<ExtInfo>,
   signal: AbortSignal | undefined,
-  settings: Settings<ExtInfo>,
+  settings: ClientSettings<ExtInfo>,
 ): Promise<SyncResult> {
-  const { extInfoSchema: extInfo, retries, json, random } = settings
+  const { extInfoSchema, retries, json, random } = settings
   const requestId = input.requestId ?? settings.randomUUID().replaceAll('-', '')
-  const order = validateOrder(filledIn(input, requestId))
-  if (extInfo !== undefined) await within({ outer: signal }, () => validateExtInfo(order.extInfo, extInfo))
+  const merchantBizType = input.merchantBizType ?? 'TRADE_ORDER'
+  const order = validateOrder({ ...input, requestId, merchantBizType })
+  if (extInfoSchema !== undefined) await withTimeout(() => validateExtInfo(order.extInfo, extInfoSchema), { signal })
   const plaintext = formatJson(order, json)
   for (let attempts = 1; ; attempts++) {
-    const end = await attempt({ plaintext, requestId, signal }, settings)
-    if ('reply' in end) return { orderId: end.orderId, requestId, attempts, tracerId: end.tracerId, response: end.reply }
-    if (!isRetryable(end.attempt) || attempts > retries) throw end.error
+    try {
+      return { requestId, attempts, ...(await attempt({ plaintext, requestId, signal }, settings)) }
+    } catch (error) {
+      if (!isRetryable(error) || attempts > retries) throw error
+    }
     await pause(retryDelay(attempts, settings, random()), signal)
-  }
-}
-
-/** The copy does not begin the literal: see docs/decisions/0012. */
-function filledIn(input: OrderInput<unknown>, requestId: string): object {
-  const order: Partial<Record<FilledIn, string>> = { requestId, merchantBizType: 'TRADE_ORDER', ...input }
-  order.requestId = requestId
-  order.merchantBizType = input.merchantBizType ?? 'TRADE_ORDER'
-  return order
-}
-
-interface Outgoing {
-  readonly plaintext: Uint8Array
-  readonly requestId: string
-  readonly signal: AbortSignal | undefined
-}
-
-type End =
-  | { readonly reply: OrderSyncResponse; readonly orderId: string; readonly tracerId: string | undefined }
-  | { readonly error: unknown; readonly attempt: Attempt }
-
-/** One attempt: a new time, a new signature, a new AES key. Throws only what ends the sync whatever the policy says. */
-async function attempt<ExtInfo>(outgoing: Outgoing, settings: Settings<ExtInfo>): Promise<End> {
-  const { requestId, signal: outer } = outgoing
-  const { timeoutMs } = settings
-  const late = () => new DeliveryError('ERR_TIMEOUT', `No answer came within ${timeoutMs} ms.`, { requestId })
-  try {
-    return await within({ timeoutMs, late, outer }, (signal) => exchange(outgoing, settings, signal))
-  } catch (error) {
-    // Our caller's own abort is not a failure of the network.
-    outer?.throwIfAborted()
-    if (error instanceof DeliveryError) return { error, attempt: { kind: 'unanswered' } }
-    if (!(error instanceof UntrustedResponseError)) throw error
-    return { error: toDeliveryError(error), attempt: { kind: 'untrusted', httpStatus: error.httpStatus ?? 0 } }
-  }
-}
-
-async function exchange<ExtInfo>(
-  { plaintext, requestId }: Outgoing,
-  settings: Settings<ExtInfo>,
-  signal: AbortSignal,
-): Promise<End> {
-  const { path, credentials, encryptTo, envelope, now } = settings
-  const timeHeader = 'Request-Time'
-  const message = { method: ORDER_SYNC_METHOD, path, timeHeader, now: now(), plaintext, encryptTo } as const
-  const packed = await secureMessage(message, credentials, envelope)
-  // Nothing is sent once it has been given up: signing may have taken longer.
-  signal.throwIfAborted()
-  const answer = await send(packed, { requestId, signal }, settings)
-  const reply = await verifyAnswer(answer, settings, requestId)
-  const { resultStatus } = reply.result
-  if (resultStatus !== 'S' || reply.orderId === undefined) {
-    return { error: toError(reply, requestId, answer.status), attempt: { kind: 'answered', resultStatus } }
-  }
-  return { reply, orderId: reply.orderId, tracerId: answer.headers.get('tracer-id') }
-}
-
-/** @throws {@link DeliveryError} `ERR_NETWORK`, and what {@link readAnswer} throws */
-async function send<ExtInfo>(
-  { headers, body }: SecuredMessage,
-  { requestId, signal }: { readonly requestId: string; readonly signal: AbortSignal },
-  { url, agentToken, maxResponseBytes, fetch }: Settings<ExtInfo>,
-): Promise<ReceivedResponse> {
-  try {
-    const response = await fetch(url, {
-      method: ORDER_SYNC_METHOD,
-      headers: agentToken === undefined ? headers : { ...headers, 'Agent-Token': agentToken },
-      body: body as Uint8Array<ArrayBuffer>,
-      // Followed, a redirect would hand a signed order to whoever is named there.
-      redirect: 'manual',
-      signal,
-    })
-    return await readAnswer(response, maxResponseBytes, requestId)
-  } catch (cause) {
-    if (cause instanceof UntrustedResponseError) throw cause
-    throw new DeliveryError('ERR_NETWORK', 'The peer could not be reached, or hung up.', { cause, requestId })
   }
 }
 
@@ -193,4 +117,31 @@ async function pause(milliseconds: number, signal: AbortSignal | undefined): Pro
     signal?.throwIfAborted()
     throw error
   }
+}
+
+const followers = new WeakMap<AbortSignal, Set<AbortController>>()
+
+/**
+ * A signal for one order that aborts when the caller's signal does, until it is released. All orders share one listener,
+ * because Node warns about more than ten. It is not AbortSignal.any(), whose bookkeeping Node 20 keeps for as long as the
+ * caller's signal lives.
+ */
+function follow(caller: AbortSignal): { readonly signal: AbortSignal; readonly release: () => void } {
+  const controller = new AbortController()
+  if (caller.aborted) controller.abort(caller.reason)
+  const all = followersOf(caller)
+  all.add(controller)
+  return { signal: controller.signal, release: () => void all.delete(controller) }
+}
+
+function followersOf(caller: AbortSignal): Set<AbortController> {
+  const known = followers.get(caller)
+  if (known !== undefined) return known
+  const all = new Set<AbortController>()
+  followers.set(caller, all)
+  const abortAll = () => {
+    for (const controller of all) controller.abort(caller.reason)
+  }
+  caller.addEventListener('abort', abortAll, { once: true })
+  return all
 }

@@ -1,95 +1,116 @@
 import { type EncryptionOptions, resolveEncryptionOptions } from '../crypto/envelope.ts'
-import { type RandomBytes, secureRandomBytes, secureRandomUUID } from '../crypto/random.ts'
-import { type Credentials, parseCredentials } from '../secure-message/credentials.ts'
-import { requireEncryptionKey } from '../secure-message/secure.ts'
-import { STRICT_JSON } from '../protocol/json.ts'
+import { type RandomBytes, secureRandomBytes, secureRandomUUID } from '../crypto/node.ts'
 import type { OpenObject } from '../messages/order.ts'
 import type { StandardSchema } from '../messages/standard-schema.ts'
+import {
+  anyValue,
+  assertFunction,
+  flag,
+  functionWithDefault,
+  type OptionRules,
+  positiveNumber,
+  resolveOptions,
+  wholeNumber,
+} from '../options.ts'
 import { ENVIRONMENTS, type Environment, ORDER_SYNC_PATH } from '../protocol/endpoint.ts'
+import { STRICT_JSON } from '../protocol/json.ts'
+import { type Credentials, parseCredentials, requireEncryptionKey } from '../secure-message/credentials.ts'
 
-/** Options of {@link createOrderSyncClient}. Give `environment` or `url`. */
+/** Options of {@link createOrderSyncClient}. Give either `environment` or `url`. */
 export interface ClientOptions<ExtInfo = OpenObject> {
-  /** Ours and the peer's keys. */
+  /** Your keys and the peer's. */
   credentials: Credentials
   /** One of AlipayHK's hosts, see {@link ENVIRONMENTS}. */
   environment?: Environment | undefined
-  /** Another endpoint: a whole URL, or an origin, to which the API's path is added. */
+  /** Another endpoint: a whole URL, or an origin, to which the path of the API is added. */
   url?: string | URL | undefined
-  /** The path that is signed, where a proxy in between rewrites it. @defaultValue path and query string of the URL */
+  /** The path to sign, if a proxy rewrites it. @defaultValue path and query string of the URL */
   signedPath?: string | undefined
-  /** Whether orders are encrypted to the peer's latest RSA key. @defaultValue false */
+  /** Whether orders are encrypted with the peer's latest RSA key. @defaultValue false */
   encrypt?: boolean | undefined
   /** What `extInfo` must be: any Standard Schema validator. It is validated, and sent as you gave it. */
   extInfoSchema?: StandardSchema<ExtInfo, unknown> | undefined
-  /** Milliseconds for one attempt: signing, connection, answer and its decryption. @defaultValue 10_000 */
+  /** Milliseconds for one attempt: sign, connect, receive the response and verify it. @defaultValue 10_000 */
   timeoutMs?: number | undefined
-  /** How often to try again after `U`, a failure of the network, or an HTTP 5xx. @defaultValue 3 */
+  /** How many times to retry after `U`, a network failure, or an HTTP 5xx. @defaultValue 3 */
   retries?: number | undefined
-  /** Milliseconds, at most, before the first retry; doubles with each. @defaultValue 500 */
+  /** Upper bound of the first retry delay, in milliseconds. Doubles with each retry. @defaultValue 500 */
   baseDelayMs?: number | undefined
-  /** Milliseconds, at most, before any retry. @defaultValue 10_000 */
+  /** Upper bound of every retry delay, in milliseconds. @defaultValue 10_000 */
   maxDelayMs?: number | undefined
-  /** Largest answer that is read, in bytes. @defaultValue 1_048_576 */
+  /** The largest accepted response, in bytes. @defaultValue 1_048_576 */
   maxResponseBytes?: number | undefined
   /** Seconds that a `Response-Time` may differ from our clock, either way. @defaultValue 300 */
   clockToleranceSeconds?: number | undefined
   /** How encrypted messages are encrypted. @defaultValue AES-256/ECB under RSAES-PKCS1-v1_5 */
   encryption?: EncryptionOptions | undefined
-  /** Sent as `Agent-Token`. @defaultValue none */
+  /** The value of the `Agent-Token` header. @defaultValue none */
   agentToken?: string | undefined
   /** Send numbers in `extInfo` that are not safe integers, instead of refusing them. @defaultValue false */
   allowFractions?: boolean | undefined
-  /** @defaultValue the global one */
+  /** Sends the requests. @defaultValue the global fetch */
   fetch?: typeof globalThis.fetch | undefined
   /** The clock, in milliseconds since the epoch. @defaultValue Date.now */
   now?: (() => number) | undefined
-  /** From 0 up to 1, for the jitter of retries. @defaultValue Math.random */
+  /** From 0 up to, not including, 1: the jitter of retries. @defaultValue Math.random */
   random?: (() => number) | undefined
-  /** @defaultValue that of node:crypto */
+  /** The source of random bytes. @defaultValue randomBytes of node:crypto */
   randomBytes?: RandomBytes | undefined
-  /** For `requestId`; dashes are taken out. @defaultValue that of node:crypto */
+  /** For `requestId`, without its dashes. @defaultValue randomUUID of node:crypto */
   randomUUID?: (() => string) | undefined
 }
 
-/** Fills in defaults and refuses nonsense, once, when the client is created. */
-export function resolveOptions<ExtInfo>(options: ClientOptions<ExtInfo>) {
-  const { encrypt = false, extInfoSchema, agentToken, allowFractions = false, encryption } = options
-  const { timeoutMs = 10_000, retries = 3, baseDelayMs = 500, maxDelayMs = 10_000 } = options
-  const { maxResponseBytes = 1_048_576, clockToleranceSeconds = 300 } = options
-  const { now = Date.now, random = Math.random, fetch = globalThis.fetch } = options
-  const { randomBytes = secureRandomBytes, randomUUID = secureRandomUUID } = options
-  for (const [name, value] of Object.entries({ timeoutMs, baseDelayMs, maxDelayMs, maxResponseBytes, clockToleranceSeconds })) {
-    if (!(value > 0 && value < Number.POSITIVE_INFINITY)) throw new RangeError(`"${name}" must be positive and finite`)
-  }
-  for (const [name, value] of Object.entries({ timeoutMs, maxDelayMs })) {
-    // A timer that is set for longer fires at once.
-    if (value >= 2 ** 31) throw new RangeError(`"${name}" must be less than 2 ** 31`)
-  }
-  if (!Number.isSafeInteger(retries) || retries < 0) throw new RangeError('"retries" must be a whole number, 0 or more')
-  // Found out by fetch, it would pass for a failure of the network, and be quoted.
-  if (agentToken !== undefined && !/^[!-~]+$/.test(agentToken)) {
-    throw new TypeError('"agentToken" must be visible ASCII characters')
-  }
-  const url = resolveUrl(options.url, options.environment)
-  const credentials = parseCredentials(options.credentials)
+/** Each option of the client: its default, and what it must be. */
+export const CLIENT_OPTION_RULES = {
+  credentials: { required: true, assert: (value: unknown) => void parseCredentials(value as Credentials) },
+  environment: { assert: assertEnvironment },
+  url: anyValue(),
+  signedPath: anyValue(),
+  encrypt: flag(false),
+  extInfoSchema: anyValue(),
+  timeoutMs: positiveNumber(10_000, { isTimer: true }),
+  retries: wholeNumber(3, { min: 0 }),
+  baseDelayMs: positiveNumber(500),
+  maxDelayMs: positiveNumber(10_000, { isTimer: true }),
+  maxResponseBytes: positiveNumber(1_048_576),
+  clockToleranceSeconds: positiveNumber(300),
+  encryption: anyValue(),
+  agentToken: { assert: assertAgentToken },
+  allowFractions: flag(false),
+  fetch: { assert: assertFunction },
+  now: functionWithDefault(() => Date.now()),
+  random: functionWithDefault(() => Math.random()),
+  randomBytes: functionWithDefault<RandomBytes>(secureRandomBytes),
+  randomUUID: functionWithDefault<() => string>(secureRandomUUID),
+} as const satisfies OptionRules<ClientOptions>
+
+/** Checks the options and fills in the defaults, once, when the client is created. */
+export function resolveClientOptions<ExtInfo>(options: ClientOptions<ExtInfo>) {
+  const resolved = resolveOptions<ClientOptions<ExtInfo>, typeof CLIENT_OPTION_RULES>(
+    'createOrderSyncClient',
+    CLIENT_OPTION_RULES,
+    options,
+  )
+  const { encrypt, allowFractions, encryption, randomBytes, fetch = globalThis.fetch } = resolved
+  const url = resolveUrl(resolved.url, resolved.environment)
+  const credentials = parseCredentials(resolved.credentials)
   return {
-    ...{ url, path: options.signedPath ?? url.pathname + url.search, credentials, extInfoSchema, agentToken },
-    ...{ timeoutMs, retries, baseDelayMs, maxDelayMs, maxResponseBytes, clockToleranceSeconds },
-    ...{ now, random, fetch, randomUUID },
+    ...resolved,
+    url,
+    signedPath: resolved.signedPath ?? url.pathname + url.search,
+    credentials,
+    fetch,
     encryptTo: encrypt ? requireEncryptionKey(credentials) : undefined,
     json: { ...STRICT_JSON, allowFractions },
-    envelope: { suite: resolveEncryptionOptions(encryption), randomBytes },
+    encryption: { options: resolveEncryptionOptions(encryption), randomBytes },
   }
 }
 
 function resolveUrl(url: string | URL | undefined, environment: Environment | undefined): URL {
   if ((url === undefined) === (environment === undefined)) throw new TypeError('Give either "environment" or "url"')
-  if (environment !== undefined && !Object.hasOwn(ENVIRONMENTS, environment)) {
-    throw new RangeError(`"environment" must be one of ${Object.keys(ENVIRONMENTS).join(', ')}`)
-  }
-  const given = environment === undefined ? url : ENVIRONMENTS[environment]
-  if (!URL.canParse(String(given))) throw new TypeError('"url" is not a URL')
-  const resolved = new URL(String(given))
+  const given = String(environment === undefined ? url : ENVIRONMENTS[environment])
+  if (!URL.canParse(given)) throw new TypeError('"url" is not a URL')
+  const resolved = new URL(given)
   if (!/^https?:$/.test(resolved.protocol) || resolved.username !== '' || resolved.password !== '') {
     throw new TypeError('"url" must be an http or https URL without user name and password')
   }
@@ -98,5 +119,18 @@ function resolveUrl(url: string | URL | undefined, environment: Environment | un
   return resolved
 }
 
-/** What {@link resolveOptions} makes of the options. */
-export type Settings<ExtInfo> = ReturnType<typeof resolveOptions<ExtInfo>>
+function assertEnvironment(value: unknown): void {
+  if (typeof value !== 'string' || !Object.hasOwn(ENVIRONMENTS, value)) {
+    throw new RangeError(`"environment" must be one of ${Object.keys(ENVIRONMENTS).join(', ')}`)
+  }
+}
+
+/** Checked here, because the error of fetch would look like a network failure and quote the token. */
+function assertAgentToken(value: unknown): void {
+  if (typeof value !== 'string' || !/^[!-~]+$/.test(value)) {
+    throw new TypeError('"agentToken" must be visible ASCII characters')
+  }
+}
+
+/** The options of a client, resolved. */
+export type ClientSettings<ExtInfo> = ReturnType<typeof resolveClientOptions<ExtInfo>>

@@ -1,102 +1,96 @@
+import { match, P } from 'ts-pattern'
+import { diagnoseSignature } from '../diagnosis/signature.ts'
 import {
   DeliveryError,
   OrderRefusedError,
-  type ProtocolErrorCode,
   ProtocolError,
+  type ProtocolErrorCode,
+  printable,
   type UntrustedResponseCode,
   UntrustedResponseError,
 } from '../errors.ts'
-import { diagnoseSignature } from '../diagnosis/signature.ts'
-import { requireHeader, verifyMessage } from '../secure-message/verify.ts'
-import type { OrderSyncResponse } from '../result-codes.ts'
 import { validateResponse } from '../messages/validate.ts'
 import { ORDER_SYNC_METHOD } from '../protocol/endpoint.ts'
-import { excerptOf } from './excerpt.ts'
-import type { Settings } from './options.ts'
+import { collectHeaders, parseMessageHead, requireHeader } from '../protocol/headers.ts'
+import type { OrderSyncResponse } from '../result-codes.ts'
+import { parseFreshHead, verifyMessage } from '../secure-message/verify.ts'
+import type { ClientSettings } from './options.ts'
 
-/** An HTTP answer, read whole. */
+/** An HTTP response, read completely. */
 export interface ReceivedResponse {
   readonly status: number
+  /** By lower-case name. */
   readonly headers: ReadonlyMap<string, string>
   readonly body: Uint8Array
 }
 
 /**
- * Reads the answer's body, up to a bound.
+ * Reads the body of a response, up to a limit.
  *
- * @throws {@link ReplyError} `ERR_REPLY_REDIRECT`, `ERR_REPLY_TOO_LARGE`
+ * @throws {@link UntrustedResponseError} `ERR_REPLY_REDIRECT`, `ERR_REPLY_TOO_LARGE`
  */
-export async function readAnswer(response: Response, maxBytes: number, requestId: string): Promise<ReceivedResponse> {
+export async function readResponse(response: Response, maxBytes: number, requestId: string): Promise<ReceivedResponse> {
   const { status, type } = response
   if (type === 'opaqueredirect' || (status >= 300 && status < 400)) {
-    letGo(response.body)
-    const message = 'The answer is a redirect; orders are sent to the configured URL and to no other.'
+    cancelQuietly(response.body)
+    const message = 'The response is a redirect. Orders are sent only to the configured URL.'
     throw new UntrustedResponseError('ERR_REPLY_REDIRECT', message, { httpStatus: status, requestId })
   }
-  return { status, headers: ourHeaders(response.headers), body: await readWhole(response, maxBytes, requestId) }
+  return { status, headers: collectHeaders(response.headers), body: await readBody(response, maxBytes, requestId) }
 }
 
-async function readWhole({ body, status }: Response, maxBytes: number, requestId: string): Promise<Uint8Array> {
+async function readBody({ body, status }: Response, maxBytes: number, requestId: string): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   let size = 0
   const reader = body?.getReader()
   for (;;) {
     const { value } = (await reader?.read()) ?? {}
-    if (value === undefined) return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks)
+    if (value === undefined) return Buffer.concat(chunks)
     size += value.length
     chunks.push(value)
     if (size > maxBytes) {
-      letGo(reader)
-      const details = { httpStatus: status, requestId, excerpt: excerptOf(Buffer.concat(chunks), { cut: true }) }
-      const message = `The answer is larger than the ${maxBytes} bytes that are accepted.`
+      cancelQuietly(reader)
+      const details = { httpStatus: status, requestId, excerpt: excerptOf(Buffer.concat(chunks), { isCut: true }) }
+      const message = `The response is larger than the limit of ${maxBytes} bytes.`
       throw new UntrustedResponseError('ERR_REPLY_TOO_LARGE', message, details)
     }
   }
 }
 
-/** And with the stream of its connection. Not awaited: some never end, or fail. */
-function letGo(stream: { cancel(): Promise<void> } | null | undefined): void {
+/** Cancels a stream, and with it its connection. Not awaited: some streams never finish cancelling, or fail. */
+function cancelQuietly(stream: { cancel(): Promise<void> } | null | undefined): void {
   stream?.cancel().catch(() => {})
 }
 
-/** The headers that matter here, one by one: Headers sorts all of them for who iterates. */
-function ourHeaders(headers: Headers): ReadonlyMap<string, string> {
-  const ours = new Map<string, string>()
-  for (const name of ['client-id', 'content-type', 'signature', 'encrypt', 'response-time', 'tracer-id']) {
-    const value = headers.get(name)
-    if (value !== null) ours.set(name, value)
-  }
-  return ours
-}
-
 /**
- * Verifies an answer with our own client id and the peer's key, and only then parses it.
+ * Verifies a response with our own client id and the peer's key, and only then parses it.
  *
- * @throws {@link ReplyError} every code but those of {@link readAnswer}
+ * @throws {@link UntrustedResponseError} every code except those of {@link readResponse}
  * @see docs/protocol.md section 6.4
  */
-export async function verifyAnswer<ExtInfo>(
-  answer: ReceivedResponse,
-  settings: Settings<ExtInfo>,
+export async function verifyResponse<ExtInfo>(
+  { headers, body, status }: ReceivedResponse,
+  settings: ClientSettings<ExtInfo>,
   requestId: string,
 ): Promise<OrderSyncResponse> {
-  const { headers, body, status } = answer
-  const { credentials, path, json, clockToleranceSeconds, envelope, now } = settings
-  const arrived = { method: ORDER_SYNC_METHOD, path, timeHeader: 'Response-Time', headers, body: () => body } as const
+  const { credentials, signedPath: path, clockToleranceSeconds, now } = settings
+  const received = { method: ORDER_SYNC_METHOD, path, body }
   try {
     requireHeader(headers, 'Signature')
     if (requireHeader(headers, 'Client-Id') !== credentials.clientId) {
       throw new ProtocolError('ERR_HEADER_INVALID', 'The Client-Id header is not ours.')
     }
-    const { message } = await verifyMessage(arrived, credentials, envelope, { now: now(), clockToleranceSeconds, json })
-    return validateResponse(message)
+    const head = parseFreshHead(headers, 'response', { now: now(), clockToleranceSeconds })
+    const { value } = await verifyMessage({ ...received, head }, credentials, settings)
+    return validateResponse(value)
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error
     const hint =
-      error.code === 'ERR_SIGNATURE_INVALID' ? await diagnoseSignature(arrived, body, credentials) : undefined
-    const code = headers.has('signature') ? (REPLY_CODES[error.code] ?? 'ERR_REPLY_INVALID') : 'ERR_REPLY_UNSIGNED'
-    const words = ['The answer cannot be trusted.', error.message, hint ?? hintOf(status)]
-    throw new UntrustedResponseError(code, words.join(' '), {
+      error.code === 'ERR_SIGNATURE_INVALID'
+        ? await diagnoseSignature({ ...received, head: parseMessageHead(headers, 'response') }, headers, credentials)
+        : hintOf(status)
+    const code = headers.has('signature') ? (RESPONSE_CODES[error.code] ?? 'ERR_REPLY_INVALID') : 'ERR_REPLY_UNSIGNED'
+    throw new UntrustedResponseError(code, `The response cannot be trusted. ${error.message} ${hint}`, {
       cause: error,
       httpStatus: status,
       requestId,
@@ -105,37 +99,68 @@ export async function verifyAnswer<ExtInfo>(
   }
 }
 
-/** The signature tells why; where there is none, the HTTP status may. */
+/** Without a signature to diagnose, the HTTP status may explain the response. */
 function hintOf(status: number): string {
-  const known = status === 401 ? ' A receiver that does not know the Client-Id answers like this.' : ''
-  return `The HTTP status is ${status}; what was said, unverified, begins as error.excerpt shows.${known}`
+  const known = status === 401 ? ' A receiver that does not know the Client-Id responds like this.' : ''
+  return `The HTTP status is ${status}. error.excerpt shows the start of the unverified body.${known}`
 }
 
-const REPLY_CODES: { readonly [Code in ProtocolErrorCode]?: UntrustedResponseCode } = {
+const RESPONSE_CODES: { readonly [Code in ProtocolErrorCode]?: UntrustedResponseCode } = {
   ERR_SIGNATURE_INVALID: 'ERR_REPLY_SIGNATURE',
   ERR_TIME_RANGE: 'ERR_REPLY_TIME',
 }
 
-/** The error that a verified reply other than `S` is to our caller. */
-export function toError(reply: OrderSyncResponse, requestId: string, httpStatus: number): OrderRefusedError | DeliveryError {
-  const { resultCode, resultStatus, resultMessage } = reply.result
-  if (resultStatus === 'F') return new OrderRefusedError(resultCode, resultMessage, { requestId, reply })
-  const message = `The peer has not decided: it answered ${resultStatus}. Send the order again later, with the same requestId.`
-  return new DeliveryError('ERR_RESULT_UNKNOWN', message, { httpStatus, requestId, reply })
-}
-
-/** A 5xx that cannot be trusted says well enough that the peer's HTTP layer is down: there is nobody to distrust. */
+/**
+ * The error that an untrusted response means for the caller. An HTTP 5xx says that the peer's HTTP layer is down, so
+ * there is nobody to distrust: the outcome is unknown, and a retry is right.
+ */
 export function toDeliveryError(error: UntrustedResponseError): UntrustedResponseError | DeliveryError {
   const { httpStatus = 0, requestId = '', excerpt = '' } = error
   if (httpStatus < 500) return error
-  return new DeliveryError(
-    'ERR_HTTP_STATUS',
-    `The peer answered HTTP ${httpStatus}, and nothing that can be trusted.`,
-    {
-      cause: error,
-      httpStatus,
-      requestId,
-      excerpt,
-    },
-  )
+  return new DeliveryError('ERR_HTTP_STATUS', `The peer responded with HTTP ${httpStatus}, and no valid signature.`, {
+    cause: error,
+    httpStatus,
+    requestId,
+    excerpt,
+  })
+}
+
+/**
+ * The order id of a verified response that reports success.
+ *
+ * @throws {@link OrderRefusedError} for `F`
+ * @throws {@link DeliveryError} `ERR_RESULT_UNKNOWN` for `U`, and for `A`, which is not final either
+ */
+export function requireSuccess(response: OrderSyncResponse, requestId: string, httpStatus: number): string {
+  const { resultCode, resultStatus, resultMessage } = response.result
+  const undecided = () => {
+    const message = `The peer has not decided: its result status is ${resultStatus}. Retry later with the same requestId.`
+    return new DeliveryError('ERR_RESULT_UNKNOWN', message, { httpStatus, requestId, response })
+  }
+  return match({ resultStatus, orderId: response.orderId })
+    .with({ resultStatus: 'S', orderId: P.string }, ({ orderId }) => orderId)
+    .with({ resultStatus: 'F' }, () => {
+      throw new OrderRefusedError(resultCode, resultMessage, { requestId, response })
+    })
+    .with({ resultStatus: P.union('U', 'A', 'S') }, () => {
+      throw undecided()
+    })
+    .exhaustive()
+}
+
+/**
+ * The start of an unverified response, safe to show: enough to recognize a proxy's error page, with everything masked
+ * that could be an id, an address, a token or a key.
+ *
+ * @param body The response, or its start when `isCut`.
+ */
+export function excerptOf(body: Uint8Array, { isCut = body.length > 1_000 }: { isCut?: boolean } = {}): string {
+  const text = new TextDecoder().decode(body.subarray(0, 1_000))
+  // Drop the last word of a cut text: the part that is missing may be what identifies a token.
+  return printable(isCut ? text.replace(/\S*$/, '') : text, 1_000)
+    .replace(/\s+/g, ' ')
+    .replace(/\S+@\S+/g, '…')
+    .replace(/[\w+/=%-]{24,}/g, '…')
+    .replace(/\d{5,}/g, '…')
+    .slice(0, 200)
 }

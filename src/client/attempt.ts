@@ -1,0 +1,80 @@
+import { DeliveryError, UntrustedResponseError } from '../errors.ts'
+import { ORDER_SYNC_METHOD } from '../protocol/endpoint.ts'
+import type { OrderSyncResponse } from '../result-codes.ts'
+import { type SecuredMessage, secureMessage } from '../secure-message/secure.ts'
+import { withTimeout } from '../timeout.ts'
+import type { ClientSettings } from './options.ts'
+import { type ReceivedResponse, readResponse, requireSuccess, toDeliveryError, verifyResponse } from './response.ts'
+
+/** An order to send. */
+interface OrderToSend {
+  /** The serialized order. */
+  readonly plaintext: Uint8Array
+  readonly requestId: string
+  /** The caller's signal. */
+  readonly signal: AbortSignal | undefined
+}
+
+/** A verified response that reports success. */
+interface Success {
+  readonly orderId: string
+  readonly tracerId: string | undefined
+  readonly response: OrderSyncResponse
+}
+
+/**
+ * Sends an order once, with a new time, a new signature and a new AES key.
+ *
+ * @throws the error for the caller of `syncOrder`; `isRetryable` decides whether another attempt may follow
+ */
+export async function attempt<ExtInfo>(order: OrderToSend, settings: ClientSettings<ExtInfo>): Promise<Success> {
+  const { requestId, signal } = order
+  const { timeoutMs } = settings
+  const onTimeout = () => new DeliveryError('ERR_TIMEOUT', `No response arrived within ${timeoutMs} ms.`, { requestId })
+  try {
+    return await withTimeout((signal) => exchange(order, settings, signal), { timeoutMs, onTimeout, signal })
+  } catch (error) {
+    // The caller's own abort is not a network failure.
+    signal?.throwIfAborted()
+    throw error instanceof UntrustedResponseError ? toDeliveryError(error) : error
+  }
+}
+
+async function exchange<ExtInfo>(
+  { plaintext, requestId }: OrderToSend,
+  settings: ClientSettings<ExtInfo>,
+  signal: AbortSignal,
+): Promise<Success> {
+  const { signedPath: path, credentials, encryptTo, encryption, now } = settings
+  const message = { kind: 'request', method: ORDER_SYNC_METHOD, path, now: now(), plaintext, encryptTo } as const
+  const secured = await secureMessage(message, credentials, encryption)
+  // Signing may have taken longer than the timeout: then nothing is sent.
+  signal.throwIfAborted()
+  const received = await send(secured, { requestId, signal }, settings)
+  const response = await verifyResponse(received, settings, requestId)
+  const orderId = requireSuccess(response, requestId, received.status)
+  return { orderId, tracerId: received.headers.get('tracer-id'), response }
+}
+
+/** @throws {@link DeliveryError} `ERR_NETWORK`, and the errors of {@link readResponse} */
+async function send<ExtInfo>(
+  { headers, body }: SecuredMessage,
+  { requestId, signal }: { readonly requestId: string; readonly signal: AbortSignal },
+  { url, agentToken, maxResponseBytes, fetch }: ClientSettings<ExtInfo>,
+): Promise<ReceivedResponse> {
+  try {
+    const response = await fetch(url, {
+      method: ORDER_SYNC_METHOD,
+      headers: agentToken === undefined ? headers : { ...headers, 'Agent-Token': agentToken },
+      body: body as Uint8Array<ArrayBuffer>,
+      // A followed redirect would send the signed order to whatever host it names.
+      redirect: 'manual',
+      signal,
+    })
+    return await readResponse(response, maxResponseBytes, requestId)
+  } catch (cause) {
+    if (cause instanceof UntrustedResponseError) throw cause
+    const message = 'The peer could not be reached, or closed the connection.'
+    throw new DeliveryError('ERR_NETWORK', message, { cause, requestId })
+  }
+}
