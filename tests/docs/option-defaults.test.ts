@@ -64,7 +64,8 @@ function defaultIn(rule: ts.Expression): string | undefined {
     : ts.isCallExpression(rule)
       ? rule.arguments
       : []
-  return candidates.map((value) => value?.getText() ?? '').find((value) => LITERAL.exec(value)?.[0] === value)
+  const values = candidates.map((value) => (value && ts.isAsExpression(value) ? value.expression : value))
+  return values.map((value) => value?.getText() ?? '').find((value) => LITERAL.exec(value)?.[0] === value)
 }
 
 const defaults = files('src', /\.ts$/)
