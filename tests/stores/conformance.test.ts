@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, inject, test } from 'vitest'
-import type { OrderSyncStore } from '../../src/stores/store.ts'
+import { beforeAll, describe, inject, test } from 'vitest'
 import { memoryStore } from '../../src/stores/memory.ts'
+import type { OrderSyncStore } from '../../src/stores/store.ts'
 import { storeCases } from '../../src/testing/store-cases.ts'
 import { hasNodeSqlite, type Kind, makePlace, openPlace } from '../support/stores.ts'
 
@@ -12,7 +12,7 @@ describe('memory', () => {
 const postgresUrl = inject('postgresUrl')
 const redisUrl = inject('redisUrl')
 
-/** Each driver of SQLite is tested where the runtime has it: CI has runtimes for both. */
+/** Each SQLite driver is tested where the runtime has it. CI has runtimes for both. */
 const sqlite: readonly Kind[] = [
   ...(hasNodeSqlite ? (['node:sqlite'] as const) : []),
   ...((await canOpen('better-sqlite3')) ? (['better-sqlite3'] as const) : []),
@@ -29,21 +29,20 @@ const kinds: readonly { kind: Kind; url: string | undefined }[] = [
 for (const { kind, url } of kinds) {
   describe.skipIf(url === undefined)(kind, () => {
     let store: OrderSyncStore<unknown>
-    const ends: (() => Promise<unknown>)[] = []
     beforeAll(async () => {
       const { place, remove } = await makePlace(kind, url ?? '')
       const opened = await openPlace(place)
-      ends.push(opened.close, remove)
       store = opened.store
-    })
-    afterAll(async () => {
-      for (const end of ends) await end()
+      return async () => {
+        await opened.close()
+        await remove()
+      }
     })
     test.each(storeCases)('$name', ({ run }) => run(store))
   })
 }
 
-/** A native module is built for one version of Node: on the others this one driver is not there. */
+/** A native module is built for one version of Node. On the others this driver is missing. */
 async function canOpen(driver: 'better-sqlite3'): Promise<boolean> {
   const { place, remove } = await makePlace(driver, '')
   try {
@@ -51,7 +50,7 @@ async function canOpen(driver: 'better-sqlite3'): Promise<boolean> {
     await close()
     return true
   } catch {
-    console.warn(`${driver} is not built for ${process.version}; it is tested on the one that it is built for`)
+    console.warn(`${driver} is not built for ${process.version}; its tests run on the version that it is built for`)
     return false
   } finally {
     await remove()

@@ -1,12 +1,18 @@
 import { describe, expect, test } from 'vitest'
-import { type ClaimResult, type ClaimOptions, type Delivery, memoryStore, type OrderSyncStore } from '../../src/public/index.ts'
+import {
+  type ClaimOptions,
+  type Delivery,
+  type HeldClaim,
+  memoryStore,
+  type OrderSyncStore,
+} from '../../src/public/index.ts'
 import { rejectionOf, thrownBy } from '../support/thrown.ts'
 
-// What every store does is in conformance.test.ts. Here is what is this one's own: its bounds, and its clock.
+// conformance.test.ts tests the rules of every store. This file tests what only the memory store has: its limits and its clock.
 
 const LEASE: ClaimOptions = { leaseMs: 1_000, compareModifyTimeWith: 'orderModifyTime' }
 
-/** A delivery of an order, by a request of the same name. */
+/** A delivery of an order, by the request of the same name. */
 const delivery = (name: string, changes: Partial<Delivery> = {}): Delivery => ({
   orderKey: `order ${name}`,
   requestKey: `request ${name}`,
@@ -15,27 +21,32 @@ const delivery = (name: string, changes: Partial<Delivery> = {}): Delivery => ({
   ...changes,
 })
 
-async function claim(store: OrderSyncStore, of: Delivery, options = LEASE) {
-  const claim: ClaimResult = await store.claim(of, options)
-  if (claim.decision !== 'process') throw new Error(`The claim was ${claim.decision}`)
-  return { delivery: of, token: claim.token }
+async function claim(store: OrderSyncStore, claimed: Delivery, options = LEASE): Promise<HeldClaim> {
+  const result = await store.claim(claimed, options)
+  if (result.decision !== 'process') throw new Error(`The decision was ${result.decision}`)
+  return { delivery: claimed, token: result.token }
 }
 
-async function process(store: OrderSyncStore, of: Delivery, storedResponse = `storedResponse ${of.requestKey}`) {
-  expect(await store.finish(await claim(store, of), { storedResponse, processed: true })).toBe(true)
+/** Claims and finishes a delivery. */
+async function process(
+  store: OrderSyncStore,
+  processed: Delivery,
+  storedResponse = `response to ${processed.requestKey}`,
+) {
+  expect(await store.finish(await claim(store, processed), { storedResponse, processed: true })).toBe(true)
 }
 
-const decisionOn = async (store: OrderSyncStore, of: Delivery) => (await store.claim(of, LEASE)).decision
+const decisionOn = async (store: OrderSyncStore, claimed: Delivery) => (await store.claim(claimed, LEASE)).decision
 
-/** A store by a clock of the test's own. */
-function clocked(options: Parameters<typeof memoryStore>[0] = {}) {
+/** A store and the clock that it uses. */
+function storeWithClock(options: Parameters<typeof memoryStore>[0] = {}) {
   const clock = { now: 1_000_000 }
   return { clock, store: memoryStore({ now: () => clock.now, ...options }) }
 }
 
-describe('maxOrders', () => {
-  test('forgets the order that was untouched for longest', async () => {
-    const { store } = clocked({ maxOrders: 2 })
+describe('memoryStore, maxOrders', () => {
+  test('removes the order that was unused for longest', async () => {
+    const { store } = storeWithClock({ maxOrders: 2 })
     await process(store, delivery('a'))
     await process(store, delivery('b'))
     await process(store, delivery('c'))
@@ -49,20 +60,20 @@ describe('maxOrders', () => {
     ['a duplicate', { requestKey: 'r2' }],
     ['an older event', { requestKey: 'r2', orderModifyTime: 9 }],
     ['a replay', {}],
-  ])('an order is touched by %s', async (_, changes) => {
-    const { store } = clocked({ maxOrders: 2 })
+  ])('counts %s as use of the order', async (_, changes) => {
+    const { store } = storeWithClock({ maxOrders: 2 })
     await process(store, delivery('a'))
     await process(store, delivery('b'))
     const again = delivery('a', changes)
-    const claimed = await store.claim(again, LEASE)
-    if (claimed.decision === 'process') await store.release({ delivery: again, token: claimed.token })
+    const result = await store.claim(again, LEASE)
+    if (result.decision === 'process') await store.release({ delivery: again, token: result.token })
     await process(store, delivery('c'))
     expect(await store.read('order a')).toBeDefined()
     expect(await store.read('order b')).toBeUndefined()
   })
 
-  test('never forgets an order that is being processed', async () => {
-    const { store } = clocked({ maxOrders: 2 })
+  test('never removes an order that is being processed', async () => {
+    const { store } = storeWithClock({ maxOrders: 2 })
     const running = await claim(store, delivery('a'))
     for (const name of ['b', 'c', 'd']) await process(store, delivery(name))
     expect(await decisionOn(store, delivery('a'))).toBe('busy')
@@ -70,8 +81,8 @@ describe('maxOrders', () => {
     expect(await store.read('order a')).toMatchObject({ last: { storedResponse: 'A' } })
   })
 
-  test('refuses a new order when all of them are being processed, and takes it when one has ended', async () => {
-    const { store } = clocked({ maxOrders: 2 })
+  test('rejects a new order while all orders are being processed, and accepts it when one has ended', async () => {
+    const { store } = storeWithClock({ maxOrders: 2 })
     const [a] = [await claim(store, delivery('a')), await claim(store, delivery('b'))]
     expect((await rejectionOf(store.claim(delivery('c'), LEASE))).message).toBe(
       'The memory store is full of orders being processed',
@@ -81,17 +92,17 @@ describe('maxOrders', () => {
     expect(await decisionOn(store, delivery('c'))).toBe('process')
   })
 
-  test('forgets an order whose lease has run out', async () => {
-    const { store, clock } = clocked({ maxOrders: 1 })
-    const lapsed = await claim(store, delivery('a'))
+  test('removes an order whose lease has expired', async () => {
+    const { store, clock } = storeWithClock({ maxOrders: 1 })
+    const expired = await claim(store, delivery('a'))
     clock.now += 1_000
     await process(store, delivery('b'))
-    expect(await store.finish(lapsed, { storedResponse: 'A', processed: true })).toBe(false)
+    expect(await store.finish(expired, { storedResponse: 'A', processed: true })).toBe(false)
     expect(await store.read('order a')).toBeUndefined()
   })
 
-  test('counts no order that was released before anything was known of it', async () => {
-    const { store } = clocked({ maxOrders: 2 })
+  test('does not count an order that was released before its first event was processed', async () => {
+    const { store } = storeWithClock({ maxOrders: 2 })
     await process(store, delivery('a'))
     for (const name of ['b', 'c', 'd']) {
       await store.release(await claim(store, delivery(name)))
@@ -100,8 +111,8 @@ describe('maxOrders', () => {
     expect(await store.read('order a')).toBeDefined()
   })
 
-  test('forgets a hundredth at once, so that there is room for a while', async () => {
-    const { store } = clocked({ maxOrders: 200 })
+  test('removes 1 % of the orders at once', async () => {
+    const { store } = storeWithClock({ maxOrders: 200 })
     const isKnown = async (number: number) => (await store.read(`order ${number}`)) !== undefined
     for (let number = 1; number <= 201; number++) await process(store, delivery(String(number)))
     expect([await isKnown(1), await isKnown(2), await isKnown(3)]).toEqual([false, false, true])
@@ -112,7 +123,7 @@ describe('maxOrders', () => {
   })
 
   test('counts orders, not deliveries', async () => {
-    const { store } = clocked({ maxOrders: 2 })
+    const { store } = storeWithClock({ maxOrders: 2 })
     await process(store, delivery('a'))
     for (let time = 11; time < 20; time++) {
       await process(store, delivery('b', { requestKey: `r${time}`, orderModifyTime: time }))
@@ -120,8 +131,8 @@ describe('maxOrders', () => {
     expect(await store.read('order a')).toBeDefined()
   })
 
-  test('tokens grow even for an order that was forgotten', async () => {
-    const { store } = clocked({ maxOrders: 1 })
+  test('gives a greater token to an order that was removed and comes back', async () => {
+    const { store } = storeWithClock({ maxOrders: 1 })
     const before = await claim(store, delivery('a'))
     await store.release(before)
     await process(store, delivery('b'))
@@ -130,16 +141,16 @@ describe('maxOrders', () => {
   })
 })
 
-describe('maxRequests', () => {
-  test('forgets the request that was untouched for longest; its order still knows the event', async () => {
-    const { store } = clocked({ maxRequests: 2 })
+describe('memoryStore, maxRequests', () => {
+  test('removes the request that was unused for longest, and still knows the event of its order', async () => {
+    const { store } = storeWithClock({ maxRequests: 2 })
     for (const name of ['a', 'b', 'c']) await process(store, delivery(name))
     expect(await decisionOn(store, delivery('c'))).toBe('replay')
     expect(await decisionOn(store, delivery('a'))).toBe('duplicate')
   })
 
-  test('a request is touched by every delivery of it', async () => {
-    const { store } = clocked({ maxRequests: 2 })
+  test('counts every delivery as use of the request', async () => {
+    const { store } = storeWithClock({ maxRequests: 2 })
     for (const name of ['a', 'b']) await process(store, delivery(name))
     expect(await decisionOn(store, delivery('a'))).toBe('replay')
     await process(store, delivery('c'))
@@ -147,8 +158,8 @@ describe('maxRequests', () => {
     expect(await decisionOn(store, delivery('b'))).toBe('duplicate')
   })
 
-  test('a request that was forgotten while it ran is known again by its own storedResponse', async () => {
-    const { store } = clocked({ maxRequests: 1 })
+  test('remembers a request again at its finish, when it was removed while it ran', async () => {
+    const { store } = storeWithClock({ maxRequests: 1 })
     const running = await claim(store, delivery('a'))
     await process(store, delivery('b'))
     const impostor = delivery('c', { requestKey: 'request a' })
@@ -160,18 +171,24 @@ describe('maxRequests', () => {
   })
 })
 
-describe('responseTtlMs', () => {
-  test('an storedResponse can be replayed until it has passed; then the event is still known', async () => {
-    const { store, clock } = clocked({ responseTtlMs: 5_000 })
+describe('memoryStore, responseTtlMs', () => {
+  test('replays a response until the time has passed, and then reports a duplicate', async () => {
+    const { store, clock } = storeWithClock({ responseTtlMs: 5_000 })
     await process(store, delivery('a'))
     clock.now += 4_999
-    expect(await store.claim(delivery('a'), LEASE)).toStrictEqual({ decision: 'replay', storedResponse: 'storedResponse request a' })
+    expect(await store.claim(delivery('a'), LEASE)).toStrictEqual({
+      decision: 'replay',
+      storedResponse: 'response to request a',
+    })
     clock.now += 1
-    expect(await store.claim(delivery('a'), LEASE)).toStrictEqual({ decision: 'duplicate', storedResponse: 'storedResponse request a' })
+    expect(await store.claim(delivery('a'), LEASE)).toStrictEqual({
+      decision: 'duplicate',
+      storedResponse: 'response to request a',
+    })
   })
 
-  test('runs from the storedResponse', async () => {
-    const { store, clock } = clocked({ responseTtlMs: 5_000 })
+  test('starts when the request is finished', async () => {
+    const { store, clock } = storeWithClock({ responseTtlMs: 5_000 })
     const running = await claim(store, delivery('a'), { ...LEASE, leaseMs: 10_000 })
     clock.now += 4_000
     await store.finish(running, { storedResponse: 'A', processed: true })
@@ -179,8 +196,8 @@ describe('responseTtlMs', () => {
     expect(await decisionOn(store, delivery('a'))).toBe('replay')
   })
 
-  test('a body is compared until it has passed', async () => {
-    const { store, clock } = clocked({ responseTtlMs: 5_000 })
+  test('compares bodies until the time has passed', async () => {
+    const { store, clock } = storeWithClock({ responseTtlMs: 5_000 })
     await process(store, delivery('a'))
     const other = delivery('a', { digest: 'other', orderModifyTime: 11 })
     clock.now += 4_999
@@ -189,8 +206,8 @@ describe('responseTtlMs', () => {
     expect(await decisionOn(store, other)).toBe('process')
   })
 
-  test('a refusal is forgotten with its storedResponse, and the event may be processed', async () => {
-    const { store, clock } = clocked({ responseTtlMs: 5_000 })
+  test('removes a refusal when the time has passed, and then processes the event', async () => {
+    const { store, clock } = storeWithClock({ responseTtlMs: 5_000 })
     await store.finish(await claim(store, delivery('a')), { storedResponse: 'F', processed: false })
     expect(await store.claim(delivery('a'), LEASE)).toStrictEqual({ decision: 'replay', storedResponse: 'F' })
     clock.now += 5_000
@@ -198,9 +215,9 @@ describe('responseTtlMs', () => {
   })
 })
 
-describe('a lease', () => {
-  test('holds until its time is up, to the millisecond', async () => {
-    const { store, clock } = clocked()
+describe('memoryStore, lease', () => {
+  test('expires at leaseMs, to the millisecond', async () => {
+    const { store, clock } = storeWithClock()
     await claim(store, delivery('a'))
     clock.now += 999
     expect(await decisionOn(store, delivery('a'))).toBe('busy')
@@ -210,8 +227,8 @@ describe('a lease', () => {
     expect(await decisionOn(store, delivery('a'))).toBe('process')
   })
 
-  test('that another claim has followed cannot be finished or released by the first', async () => {
-    const { store, clock } = clocked()
+  test('cannot be finished or released by the first claim after a second claim has it', async () => {
+    const { store, clock } = storeWithClock()
     const first = await claim(store, delivery('a'))
     clock.now += 1_000
     const second = await claim(store, delivery('a'))
@@ -225,40 +242,42 @@ describe('a lease', () => {
   })
 })
 
-test('without a clock of its own it goes by one that cannot be set', async () => {
-  const store = memoryStore()
-  const before = Date.now()
-  await process(store, delivery('a'))
-  const { last } = (await store.read('order a')) ?? {}
-  expect(Math.abs((last?.processedAt ?? 0) - before)).toBeLessThan(60_000)
-})
+describe('memoryStore', () => {
+  test('uses the current time by default', async () => {
+    const store = memoryStore()
+    const before = Date.now()
+    await process(store, delivery('a'))
+    const { last } = (await store.read('order a')) ?? {}
+    expect(Math.abs((last?.processedAt ?? 0) - before)).toBeLessThan(60_000)
+  })
 
-test('what is read cannot be used to change what is remembered', async () => {
-  const { store } = clocked()
-  await process(store, delivery('a'))
-  const record = (await store.read('order a')) as { last: { storedResponse: string } }
-  record.last.storedResponse = 'forged'
-  expect(await store.read('order a')).toMatchObject({ last: { storedResponse: 'storedResponse request a' } })
-})
+  test('returns a copy from read: changing it does not change the store', async () => {
+    const { store } = storeWithClock()
+    await process(store, delivery('a'))
+    const record = (await store.read('order a')) as { last: { storedResponse: string } }
+    record.last.storedResponse = 'forged'
+    expect(await store.read('order a')).toMatchObject({ last: { storedResponse: 'response to request a' } })
+  })
 
-test('two stores share nothing', async () => {
-  const [one, two] = [memoryStore(), memoryStore()]
-  await process(one, delivery('a'))
-  expect(await two.read('order a')).toBeUndefined()
-  expect(await decisionOn(two, delivery('a'))).toBe('process')
-})
+  test('shares nothing between two stores', async () => {
+    const [one, two] = [memoryStore(), memoryStore()]
+    await process(one, delivery('a'))
+    expect(await two.read('order a')).toBeUndefined()
+    expect(await decisionOn(two, delivery('a'))).toBe('process')
+  })
 
-test.each(
-  ['maxOrders', 'maxRequests', 'responseTtlMs'].flatMap((name) =>
-    [0, -1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, '5', null].map((value) => [name, value] as const),
-  ),
-)('%s cannot be %s', (name, value) => {
-  const error = thrownBy(() => memoryStore({ [name]: value }))
-  expect(error).toBeInstanceOf(RangeError)
-  expect(error.message).toContain(`"${name}"`)
-})
+  test.each(
+    ['maxOrders', 'maxRequests', 'responseTtlMs'].flatMap((name) =>
+      [0, -1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, '5', null].map((value) => [name, value] as const),
+    ),
+  )('throws a RangeError when %s is %s', (name, value) => {
+    const error = thrownBy(() => memoryStore({ [name]: value }))
+    expect(error).toBeInstanceOf(RangeError)
+    expect(error.message).toContain(`"${name}"`)
+  })
 
-test('a bound of one is enough to go on with', async () => {
-  const store = memoryStore({ maxOrders: 1, maxRequests: 1, responseTtlMs: 1 })
-  for (const name of ['a', 'b', 'a']) await process(store, delivery(name))
+  test('works with limits of 1', async () => {
+    const store = memoryStore({ maxOrders: 1, maxRequests: 1, responseTtlMs: 1 })
+    for (const name of ['a', 'b', 'a']) await process(store, delivery(name))
+  })
 })
