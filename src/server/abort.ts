@@ -13,15 +13,17 @@ export interface RequestAbort {
  * It does not use AbortSignal.any(): once the merchant's code has listened to such a signal, Node 20 keeps it, and its
  * listeners, for ever. Each request has its own timer: on Workers a timer ends with the request that started it.
  *
+ * @param given The signal of the HTTP layer. Anything but an AbortSignal is ignored.
  * @param error The reason of the signal when the time is up.
  */
 export function createRequestAbort(
   timeoutMs: number,
-  peer: AbortSignal | undefined,
+  given: AbortSignal | undefined,
   error: () => Error,
 ): RequestAbort & { readonly release: () => void } {
   const controller = new AbortController()
   let isTimedOut = false
+  const peer = given instanceof AbortSignal ? given : undefined
   const abortForPeer = () => controller.abort(peer?.reason)
   if (peer?.aborted) abortForPeer()
   else peer?.addEventListener('abort', abortForPeer)

@@ -12,7 +12,16 @@ import {
 } from '../../src/public/index.ts'
 import { until } from '../support/deferred.ts'
 import {
-  signedResponse,
+  type Behaviour,
+  hangsUp,
+  neverResponds,
+  respondsSigned,
+  respondsWith,
+  type Seen,
+  startGateway,
+} from '../support/gateway.ts'
+import { gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, pem, strangerRsa } from '../support/keys.ts'
+import {
   CLIENT_ID,
   isSignedBy,
   merchantCredentials,
@@ -21,12 +30,11 @@ import {
   order,
   PATH,
   refusal,
+  signedResponse,
   success,
   TIME,
   withHeaders,
 } from '../support/messages.ts'
-import { respondsSigned, type Behaviour, hangsUp, neverResponds, type Seen, respondsWith, startGateway } from '../support/gateway.ts'
-import { gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, pem, strangerRsa } from '../support/keys.ts'
 import { rejectionOf } from '../support/thrown.ts'
 
 const ends: (() => Promise<unknown>)[] = []
@@ -73,7 +81,7 @@ describe('a sync that succeeds', () => {
       requestId: order()['requestId'],
       attempts: 1,
       tracerId: undefined,
-      reply: success(),
+      response: success(),
     })
     const [sent] = seen
     expect(sent).toMatchObject({
@@ -93,7 +101,9 @@ describe('a sync that succeeds', () => {
   })
 
   test('encrypted, and the answer too', async () => {
-    const { client, seen } = await pair([respondsSigned(success(), { encryptTo: merchantRsa().publicKey })], { encrypt: true })
+    const { client, seen } = await pair([respondsSigned(success(), { encryptTo: merchantRsa().publicKey })], {
+      encrypt: true,
+    })
     expect(await client.syncOrder(ORDER)).toMatchObject({ orderId: 'A-1' })
     const [sent] = seen
     expect(sent?.headers['content-type']).toBe('text/plain; charset=UTF-8')
@@ -217,7 +227,7 @@ describe('an order that breaks the protocol is not sent', () => {
     ['a BigInt in extInfo', { extInfo: { big: 1n } }, 'big'],
   ])('%s', async (_, changes, field) => {
     const { error, requests } = await errorOf([], {}, { ...ORDER, ...changes } as OrderInput)
-    expect(error).toMatchObject({ name: 'RejectionError', code: 'ERR_FIELD_INVALID', issues: [{ field }] })
+    expect(error).toMatchObject({ name: 'ProtocolError', code: 'ERR_FIELD_INVALID', issues: [{ field }] })
     expect(requests).toBe(0)
   })
 
@@ -232,7 +242,7 @@ describe('a refusal', () => {
   test('is an error of its own, and is not tried again', async () => {
     const { error, requests } = await errorOf([respondsSigned(refusal('PROCESS_FAIL'), {}, 200)])
     expect(error).toMatchObject({
-      name: 'RefusalError',
+      name: 'OrderRefusedError',
       code: 'ERR_REFUSED',
       resultCode: 'PROCESS_FAIL',
       resultMessage: 'message',
@@ -276,7 +286,9 @@ describe('tried again', () => {
   })
 
   test('encrypted: the same plaintext under a new key', async () => {
-    const { client, seen } = await pair([respondsSigned(refusal('UNKNOWN_EXCEPTION', 'U')), respondsSigned()], { encrypt: true })
+    const { client, seen } = await pair([respondsSigned(refusal('UNKNOWN_EXCEPTION', 'U')), respondsSigned()], {
+      encrypt: true,
+    })
     await client.syncOrder(ORDER)
     const [one, two] = seen
     expect(two?.body).not.toStrictEqual(one?.body)
@@ -364,7 +376,7 @@ describe('no answer', () => {
       requestId: order()['requestId'],
     })
     expect(error.excerpt).toBe('<h1>Bad Gateway</h1> nginx')
-    expect(error.message).toBe(`The peer answered HTTP ${status}, and nothing that can be trusted.`)
+    expect(error.message).toBe(`The peer responded with HTTP ${status}, and no valid signature.`)
     expect(requests).toBe(3)
   })
 
@@ -379,7 +391,7 @@ describe('no answer', () => {
     expect(error).toMatchObject({
       name: 'DeliveryError',
       code: 'ERR_TIMEOUT',
-      message: 'No answer came within 40 ms.',
+      message: 'No response arrived within 40 ms.',
       requestId: order()['requestId'],
     })
     expect(requests).toBe(2)
@@ -387,7 +399,7 @@ describe('no answer', () => {
 
   test('within a time that is no whole number', async () => {
     const { error } = await errorOf([neverResponds], { timeoutMs: 20.5, retries: 0 })
-    expect(error).toMatchObject({ code: 'ERR_TIMEOUT', message: 'No answer came within 20.5 ms.' })
+    expect(error).toMatchObject({ code: 'ERR_TIMEOUT', message: 'No response arrived within 20.5 ms.' })
   })
 
   test('within the time for an attempt, signing included', async () => {
@@ -445,7 +457,11 @@ describe('an answer that cannot be trusted is an error, and is not tried again',
   test.each<[string, Behaviour, string]>([
     ['unsigned', changed({ Signature: undefined }), 'ERR_REPLY_UNSIGNED'],
     ['with an empty Signature', changed({ Signature: '' }), 'ERR_REPLY_INVALID'],
-    ['HTML, unsigned', respondsWith(200, '<html>Welcome</html>', { 'Content-Type': 'text/html' }), 'ERR_REPLY_UNSIGNED'],
+    [
+      'HTML, unsigned',
+      respondsWith(200, '<html>Welcome</html>', { 'Content-Type': 'text/html' }),
+      'ERR_REPLY_UNSIGNED',
+    ],
     ['HTTP 404, unsigned', respondsWith(404, 'Not Found'), 'ERR_REPLY_UNSIGNED'],
     ['HTTP 401, unsigned', respondsWith(401), 'ERR_REPLY_UNSIGNED'],
     ['empty', respondsWith(200), 'ERR_REPLY_UNSIGNED'],
@@ -481,10 +497,14 @@ describe('an answer that cannot be trusted is an error, and is not tried again',
     ],
     ['signed, and no reply', respondsSigned({}), 'ERR_REPLY_INVALID'],
     ['of success without an orderId', respondsSigned({ result: success().result }), 'ERR_REPLY_INVALID'],
-    ['encrypted to another key', respondsSigned(success(), { encryptTo: strangerRsa().publicKey }), 'ERR_REPLY_INVALID'],
+    [
+      'encrypted to another key',
+      respondsSigned(success(), { encryptTo: strangerRsa().publicKey }),
+      'ERR_REPLY_INVALID',
+    ],
   ])('%s', async (_, behaviour, code) => {
     const { error, requests } = await errorOf([behaviour, respondsSigned()])
-    expect(error).toMatchObject({ name: 'ReplyError', code, requestId: order()['requestId'] })
+    expect(error).toMatchObject({ name: 'UntrustedResponseError', code, requestId: order()['requestId'] })
     expect(error).toHaveProperty('httpStatus', expect.any(Number))
     expect(requests).toBe(1)
   })
@@ -494,7 +514,9 @@ describe('an answer that cannot be trusted is an error, and is not tried again',
     const privateKeys = { 1: { algorithm: 'RSA256' as const, sign: () => new Uint8Array(256), decrypt } }
     const credentials = { ...merchantCredentials(), privateKeys }
     const sealed = { encryptTo: merchantRsa().publicKey }
-    const forged = await errorOf([respondsSigned(success(), { ...sealed, key: strangerRsa().privateKey })], { credentials })
+    const forged = await errorOf([respondsSigned(success(), { ...sealed, key: strangerRsa().privateKey })], {
+      credentials,
+    })
     expect(forged.error).toMatchObject({ code: 'ERR_REPLY_SIGNATURE' })
     expect(decrypt).not.toHaveBeenCalled()
     const { error } = await errorOf([respondsSigned(success(), sealed)], { credentials })
@@ -514,7 +536,7 @@ describe('an answer that cannot be trusted is an error, and is not tried again',
     const elsewhere = await startGateway()
     ends.push(elsewhere.close)
     const { error, requests } = await errorOf([respondsWith(status, 'moved', { Location: elsewhere.url })])
-    expect(error).toMatchObject({ name: 'ReplyError', code: 'ERR_REPLY_REDIRECT', httpStatus: status })
+    expect(error).toMatchObject({ name: 'UntrustedResponseError', code: 'ERR_REPLY_REDIRECT', httpStatus: status })
     expect(requests).toBe(1)
     expect(elsewhere.seen).toStrictEqual([])
   })
@@ -546,7 +568,7 @@ describe('an answer that cannot be trusted is an error, and is not tried again',
       more()
     }
     const { error, requests } = await errorOf([endless], { maxResponseBytes: 100_000 })
-    expect(error).toMatchObject({ name: 'ReplyError', code: 'ERR_REPLY_TOO_LARGE', httpStatus: 200 })
+    expect(error).toMatchObject({ name: 'UntrustedResponseError', code: 'ERR_REPLY_TOO_LARGE', httpStatus: 200 })
     expect(requests).toBe(1)
     expect(written).toBeLessThan(10_000)
   })
@@ -564,7 +586,7 @@ describe('an error', () => {
   test('explains a signature that does not verify', async () => {
     const { error } = await errorOf([respondsSigned(success(), { path: '/' })])
     expect(error.message).toMatch(
-      /^The answer cannot be trusted\. The signature is not .* None of the usual slips explains it\. .* the body \(here \d+ bytes/,
+      /^The response cannot be trusted\. The signature is not .* No usual mistake explains it\. .* the body \(here \d+ bytes/,
     )
     const { error: formatted } = await errorOf([
       (response) => {
@@ -693,7 +715,10 @@ describe('an abort by the caller rejects with his reason', () => {
 
   test.each<[string, Partial<ClientOptions>]>([
     ['a signer', { credentials: hangingCredentials({ sign: () => new Promise(() => {}) }) }],
-    ['a validator of extInfo', { extInfoSchema: { '~standard': { ...STANDARD, validate: () => new Promise(() => {}) } } }],
+    [
+      'a validator of extInfo',
+      { extInfoSchema: { '~standard': { ...STANDARD, validate: () => new Promise(() => {}) } } },
+    ],
   ])('while %s of his own goes on for ever', async (_, options) => {
     const { client, seen } = await pair([], options)
     const caller = new AbortController()

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { excerptOf } from '../../src/client/excerpt.ts'
+import { excerptOf } from '../../src/client/response.ts'
 
 const excerpt = (text: string) => excerptOf(Buffer.from(text))
 
@@ -54,6 +54,6 @@ test('a secret that reaches past what is looked at is not shown by its beginning
 
 test('the part of an answer that was read before it grew too large is no exception', () => {
   const secret = 'Zk9xQ2pTb1RhVnJLd0hlTmJ5'
-  expect(excerptOf(Buffer.from(`token ${secret.slice(0, 10)}`), { cut: true })).toBe('token')
+  expect(excerptOf(Buffer.from(`token ${secret.slice(0, 10)}`), { isCut: true })).toBe('token')
   expect(excerptOf(Buffer.from(`token ${secret.slice(0, 10)}`))).toBe('token Zk9xQ2pTb1')
 })

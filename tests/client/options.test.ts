@@ -1,8 +1,8 @@
 import { describe, expect, expectTypeOf, test } from 'vitest'
-import { resolveOptions } from '../../src/client/options.ts'
+import { resolveClientOptions } from '../../src/client/options.ts'
 import { type ClientOptions, createOrderSyncClient, type OrderInput } from '../../src/public/index.ts'
-import { merchantCredentials, PATH } from '../support/messages.ts'
 import { gatewayEcc, merchantRsa, pem } from '../support/keys.ts'
+import { merchantCredentials, PATH } from '../support/messages.ts'
 import { thrownBy } from '../support/thrown.ts'
 
 const options = (changes: Record<string, unknown> = {}): ClientOptions =>
@@ -20,14 +20,14 @@ describe('the endpoint', () => {
     ['of a URL object', at(new URL('https://x.example/hook')), 'https://x.example/hook'],
     ['without a fragment', at('https://x.example/hook#a'), 'https://x.example/hook'],
   ])('%s', (_, given, url) => {
-    const resolved = resolveOptions(given)
+    const resolved = resolveClientOptions(given)
     expect(resolved.url.href).toBe(url)
-    expect(resolved.path).toBe(resolved.url.pathname + resolved.url.search)
+    expect(resolved.signedPath).toBe(resolved.url.pathname + resolved.url.search)
   })
 
   test('a URL object is not written to', () => {
     const url = new URL('https://x.example/#a')
-    resolveOptions(at(url))
+    resolveClientOptions(at(url))
     expect(url.href).toBe('https://x.example/#a')
   })
 
@@ -64,7 +64,8 @@ describe('bounds', () => {
     ...['timeoutMs', 'maxDelayMs'].flatMap((name) =>
       [2 ** 31, Number.POSITIVE_INFINITY].map((value): [Record<string, unknown>, string] => [{ [name]: value }, name]),
     ),
-    [{ suite: { keyWrap: 'RSA' } }, 'suite.keyWrap'],
+    [{ encryption: { keyWrap: 'RSA' } }, 'encryption.keyWrap'],
+    [{ timeoutMS: 1_000 }, 'timeoutMS'],
   ])('%j is refused', (changes, name) => {
     const error = thrownBy(() => createOrderSyncClient(options(changes)))
     expect(['RangeError', 'TypeError']).toContain(error.name)
@@ -76,10 +77,9 @@ describe('bounds', () => {
     { timeoutMs: 2 ** 31 - 1, maxDelayMs: 2 ** 31 - 1 },
     { timeoutMs: 0.5 },
     Object.fromEntries(
-      ['path', 'encrypt', 'extInfo', 'timeoutMs', 'retries', 'fetch', 'now', 'random', 'randomUUID'].map((name) => [
-        name,
-        undefined,
-      ]),
+      ['signedPath', 'encrypt', 'extInfoSchema', 'timeoutMs', 'retries', 'fetch', 'now', 'random', 'randomUUID'].map(
+        (name) => [name, undefined],
+      ),
     ),
   ])('%j is accepted', (changes) => {
     expect(createOrderSyncClient(options(changes))).toHaveProperty('syncOrder')
@@ -97,7 +97,7 @@ describe('an Agent-Token', () => {
   )
 
   test('of visible characters is taken', () => {
-    expect(resolveOptions(options({ agentToken: 'a/b+c==' })).agentToken).toBe('a/b+c==')
+    expect(resolveClientOptions(options({ agentToken: 'a/b+c==' })).agentToken).toBe('a/b+c==')
   })
 })
 

@@ -1,7 +1,8 @@
 import { describe, expect, test, vi } from 'vitest'
-import { type Credentials, parseCredentials } from '../../src/secure-message/credentials.ts'
 import { diagnoseSignature } from '../../src/diagnosis/signature.ts'
-import { collectHeaders } from '../../src/protocol/headers.ts'
+import { collectHeaders, parseMessageHead } from '../../src/protocol/headers.ts'
+import { type Credentials, parseCredentials } from '../../src/secure-message/credentials.ts'
+import { gatewayEcc, gatewayRsa, strangerRsa } from '../support/keys.ts'
 import {
   bytesOf,
   merchantCredentials,
@@ -12,7 +13,6 @@ import {
   type TestRequest,
   withHeaders,
 } from '../support/messages.ts'
-import { gatewayEcc, gatewayRsa, strangerRsa } from '../support/keys.ts'
 
 const diagnose = (
   { headers, body, method, path }: TestRequest,
@@ -20,8 +20,8 @@ const diagnose = (
   credentials: Credentials = merchantCredentials(),
 ) =>
   diagnoseSignature(
-    { method, path, timeHeader: 'Request-Time', headers: collectHeaders(headers), ...received },
-    received.body ?? body,
+    { method, path, head: parseMessageHead(collectHeaders(headers), 'request'), body, ...received },
+    collectHeaders(headers),
     parseCredentials(credentials),
   )
 
@@ -39,7 +39,7 @@ describe('the path', () => {
     ['with a slash and without the query string', '/hook/', '/hook?a=1'],
   ])('%s: %s', async (_, path, received) => {
     expect(await diagnose(request({ path }), { path: received })).toBe(
-      `It was made for the path ${path}, and verified for ${received}: set the "path" option to what the sender signs.`,
+      `The sender signed the path ${path}, but it was verified for ${received}. Set the option "signedPath" to the path that the sender signs.`,
     )
   })
 })
@@ -47,14 +47,14 @@ describe('the path', () => {
 describe('the key', () => {
   test('is of another version than the header names', async () => {
     const hint = await diagnose(request({ keyVersion: '1' }), {}, twoKeys())
-    expect(hint).toBe('It was made with key version 2, though the header names 1.')
+    expect(hint).toBe('The sender signed with key version 2, but the header names 1.')
   })
 
   test('is of another version than the latest, which the header means where it names none', async () => {
     const signed = request({ key: strangerRsa().privateKey })
     const unnamed = withHeaders(signed, { Signature: signed.headers['Signature']?.replace('keyVersion=1,', '') })
     const hint = await diagnose(unnamed, {}, twoKeys())
-    expect(hint).toBe('It was made with key version 1, though the header names none, which means the latest: 2.')
+    expect(hint).toBe('The sender signed with key version 1, but the header names none, which means the latest: 2.')
   })
 
   test('is of a version that is not configured', async () => {
@@ -76,7 +76,7 @@ describe('the body', () => {
       'was formatted on its way',
       compact,
       JSON.stringify(order(), null, 2),
-      /without white space: something on the way formats JSON/,
+      /without white space: something in between reformats the JSON/,
     ],
     ['got a line break on its way', compact, `${compact}\n`, /without the white space around it/],
   ])('%s', async (_, message, received, hint) => {
@@ -93,7 +93,7 @@ test.each([
   const received = withHeaders(request({ path: signed }), { [name]: value })
   const hint = await diagnose(received, { path: '/orders?a=1' })
   expect(hint).toBe(
-    `It was made for the path ${signed}, and verified for /orders?a=1: set the "path" option to what the sender signs.`,
+    `The sender signed the path ${signed}, but it was verified for /orders?a=1. Set the option "signedPath" to the path that the sender signs.`,
   )
 })
 
@@ -111,7 +111,7 @@ test.each<[string, RequestParts, Uint8Array | undefined]>([
 ])('nothing usual explains %s, and the hint quotes nothing of it', async (_, parts, body) => {
   const hint = await diagnose(request(parts), body && { body })
   expect(hint).toMatch(
-    /^None of the usual slips explains it\. Three things to compare .*the path \(here .*the body \(here \d+ bytes;/,
+    /^No usual mistake explains it\. Compare three things .*the path \(here .*the body \(here \d+ bytes;/,
   )
   expect(hint).not.toMatch(/SECRET|\[\[/)
 })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { type Credentials, parseCredentials } from '../../src/secure-message/credentials.ts'
-import { CLIENT_ID, merchantCredentials } from '../support/messages.ts'
 import { gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, pem, strangerRsa } from '../support/keys.ts'
+import { CLIENT_ID, merchantCredentials } from '../support/messages.ts'
 import { thrownBy } from '../support/thrown.ts'
 
 const withClientId = (clientId: unknown) => ({ ...merchantCredentials(), clientId }) as Credentials

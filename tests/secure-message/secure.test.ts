@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { resolveEncryptionOptions } from '../../src/crypto/envelope.ts'
-import { parseCredentials } from '../../src/secure-message/credentials.ts'
-import { type MessageToSend, secureMessage, requireEncryptionKey } from '../../src/secure-message/secure.ts'
+import { parseCredentials, requireEncryptionKey } from '../../src/secure-message/credentials.ts'
+import { type MessageToSend, secureMessage } from '../../src/secure-message/secure.ts'
+import { gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, strangerRsa } from '../support/keys.ts'
 import {
   bytesOf,
   CLIENT_ID,
@@ -15,14 +16,13 @@ import {
   plaintextOf,
   TIME,
 } from '../support/messages.ts'
-import { gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, strangerRsa } from '../support/keys.ts'
 
 const plaintext = bytesOf(order())
-const envelope = { suite: resolveEncryptionOptions(), randomBytes }
-const outgoing = (changes: Partial<MessageToSend> = {}): MessageToSend => ({
+const encryption = { options: resolveEncryptionOptions(), randomBytes }
+const messageToSend = (changes: Partial<MessageToSend> = {}): MessageToSend => ({
   method: 'POST',
   path: PATH,
-  timeHeader: 'Request-Time',
+  kind: 'request',
   now: NOW,
   plaintext,
   ...changes,
@@ -30,7 +30,7 @@ const outgoing = (changes: Partial<MessageToSend> = {}): MessageToSend => ({
 
 describe('a message in the clear', () => {
   test('has the headers of the page, and nothing but them', async () => {
-    const { headers, body } = await secureMessage(outgoing(), parseCredentials(merchantCredentials()), envelope)
+    const { headers, body } = await secureMessage(messageToSend(), parseCredentials(merchantCredentials()), encryption)
     expect(headers).toStrictEqual({
       'Client-Id': CLIENT_ID,
       'Content-Type': 'application/json; charset=UTF-8',
@@ -41,59 +41,67 @@ describe('a message in the clear', () => {
   })
 
   test('is signed with our latest key over method, path, id, time and body', async () => {
-    const packed = await secureMessage(outgoing(), parseCredentials(merchantCredentials()), envelope)
+    const secured = await secureMessage(messageToSend(), parseCredentials(merchantCredentials()), encryption)
     const key = merchantRsa().publicKey
-    expect(isSignedBy(packed, key)).toBe(true)
-    expect(isSignedBy(packed, strangerRsa().publicKey)).toBe(false)
-    expect(isSignedBy(packed, key, { path: `${PATH}?` })).toBe(false)
-    expect(isSignedBy(packed, key, { method: 'PUT' })).toBe(false)
-    expect(isSignedBy(packed, key, { clientId: 'other' })).toBe(false)
-    expect(isSignedBy({ ...packed, body: bytesOf('{}') }, key)).toBe(false)
+    expect(isSignedBy(secured, key)).toBe(true)
+    expect(isSignedBy(secured, strangerRsa().publicKey)).toBe(false)
+    expect(isSignedBy(secured, key, { path: `${PATH}?` })).toBe(false)
+    expect(isSignedBy(secured, key, { method: 'PUT' })).toBe(false)
+    expect(isSignedBy(secured, key, { clientId: 'other' })).toBe(false)
+    expect(isSignedBy({ ...secured, body: bytesOf('{}') }, key)).toBe(false)
   })
 
   test('carries Response-Time where it is a response', async () => {
-    const packed = await secureMessage(
-      outgoing({ timeHeader: 'Response-Time' }),
+    const secured = await secureMessage(
+      messageToSend({ kind: 'response' }),
       parseCredentials(merchantCredentials()),
-      envelope,
+      encryption,
     )
-    expect(packed.headers).toHaveProperty('Response-Time', TIME)
-    expect(packed.headers).not.toHaveProperty('Request-Time')
-    expect(isSignedBy(packed, merchantRsa().publicKey)).toBe(true)
+    expect(secured.headers).toHaveProperty('Response-Time', TIME)
+    expect(secured.headers).not.toHaveProperty('Request-Time')
+    expect(isSignedBy(secured, merchantRsa().publicKey)).toBe(true)
   })
 
   test('names the algorithm and the version of the key that signs', async () => {
     const privateKeys = { 3: merchantRsa().privateKey, 12: merchantEcc().privateKey }
-    const packed = await secureMessage(outgoing(), parseCredentials({ ...merchantCredentials(), privateKeys }), envelope)
-    expect(packed.headers['Signature']).toMatch(/^algorithm=ECC224,keyVersion=12,signature=/)
-    expect(isSignedBy(packed, merchantEcc().publicKey)).toBe(true)
+    const secured = await secureMessage(
+      messageToSend(),
+      parseCredentials({ ...merchantCredentials(), privateKeys }),
+      encryption,
+    )
+    expect(secured.headers['Signature']).toMatch(/^algorithm=ECC224,keyVersion=12,signature=/)
+    expect(isSignedBy(secured, merchantEcc().publicKey)).toBe(true)
   })
 })
 
 describe('an encrypted message', () => {
   const credentials = () => parseCredentials(merchantCredentials())
-  const seal = (changes: Partial<MessageToSend> = {}) =>
-    secureMessage(outgoing({ encryptTo: requireEncryptionKey(credentials()), ...changes }), credentials(), envelope)
+  const encrypt = (changes: Partial<MessageToSend> = {}) =>
+    secureMessage(
+      messageToSend({ encryptTo: requireEncryptionKey(credentials()), ...changes }),
+      credentials(),
+      encryption,
+    )
 
   test('is base64 text that only the peer can open, and Encrypt tells how', async () => {
-    const packed = await seal()
-    expect(packed.headers).toMatchObject({
+    const secured = await encrypt()
+    expect(secured.headers).toMatchObject({
       'Content-Type': 'text/plain; charset=UTF-8',
       Encrypt: expect.stringMatching(/^algorithm=RSA_AES,keyVersion=1,symmetricKey=[\w%.~-]+$/),
     })
-    expect(Buffer.from(packed.body).toString()).toMatch(/^[A-Za-z0-9+/]+={0,2}$/)
-    expect(Buffer.from(plaintextOf(packed, gatewayRsa().privateKey))).toStrictEqual(plaintext)
-    expect(() => messageOf(packed, strangerRsa().privateKey)).toThrow()
+    expect(Buffer.from(secured.body).toString()).toMatch(/^[A-Za-z0-9+/]+={0,2}$/)
+    expect(Buffer.from(plaintextOf(secured, gatewayRsa().privateKey))).toStrictEqual(plaintext)
+    expect(() => messageOf(secured, strangerRsa().privateKey)).toThrow()
   })
 
   test('is signed over the ciphertext', async () => {
-    const packed = await seal()
-    expect(isSignedBy(packed, merchantRsa().publicKey)).toBe(true)
-    expect(isSignedBy({ ...packed, body: plaintext }, merchantRsa().publicKey)).toBe(false)
+    const secured = await encrypt()
+    expect(isSignedBy(secured, merchantRsa().publicKey)).toBe(true)
+    expect(isSignedBy({ ...secured, body: plaintext }, merchantRsa().publicKey)).toBe(false)
   })
 
   test('has a fresh key each time', async () => {
-    const [one, other] = [await seal(), await seal()]
+    const [one, other] = [await encrypt(), await encrypt()]
     expect(one.body).not.toStrictEqual(other.body)
     expect(one.headers['Encrypt']).not.toBe(other.headers['Encrypt'])
   })

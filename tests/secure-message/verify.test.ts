@@ -1,58 +1,57 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { describe, expect, test, vi } from 'vitest'
 import { resolveEncryptionOptions } from '../../src/crypto/envelope.ts'
-import { type Credentials, parseCredentials } from '../../src/secure-message/credentials.ts'
-import { verifyMessage } from '../../src/secure-message/verify.ts'
-import { STRICT_JSON } from '../../src/protocol/json.ts'
 import { collectHeaders } from '../../src/protocol/headers.ts'
+import { STRICT_JSON } from '../../src/protocol/json.ts'
+import { type Credentials, parseCredentials } from '../../src/secure-message/credentials.ts'
+import { parseFreshHead, verifyMessage } from '../../src/secure-message/verify.ts'
+import { gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, strangerRsa } from '../support/keys.ts'
 import {
   bytesOf,
+  encryptedRequest,
   encryptHeader,
   merchantCredentials,
   NOW,
   order,
   request,
-  encryptedRequest,
   type TestRequest,
   withHeaders,
 } from '../support/messages.ts'
-import { gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, strangerRsa } from '../support/keys.ts'
-import { rejectionOf } from '../support/thrown.ts'
+import { rejectionOf, thrownBy } from '../support/thrown.ts'
 
-const open = (
-  { method, path, headers, body }: TestRequest,
-  credentials: Credentials = merchantCredentials(),
-  readBody: () => Uint8Array | Promise<Uint8Array> = () => body,
-) =>
-  verifyMessage(
-    { method, path, timeHeader: 'Request-Time', headers: collectHeaders(headers), body: readBody },
-    parseCredentials(credentials),
-    { suite: resolveEncryptionOptions(), randomBytes },
-    { now: NOW, clockToleranceSeconds: 300, json: STRICT_JSON },
-  )
+const headOf = ({ headers }: TestRequest) =>
+  parseFreshHead(collectHeaders(headers), 'request', { now: NOW, clockToleranceSeconds: 300 })
 
-const codeOf = async (...args: Parameters<typeof open>) =>
-  ((await rejectionOf(open(...args))) as Error & { code: string }).code
+const verify = async (message: TestRequest, credentials: Credentials = merchantCredentials()) => {
+  const { method, path, body } = message
+  return await verifyMessage({ method, path, head: headOf(message), body }, parseCredentials(credentials), {
+    encryption: { options: resolveEncryptionOptions(), randomBytes },
+    json: STRICT_JSON,
+  })
+}
+
+const codeOf = async (...args: Parameters<typeof verify>) =>
+  ((await rejectionOf(verify(...args))) as Error & { code: string }).code
 
 describe('a message that the peer has signed is opened', () => {
   test('in the clear', async () => {
-    expect(await open(request())).toStrictEqual({ message: order(), plaintext: bytesOf(order()) })
+    expect(await verify(request())).toStrictEqual({ value: order(), plaintext: bytesOf(order()) })
   })
 
   test('encrypted', async () => {
-    const { message, plaintext } = await open(encryptedRequest())
-    expect(message).toStrictEqual(order())
+    const { value, plaintext } = await verify(encryptedRequest())
+    expect(value).toStrictEqual(order())
     expect(Buffer.from(plaintext)).toStrictEqual(bytesOf(order()))
   })
 
   test('encrypted, under application/json', async () => {
-    const opened = await open(withHeaders(encryptedRequest(), { 'Content-Type': 'application/json' }))
-    expect(opened.message).toStrictEqual(order())
+    const verified = await verify(withHeaders(encryptedRequest(), { 'Content-Type': 'application/json' }))
+    expect(verified.value).toStrictEqual(order())
   })
 
   test('signed with ECC224', async () => {
     const credentials = { ...merchantCredentials(), peerPublicKeys: { 1: gatewayEcc().publicKey } }
-    expect((await open(request({ key: gatewayEcc().privateKey }), credentials)).message).toStrictEqual(order())
+    expect((await verify(request({ key: gatewayEcc().privateKey }), credentials)).value).toStrictEqual(order())
   })
 
   test.each(['1', '2'])('signed with any version of the ring: %s', async (keyVersion) => {
@@ -62,7 +61,7 @@ describe('a message that the peer has signed is opened', () => {
       peerPublicKeys: { 1: keys[1].publicKey, 2: keys[2].publicKey },
     }
     const key = (keyVersion === '1' ? keys[1] : keys[2]).privateKey
-    expect((await open(request({ key, keyVersion }), credentials)).message).toStrictEqual(order())
+    expect((await verify(request({ key, keyVersion }), credentials)).value).toStrictEqual(order())
     expect(await codeOf(request({ key, keyVersion: keyVersion === '1' ? '2' : '1' }), credentials)).toBe(
       'ERR_SIGNATURE_INVALID',
     )
@@ -73,7 +72,7 @@ describe('a message that the peer has signed is opened', () => {
     const Signature = signed.headers['Signature']?.replace('keyVersion=1,', version)
     const peerPublicKeys = { 1: strangerRsa().publicKey, 2: gatewayRsa().publicKey }
     const message = withHeaders(signed, { Signature })
-    expect((await open(message, { ...merchantCredentials(), peerPublicKeys })).message).toStrictEqual(order())
+    expect((await verify(message, { ...merchantCredentials(), peerPublicKeys })).value).toStrictEqual(order())
     const older = { 1: gatewayRsa().publicKey, 2: strangerRsa().publicKey }
     expect(await codeOf(message, { ...merchantCredentials(), peerPublicKeys: older })).toBe('ERR_SIGNATURE_INVALID')
   })
@@ -95,7 +94,7 @@ describe('encrypted to one of several keys of ours', () => {
     ['another version that the header names', 2, 'keyVersion=2,'],
     ['the latest that can decrypt, where it names none', 2, ''],
   ])('%s', async (_, to, named) => {
-    expect((await open(sealed(to, named), credentials())).message).toStrictEqual(order())
+    expect((await verify(sealed(to, named), credentials())).value).toStrictEqual(order())
   })
 
   test.each<[string, 1 | 2, string]>([
@@ -110,7 +109,7 @@ describe('encrypted to one of several keys of ours', () => {
   test('with no key that can decrypt, the configuration is at fault', async () => {
     const only = { ...merchantCredentials(), privateKeys: { 1: merchantEcc().privateKey } }
     expect(await codeOf(encryptedRequest(), only)).toBe('ERR_KEY_USE')
-    expect((await open(request(), only)).message).toStrictEqual(order())
+    expect((await verify(request(), only)).value).toStrictEqual(order())
   })
 })
 
@@ -133,7 +132,7 @@ describe('a signer, whose key is elsewhere', () => {
     const down = new Error('the HSM is down')
     expect(
       await rejectionOf(
-        open(
+        verify(
           encryptedRequest(),
           signer(() => Promise.reject(down)),
         ),
@@ -143,8 +142,7 @@ describe('a signer, whose key is elsewhere', () => {
 })
 
 describe('the order of the steps', () => {
-  test('headers and time are judged before the body is read', async () => {
-    const readBody = vi.fn(() => new Uint8Array())
+  test('parseFreshHead rejects bad headers and stale times without a body', () => {
     for (const changes of [
       { Signature: undefined },
       { Signature: 'signature=%' },
@@ -153,11 +151,9 @@ describe('the order of the steps', () => {
       { 'Content-Type': 'text/html' },
       { Encrypt: 'symmetricKey=' },
     ]) {
-      await rejectionOf(open(withHeaders(request(), changes), merchantCredentials(), readBody))
+      expect(thrownBy(() => headOf(withHeaders(request(), changes)))).toMatchObject({ name: 'ProtocolError' })
     }
-    expect(readBody).not.toHaveBeenCalled()
-    await rejectionOf(open(request(), merchantCredentials(), readBody))
-    expect(readBody).toHaveBeenCalledOnce()
+    expect(headOf(request())).toMatchObject({ sentAt: NOW })
   })
 
   test('nothing is decrypted or parsed before the signature has verified', async () => {
@@ -182,7 +178,7 @@ describe('the order of the steps', () => {
     const asRsa = { Signature: headers['Signature']?.replace('ECC224', 'RSA256') }
     const credentials = { ...merchantCredentials(), peerPublicKeys: { 1: gatewayEcc().publicKey } }
     expect(await codeOf(withHeaders({ headers, ...rest }, asRsa), credentials)).toBe('ERR_SIGNATURE_INVALID')
-    expect((await open({ headers, ...rest }, credentials)).message).toStrictEqual(order())
+    expect((await verify({ headers, ...rest }, credentials)).value).toStrictEqual(order())
   })
 })
 
@@ -198,14 +194,17 @@ describe('all failures of decryption are one and the same error', () => {
       encryptedRequest({ encryptTo: strangerRsa().publicKey }),
       withSigned(encryptedRequest(), 'symmetricKey=AAAA'),
       withSigned(encryptedRequest(), `symmetricKey=${Buffer.alloc(256, 255).toString('base64')}`),
-      withSigned(encryptedRequest(), encryptedRequest().headers['Encrypt']?.replace('keyVersion=1', 'keyVersion=7') ?? ''),
+      withSigned(
+        encryptedRequest(),
+        encryptedRequest().headers['Encrypt']?.replace('keyVersion=1', 'keyVersion=7') ?? '',
+      ),
       withHeaders(request(), { Encrypt: encryptedRequest().headers['Encrypt'] }),
       encryptedRequest({ message: '[]' }),
       encryptedRequest({ message: '"{}"' }),
       encryptedRequest({ message: '' }),
       encryptedRequest({ message: Uint8Array.of(0xff) }),
     ]
-    const errors = await Promise.all(failures.map((message) => rejectionOf(open(message))))
+    const errors = await Promise.all(failures.map((message) => rejectionOf(verify(message))))
     const seen = errors.map((error) => ({ ...error, message: error.message, cause: error.cause }))
     expect(new Set(seen.map((shape) => digest(shape))).size).toBe(1)
     expect(seen[0]).toMatchObject({ code: 'ERR_DECRYPTION', cause: undefined })

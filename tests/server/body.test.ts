@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { describe, expect, test, vi } from 'vitest'
-import { assertAnnouncedSize, type RequestBody, readBody } from '../../src/server/body.ts'
+import { assertContentLength, readBody } from '../../src/server/body.ts'
+import { PARSED_BODY, type RequestBody } from '../../src/server/http.ts'
 import { deferred } from '../support/deferred.ts'
 import { rejectionOf, thrownBy } from '../support/thrown.ts'
 
@@ -91,17 +92,15 @@ describe('a stream that never goes on', () => {
 
   test('is left when time is up', async () => {
     const deadline = new AbortController()
-    const reading = rejectionOf(read(silent(), { ...limits, stop: { signal: () => deadline.signal } }))
+    const reading = rejectionOf(read(silent(), { ...limits, signal: deadline.signal }))
     deadline.abort()
     expect(await reading).toMatchObject({ code: 'ERR_BODY_INCOMPLETE' })
   })
 
   test('is not waited for at all when time was up before', async () => {
-    expect(await rejectionOf(read(silent(), { ...limits, stop: { signal: () => AbortSignal.abort() } }))).toMatchObject(
-      {
-        code: 'ERR_BODY_INCOMPLETE',
-      },
-    )
+    expect(await rejectionOf(read(silent(), { ...limits, signal: AbortSignal.abort() }))).toMatchObject({
+      code: 'ERR_BODY_INCOMPLETE',
+    })
   })
 
   test('and is not read on when it goes on after all', async () => {
@@ -117,7 +116,7 @@ describe('a stream that never goes on', () => {
         ended()
       }
     }
-    const reading = rejectionOf(read(late(), { ...limits, stop: { signal: () => deadline.signal } }))
+    const reading = rejectionOf(read(late(), { ...limits, signal: deadline.signal }))
     deadline.abort()
     await reading
     gate.resolve()
@@ -134,6 +133,8 @@ describe('what a parser has made of the bytes is refused', () => {
     ['a boolean', false],
     ['form data', new FormData()],
     ['an ArrayBuffer', new ArrayBuffer(4)],
+    ['the symbol that says so', PARSED_BODY],
+    ['a stream that yields the symbol', Readable.from([PARSED_BODY])],
   ])('%s', async (_, body) => {
     const error = await rejectionOf(read(body as RequestBody, { ...limits, parsedBodyHint: 'Do this.' }))
     expect(error).toMatchObject({ name: 'ConfigurationError', code: 'ERR_BODY_PARSED' })
@@ -147,12 +148,12 @@ describe('what a parser has made of the bytes is refused', () => {
 })
 
 test.each([['11'], ['1e9'], ['0x7fffffff'], ['Infinity']])('an announced length of %s is refused', (length) => {
-  expect(thrownBy(() => assertAnnouncedSize(length, 10))).toMatchObject({ code: 'ERR_BODY_TOO_LARGE' })
+  expect(thrownBy(() => assertContentLength(length, 10))).toMatchObject({ code: 'ERR_BODY_TOO_LARGE' })
 })
 
 test.each([['10'], ['0'], [''], ['nonsense'], [undefined]])(
   'an announced length of %s is left to the body to prove',
   (length) => {
-    expect(() => assertAnnouncedSize(length, 10)).not.toThrow()
+    expect(() => assertContentLength(length, 10)).not.toThrow()
   },
 )

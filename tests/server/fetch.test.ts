@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { deferred } from '../support/deferred.ts'
-import { CLIENT_ID, PATH, request, encryptedRequest, type TestRequest } from '../support/messages.ts'
-import { summarize, merchant, SUCCESS, TRY_LATER } from '../support/merchant.ts'
+import { merchant, SUCCESS, summarize, TRY_LATER } from '../support/merchant.ts'
+import { CLIENT_ID, encryptedRequest, PATH, request, type TestRequest } from '../support/messages.ts'
 
 afterEach(() => vi.restoreAllMocks())
 
@@ -30,7 +30,10 @@ describe('a Request is answered with a Response', () => {
   })
 
   test('encrypted', async () => {
-    expect(await judged(await merchant().handler.fetch(toWeb(encryptedRequest())))).toStrictEqual({ ...SUCCESS, encrypted: true })
+    expect(await judged(await merchant().handler.fetch(toWeb(encryptedRequest())))).toStrictEqual({
+      ...SUCCESS,
+      encrypted: true,
+    })
   })
 
   test('over the path and the query string, and not over the host', async () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { request } from '../support/messages.ts'
 import { merchant } from '../support/merchant.ts'
+import { request } from '../support/messages.ts'
 
 test('405 says which method would have been right, and nothing else does', async () => {
   const { handler } = merchant()

@@ -6,8 +6,8 @@ import {
   type OpenObject,
   type OrderContext,
 } from '../../src/public/index.ts'
-import { merchantCredentials } from '../support/messages.ts'
 import { merchantRsa, pem } from '../support/keys.ts'
+import { merchantCredentials } from '../support/messages.ts'
 import { thrownBy } from '../support/thrown.ts'
 
 const create = (changes: Record<string, unknown> = {}) =>
@@ -26,15 +26,15 @@ describe('accepted', () => {
       Object.fromEntries(
         [
           'onEvent',
-          'extInfo',
-          'path',
+          'extInfoSchema',
+          'signedPath',
           'clockToleranceSeconds',
           'maxBodyBytes',
           'timeoutMs',
           'leaseMs',
           'busyWaitMs',
-          'comparison',
-          'suite',
+          'compareModifyTimeWith',
+          'encryption',
           'alwaysStatus200',
           'allowFractions',
           'now',
@@ -46,7 +46,7 @@ describe('accepted', () => {
     ['a lease just longer than the deadline', { timeoutMs: 1_000, leaseMs: 1_001 }],
     ['the longest deadline that a timer can hold', { timeoutMs: 2 ** 31 - 1, leaseMs: 2 ** 31 }],
     ['a fraction of a second', { clockToleranceSeconds: 0.5 }],
-    ['another suite', { suite: { aesMode: 'CBC', keyWrap: 'RSA-OAEP-256' } }],
+    ['another suite', { encryption: { aesMode: 'CBC', keyWrap: 'RSA-OAEP-256' } }],
   ])('%s', (_, changes) => {
     expect(create(changes)).toBeTypeOf('function')
   })
@@ -67,10 +67,12 @@ describe('refused when the handler is created, and the option named', () => {
     // A timer cannot hold more, and fires at once instead.
     [{ timeoutMs: 2 ** 31, leaseMs: 2 ** 32 }, 'timeoutMs'],
     [{ timeoutMs: Number.POSITIVE_INFINITY, leaseMs: Number.POSITIVE_INFINITY }, 'timeoutMs'],
-    [{ comparison: 'orderCreateTime' }, 'comparison'],
-    [{ comparison: '' }, 'comparison'],
-    [{ suite: { aesMode: 'GCM' } }, 'suite.aesMode'],
-    [{ suite: { aesBits: 64 } }, 'suite.aesBits'],
+    [{ compareModifyTimeWith: 'orderCreateTime' }, 'compareModifyTimeWith'],
+    [{ compareModifyTimeWith: '' }, 'compareModifyTimeWith'],
+    [{ encryption: { aesMode: 'GCM' } }, 'encryption.aesMode'],
+    [{ encryption: { aesBits: 64 } }, 'encryption.aesBits'],
+    [{ timeoutMS: 1_000 }, 'timeoutMS'],
+    [{ comparison: 'processedAt' }, 'comparison'],
     [{ onOrder: undefined }, 'onOrder'],
     [{ onOrder: 'x' }, 'onOrder'],
     [{ store: undefined }, 'store'],

@@ -4,15 +4,15 @@ import {
   DeliveryError,
   type IncomingRequest,
   memoryStore,
+  OrderRefusedError,
   type OrderResult,
   type OrderSyncStore,
-  OrderRefusedError,
   ProtocolError,
   type StandardSchema,
 } from '../../src/public/index.ts'
 import { deferred, until } from '../support/deferred.ts'
-import { merchantCredentials, NOW, order, refusal, request, encryptedRequest } from '../support/messages.ts'
-import { summarize, merchant, SUCCESS, TRY_LATER } from '../support/merchant.ts'
+import { merchant, SUCCESS, summarize, TRY_LATER } from '../support/merchant.ts'
+import { encryptedRequest, merchantCredentials, NOW, order, refusal, request } from '../support/messages.ts'
 
 vi.mock('node:timers/promises', () => import('../support/timers.ts'))
 
@@ -115,7 +115,7 @@ test('the store is told nothing of the customer', async () => {
   for (const value of ['r1', 'BIZ-0001', 'TRADE-20240522-0001', 'USER-2088012345678901', 'NOTE-']) {
     expect(told).not.toContain(value)
   }
-  expect(store.claim.mock.calls[0]?.[1]).toStrictEqual({ leaseMs: 30_000, comparison: 'orderModifyTime' })
+  expect(store.claim.mock.calls[0]?.[1]).toStrictEqual({ leaseMs: 30_000, compareModifyTimeWith: 'orderModifyTime' })
 })
 
 describe('deliveries at the same time', () => {
@@ -275,7 +275,10 @@ describe('what onOrder throws', () => {
     ['nothing', undefined],
     ['a rejection of its own', new ProtocolError('ERR_FIELD_INVALID', 'of something else')],
     ['a failed delivery of its own', new DeliveryError('ERR_TIMEOUT', 'of something else')],
-    ['a refusal of what it sent on itself', new OrderRefusedError('PROCESS_FAIL', 'no', { reply: refusal('PROCESS_FAIL') })],
+    [
+      'a refusal of what it sent on itself',
+      new OrderRefusedError('PROCESS_FAIL', 'no', { response: refusal('PROCESS_FAIL') }),
+    ],
   ])('%s: try later, and the next delivery runs it again', async (_, error) => {
     const { handler, onOrder, events, store } = merchant()
     onOrder.mockImplementationOnce(() => {
@@ -383,7 +386,7 @@ describe('a refusal', () => {
   test('from the other build of this package is one as well', async () => {
     const { handler, onOrder } = merchant()
     const twin = Object.assign(new Error('refused'), {
-      name: 'RefusalError',
+      name: 'OrderRefusedError',
       code: 'ERR_REFUSED',
       resultCode: 'ACCESS_DENIED',
     })
@@ -414,7 +417,10 @@ describe('a lease that has run out', () => {
 
   test('of a refusal is no different', async () => {
     const store = { ...memoryStore(), finish: () => Promise.resolve(false) }
-    const { handler, events } = merchant({ store, onOrder: () => Promise.reject(new OrderRefusedError('PROCESS_FAIL')) })
+    const { handler, events } = merchant({
+      store,
+      onOrder: () => Promise.reject(new OrderRefusedError('PROCESS_FAIL')),
+    })
     expect(summarize(await handler(delivery('r1')))).toStrictEqual(TRY_LATER)
     expect(kinds(events)).toStrictEqual(['fenced'])
   })

@@ -8,27 +8,27 @@ import {
   memoryStore,
   type Order,
   PROTOCOL_ERRORS,
-  RESULT_CODES,
   type ProtocolErrorCode,
+  RESULT_CODES,
 } from '../../src/public/index.ts'
+import { BAD_ORDERS } from '../support/fields.ts'
+import { gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, pem, strangerRsa } from '../support/keys.ts'
+import { merchant, summarize } from '../support/merchant.ts'
 import {
   bytesOf,
   CLIENT_ID,
+  encryptedRequest,
   encryptHeader,
   messageOf,
   order,
   PATH,
   type RequestParts,
   request,
-  encryptedRequest,
   signatureOver,
   type TestRequest,
   TIME,
   withHeaders,
 } from '../support/messages.ts'
-import { BAD_ORDERS } from '../support/fields.ts'
-import { gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, pem, strangerRsa } from '../support/keys.ts'
-import { summarize, merchant } from '../support/merchant.ts'
 
 interface Refusal {
   /** The rule that is broken. */
@@ -102,7 +102,9 @@ const SECTION_2: readonly Refusal[] = [
     () => request({ clientId: 'stranger', key: strangerRsa().privateKey }),
     { stranger: true },
   ),
-  refusal('ERR_CLIENT_UNKNOWN', 'a stranger, encrypted', () => encryptedRequest({ clientId: 'stranger' }), { stranger: true }),
+  refusal('ERR_CLIENT_UNKNOWN', 'a stranger, encrypted', () => encryptedRequest({ clientId: 'stranger' }), {
+    stranger: true,
+  }),
 
   ...['Content-Type', 'Request-Time', 'Signature'].flatMap((name) => [
     header('ERR_HEADER_MISSING', name, undefined),
@@ -121,7 +123,13 @@ const SECTION_2: readonly Refusal[] = [
     'application/json; charset=UTF-8; charset=UTF-8',
     'application/json;charset',
   ].map((type) => header('ERR_CONTENT_TYPE', 'Content-Type', type)),
-  header('ERR_CONTENT_TYPE', 'Content-Type', 'text/plain; charset=iso-8859-1', 'encrypted, and not UTF-8', encryptedRequest),
+  header(
+    'ERR_CONTENT_TYPE',
+    'Content-Type',
+    'text/plain; charset=iso-8859-1',
+    'encrypted, and not UTF-8',
+    encryptedRequest,
+  ),
   header('ERR_CONTENT_TYPE', 'Content-Type', 'application/octet-stream', 'encrypted, and not text', encryptedRequest),
 
   ...[
@@ -212,7 +220,9 @@ const SECTION_3: readonly Refusal[] = [
   refusal('ERR_TIME_RANGE', 'a time off, encrypted', () => encryptedRequest({ time: offset(-301) })),
 
   refusal('ERR_SIGNATURE_INVALID', 'signed by a stranger', () => request({ key: strangerRsa().privateKey })),
-  refusal('ERR_SIGNATURE_INVALID', 'signed by a stranger, encrypted', () => encryptedRequest({ key: strangerRsa().privateKey })),
+  refusal('ERR_SIGNATURE_INVALID', 'signed by a stranger, encrypted', () =>
+    encryptedRequest({ key: strangerRsa().privateKey }),
+  ),
   refusal('ERR_SIGNATURE_INVALID', 'signed by ourselves', () => request({ key: merchantRsa().privateKey })),
   refusal('ERR_SIGNATURE_INVALID', 'of an unknown key version', () => request({ keyVersion: '2' })),
   refusal('ERR_SIGNATURE_INVALID', 'of a key version written otherwise', () => request({ keyVersion: '01' })),
@@ -289,7 +299,9 @@ const SECTION_5: readonly Refusal[] = [
   ),
   ...BAD_ORDERS.filter(({ field }) => field !== '')
     .filter((_, index) => index % 10 === 0)
-    .map(({ rule, message }) => refusal('ERR_FIELD_INVALID', `${rule}, encrypted`, () => encryptedRequest({ message }))),
+    .map(({ rule, message }) =>
+      refusal('ERR_FIELD_INVALID', `${rule}, encrypted`, () => encryptedRequest({ message })),
+    ),
   refusal('ERR_FIELD_INVALID', 'extInfo is not as its schema says', () => request(), {
     options: () => ({ extInfoSchema: z.object({ table: z.number() }) }),
   }),

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { deferred } from '../support/deferred.ts'
+import { merchant, SUCCESS, summarize } from '../support/merchant.ts'
 import { order, request } from '../support/messages.ts'
-import { summarize, merchant, SUCCESS } from '../support/merchant.ts'
 
 const TOO_MUCH = {
   status: 429,

@@ -1,6 +1,6 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { signedResponse, type RequestParts, success } from './messages.ts'
+import { type RequestParts, signedResponse, success } from './messages.ts'
 
 /** A request as the gateway saw it. */
 export interface Seen {

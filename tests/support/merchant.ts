@@ -10,8 +10,8 @@ import {
   type OrderSyncEvent,
   type OrderSyncStore,
 } from '../../src/public/index.ts'
-import { CLIENT_ID, isSignedBy, merchantCredentials, messageOf, NOW, PATH, type Received } from './messages.ts'
 import { gatewayRsa, merchantRsa } from './keys.ts'
+import { CLIENT_ID, isSignedBy, merchantCredentials, messageOf, NOW, PATH, type Received } from './messages.ts'
 
 type OnOrder = (order: Order<unknown>, context: OrderContext<undefined>) => Promise<OrderResult> | OrderResult
 

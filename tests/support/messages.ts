@@ -9,6 +9,7 @@ import {
   sign,
   verify,
 } from 'node:crypto'
+import type { ResultStatus } from '../../src/result-codes.ts'
 import { gatewayRsa, merchantRsa } from './keys.ts'
 
 // The protocol a second time, written with node:crypto alone: what the library and this file agree on is not the
@@ -143,7 +144,7 @@ export const success = (orderId = 'A-1') => ({
   orderId,
 })
 
-export const refusal = (resultCode: string, resultStatus = 'F') => ({
+export const refusal = (resultCode: string, resultStatus: ResultStatus = 'F') => ({
   result: { resultCode, resultStatus, resultMessage: 'message' },
 })
 
