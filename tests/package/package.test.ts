@@ -4,44 +4,46 @@ import { delimiter, dirname, join, posix } from 'node:path'
 import { promisify } from 'node:util'
 import ts from 'typescript'
 import { beforeAll, expect, test } from 'vitest'
+import { entryPoints } from '../../scripts/entry-points.ts'
 import { temporaryFolder } from '../support/cli.ts'
-import { entryPoints } from '../support/compile.ts'
 import { importsOf } from '../support/imports.ts'
 import { read, root } from '../support/project.ts'
 
-/** Packs the package and installs it into an empty folder, as a user does. */
 const folder = temporaryFolder()
+/** An application that has nothing installed but the package. */
 const app = join(folder, 'app')
 const installed = join(app, 'node_modules/alipayhk-order-sync')
 const { name, dependencies, peerDependencies, version } = JSON.parse(read('package.json'))
 const tarball = join(folder, `${name}-${version}.tgz`)
 const run = promisify(execFile)
 
-/** The runtime that runs the tests comes first, for npm too; and what npm tells its scripts is not for another npm. */
+/** npm must use the Node that runs the tests. Variables that npm sets for its scripts would confuse the inner npm. */
 const env = Object.fromEntries(
   Object.entries(process.env).filter(([key]) => !/^npm_(package|lifecycle|config_local_prefix)/.test(key)),
 )
 env['PATH'] = dirname(process.execPath) + delimiter + env['PATH']
 
-const at = (cwd: string, command: string, ...args: string[]) => run(command, args, { cwd, env })
-const script = async (cwd: string, file: string, code: string, ...flags: string[]) => {
+const runIn = (cwd: string, command: string, ...args: string[]) => run(command, args, { cwd, env })
+
+/** Writes a script into a folder and runs it there. It must print JSON. */
+const runScript = async (cwd: string, file: string, code: string, ...flags: string[]) => {
   writeFileSync(join(cwd, file), code)
-  return JSON.parse((await at(cwd, process.execPath, ...flags, file)).stdout)
+  return JSON.parse((await runIn(cwd, process.execPath, ...flags, file)).stdout)
 }
 
-/** The files of the tarball, by their path in it. */
+/** The paths of the files in the tarball. */
 let packed: string[]
 
 beforeAll(async () => {
   mkdirSync(app)
   writeFileSync(join(app, 'package.json'), '{ "private": true }')
-  // Without scripts: dist/ is built already, and other tests are using it.
-  const { stdout } = await at(root, 'npm', 'pack', '--ignore-scripts', '--json', '--pack-destination', folder)
+  // Without scripts: dist/ is built already, and other tests use it.
+  const { stdout } = await runIn(root, 'npm', 'pack', '--ignore-scripts', '--json', '--pack-destination', folder)
   packed = JSON.parse(stdout)[0].files.map(({ path }: { path: string }) => path)
-  await at(app, 'npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', tarball)
+  await runIn(app, 'npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', tarball)
 }, 300_000)
 
-test('the tarball holds what users need, and nothing else', () => {
+test('the tarball contains the build, the documents and the examples, and nothing else', () => {
   const tops = new Set(packed.map((path) => path.split('/')[0]))
   expect([...tops].sort()).toEqual(
     [
@@ -60,92 +62,92 @@ test('the tarball holds what users need, and nothing else', () => {
   expect(packed).toEqual(expect.arrayContaining(['dist/cli.js', 'dist/schemas/order.json', 'docs/protocol.md']))
 })
 
-test('nothing but the run-time dependencies is installed with it', () => {
+test('npm install adds the run-time dependencies, and no other package', () => {
   const folders = readdirSync(join(app, 'node_modules')).filter((entry) => !entry.startsWith('.'))
   expect(folders.sort()).toEqual([name, ...Object.keys(dependencies)].sort())
 })
 
-const names = entryPoints.map(({ name }) => name)
+const specifiers = entryPoints.map(({ specifier }) => specifier)
 
-test('import and require give the same names', async () => {
+test('import and require export the same names', async () => {
   const list = 'JSON.stringify(Object.fromEntries(found.map(([name, module]) => [name, Object.keys(module).sort()])))'
-  const imported = await script(
+  const imported = await runScript(
     app,
     'names.mjs',
-    `const found = await Promise.all(${JSON.stringify(names)}.map(async (name) => [name, await import(name)]))
+    `const found = await Promise.all(${JSON.stringify(specifiers)}.map(async (name) => [name, await import(name)]))
     console.log(${list})`,
   )
-  const required = await script(
+  const required = await runScript(
     app,
     'names.cjs',
-    `const found = ${JSON.stringify(names)}.map((name) => [name, require(name)])
+    `const found = ${JSON.stringify(specifiers)}.map((name) => [name, require(name)])
     console.log(${list})`,
   )
-  expect(Object.keys(imported)).toEqual(names)
+  expect(Object.keys(imported)).toEqual(specifiers)
   expect(imported[name]).toContain('createOrderSyncHandler')
   expect(imported).toEqual(required)
 })
 
 test('the schemas can be imported and required', async () => {
-  const schemas = await script(
+  const schemas = await runScript(
     app,
     'schemas.mjs',
     `import { createRequire } from 'node:module'
     import order from '${name}/schemas/order.json' with { type: 'json' }
-    const reply = createRequire(import.meta.url)('${name}/schemas/reply.json')
-    console.log(JSON.stringify([order.required, reply.required]))`,
+    const response = createRequire(import.meta.url)('${name}/schemas/response.json')
+    console.log(JSON.stringify([order.required, response.required]))`,
   )
   expect(schemas).toEqual([expect.arrayContaining(['requestId', 'extInfo']), ['result']])
 })
 
-test("an error of one build is known to the other, and a stranger's is not", async () => {
-  const known = await script(
+test('isOrderSyncError is true for errors of the ESM and of the CJS build, and false for other errors', async () => {
+  const results = await runScript(
     app,
     'errors.mjs',
     `import { createRequire } from 'node:module'
     import * as esm from '${name}'
     const cjs = createRequire(import.meta.url)('${name}')
-    const [ours, theirs] = [new esm.RefusalError('PROCESS_FAIL'), new cjs.RefusalError('PROCESS_FAIL')]
-    const stranger = Object.assign(new Error(), { code: 'ERR_REFUSED' })
+    const errors = [new esm.OrderRefusedError('PROCESS_FAIL'), new cjs.OrderRefusedError('PROCESS_FAIL')]
+    const otherError = Object.assign(new Error(), { code: 'ERR_REFUSED' })
     console.log(JSON.stringify({
-      instances: theirs instanceof esm.RefusalError,
-      esm: [ours, theirs, stranger].map(esm.isOrderSyncError),
-      cjs: [ours, theirs, stranger].map(cjs.isOrderSyncError),
+      instanceOf: errors[1] instanceof esm.OrderRefusedError,
+      esm: [...errors, otherError].map(esm.isOrderSyncError),
+      cjs: [...errors, otherError].map(cjs.isOrderSyncError),
     }))`,
   )
-  expect(known).toEqual({ instances: false, esm: [true, true, false], cjs: [true, true, false] })
+  expect(results).toEqual({ instanceOf: false, esm: [true, true, false], cjs: [true, true, false] })
 })
 
-test('no dependency is loaded with it; jose comes with the first JWK set', async () => {
+test('no entry point loads a dependency; importJwkSet loads jose', async () => {
   const bare = join(folder, 'bare')
   cpSync(join(app, 'node_modules', name), join(bare, 'node_modules', name), { recursive: true })
-  const imports = names.map((name) => `await import('${name}')`).join('\n')
-  const requires = names.map((name) => `require('${name}')`).join('\n')
+  const imports = specifiers.map((specifier) => `await import('${specifier}')`).join('\n')
+  const requires = specifiers.map((specifier) => `require('${specifier}')`).join('\n')
   const code = `const { importJwkSet } = await import('${name}')
     const set = { keys: [{ kty: 'RSA', kid: '1', n: 'AQAB', e: 'AQAB' }] }
     console.log(JSON.stringify(await importJwkSet(set, 'public').catch(({ code }) => code)))`
-  expect(await script(bare, 'all.cjs', `${requires}\nconsole.log(true)`)).toBe(true)
-  expect(await script(bare, 'all.mjs', `${imports}\n${code}`)).toBe('ERR_MODULE_NOT_FOUND')
+  expect(await runScript(bare, 'all.cjs', `${requires}\nconsole.log(true)`)).toBe(true)
+  expect(await runScript(bare, 'all.mjs', `${imports}\n${code}`)).toBe('ERR_MODULE_NOT_FOUND')
 })
 
 const dist = () => packed.filter((path) => /^dist\/.*\.(c?js|d\.c?ts)$/.test(path))
 const textOf = (path: string) => readFileSync(join(installed, path), 'utf8')
 
-test('dist imports its own files, built-in modules by their full names, and dependencies', () => {
+test('dist/ imports its own files, dependencies, and modules of Node.js by their node: names only', () => {
   const own = new Set([name, ...Object.keys(dependencies), ...Object.keys(peerDependencies)])
   const imports = dist().flatMap((path) => importsOf(path, textOf(path)))
   expect(imports.length).toBeGreaterThan(20)
   const packageOf = (specifier: string) => /^(@[^/]+\/)?[^/]+/.exec(specifier)?.[0] ?? ''
-  const others = imports.filter(({ to }) => !/^(node:|dist\/)/.test(to) && !own.has(packageOf(to)))
-  expect(others).toEqual([])
+  const otherImports = imports.filter(({ to }) => !/^(node:|dist\/)/.test(to) && !own.has(packageOf(to)))
+  expect(otherImports).toEqual([])
 })
 
-test('what is bundled comes with its licence', () => {
+test('THIRD_PARTY_LICENSES.md contains the licence of each bundled package', () => {
   const licences = textOf('THIRD_PARTY_LICENSES.md')
   const named = [...licences.matchAll(/^## (.+)$/gm)].map(([, heading]) => heading)
-  // esbuild notes where each piece comes from.
-  const from = /\/\/ [^\n]*node_modules\/((?:@[^/\s]+\/)?[^/\s]+)/g
-  const bundled = dist().flatMap((path) => [...textOf(path).matchAll(from)].map(([, origin = '']) => origin))
+  // esbuild writes a comment with the source of each piece.
+  const sourceComment = /\/\/ [^\n]*node_modules\/((?:@[^/\s]+\/)?[^/\s]+)/g
+  const bundled = dist().flatMap((path) => [...textOf(path).matchAll(sourceComment)].map(([, origin = '']) => origin))
   expect([...new Set(bundled)].sort()).toEqual(named.sort())
   expect(named).toContain('ts-pattern')
   for (const origin of named) {
@@ -153,27 +155,30 @@ test('what is bundled comes with its licence', () => {
   }
 })
 
-test('validation works where code cannot be made from strings, as on edge runtimes and under strict CSPs', async () => {
+test('validation works without code generation from strings, as on edge runtimes and under a strict CSP', async () => {
   const strict = '--disallow-code-generation-from-strings'
   const code = `import { generateKeyPairSync } from 'node:crypto'
     import { createOrderSyncClient } from '${name}'
     const [ours, theirs] = [1, 2].map(() => generateKeyPairSync('rsa', { modulusLength: 2048 }))
     const credentials = { clientId: 'C', privateKeys: { 1: ours.privateKey }, peerPublicKeys: { 1: theirs.publicKey } }
     const codeOf = ({ name, code }) => code ?? name
-    const refused = await createOrderSyncClient({ credentials, environment: 'testing' }).syncOrder({}).catch(codeOf)
-    let made
-    try { made = new Function('return 1')() } catch (error) { made = codeOf(error) }
-    console.log(JSON.stringify({ refused, made }))`
-  expect(await script(app, 'strict.mjs', code, strict)).toEqual({ refused: 'ERR_FIELD_INVALID', made: 'EvalError' })
+    const rejected = await createOrderSyncClient({ credentials, environment: 'testing' }).syncOrder({}).catch(codeOf)
+    let generated
+    try { generated = new Function('return 1')() } catch (error) { generated = codeOf(error) }
+    console.log(JSON.stringify({ rejected, generated }))`
+  expect(await runScript(app, 'strict.mjs', code, strict)).toEqual({
+    rejected: 'ERR_FIELD_INVALID',
+    generated: 'EvalError',
+  })
   for (const path of dist()) expect(textOf(path)).not.toMatch(/new Function\b|ajv\/dist/)
 })
 
-test('npx runs the command', async () => {
-  const { stdout } = await at(app, 'npx', name, '--help')
+test('npx runs the command line', async () => {
+  const { stdout } = await runIn(app, 'npx', name, '--help')
   for (const command of ['keygen', 'serve', 'send']) expect(stdout).toContain(command)
 }, 60_000)
 
-test('the documents that the README links to are in the tarball', () => {
+test('the tarball contains the documents that the README links to', () => {
   const links = [...textOf('README.md').matchAll(/\]\((?![a-z]+:)([^)#\s]+\.md)/g)].map(([, link = '']) =>
     posix.join(link),
   )
@@ -181,24 +186,24 @@ test('the documents that the README links to are in the tarball', () => {
   expect(links.filter((link) => !packed.includes(link))).toEqual([])
 })
 
-/** What linters and the compiler say is the same on every runtime: `npm test` has asked them once. */
-const onceOnly = test.skipIf(process.env['SHORT'] !== undefined)
+/** Linters and the compiler report the same on every runtime: `npm test` runs them, `npm run test:runtimes` does not. */
+const testOnce = test.skipIf(process.env['SHORT'] !== undefined)
 
-onceOnly(
-  'publint finds nothing',
+testOnce(
+  'publint --strict reports no problem',
   async () => {
-    const { stdout } = await at(root, process.execPath, 'node_modules/publint/src/cli.js', '--strict', tarball)
+    const { stdout } = await runIn(root, process.execPath, 'node_modules/publint/src/cli.js', '--strict', tarball)
     expect(stdout).toContain('All good!')
   },
   60_000,
 )
 
-onceOnly(
-  'types resolve as the code does, in every mode (attw)',
+testOnce(
+  'attw finds types for every entry point, in every mode of resolution',
   async () => {
     const attw = 'node_modules/@arethetypeswrong/cli/dist/index.js'
-    // Its exit code tells, and this rejects for any but 0.
-    const { stdout } = await at(root, process.execPath, attw, tarball, '--profile', 'node16', '--format', 'ascii')
+    // It exits with an error code when it finds a problem, and then this promise rejects.
+    const { stdout } = await runIn(root, process.execPath, attw, tarball, '--profile', 'node16', '--format', 'ascii')
     expect(stdout).toContain(`"${name}/express"`)
   },
   60_000,
@@ -207,12 +212,12 @@ onceOnly(
 const { NodeNext: NodeNextModule, Node16: Node16Module, Preserve } = ts.ModuleKind
 const { NodeNext, Node16, Bundler } = ts.ModuleResolutionKind
 
-onceOnly.each([
+testOnce.each([
   ['node16', { module: Node16Module, moduleResolution: Node16 }],
   ['nodenext', { module: NodeNextModule, moduleResolution: NodeNext }],
   ['bundler', { module: Preserve, moduleResolution: Bundler }],
 ])(
-  'a consumer compiles at the strictest, without DOM, declarations checked too: %s',
+  'a consumer compiles with moduleResolution %s, strict, without DOM, declarations included',
   (_, modules) => {
     cpSync(join(root, 'tests/package/consumer'), app, { recursive: true })
     const options: ts.CompilerOptions = {

@@ -1,18 +1,18 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
-/** Where Project Wycheproof's vectors are: `WYCHEPROOF_DIR`, or beside the project. */
+/** The vectors of Project Wycheproof: in `WYCHEPROOF_DIR`, or in ../shared next to the project. */
 const folder =
   process.env['WYCHEPROOF_DIR'] ?? fileURLToPath(new URL('../../../shared/vectors/wycheproof', import.meta.url))
 
-/** Whether they are there. */
+/** Whether the folder exists. */
 export const hasVectors = existsSync(folder)
 
 if (!hasVectors) {
   process.stderr.write(`Wycheproof vectors are not in ${folder}: their tests are skipped. Set WYCHEPROOF_DIR.\n`)
 }
 
-/** One case of a file of vectors, in hex. */
+/** One test case; bytes are in hex. */
 export interface Vector {
   readonly tcId: number
   readonly comment: string
@@ -21,7 +21,7 @@ export interface Vector {
   readonly result: 'valid' | 'invalid' | 'acceptable'
 }
 
-/** A file of vectors; without groups where there are none. */
+/** A file of vectors. Without the folder, it has no groups. */
 export interface Vectors<Group> {
   readonly numberOfTests: number
   readonly testGroups: readonly Group[]

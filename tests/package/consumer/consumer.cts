@@ -1,8 +1,8 @@
-/** The same package, for a user whose modules are CommonJS. */
+/** The same package in a CommonJS module. */
 import sync = require('alipayhk-order-sync')
 import express = require('alipayhk-order-sync/express')
 
 export const now: string = sync.formatTime(Date.now())
-export const middleware = (handler: sync.OrderSyncHandler) => express.orderSync(handler)
-// @ts-expect-error A number is wanted.
+export const middleware = (handler: sync.OrderSyncHandler) => express.expressOrderSync(handler)
+// @ts-expect-error It must be a number.
 sync.formatTime('now')

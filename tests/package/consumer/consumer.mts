@@ -1,6 +1,6 @@
 /**
- * What a user may write. Compiled against the installed package under several configurations; the lines that must
- * not compile say so.
+ * Code of a user. The tests compile it against the installed package with several configurations. The lines that must
+ * not compile are marked.
  */
 import { createServer, type RequestListener } from 'node:http'
 import {
@@ -10,20 +10,20 @@ import {
   isOrderSyncError,
   memoryStore,
   type OrderInput,
-  RefusalError,
+  OrderRefusedError,
   type StandardSchema,
 } from 'alipayhk-order-sync'
-import { orderSync } from 'alipayhk-order-sync/express'
+import { expressOrderSync } from 'alipayhk-order-sync/express'
 import { toNodeListener } from 'alipayhk-order-sync/node'
 
 const credentials: Credentials = { clientId: 'C', privateKeys: { 1: 'PEM' }, peerPublicKeys: { 1: new Uint8Array() } }
 
-declare const extInfo: StandardSchema<unknown, { table: number }>
+declare const extInfoSchema: StandardSchema<unknown, { table: number }>
 
 export const handler = createOrderSyncHandler({
   credentials: async (clientId) => (clientId === 'C' ? credentials : undefined),
   store: memoryStore(),
-  extInfo,
+  extInfoSchema,
   onOrder(order, { signal }) {
     signal.throwIfAborted()
     const table: number = order.extInfo.table
@@ -31,19 +31,19 @@ export const handler = createOrderSyncHandler({
     const wrong: string = order.extInfo.table
     // @ts-expect-error It may be absent.
     const merchant: string = order.merchantId
-    if (order.payAmount?.value === '0') throw new RefusalError('PROCESS_FAIL', wrong + merchant)
+    if (order.payAmount?.value === '0') throw new OrderRefusedError('PROCESS_FAIL', wrong + merchant)
     return { orderId: `${table}` }
   },
   onEvent: ({ kind, code }) => void [kind === 'processed', code],
 })
 export const listener: RequestListener = toNodeListener(handler)
-export const middleware = orderSync(handler)
+export const middleware = expressOrderSync(handler)
 export const server = createServer(listener)
 export const POST: (request: Request) => Promise<Response> = handler.fetch
 
 // @ts-expect-error onOrder and a store are required.
 createOrderSyncHandler({ credentials })
-// @ts-expect-error An answer needs an order id.
+// @ts-expect-error onOrder must return an order id.
 createOrderSyncHandler({ credentials, store: memoryStore(), onOrder: () => ({}) })
 
 const client = createOrderSyncClient({ credentials, environment: 'testing', encrypt: true, timeoutMs: undefined })
@@ -56,7 +56,7 @@ const order: OrderInput = {
   userId: '3',
   extInfo: {},
 }
-// @ts-expect-error Absent is not undefined on the wire.
+// @ts-expect-error An absent member must not be undefined.
 export const absent: OrderInput = { ...order, merchantId: undefined }
 
 export async function send(): Promise<string> {
