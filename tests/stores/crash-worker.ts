@@ -1,8 +1,8 @@
 /**
- * A process that receives one order and, if told so, kills itself at one of its steps; prints what it answers.
+ * Receives one order in a process of its own, kills itself at the given step, and otherwise prints the result.
  *
  * Arguments: place, file of effects, the step to die at or "none", the gateway's and the merchant's private keys as PEM files.
- * In transactional mode the effect is a row in a table of the merchant's, made through `context.transaction`.
+ * In transactional mode the effect is a row in the merchant's own table, written through `context.transaction`.
  */
 import { createPrivateKey, createPublicKey } from 'node:crypto'
 import { appendFileSync, readFileSync } from 'node:fs'
@@ -16,38 +16,38 @@ import { openPlace, type Place } from '../support/stores.ts'
 const [place = '', effects = '', step = 'none', gatewayPem = '', merchantPem = ''] = process.argv.slice(2)
 const gatewayKey = createPrivateKey(readFileSync(gatewayPem))
 
-/** As sudden as a power failure, as far as this process is concerned. */
+/** For this process, SIGKILL is as sudden as a power failure. */
 function dieAt(reached: string): void {
   if (reached === step) process.kill(process.pid, 'SIGKILL')
 }
 
 const { store, transactional, close } = await openPlace(place as Place)
 
-/** The store, with places to die at around its steps. */
-function mortal<Transaction>(inner: OrderSyncStore<Transaction>): OrderSyncStore<Transaction> {
+/** The store, with a step to die at before and after each of its methods. */
+function withCrashSteps<Transaction>(inner: OrderSyncStore<Transaction>): OrderSyncStore<Transaction> {
   return {
     ...inner,
     async claim(delivery, options) {
       dieAt('before claim')
-      const claim = await inner.claim(delivery, options)
-      if (claim.decision === 'process') dieAt('after claim')
-      return claim
+      const result = await inner.claim(delivery, options)
+      if (result.decision === 'process') dieAt('after claim')
+      return result
     },
-    async finish(claimed, end) {
+    async finish(held, completion) {
       dieAt('before finish')
-      const kept = await inner.finish(claimed, end)
+      const finished = await inner.finish(held, completion)
       dieAt('after finish')
-      return kept
+      return finished
     },
     ...(inner.finishInTransaction && {
-      async finishInTransaction(claimed, work) {
-        const kept = await inner.finishInTransaction?.(claimed, async (transaction) => {
-          const end = await work(transaction)
+      async finishInTransaction(held, work) {
+        const finished = await inner.finishInTransaction?.(held, async (transaction) => {
+          const completion = await work(transaction)
           dieAt('before finish')
-          return end
+          return completion
         })
         dieAt('after finish')
-        return kept ?? false
+        return finished ?? false
       },
     }),
   }
@@ -59,7 +59,7 @@ const settings = {
     privateKeys: { 1: createPrivateKey(readFileSync(merchantPem)) },
     peerPublicKeys: { 1: createPublicKey(gatewayKey) },
   },
-  // The lease is what the next process has to wait for.
+  // Short: the next process must wait until the lease expires.
   timeoutMs: 1_400,
   leaseMs: 1_500,
   busyWaitMs: 1_300,
@@ -68,7 +68,7 @@ const settings = {
 const handler = transactional
   ? createOrderSyncHandler<unknown, PoolClient>({
       ...settings,
-      store: mortal(transactional),
+      store: withCrashSteps(transactional),
       async onOrder({ merchantBizNo }, { transaction }) {
         dieAt('before the effect')
         await transaction.query('INSERT INTO effects (order_no) VALUES ($1)', [merchantBizNo])
@@ -78,7 +78,7 @@ const handler = transactional
     })
   : createOrderSyncHandler<unknown, unknown>({
       ...settings,
-      store: mortal(store),
+      store: withCrashSteps(store),
       async onOrder({ merchantBizNo }) {
         dieAt('before the effect')
         appendFileSync(effects, `${merchantBizNo}\n`)
@@ -87,7 +87,7 @@ const handler = transactional
       },
     })
 
-// As a gateway does: again, with a new time and signature, while it is told to come later.
+// Retries as a gateway does, with a new time and signature, while the result is UNKNOWN_EXCEPTION.
 for (let tries = 0; tries < 20; tries++) {
   const { body } = await handler(request({ message: order(), key: gatewayKey, time: new Date().toISOString() }))
   const { result, orderId } = JSON.parse(Buffer.from(body).toString()) as {
@@ -95,7 +95,7 @@ for (let tries = 0; tries < 20; tries++) {
     orderId?: string
   }
   if (result.resultCode === 'UNKNOWN_EXCEPTION') continue
-  dieAt('before the storedResponse')
+  dieAt('before the response')
   console.log(JSON.stringify({ resultCode: result.resultCode, orderId }))
   break
 }

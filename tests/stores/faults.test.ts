@@ -1,5 +1,5 @@
 import type { PoolClient } from 'pg'
-import { afterEach, describe, expect, inject, onTestFinished, test } from 'vitest'
+import { describe, expect, inject, onTestFinished, test } from 'vitest'
 import type { OrderSyncEvent } from '../../src/server/event.ts'
 import { createOrderSyncHandler } from '../../src/server/handler.ts'
 import type { HandlerOptions } from '../../src/server/options.ts'
@@ -11,20 +11,15 @@ import { hasNodeSqlite, type Kind, makePlace, type Opened, openPlace, type Place
 const postgresUrl = inject('postgresUrl')
 const redisUrl = inject('redisUrl')
 
-const ends: (() => Promise<unknown>)[] = []
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end()
-})
-
-async function place(kind: Kind, url = ''): Promise<Place> {
+async function newPlace(kind: Kind, url = ''): Promise<Place> {
   const { place, remove } = await makePlace(kind, url)
-  ends.push(remove)
+  onTestFinished(remove)
   return place
 }
 
-async function open(at: Place): Promise<Opened> {
-  const opened = await openPlace(at)
-  ends.push(opened.close)
+async function open(place: Place): Promise<Opened> {
+  const opened = await openPlace(place)
+  onTestFinished(async () => void (await opened.close()))
   return opened
 }
 
@@ -52,8 +47,8 @@ function merchant<Transaction>(
   return { handler, deliver, events, effects: () => effects }
 }
 
-/** Delivers again, as a peer does, until the storedResponse is not "try later". */
-async function deliverInTheEnd(deliver: () => Promise<string>): Promise<string> {
+/** Retries, as a peer does, until the result is not UNKNOWN_EXCEPTION. */
+async function deliverWithRetries(deliver: () => Promise<string>): Promise<string> {
   for (let tries = 0; tries < 200; tries++) {
     const code = await deliver()
     if (code !== 'UNKNOWN_EXCEPTION') return code
@@ -62,17 +57,17 @@ async function deliverInTheEnd(deliver: () => Promise<string>): Promise<string> 
   return 'UNKNOWN_EXCEPTION'
 }
 
-/** For each store: makes it storedResponse nothing, until it is let go. */
+/** For each store: blocks it, and returns the function that unblocks it. */
 const stalls: readonly {
   kind: Kind
   url: string | undefined
-  stall: (at: Place) => Promise<() => Promise<unknown>>
+  stall: (place: Place) => Promise<() => Promise<unknown>>
 }[] = [
   {
     kind: hasNodeSqlite ? 'node:sqlite' : 'better-sqlite3',
     url: '',
-    async stall(at) {
-      const [driver, file = ''] = at.split(' ')
+    async stall(place) {
+      const [driver, file = ''] = place.split(' ')
       const { DatabaseSync } =
         driver === 'node:sqlite'
           ? (process.getBuiltinModule('node:sqlite' as never) as { DatabaseSync: new (file: string) => Locker })
@@ -88,8 +83,8 @@ const stalls: readonly {
   {
     kind: 'postgres',
     url: postgresUrl,
-    async stall(at) {
-      const { pool } = await open(at)
+    async stall(place) {
+      const { pool } = await open(place)
       const client = (await pool?.connect()) as PoolClient
       await client.query('BEGIN; LOCK TABLE order_sync_orders, order_sync_requests')
       return async () => {
@@ -107,41 +102,41 @@ interface Locker {
 
 for (const { kind, url, stall } of stalls) {
   describe.skipIf(url === undefined)(kind, () => {
-    test('a store that hangs is answered for within the deadline, nothing is half-done, and the next delivery works', async () => {
-      const at = await place(kind, url)
-      const { store } = await open(at)
+    test('responds with UNKNOWN_EXCEPTION within the timeout while the store hangs, and processes the next delivery', async () => {
+      const place = await newPlace(kind, url)
+      const { store } = await open(place)
       const { deliver, effects, handler } = merchant(store)
       expect(await deliver({ merchantBizNo: 'WARM-UP', requestId: 'warm-up' })).toBe('SUCCESS')
-      const letGo = await stall(at)
+      const unblock = await stall(place)
       const before = performance.now()
       expect(await deliver()).toBe('UNKNOWN_EXCEPTION')
       expect(performance.now() - before).toBeLessThan(1_500)
-      await letGo()
-      // The claim that came through at last is given back: nobody waits for its storedResponse any more.
+      await unblock()
+      // The claim succeeds late and is released, because its request has a response already.
       await handler.drain()
       expect(effects()).toBe(1)
-      expect(await deliverInTheEnd(deliver)).toBe('SUCCESS')
+      expect(await deliverWithRetries(deliver)).toBe('SUCCESS')
       expect(effects()).toBe(2)
     })
   })
 }
 
-describe.skipIf(postgresUrl === undefined)('PostgreSQL that is down', () => {
-  test('is answered for, and the next delivery works', async () => {
-    const at = await place('postgres', postgresUrl)
-    const { store, pool } = await open(at)
+describe.skipIf(postgresUrl === undefined)('postgresStore whose connection breaks', () => {
+  test('processes the order in the end, once', async () => {
+    const place = await newPlace('postgres', postgresUrl)
+    const { store, pool } = await open(place)
     pool?.on('error', () => undefined)
     const { deliver, effects, events } = merchant(store)
-    // As a restart does to every client.
+    // A restart of PostgreSQL ends every connection in this way.
     await pool?.query('SELECT pg_terminate_backend(pg_backend_pid())').catch(() => undefined)
-    expect(await deliverInTheEnd(deliver)).toBe('SUCCESS')
+    expect(await deliverWithRetries(deliver)).toBe('SUCCESS')
     expect(effects()).toBe(1)
     expect(events.every(({ kind }) => kind === 'processed' || kind === 'failed')).toBe(true)
   })
 
-  test('in the middle of a transaction: the effect is rolled back, the process lives, and the next delivery has it', async () => {
-    const at = await place('transactional', postgresUrl)
-    const { transactional, pool } = await open(at)
+  test('rolls back the effect of a broken transaction, and processes the next delivery', async () => {
+    const place = await newPlace('transactional', postgresUrl)
+    const { transactional, pool } = await open(place)
     if (transactional === undefined) throw new Error('not transactional')
     await pool?.query('CREATE TABLE effects (order_no text)')
     let broken = false
@@ -159,15 +154,15 @@ describe.skipIf(postgresUrl === undefined)('PostgreSQL that is down', () => {
     })
     expect(await deliver()).toBe('UNKNOWN_EXCEPTION')
     expect((await pool?.query('SELECT * FROM effects'))?.rows).toEqual([])
-    expect(await deliverInTheEnd(deliver)).toBe('SUCCESS')
+    expect(await deliverWithRetries(deliver)).toBe('SUCCESS')
     expect((await pool?.query('SELECT * FROM effects'))?.rows).toEqual([{ order_no: 'BIZ-0001' }])
   })
 })
 
-describe.skipIf(postgresUrl === undefined)('transactional mode', () => {
-  test('what throws is rolled back and comes again, what is refused is rolled back and replayed', async () => {
-    const at = await place('transactional', postgresUrl)
-    const { transactional, pool } = await open(at)
+describe.skipIf(postgresUrl === undefined)('transactionalPostgresStore', () => {
+  test('rolls back and retries when onOrder throws, rolls back and replays when it refuses', async () => {
+    const place = await newPlace('transactional', postgresUrl)
+    const { transactional, pool } = await open(place)
     if (transactional === undefined) throw new Error('not transactional')
     await pool?.query('CREATE TABLE effects (order_no text)')
     const { OrderRefusedError } = await import('../../src/errors.ts')
@@ -190,11 +185,11 @@ describe.skipIf(postgresUrl === undefined)('transactional mode', () => {
     expect((await pool?.query('SELECT * FROM effects'))?.rows).toHaveLength(1)
   })
 
-  test('code that outlives its lease loses its writes to whoever claimed the order since', async () => {
-    const at = await place('transactional', postgresUrl)
-    const { transactional, pool } = await open(at)
+  test('rolls back the writes of an onOrder that outlives its lease, after another delivery has claimed the order', async () => {
+    const place = await newPlace('transactional', postgresUrl)
+    const { transactional, pool } = await open(place)
     if (transactional === undefined) throw new Error('not transactional')
-    await pool?.query('CREATE TABLE effects (by_whom text)')
+    await pool?.query('CREATE TABLE effects (author text)')
     const gate = deferred()
     const slow = merchant(transactional, {
       timeoutMs: 40,
@@ -212,21 +207,21 @@ describe.skipIf(postgresUrl === undefined)('transactional mode', () => {
       },
     })
     expect(await slow.deliver()).toBe('UNKNOWN_EXCEPTION')
-    expect(await deliverInTheEnd(quick.deliver)).toBe('SUCCESS')
+    expect(await deliverWithRetries(quick.deliver)).toBe('SUCCESS')
     gate.resolve(undefined)
     await slow.handler.drain()
     expect(slow.events.map(({ kind, ended }) => [kind, ended])).toEqual([
       ['failed', undefined],
       ['late', 'fenced'],
     ])
-    expect((await pool?.query('SELECT * FROM effects'))?.rows).toEqual([{ by_whom: 'quick' }])
+    expect((await pool?.query('SELECT * FROM effects'))?.rows).toEqual([{ author: 'quick' }])
   })
 })
 
-describe.skipIf(redisUrl === undefined)('Redis', () => {
-  test('that is gone is answered for within the deadline', async () => {
-    const at = await place('ioredis', redisUrl)
-    const { store, close } = await openPlace(at)
+describe.skipIf(redisUrl === undefined)('redisStore', () => {
+  test('responds with UNKNOWN_EXCEPTION when Redis is unreachable', async () => {
+    const place = await newPlace('ioredis', redisUrl)
+    const { store, close } = await openPlace(place)
     const { deliver, effects } = merchant(store)
     await close()
     expect(await deliver()).toBe('UNKNOWN_EXCEPTION')

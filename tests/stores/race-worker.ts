@@ -1,6 +1,6 @@
 /**
  * One of several processes that deliver the same events to the same store: shuffled, duplicated, and some with a changed
- * body under a known requestId. It writes each effect into a file shared by all, and prints what it was answered.
+ * body under a known requestId. It appends each effect to a file that all share, and prints how often it got each result.
  *
  * Arguments: place, file of effects, number of this process, the gateway's and the merchant's private keys as PEM files,
  * events of each order.
@@ -17,9 +17,9 @@ const merchantKey = createPrivateKey(readFileSync(merchantPem))
 
 const ORDERS = 100
 const EVENTS = Number(events)
-/** Requests that tell of the same event. */
+/** Requests about the same event. */
 const REQUESTS = 2
-/** One in so many deliveries is followed by one with a changed body. */
+/** After every so many deliveries, one is repeated with a changed body. */
 const CHANGED = 20
 
 const { store, close } = await openPlace(place as Place)
@@ -32,7 +32,7 @@ const handler = createOrderSyncHandler({
   store,
   busyWaitMs: 500,
   async onOrder({ merchantBizNo, orderModifyTime, orderStatus }) {
-    // Time for the others to come in between.
+    // Let other deliveries run in between.
     await new Promise((resolve) => setImmediate(resolve))
     appendFileSync(effects, `${JSON.stringify({ merchantBizNo, orderModifyTime, orderStatus })}\n`)
     return { orderId: `${merchantBizNo}@${orderModifyTime}` }
@@ -54,23 +54,23 @@ for (let number = 0; number < ORDERS; number++) {
 shuffle(plan, Number(worker) + 1)
 
 const counts: Record<string, number> = {}
-let taken = 0
+let next = 0
 let unexpected = 0
 await Promise.all(Array.from({ length: 8 }, work))
 await close()
 console.log(JSON.stringify({ deliveries: plan.length, counts, unexpected }))
 
 async function work(): Promise<void> {
-  for (let next = taken++; next < plan.length; next = taken++) {
-    const planned = plan[next]
+  for (let index = next++; index < plan.length; index = next++) {
+    const planned = plan[index]
     if (planned === undefined) break
-    const code = await deliver(planned, 'AS_IT_WAS')
+    const code = await deliver(planned, 'ORIGINAL')
     if (code !== 'SUCCESS') unexpected++
-    if (next % CHANGED === 0 && (await deliver(planned, 'CHANGED')) !== 'REPEAT_REQ_INCONSISTENT') unexpected++
+    if (index % CHANGED === 0 && (await deliver(planned, 'CHANGED')) !== 'REPEAT_REQ_INCONSISTENT') unexpected++
   }
 }
 
-/** Delivers as a gateway does: again, while it is told to come later. */
+/** Retries as a gateway does, while the result is UNKNOWN_EXCEPTION. */
 async function deliver({ number, event, copy }: Planned, orderStatus: string): Promise<string> {
   const message = order({
     requestId: `${number}-${event}-${copy}`,
@@ -86,7 +86,7 @@ async function deliver({ number, event, copy }: Planned, orderStatus: string): P
   }
 }
 
-/** Fisher and Yates, over a linear congruential generator: another order in each process, the same in each run. */
+/** Fisher-Yates with a seeded generator: a different order in each process, the same in each run. */
 function shuffle(items: unknown[], seed: number): void {
   let state = seed
   for (let index = items.length - 1; index > 0; index--) {

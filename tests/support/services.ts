@@ -16,16 +16,17 @@ declare module 'vitest' {
 }
 
 /**
- * Real servers for the tests of the stores: those that run already, else some of our own where the machine has the
- * programs, else none, and a line that says so.
+ * Real servers for the store tests: the ones that run already, or new ones when the machine has the programs. Without
+ * either, the tests are skipped with a warning.
  */
 export default async function setup(project: TestProject): Promise<() => void> {
   const stops: (() => void)[] = []
   const postgres =
     (await reachable(POSTGRES_URLS, pingPostgres)) ?? (await startPostgres(stops).catch(report('PostgreSQL')))
   const redis = (await reachable(REDIS_URLS, pingRedis)) ?? (await startRedis(stops).catch(report('Redis')))
-  if (postgres === undefined) console.warn('PostgreSQL: none runs and none can be started here; its tests are skipped')
-  if (redis === undefined) console.warn('Redis: none runs and none can be started here; its tests are skipped')
+  if (postgres === undefined)
+    console.warn('PostgreSQL is not running and cannot be started here; its tests are skipped')
+  if (redis === undefined) console.warn('Redis is not running and cannot be started here; its tests are skipped')
   project.provide('postgresUrl', postgres)
   project.provide('redisUrl', redis)
   return () => {
@@ -82,7 +83,7 @@ function program(name: string): string | undefined {
   return folders.map((folder) => join(folder, name)).find(existsSync)
 }
 
-/** Debian keeps the programs of PostgreSQL out of the path, in a folder for each version. */
+/** Debian installs the PostgreSQL programs outside of PATH, in one folder for each version. */
 function debianFolders(): string[] {
   const versions = '/usr/lib/postgresql'
   return existsSync(versions) ? readdirSync(versions).map((version) => join(versions, version, 'bin')) : []
@@ -129,7 +130,7 @@ async function started(url: string, ping: (url: string) => Promise<unknown>, chi
       return url
     await sleep(100)
   }
-  throw new Error('it does not answer')
+  throw new Error('it does not respond')
 }
 
 function freePort(): Promise<number> {

@@ -6,30 +6,30 @@ import process from 'node:process'
 import { Redis } from 'ioredis'
 import { Pool, type PoolClient } from 'pg'
 import { createClient } from 'redis'
-import type { OrderSyncStore } from '../../src/stores/store.ts'
 import { migratePostgres, postgresStore, transactionalPostgresStore } from '../../src/stores/postgres.ts'
 import { redisStore } from '../../src/stores/redis.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
+import type { OrderSyncStore } from '../../src/stores/store.ts'
 
-/** A store that tests have opened. */
+/** An open store. */
 export interface Opened {
   readonly store: OrderSyncStore<unknown>
-  /** The same, where it is in transactional mode. */
+  /** The same store, when it is in transactional mode. */
   readonly transactional?: OrderSyncStore<PoolClient>
   /** The pool of a store in PostgreSQL. */
   readonly pool?: Pool
   readonly close: () => Promise<unknown>
 }
 
-/** Where a durable store keeps things: a text that another process can open it by. */
+/** Where a durable store keeps its data, as a text that can be passed to another process. */
 export type Place = `${Kind} ${string}`
 
 export type Kind = 'node:sqlite' | 'better-sqlite3' | 'postgres' | 'transactional' | 'redis' | 'ioredis'
 
-/** Whether the runtime at hand has `node:sqlite`. */
+/** Whether this runtime has `node:sqlite`. */
 export const hasNodeSqlite = process.getBuiltinModule?.('node:sqlite' as never) !== undefined
 
-/** Makes a place that nobody else uses. */
+/** Creates a place for one test. */
 export async function makePlace(kind: Kind, url: string): Promise<{ place: Place; remove: () => Promise<void> }> {
   const name = `order_sync_${randomUUID().replaceAll('-', '')}`
   if (kind === 'node:sqlite' || kind === 'better-sqlite3') {
@@ -52,7 +52,7 @@ export async function makePlace(kind: Kind, url: string): Promise<{ place: Place
   }
 }
 
-/** Opens the store that a place names. */
+/** Opens the store at a place. */
 export async function openPlace(place: Place): Promise<Opened> {
   const [kind, where = '', name = ''] = place.split(' ') as [Kind, string?, string?]
   switch (kind) {
