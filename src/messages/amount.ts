@@ -1,18 +1,18 @@
 import type { JSONSchemaType } from 'ajv'
 
 /**
- * A sum of money. Kept as digits: no floating point comes near it.
+ * A sum of money, as a string of digits, so that floating point never rounds it.
  *
  * @see docs/protocol.md section 5.2
  */
 export interface Amount {
   /** The sum in cents, as 1 to 64 digits: `"1000"` is 10.00. */
   value: string
-  /** ISO 4217, three capital letters. */
+  /** An ISO 4217 code: three capital letters. */
   currency: string
 }
 
-/** JSON Schema of {@link Amount}. `nullable` marks an optional member for the compiler; see `scripts/generate.ts`. */
+/** JSON Schema of {@link Amount}. */
 export const amountSchema: JSONSchemaType<Amount> = {
   type: 'object',
   description: 'an object of "value" and "currency"',
@@ -24,11 +24,11 @@ export const amountSchema: JSONSchemaType<Amount> = {
 }
 
 /**
- * Turns a decimal text into an {@link Amount}, exactly.
+ * Parses a decimal string into an {@link Amount}, without rounding.
  *
- * @param decimal Such as `"10.50"`; no sign, no grouping, at most two decimals.
- * @param currency ISO 4217, such as `"HKD"`.
- * @throws RangeError when either is of another form
+ * @param decimal For example `"10.50"`: no sign, no grouping, at most two decimals.
+ * @param currency An ISO 4217 code, for example `"HKD"`.
+ * @throws RangeError when one of the arguments has another format
  * @see docs/protocol.md section 5.2
  * @example
  * ```ts
@@ -48,7 +48,7 @@ export function parseAmount(decimal: string, currency: string): Amount {
 }
 
 /**
- * Writes an {@link Amount} as a decimal text with two decimals, exactly.
+ * Formats an {@link Amount} as a decimal string with two decimals, without rounding.
  *
  * @throws RangeError when `value` is not a string of digits
  * @see docs/protocol.md section 5.2

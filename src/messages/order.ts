@@ -1,20 +1,20 @@
 import type { JSONSchemaType } from 'ajv'
 import { type Amount, amountSchema } from './amount.ts'
 
-/** An object whose members nobody has described. */
+/** An object whose members are not specified. */
 export type OpenObject = { [member: string]: unknown }
 
 /**
- * One order, as it is synchronised. Members that are not listed here are kept, and can be read after a cast:
- * the gateway adds members without notice.
+ * One order sync message. Members that are not listed here are kept, because the gateway adds members without notice.
+ * Read them with a cast.
  *
- * @typeParam ExtInfo What `extInfo` holds; give a schema to the handler or the client to narrow it.
+ * @typeParam ExtInfo The type of `extInfo`. To narrow it, pass `extInfoSchema` to the handler or the client.
  * @see docs/protocol.md section 5.1
  */
 export interface Order<ExtInfo = OpenObject> {
-  /** Identifies this request, the same in every retry of it: a UUID, at most 64 characters. */
+  /** Identifies this request and all its retries: a UUID, at most 64 characters. */
   requestId: string
-  /** The merchant of the order, when it is sold by an agent. */
+  /** The merchant of the order, when an agent sells it. */
   merchantId?: string
   /** Alipay's trade number. */
   tradeNo: string
@@ -26,29 +26,32 @@ export interface Order<ExtInfo = OpenObject> {
   discountAmount?: Amount
   /** The merchant's own status. */
   orderStatus: string
-  /** When the first business event happened, in milliseconds since the epoch; the same in every sync of one order. */
+  /** The time of the first business event, in milliseconds since the epoch. The same in every sync of one order. */
   orderCreateTime: number
-  /** When this business event happened, in milliseconds since the epoch. What idempotency goes by. */
+  /** The time of this business event, in milliseconds since the epoch. It decides whether an event is a duplicate. */
   orderModifyTime: number
-  /** The AlipayHK user; this or `openId` has content. */
+  /** The AlipayHK user. Either this or `openId` is not blank. */
   userId?: string
-  /** The AlipayHK user; this or `userId` has content. */
+  /** The AlipayHK user. Either this or `userId` is not blank. */
   openId?: string
-  /** Open: what is in it is agreed between the merchant and AlipayHK. */
+  /** Members that the merchant and AlipayHK agree on. */
   extInfo: ExtInfo
 }
 
-const text = { type: 'string', pattern: '\\S', description: 'a string with content' } as const
+const requiredText = { type: 'string', pattern: '\\S', description: 'a string with content' } as const
 const optionalText = { type: 'string', nullable: true, description: 'a string' } as const
 const optionalAmount = { ...amountSchema, nullable: true } as const
-const moment = {
+const time = {
   type: 'integer',
   minimum: 0,
   maximum: Number.MAX_SAFE_INTEGER,
   description: 'a whole number of milliseconds since the epoch',
 } as const
 
-/** JSON Schema of {@link Order}, kept equal to the type by the compiler. */
+/**
+ * JSON Schema of {@link Order}. The compiler checks that it matches the type, and requires `nullable` on optional
+ * members; `scripts/generate.ts` removes it.
+ */
 export const orderSchema: JSONSchemaType<Order> = {
   type: 'object',
   description: 'a JSON object',
@@ -65,15 +68,15 @@ export const orderSchema: JSONSchemaType<Order> = {
   properties: {
     requestId: { type: 'string', pattern: '^[!-~]{1,64}$', description: 'a UUID, at most 64 characters' },
     merchantId: optionalText,
-    tradeNo: text,
-    merchantBizNo: text,
+    tradeNo: requiredText,
+    merchantBizNo: requiredText,
     merchantBizType: { type: 'string', const: 'TRADE_ORDER', description: 'TRADE_ORDER' },
     amount: optionalAmount,
     payAmount: optionalAmount,
     discountAmount: optionalAmount,
-    orderStatus: text,
-    orderCreateTime: moment,
-    orderModifyTime: moment,
+    orderStatus: requiredText,
+    orderCreateTime: time,
+    orderModifyTime: time,
     userId: optionalText,
     openId: optionalText,
     extInfo: { type: 'object', required: [], additionalProperties: true, description: 'an object' },

@@ -1,8 +1,10 @@
 import type { JSONSchemaType } from 'ajv'
 import type { OrderSyncResponse } from '../result-codes.ts'
 
-
-/** JSON Schema of {@link OrderSyncResponse}, kept equal to the type by the compiler. */
+/**
+ * JSON Schema of {@link OrderSyncResponse}. The compiler checks that it matches the type, and requires `nullable` on
+ * optional members; `scripts/generate.ts` removes it.
+ */
 export const responseSchema: JSONSchemaType<OrderSyncResponse> = {
   type: 'object',
   description: 'a JSON object',
@@ -30,7 +32,7 @@ export const responseSchema: JSONSchemaType<OrderSyncResponse> = {
       description: 'a string of 1 to 64 characters',
     },
   },
-  // Absent members are named here, or the condition would hold without them.
+  // `required` is necessary: without it, a message without these members matches the condition.
   if: {
     required: ['result'],
     properties: {

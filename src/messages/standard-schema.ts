@@ -1,6 +1,6 @@
 /**
- * The part of the Standard Schema interface (https://standardschema.dev, version 1) that is used here; its authors
- * ask for it to be copied. zod, valibot, arktype and others implement it.
+ * The part of the Standard Schema interface (https://standardschema.dev, version 1) that this package uses. Its authors
+ * recommend to copy it. zod, valibot, arktype and other libraries implement it.
  */
 export interface StandardSchema<Input = unknown, Output = Input> {
   readonly '~standard': {

@@ -1,86 +1,98 @@
-import { type FieldIssue, printable, ProtocolError } from '../errors.ts'
-import { type OpenObject, type Order, orderSchema } from './order.ts'
+import { type FieldIssue, ProtocolError, printable } from '../errors.ts'
 import type { OrderSyncResponse } from '../result-codes.ts'
+import { type OpenObject, type Order, orderSchema } from './order.ts'
 import { responseSchema } from './response.ts'
 import type { StandardSchema } from './standard-schema.ts'
-import { order as isOrder, response as isResponse, type Validator } from './validators.generated.js'
+import { order as isOrder, response as isResponse, type ValidationError } from './validators.generated.js'
 
 /**
- * Asserts that a value is an {@link Order}. Unknown members are kept.
+ * Returns the value as an {@link Order}, with its unknown members.
  *
- * @throws {@link RejectionError} `ERR_FIELD_INVALID`
+ * @throws {@link ProtocolError} `ERR_FIELD_INVALID`
  * @see docs/protocol.md section 5.1
  */
 export function validateOrder(value: unknown): Order {
-  if (isOrder(value)) return value as Order
-  throw fieldsInvalid('order', describe(isOrder, orderSchema))
+  if (isOrder(value)) return value
+  throw invalidFields('order', toIssues(isOrder.errors ?? [], orderSchema))
 }
 
 /**
- * Asserts that a value is a {@link OrderSyncResponse}. Unknown members are kept.
+ * Returns the value as an {@link OrderSyncResponse}, with its unknown members.
  *
- * @throws {@link RejectionError} `ERR_FIELD_INVALID`
+ * @throws {@link ProtocolError} `ERR_FIELD_INVALID`
  * @see docs/protocol.md section 6.1
  */
 export function validateResponse(value: unknown): OrderSyncResponse {
-  if (isResponse(value)) return value as OrderSyncResponse
-  throw fieldsInvalid('response', describe(isResponse, responseSchema))
+  if (isResponse(value)) return value
+  throw invalidFields('response', toIssues(isResponse.errors ?? [], responseSchema))
 }
 
 /**
- * Narrows `extInfo` with the caller's schema; without one it stays an open object.
+ * Validates `extInfo` with the caller's schema, if there is one.
  *
- * @returns What the schema makes of it.
- * @throws {@link RejectionError} `ERR_FIELD_INVALID`
+ * @returns The output of the schema.
+ * @throws {@link ProtocolError} `ERR_FIELD_INVALID`
  */
 export async function validateExtInfo<ExtInfo>(
   extInfo: OpenObject,
   schema: StandardSchema<unknown, ExtInfo> | undefined,
 ): Promise<ExtInfo> {
+  // Without a schema, ExtInfo is the type that the caller chose: OpenObject by default.
   if (schema === undefined) return extInfo as ExtInfo
   const result = await schema['~standard'].validate(extInfo)
   if (result.issues === undefined) return result.value
-  // The schema's own messages are left out: many of them quote the value. Names can be the sender's own choice.
+  // Leave out the messages of the schema: many libraries quote the value. The sender may choose names: make them printable.
   const issues = result.issues.map(({ path = [] }) => {
     const steps = path.map((step) => String(typeof step === 'object' ? step.key : step))
-    return { field: printable(['extInfo', ...steps].join('.'), 128), expected: 'as the extInfo schema says' }
+    return { field: printable(['extInfo', ...steps].join('.'), 128), expected: 'valid against extInfoSchema' }
   })
-  throw fieldsInvalid('order', issues)
+  throw invalidFields('order', issues)
 }
 
-function fieldsInvalid(message: string, issues: readonly FieldIssue[]): ProtocolError {
-  const words = issues
+function invalidFields(message: 'order' | 'response', issues: readonly FieldIssue[]): ProtocolError {
+  const explanations = issues
     .slice(0, 5)
     .map(({ field, expected }) => (field === '' ? `it must be ${expected}` : `"${field}" must be ${expected}`))
-  return new ProtocolError('ERR_FIELD_INVALID', `The ${message} is invalid: ${words.join('; ')}.`, { issues })
+  return new ProtocolError('ERR_FIELD_INVALID', `The ${message} is invalid: ${explanations.join('; ')}.`, { issues })
 }
 
-/** A schema, as far as its descriptions are concerned. */
-interface Described {
+/** A JSON Schema; the members that hold descriptions are typed. */
+interface DescribedSchema {
+  readonly [keyword: string]: unknown
   readonly description?: string
-  readonly properties?: Readonly<Record<string, Described>>
+  readonly properties?: Readonly<Record<string, DescribedSchema>>
 }
 
-function describe(validator: Validator, schema: object): FieldIssue[] {
+/** Turns the errors of ajv into one issue per field, with the description from the schema. */
+function toIssues(errors: readonly ValidationError[], schema: DescribedSchema): FieldIssue[] {
   const issues = new Map<string, FieldIssue>()
-  for (const { instancePath, keyword, params } of validator.errors ?? []) {
-    if (keyword === 'anyOf') {
-      issues.set('userId', { field: 'userId', expected: 'present with content, or else "openId"' })
-      continue
+  for (const error of errors) {
+    if (error.keyword === 'anyOf') {
+      issues.set('userId', { field: 'userId', expected: 'present with content, unless "openId" is' })
+    } else if (!isConsequence(error)) {
+      const path = pathOf(error)
+      const described = path.reduce((at: DescribedSchema | undefined, step) => at?.properties?.[step], schema)
+      const field = path.join('.')
+      issues.set(field, { field, expected: described?.description ?? 'valid' })
     }
-    // The branches of "anyOf" and the word "if" add nothing to what else is found.
-    if (
-      keyword === 'if' ||
-      /^(user|open)Id$/.test(params.missingProperty ?? '') ||
-      (keyword === 'pattern' && /^\/(user|open)Id$/.test(instancePath))
-    )
-      continue
-    const path = instancePath.split('/').slice(1)
-    if (params.missingProperty !== undefined) path.push(params.missingProperty)
-    const expected = path.reduce((at: Described | undefined, step) => at?.properties?.[step], schema as Described)
-    issues.set(path.join('.'), { field: path.join('.'), expected: expected?.description ?? 'as the protocol says' })
   }
-  // What is no object breaks all other rules too; saying so would only distract.
+  // A message that is not an object breaks all other rules too: report only that.
   const whole = issues.get('')
   return whole === undefined ? [...issues.values()] : [whole]
+}
+
+/** Errors of the branches of `anyOf`, and of the keyword `if`. Another error already says what is wrong. */
+function isConsequence({ keyword, instancePath, params }: ValidationError): boolean {
+  return (
+    keyword === 'if' ||
+    USER_OR_OPEN_ID.test(params.missingProperty ?? '') ||
+    (keyword === 'pattern' && USER_OR_OPEN_ID.test(instancePath.slice(1)))
+  )
+}
+
+const USER_OR_OPEN_ID = /^(user|open)Id$/
+
+function pathOf({ instancePath, params }: ValidationError): string[] {
+  const path = instancePath.split('/').slice(1)
+  return params.missingProperty === undefined ? path : [...path, params.missingProperty]
 }

@@ -1,68 +1,76 @@
 import { describe, expect, expectTypeOf, test } from 'vitest'
-import type { OrderSyncResponse } from '../../src/result-codes.ts'
 import { validateResponse } from '../../src/messages/validate.ts'
+import type { OrderSyncResponse } from '../../src/result-codes.ts'
 import { RESULT_CODES, type ResultStatus } from '../../src/result-codes.ts'
 import { refusal, success } from '../support/messages.ts'
 import { thrownBy } from '../support/thrown.ts'
 
-const withResult = (changes: Record<string, unknown>) => ({ ...success(), result: { ...success().result, ...changes } })
+const responseWithResult = (changes: Record<string, unknown>) => ({
+  ...success(),
+  result: { ...success().result, ...changes },
+})
 
-describe('a reply is accepted', () => {
+describe('validateResponse', () => {
   test.each<[string, object]>([
     ['of success, with an orderId', success()],
     ...Object.entries(RESULT_CODES)
       .filter(([, { status }]) => status !== 'S')
       .map(([code, { status }]): [string, object] => [`of ${code}, without an orderId`, refusal(code, status)]),
-    ['of a code that is not in the table', refusal('SOMETHING_NEW')],
+    ['of an unknown resultCode', refusal('SOMETHING_NEW')],
     ['of status A', refusal('ACCEPTED', 'A')],
     ['of a refusal with an orderId', { ...refusal('PROCESS_FAIL'), orderId: 'A-1' }],
     ['without a resultMessage', { result: { resultCode: 'PROCESS_FAIL', resultStatus: 'F' } }],
-    ['with an empty resultMessage', withResult({ resultMessage: '' })],
+    ['with an empty resultMessage', responseWithResult({ resultMessage: '' })],
     [
-      'with the longest of texts',
-      { ...withResult({ resultCode: 'C'.repeat(64), resultMessage: 'm'.repeat(256) }), orderId: 'o'.repeat(64) },
+      'with texts of the maximum length',
+      {
+        ...responseWithResult({ resultCode: 'C'.repeat(64), resultMessage: 'm'.repeat(256) }),
+        orderId: 'o'.repeat(64),
+      },
     ],
     [
-      'whose lengths are counted in characters',
-      { ...withResult({ resultMessage: '😀'.repeat(256) }), orderId: '😀'.repeat(64) },
+      'with texts of the maximum length in characters, not in UTF-16 units',
+      { ...responseWithResult({ resultMessage: '😀'.repeat(256) }), orderId: '😀'.repeat(64) },
     ],
-    ['with unknown fields', { ...withResult({ more: 1 }), other: {} }],
-  ])('%s', (_, message) => {
+    ['with unknown fields', { ...responseWithResult({ more: 1 }), other: {} }],
+  ])('accepts a response %s', (_, message) => {
     expect(validateResponse(structuredClone(message))).toStrictEqual(message)
   })
-})
 
-describe('a reply is refused, and the field named', () => {
   test.each<[string, unknown, string]>([
-    ['an array', [], ''],
-    ['null', null, ''],
+    ['that is an array', [], ''],
+    ['that is null', null, ''],
     ['without a result', {}, 'result'],
     ['with a result that is a string', { result: 'SUCCESS' }, 'result'],
     ['without a resultCode', { result: { resultStatus: 'F' } }, 'result.resultCode'],
     ['without a resultStatus', { result: { resultCode: 'PROCESS_FAIL' } }, 'result.resultStatus'],
-    ['with an empty resultCode', withResult({ resultCode: '' }), 'result.resultCode'],
-    ['with a resultCode of 65 characters', withResult({ resultCode: 'C'.repeat(65) }), 'result.resultCode'],
-    ['with a number for a resultCode', withResult({ resultCode: 200 }), 'result.resultCode'],
+    ['with an empty resultCode', responseWithResult({ resultCode: '' }), 'result.resultCode'],
+    ['with a resultCode of 65 characters', responseWithResult({ resultCode: 'C'.repeat(65) }), 'result.resultCode'],
+    ['with a resultCode that is a number', responseWithResult({ resultCode: 200 }), 'result.resultCode'],
     ['with an unknown resultStatus', refusal('PROCESS_FAIL', 'X'), 'result.resultStatus'],
     ['with a resultStatus in lower case', refusal('PROCESS_FAIL', 'f'), 'result.resultStatus'],
-    ['with a resultMessage of 257 characters', withResult({ resultMessage: 'm'.repeat(257) }), 'result.resultMessage'],
-    ['with null for a resultMessage', withResult({ resultMessage: null }), 'result.resultMessage'],
+    [
+      'with a resultMessage of 257 characters',
+      responseWithResult({ resultMessage: 'm'.repeat(257) }),
+      'result.resultMessage',
+    ],
+    ['with a resultMessage that is null', responseWithResult({ resultMessage: null }), 'result.resultMessage'],
     ['of success without an orderId', { result: success().result }, 'orderId'],
     ['of success with an empty orderId', success(''), 'orderId'],
     ['of success with an orderId of 65 characters', success('o'.repeat(65)), 'orderId'],
-    ['of success with a number for an orderId', { ...success(), orderId: 5 }, 'orderId'],
-  ])('%s', (_, message, field) => {
+    ['of success with an orderId that is a number', { ...success(), orderId: 5 }, 'orderId'],
+  ])('rejects a response %s, and names the field', (_, message, field) => {
     const error = thrownBy(() => validateResponse(message))
     expect(error).toMatchObject({
       code: 'ERR_FIELD_INVALID',
       issues: [{ field, expected: expect.stringMatching(/\w/) }],
     })
-    expect(error.message).toMatch(/^The reply is invalid: /)
+    expect(error.message).toMatch(/^The response is invalid: /)
     expect(error.message).not.toMatch(/200|SUCCESS|PROCESS_FAIL|CCC|mmm|ooo/)
   })
 })
 
-test('the types are those of the table', () => {
+test('OrderSyncResponse has the types of the protocol', () => {
   expectTypeOf<OrderSyncResponse['result']['resultStatus']>().toEqualTypeOf<ResultStatus>()
   expectTypeOf<OrderSyncResponse['orderId']>().toEqualTypeOf<string | undefined>()
 })
