@@ -1,17 +1,21 @@
 import { constants, createSign, createVerify, sign as signNode, webcrypto } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { parsePrivateKey, parsePublicKey, type Signer } from '../../src/keys/keys.ts'
+import type { Signer } from '../../src/crypto/key.ts'
 import { sign, verify } from '../../src/crypto/signature.ts'
-import { type SignedContent, signedContent } from '../../src/protocol/signed-content.ts'
+import { parsePrivateKey, parsePublicKey } from '../../src/keys/keys.ts'
+import { signedContent } from '../../src/protocol/signed-content.ts'
 import { der, gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, type Pair } from '../support/keys.ts'
 
 const encoder = new TextEncoder()
-const content = signedContent(
-  { method: 'POST', path: '/order/sync?a=1', clientId: '4Q5Y8W0WSG45P907917', time: '2024-05-22T06:42:21+05:30' },
-  encoder.encode('{"orderStatus":"付款"}'),
-)
-const bytesOf = ({ head, body }: SignedContent) => Buffer.concat([Buffer.from(head), body])
+const head = {
+  method: 'POST',
+  path: '/order/sync?a=1',
+  clientId: '4Q5Y8W0WSG45P907917',
+  time: '2024-05-22T06:42:21+05:30',
+}
+const body = encoder.encode('{"orderStatus":"付款"}')
+const content = signedContent(head, body)
 
 const parse = ({ privateKey, publicKey }: Pair) => ({
   privateKey: parsePrivateKey(privateKey),
@@ -38,34 +42,34 @@ const rows = [
 describe.each(rows)('%s with %s', (algorithm, _, makeKeys, makeOthers) => {
   const pair = algorithm === 'RSA256' ? merchantRsa : merchantEcc
 
-  test('a signature verifies under its key and no other', async () => {
+  test('verify accepts a signature under its key, and rejects it under another', async () => {
     const [keys, others] = [await makeKeys(), await makeOthers()]
     const signature = await sign(keys.privateKey, content)
     expect(await verify(keys.publicKey, content, signature)).toBe(true)
     expect(await verify(others.publicKey, content, signature)).toBe(false)
   })
 
-  test('a signature is SHA-256 over head and body in one, as anyone else makes it', async () => {
+  test('sign and verify agree with node:crypto on SHA-256 over the content', async () => {
     const keys = await makeKeys()
     const { privateKey, publicKey } = pair()
     const ours = await sign(keys.privateKey, content)
-    expect(createVerify('sha256').update(bytesOf(content)).verify(publicKey, ours)).toBe(true)
-    const theirs = createSign('sha256').update(bytesOf(content)).sign(privateKey)
+    expect(createVerify('sha256').update(content).verify(publicKey, ours)).toBe(true)
+    const theirs = createSign('sha256').update(content).sign(privateKey)
     expect(await verify(keys.publicKey, content, theirs)).toBe(true)
-    const otherHash = createSign('sha384').update(bytesOf(content)).sign(privateKey)
+    const otherHash = createSign('sha384').update(content).sign(privateKey)
     expect(await verify(keys.publicKey, content, otherHash)).toBe(false)
   })
 
-  test('a signature covers every byte of head and body', async () => {
+  test('verify rejects a signature when any part of head or body has changed', async () => {
     const keys = await makeKeys()
     const signature = await sign(keys.privateKey, content)
-    const changes: [string, SignedContent][] = [
-      ['method', { ...content, head: content.head.replace('POST', 'PUT') }],
-      ['path', { ...content, head: content.head.replace('a=1', 'a=2') }],
-      ['client id', { ...content, head: content.head.replace('4Q5Y', '4Q5Z') }],
-      ['time, written otherwise', { ...content, head: content.head.replace('+05:30', '+0530') }],
-      ['a byte at the end', { ...content, body: new Uint8Array([...content.body, 0x0a]) }],
-      ['no body', { ...content, body: new Uint8Array() }],
+    const changes: [string, Uint8Array][] = [
+      ['method', signedContent({ ...head, method: 'PUT' }, body)],
+      ['path', signedContent({ ...head, path: head.path.replace('a=1', 'a=2') }, body)],
+      ['client id', signedContent({ ...head, clientId: head.clientId.replace('4Q5Y', '4Q5Z') }, body)],
+      ['time, in another notation', signedContent({ ...head, time: head.time.replace('+05:30', '+0530') }, body)],
+      ['a byte at the end', signedContent(head, new Uint8Array([...body, 0x0a]))],
+      ['no body', signedContent(head, new Uint8Array())],
     ]
     for (const [, changed] of changes) expect(changed).not.toEqual(content)
     expect(await Promise.all(changes.map(([, changed]) => verify(keys.publicKey, changed, signature)))).toEqual(
@@ -73,19 +77,19 @@ describe.each(rows)('%s with %s', (algorithm, _, makeKeys, makeOthers) => {
     )
   })
 
-  test('any text and any bytes are signed', async () => {
+  test('sign accepts any text and any bytes', async () => {
     const keys = await makeKeys()
     await fc.assert(
-      fc.asyncProperty(fc.string({ unit: 'grapheme' }), fc.uint8Array({ maxLength: 200 }), async (head, body) => {
-        const signature = await sign(keys.privateKey, { head, body })
-        expect(await verify(keys.publicKey, { head, body }, signature)).toBe(true)
-        expect(await verify(keys.publicKey, { head: `${head}.`, body }, signature)).toBe(false)
+      fc.asyncProperty(fc.string({ unit: 'grapheme' }), fc.uint8Array({ maxLength: 200 }), async (text, bytes) => {
+        const signature = await sign(keys.privateKey, Buffer.concat([Buffer.from(text), bytes]))
+        expect(await verify(keys.publicKey, Buffer.concat([Buffer.from(text), bytes]), signature)).toBe(true)
+        expect(await verify(keys.publicKey, Buffer.concat([Buffer.from(`${text}.`), bytes]), signature)).toBe(false)
       }),
       { numRuns: 25 },
     )
   })
 
-  test('a signature with a flipped bit does not verify', async () => {
+  test('verify rejects a signature with a flipped bit', async () => {
     const keys = await makeKeys()
     const signature = await sign(keys.privateKey, content)
     const bits = fc.integer({ min: 0, max: signature.length * 8 - 1 })
@@ -98,7 +102,7 @@ describe.each(rows)('%s with %s', (algorithm, _, makeKeys, makeOthers) => {
     )
   })
 
-  test('bytes that are no signature do not verify, and nothing is thrown', async () => {
+  test('verify resolves to false for bytes that are no signature', async () => {
     const keys = await makeKeys()
     const signature = await sign(keys.privateKey, content)
     const noise = fc.oneof(
@@ -118,18 +122,17 @@ describe.each(rows)('%s with %s', (algorithm, _, makeKeys, makeOthers) => {
 })
 
 describe('RSA256', () => {
-  test('a signature is as long as the modulus, and the same every time', async () => {
+  test('sign returns a signature as long as the modulus, the same in every call', async () => {
     const { privateKey } = parse(merchantRsa())
     const signature = await sign(privateKey, content)
     expect(signature).toHaveLength(256)
     expect(await sign(privateKey, content)).toEqual(signature)
   })
 
-  test('a signature in RSASSA-PSS is refused', async () => {
+  test('verify rejects RSASSA-PSS, and accepts RSASSA-PKCS1-v1_5', async () => {
     const { privateKey, publicKey } = merchantRsa()
-    const bytes = bytesOf(content)
-    const pss = signNode('sha256', bytes, { key: privateKey, padding: constants.RSA_PKCS1_PSS_PADDING })
-    const pkcs1 = signNode('sha256', bytes, { key: privateKey, padding: constants.RSA_PKCS1_PADDING })
+    const pss = signNode('sha256', content, { key: privateKey, padding: constants.RSA_PKCS1_PSS_PADDING })
+    const pkcs1 = signNode('sha256', content, { key: privateKey, padding: constants.RSA_PKCS1_PADDING })
     expect(await verify(parsePublicKey(publicKey), content, pss)).toBe(false)
     expect(await verify(parsePublicKey(publicKey), content, pkcs1)).toBe(true)
   })
@@ -138,15 +141,14 @@ describe('RSA256', () => {
 describe('ECC224', () => {
   const { privateKey, publicKey } = merchantEcc()
 
-  test('is written in DER', async () => {
+  test('sign returns DER', async () => {
     const signature = await sign(parsePrivateKey(privateKey), content)
     expect(signature[0]).toBe(0x30)
     expect(signature[1]).toBe(signature.length - 2)
   })
 
-  test('is read in DER and, told by its length of 56, in IEEE P1363', async () => {
-    const bytes = bytesOf(content)
-    const p1363 = signNode('sha256', bytes, { key: privateKey, dsaEncoding: 'ieee-p1363' })
+  test('verify accepts IEEE P1363, recognized by its length of 56 bytes, as well as DER', async () => {
+    const p1363 = signNode('sha256', content, { key: privateKey, dsaEncoding: 'ieee-p1363' })
     expect(p1363).toHaveLength(56)
     expect(await verify(parsePublicKey(publicKey), content, p1363)).toBe(true)
     expect(await verify(parsePublicKey(publicKey), content, p1363.subarray(1))).toBe(false)
@@ -155,30 +157,33 @@ describe('ECC224', () => {
   })
 })
 
-describe('the key decides how it is used', () => {
+describe('the key, not the caller, decides the algorithm', () => {
   test.each([
     ['RSA256', 'ECC224', merchantRsa, merchantEcc],
     ['ECC224', 'RSA256', merchantEcc, merchantRsa],
-  ] as const)('a signature for %s does not verify under a key for %s', async (_, __, ours, theirs) => {
+  ] as const)('verify rejects a signature for %s under a key for %s', async (_, __, ours, theirs) => {
     const signature = await sign(parsePrivateKey(ours().privateKey), content)
     expect(await verify(parsePublicKey(theirs().publicKey), content, signature)).toBe(false)
     expect(await verify(parsePublicKey(ours().publicKey), content, signature)).toBe(true)
   })
+})
 
-  test('the signer is given exactly the bytes that are signed, in a buffer of their own', async () => {
+describe('a signer', () => {
+  test('receives exactly the signed bytes, in a buffer of its own', async () => {
     const seen: Uint8Array[] = []
     const recorder: Signer = {
       algorithm: 'RSA256',
       sign: async (bytes) => {
         seen.push(Uint8Array.from(bytes))
+        expect(bytes.buffer.byteLength).toBe(bytes.length)
         bytes.fill(0)
         return new Uint8Array([1, 2, 3])
       },
     }
-    const before = bytesOf(content)
+    const before = Uint8Array.from(content)
     expect(await sign(parsePrivateKey(recorder), content)).toEqual(new Uint8Array([1, 2, 3]))
-    expect(seen.map((bytes) => Buffer.from(bytes))).toEqual([before])
-    expect(bytesOf(content)).toEqual(before)
+    expect(seen).toEqual([before])
+    expect(Uint8Array.from(content)).toEqual(before)
   })
 
   test.each([
@@ -189,7 +194,7 @@ describe('the key decides how it is used', () => {
       },
     ],
     ['rejects', () => Promise.reject(new Error('vault is sealed'))],
-  ])('what a signer %s is what the caller gets', async (_, failing) => {
+  ])('that %s makes sign reject with the same error', async (_, failing) => {
     await expect(sign(parsePrivateKey({ algorithm: 'RSA256', sign: failing }), content)).rejects.toThrow(
       'vault is sealed',
     )
