@@ -4,7 +4,7 @@ import { unpad } from '../../src/crypto/rsaes-pkcs1.ts'
 
 const substitute = Uint8Array.from({ length: 32 }, (_, index) => 0xa0 + index)
 
-/** What RFC 8017 section 7.2.2 says, with every branch that constant time forbids. */
+/** RFC 8017 section 7.2.2, with all the branches that constant-time code must not have. */
 function naive(block: Uint8Array): Uint8Array {
   const separator = block.indexOf(0, 2)
   const key = block.subarray(separator + 1)
@@ -12,32 +12,32 @@ function naive(block: Uint8Array): Uint8Array {
   return good ? key : substitute
 }
 
-/** `00 02`, padding that is not zero, `00`, key: as long as a modulus of 2048 bits. */
+/** `00 02`, padding without zeros, `00`, key: by default as long as a modulus of 2048 bits. */
 const padded = (key: Uint8Array, size = 256) =>
   Uint8Array.from([0, 2, ...new Uint8Array(size - 3 - key.length).fill(0xff), 0, ...key])
 const keyOf = (length: number) => Uint8Array.from({ length }, (_, index) => index + 1)
 const withByte = (block: Uint8Array, at: number, value: number) => block.with(at, value)
 
-describe('a key is taken out of its block', () => {
-  test.each([16, 24, 32])('of %d bytes', (length) => {
+describe('unpad returns the key', () => {
+  test.each([16, 24, 32])('when it has %d bytes', (length) => {
     expect(unpad(padded(keyOf(length)), substitute)).toEqual(keyOf(length))
   })
 
-  test.each([256, 257, 384, 512])('of %d bytes of modulus', (size) => {
+  test.each([256, 257, 384, 512])('when the modulus has %d bytes', (size) => {
     expect(unpad(padded(keyOf(32), size), substitute)).toEqual(keyOf(32))
   })
 
-  test('with the least padding there may be, of eight bytes; and not with seven', () => {
+  test('behind eight bytes of padding, but not behind seven', () => {
     expect(unpad(padded(keyOf(32), 43), substitute)).toEqual(keyOf(32))
     expect(unpad(padded(keyOf(32), 42), substitute)).toEqual(substitute)
   })
 
-  test('that is nothing but zeros, or begins with one: only the first zero separates', () => {
+  test('when it contains zeros: only the first zero of the block is the separator', () => {
     expect(unpad(padded(new Uint8Array(32)), substitute)).toEqual(new Uint8Array(32))
     expect(unpad(padded(withByte(keyOf(16), 0, 0)), substitute)).toEqual(withByte(keyOf(16), 0, 0))
   })
 
-  test('as bytes of its own, which share nothing with block and substitute', () => {
+  test('in new memory, which it shares neither with the block nor with the substitute', () => {
     const block = padded(keyOf(32))
     const key = unpad(block, substitute)
     block.fill(0)
@@ -48,7 +48,7 @@ describe('a key is taken out of its block', () => {
   })
 })
 
-describe('the substitute is taken for', () => {
+describe('unpad returns the substitute for', () => {
   const block = padded(keyOf(32))
 
   test.each([
@@ -79,7 +79,7 @@ describe('the substitute is taken for', () => {
   })
 })
 
-test('every block gives what a naive reading of the RFC gives', () => {
+test('unpad returns the same as a naive implementation of the RFC for any block', () => {
   const near = (usual: number) =>
     fc.oneof({ weight: 6, arbitrary: fc.constant(usual) }, { arbitrary: fc.nat(255), weight: 1 })
   const blocks = fc
@@ -106,6 +106,6 @@ test('every block gives what a naive reading of the RFC gives', () => {
     }),
     { numRuns: 2000 },
   )
-  // Otherwise the property has compared substitutes only.
+  // The property must not have compared substitutes only.
   expect(keys).toBeGreaterThan(100)
 })

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { encodeUtf8 } from '../../src/protocol/encoding.ts'
 import { signedContent } from '../../src/protocol/signed-content.ts'
 
@@ -8,32 +8,37 @@ const head = {
   clientId: '4Q5Y8W0WSG45P907917',
   time: '2024-05-22T06:42:21+05:30',
 }
-const join = ({ head, body }: { head: string; body: Uint8Array }) => head + new TextDecoder().decode(body)
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
 
-test('is the method and path with query, one line feed, then client id, time and body between dots', () => {
-  const content = signedContent(head, encodeUtf8('{"orderStatus":"付款"}'))
-  expect(join(content)).toBe(
-    'POST /api/open/alipay/v1/merchant/order/sync?a=1&b=%20\n' +
-      '4Q5Y8W0WSG45P907917.2024-05-22T06:42:21+05:30.{"orderStatus":"付款"}',
-  )
-})
+describe('signedContent', () => {
+  test('joins the method and the path with query, one line feed, then client id, time and body between dots', () => {
+    expect(text(signedContent(head, encodeUtf8('{"orderStatus":"付款"}')))).toBe(
+      'POST /api/open/alipay/v1/merchant/order/sync?a=1&b=%20\n' +
+        '4Q5Y8W0WSG45P907917.2024-05-22T06:42:21+05:30.{"orderStatus":"付款"}',
+    )
+  })
 
-test('the method is in upper case, and nothing else is touched', () => {
-  const upper = signedContent({ ...head, path: '/Sync', clientId: 'aB', time: '1716340341000' }, encodeUtf8(''))
-  const lower = signedContent(
-    { ...head, path: '/Sync', clientId: 'aB', time: '1716340341000', method: 'post' },
-    encodeUtf8(''),
-  )
-  expect(lower).toEqual(upper)
-  expect(join(lower)).toBe('POST /Sync\naB.1716340341000.')
-})
+  test('converts the method to upper case, and nothing else', () => {
+    const upper = signedContent({ ...head, path: '/Sync', clientId: 'aB', time: '1716340341000' }, encodeUtf8(''))
+    const lower = signedContent(
+      { ...head, path: '/Sync', clientId: 'aB', time: '1716340341000', method: 'post' },
+      encodeUtf8(''),
+    )
+    expect(lower).toEqual(upper)
+    expect(text(lower)).toBe('POST /Sync\naB.1716340341000.')
+  })
 
-test('the body is the same bytes, not a copy, and need not be text', () => {
-  const body = new Uint8Array([0xff, 0x00, 0x0a])
-  expect(signedContent(head, body).body).toBe(body)
-})
+  test('appends the bytes of the body unchanged, also when they are not text', () => {
+    const body = new Uint8Array([0xff, 0x00, 0x0a])
+    expect([...signedContent(head, body).subarray(-4)]).toEqual([0x2e, 0xff, 0x00, 0x0a])
+  })
 
-test.each(['method', 'path', 'clientId', 'time'] as const)('another %s is another content', (field) => {
-  const body = encodeUtf8('{}')
-  expect(signedContent({ ...head, [field]: `${head[field]}X` }, body)).not.toEqual(signedContent(head, body))
+  test('encodes the head as UTF-8', () => {
+    expect(text(signedContent({ ...head, path: '/訂單' }, encodeUtf8('')))).toContain('POST /訂單\n')
+  })
+
+  test.each(['method', 'path', 'clientId', 'time'] as const)('returns other bytes for another %s', (field) => {
+    const body = encodeUtf8('{}')
+    expect(signedContent({ ...head, [field]: `${head[field]}X` }, body)).not.toEqual(signedContent(head, body))
+  })
 })
