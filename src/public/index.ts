@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 
-// Start here: one of these two, and for the first a store.
+// Start here: the client sends orders, the handler receives them. A handler needs a store.
 
 export { createOrderSyncClient, type OrderInput, type OrderSyncClient, type SyncResult } from '../client/client.ts'
 export type { ClientOptions } from '../client/options.ts'
@@ -25,7 +25,7 @@ export {
 export type { HandlerOptions, OrderContext, OrderResult } from '../server/options.ts'
 export { type MemoryStoreOptions, memoryStore } from '../stores/memory.ts'
 
-// What can go wrong, and what a peer is answered.
+// Errors and result codes.
 
 export {
   ConfigurationError,
@@ -53,8 +53,9 @@ export {
   type ResultStatus,
 } from '../result-codes.ts'
 
-// Keys, in whatever form they come.
+// Keys, in every supported format.
 
+export type { KeyWrap, PrivateKey, PublicKey, Signer } from '../crypto/key.ts'
 export { importJwkSet } from '../keys/jwk-set.ts'
 export {
   describeKey,
@@ -64,9 +65,8 @@ export {
   parsePrivateKey,
   parsePublicKey,
 } from '../keys/keys.ts'
-export type { KeyWrap, PrivateKey, PublicKey, Signer } from '../crypto/key.ts'
 
-// For a store of your own.
+// To write your own store.
 
 export {
   type Decision,
@@ -85,7 +85,7 @@ export type {
   OrderSyncStore,
 } from '../stores/store.ts'
 
-// The protocol in pieces, for what the two above do not cover.
+// Parts of the protocol, for cases that the client and the handler do not cover.
 
 export { decryptBody, type EncryptedBody, type EncryptionOptions, encryptBody } from '../crypto/envelope.ts'
 export type { RandomBytes } from '../crypto/node.ts'
