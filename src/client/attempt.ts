@@ -32,7 +32,7 @@ export async function attempt<ExtInfo>(order: OrderToSend, settings: ClientSetti
   const { timeoutMs } = settings
   const onTimeout = () => new DeliveryError('ERR_TIMEOUT', `No response arrived within ${timeoutMs} ms.`, { requestId })
   try {
-    return await withTimeout((signal) => exchange(order, settings, signal), { timeoutMs, onTimeout, signal })
+    return await withTimeout((signal) => sendAndVerify(order, settings, signal), { timeoutMs, onTimeout, signal })
   } catch (error) {
     // The caller's own abort is not a network failure.
     signal?.throwIfAborted()
@@ -40,7 +40,7 @@ export async function attempt<ExtInfo>(order: OrderToSend, settings: ClientSetti
   }
 }
 
-async function exchange<ExtInfo>(
+async function sendAndVerify<ExtInfo>(
   { plaintext, requestId }: OrderToSend,
   settings: ClientSettings<ExtInfo>,
   signal: AbortSignal,

@@ -53,7 +53,8 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
 
   async function handle(request: IncomingRequest): Promise<HttpResponse> {
     const startedAt = performance.now()
-    const abort = createRequestAbort(timeoutMs, request.signal, () => timeoutError('The request', timeoutMs))
+    // `?.` for callers without types: the handler must not throw, whatever it is given.
+    const abort = createRequestAbort(timeoutMs, request?.signal, () => timeoutError('The request', timeoutMs))
     const isCrowded = working.size() >= settings.maxConcurrent
     const identified = identify(request, settings)
     const accepted = identified.then((step) =>
@@ -117,7 +118,7 @@ async function toTimedOut(
   if (reached?.kind === 'accepted') {
     return endAccepted(reached, { kind: 'failed', error: timeoutError('"onOrder" or the store', timeoutMs) })
   }
-  const error = new DOMException(`The request could not be judged within ${timeoutMs} ms`, 'TimeoutError')
+  const error = new DOMException(`The request was not verified within ${timeoutMs} ms`, 'TimeoutError')
   return { kind: 'ended', outcome: { kind: 'unavailable', error }, recipient: reached?.recipient ?? STRANGER }
 }
 

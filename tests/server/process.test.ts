@@ -620,7 +620,7 @@ describe('the deadline', () => {
     expect(events).toMatchObject([{ kind: 'unavailable', code: 'UNKNOWN_EXCEPTION', status: 500 }])
     expect(events[0]?.error).toMatchObject({
       name: 'TimeoutError',
-      message: 'The request could not be judged within 10000 ms',
+      message: 'The request was not verified within 10000 ms',
     })
     expect(onOrder).not.toHaveBeenCalled()
     expect(store.claim).not.toHaveBeenCalled()
