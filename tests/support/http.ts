@@ -2,14 +2,14 @@ import { type IncomingMessage, request as requestOverHttp, type Server } from 'n
 import { type AddressInfo, connect } from 'node:net'
 import type { TestRequest } from './messages.ts'
 
-/** An answer as it came over a socket. */
+/** A response as it arrived on a socket. */
 export interface ReceivedResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: Buffer
 }
 
-/** Lets a server listen on a port of its own on 127.0.0.1. */
+/** Starts a server on a free port of 127.0.0.1. */
 export async function listen(server: Server) {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
@@ -22,7 +22,7 @@ export async function listen(server: Server) {
   }
 }
 
-/** Sends a request by node:http. */
+/** Sends a request with node:http. */
 export function send(
   port: number,
   { method, path, headers, body }: TestRequest,
@@ -43,7 +43,7 @@ async function readAll(response: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
-/** Headers by the names that were sent. */
+/** Status and headers. The names of the headers are spelt as they were sent. */
 function headOf({ statusCode = 0, rawHeaders }: IncomingMessage): Omit<ReceivedResponse, 'body'> {
   const headers: Record<string, string> = {}
   for (let at = 0; at < rawHeaders.length; at += 2) headers[rawHeaders[at] ?? ''] = rawHeaders[at + 1] ?? ''
@@ -58,23 +58,23 @@ export function wire({ method, path, headers, body }: TestRequest, contentLength
   return Buffer.concat([Buffer.from(`${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`), body])
 }
 
-/** Writes bytes to a socket at once, and reads what comes until the peer closes, or until enough answers have come. */
-export function exchangeRaw(port: number, bytes: Uint8Array, answers: number): Promise<ReceivedResponse[]> {
+/** Writes bytes to a socket in one piece. Reads until the peer closes, or until `count` responses are complete. */
+export function exchangeRaw(port: number, bytes: Uint8Array, count: number): Promise<ReceivedResponse[]> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1', () => socket.write(bytes))
     let received = Buffer.alloc(0)
-    // A peer that closes on what it has not read resets the connection; what came before that counts.
+    // A peer that closes with unread bytes resets the connection. Responses that arrived before that count.
     socket.on('error', () => {})
-    socket.on('close', () => resolve(parseAnswers(received)))
+    socket.on('close', () => resolve(parseResponses(received)))
     socket.on('data', (chunk) => {
       received = Buffer.concat([received, chunk])
-      if (parseAnswers(received).length >= answers) socket.destroy()
+      if (parseResponses(received).length >= count) socket.destroy()
     })
   })
 }
 
-function parseAnswers(bytes: Buffer): ReceivedResponse[] {
-  const answers: ReceivedResponse[] = []
+function parseResponses(bytes: Buffer): ReceivedResponse[] {
+  const responses: ReceivedResponse[] = []
   for (let at = 0; at < bytes.length; ) {
     const end = bytes.indexOf('\r\n\r\n', at)
     if (end < 0) break
@@ -83,8 +83,8 @@ function parseAnswers(bytes: Buffer): ReceivedResponse[] {
     const length = Number(headers['Content-Length'])
     const body = bytes.subarray(end + 4, end + 4 + length)
     if (body.length < length) break
-    answers.push({ status: Number(first.split(' ')[1]), headers, body })
+    responses.push({ status: Number(first.split(' ')[1]), headers, body })
     at = end + 4 + length
   }
-  return answers
+  return responses
 }

@@ -17,21 +17,21 @@ const lazy = <T>(make: () => T): (() => T) => {
 const rsa = (modulusLength: number) => lazy<Pair>(() => generateKeyPairSync('rsa', { modulusLength }))
 const ec = (namedCurve: string) => lazy<Pair>(() => generateKeyPairSync('ec', { namedCurve }))
 
-/** Key pairs, each made when it is first asked for and then the same for the whole process. */
+/** Key pairs. Each is generated on first use and is then the same in the whole process. */
 export const merchantRsa = rsa(2048)
 export const gatewayRsa = rsa(2048)
 export const strangerRsa = rsa(2048)
 export const merchantEcc = ec('secp224r1')
 export const gatewayEcc = ec('secp224r1')
-/** Refused: too short. */
+/** Too short to be accepted. */
 export const weakRsa = rsa(1024)
-/** Refused: another curve. */
+/** Of a curve that is not accepted. */
 export const p256 = ec('prime256v1')
 
-/** PKCS#8 or SPKI, as PEM. */
+/** The key as PEM: PKCS#8 or SPKI. */
 export const pem = (key: KeyObject): string =>
   key.export({ type: key.type === 'private' ? 'pkcs8' : 'spki', format: 'pem' }).toString()
 
-/** PKCS#8 or SPKI, as DER. */
+/** The key as DER: PKCS#8 or SPKI. */
 export const der = (key: KeyObject): Uint8Array =>
   new Uint8Array(key.export({ type: key.type === 'private' ? 'pkcs8' : 'spki', format: 'der' }))

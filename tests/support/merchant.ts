@@ -15,7 +15,7 @@ import { CLIENT_ID, isSignedBy, merchantCredentials, messageOf, NOW, PATH, type 
 
 type OnOrder = (order: Order<unknown>, context: OrderContext<undefined>) => Promise<OrderResult> | OrderResult
 
-/** A merchant's handler, whose every move is recorded. */
+/** A merchant's handler. Calls of `onOrder` and of the store are recorded, and so are the events. */
 export function merchant(options: Partial<HandlerOptions<unknown>> = {}) {
   const onOrder = vi.fn<OnOrder>(options.onOrder ?? (() => ({ orderId: 'A-1' })))
   const events: OrderSyncEvent[] = []
@@ -31,7 +31,7 @@ export function merchant(options: Partial<HandlerOptions<unknown>> = {}) {
   return { handler, onOrder, events, store }
 }
 
-/** The store itself, with the calls of its methods recorded. */
+/** The same store. Calls of its methods are recorded. */
 export const recorded = ({ claim, finish, release, read }: OrderSyncStore) => ({
   claim: vi.fn(claim),
   finish: vi.fn(finish),
@@ -39,20 +39,20 @@ export const recorded = ({ claim, finish, release, read }: OrderSyncStore) => ({
   read: vi.fn(read),
 })
 
-/** What of an answer a test compares: its status, its message, and whether it is signed and encrypted as it must be. */
-export function summarize(reply: Received & { readonly status: number }, request: Partial<IncomingRequest> = {}) {
+/** The parts of a response that tests compare: its status, its result, and whether it is signed and encrypted. */
+export function summarize(response: Received & { readonly status: number }, request: Partial<IncomingRequest> = {}) {
   const { method = 'POST', path = PATH } = request
-  const message = messageOf(reply, gatewayRsa().privateKey) as {
+  const message = messageOf(response, gatewayRsa().privateKey) as {
     result: { resultCode: string; resultStatus: string; resultMessage: string }
     orderId?: string
   }
   return {
-    status: reply.status,
+    status: response.status,
     resultCode: message.result.resultCode,
     resultStatus: message.result.resultStatus,
     ...('orderId' in message && { orderId: message.orderId }),
-    signed: isSignedBy(reply, merchantRsa().publicKey, { method: method.toUpperCase(), path, clientId: CLIENT_ID }),
-    encrypted: 'Encrypt' in reply.headers,
+    signed: isSignedBy(response, merchantRsa().publicKey, { method: method.toUpperCase(), path, clientId: CLIENT_ID }),
+    encrypted: 'Encrypt' in response.headers,
   }
 }
 

@@ -12,8 +12,8 @@ import {
 import type { ResultStatus } from '../../src/result-codes.ts'
 import { gatewayRsa, merchantRsa } from './keys.ts'
 
-// The protocol a second time, written with node:crypto alone: what the library and this file agree on is not the
-// library agreeing with itself.
+// A second implementation of the protocol, with node:crypto alone. The tests compare the library with this file, so that
+// they do not compare the library with itself.
 
 export const CLIENT_ID = '4Q5Y8W0WSG45P907917'
 export const PATH = '/api/open/alipay/v1/merchant/order/sync'
@@ -21,7 +21,7 @@ export const TIME = '2024-05-22T09:12:21+08:00'
 /** {@link TIME} in milliseconds. */
 export const NOW = 1716340341000
 
-/** An order that breaks no rule. */
+/** A valid order. */
 export const order = (changes: Record<string, unknown> = {}): Record<string, unknown> => ({
   requestId: '0c3f2d1e9b8a47c6a5d4e3f201928374',
   tradeNo: 'TRADE-20240522-0001',
@@ -36,6 +36,7 @@ export const order = (changes: Record<string, unknown> = {}): Record<string, unk
   ...changes,
 })
 
+/** A valid order without one of its fields. */
 export const orderWithout = (name: string): Record<string, unknown> => {
   const { [name]: _, ...rest } = order()
   return rest
@@ -64,26 +65,26 @@ export function signatureOver(head: Head, body: Bytes, key: KeyObject, keyVersio
   return `algorithm=${algorithmOf(key)},keyVersion=${keyVersion},signature=${encodeURIComponent(value)}`
 }
 
-/** An encrypted body and the `Encrypt` header that goes with it. */
+/** An encrypted body and its `Encrypt` header. */
 export function encrypted(plaintext: Bytes, to: KeyObject, aesKey: Bytes = randomBytes(32)) {
   const cipher = createCipheriv(`aes-${aesKey.length * 8}-ecb`, aesKey, null)
   const body = Buffer.concat([cipher.update(plaintext), cipher.final()]).toString('base64')
   return { body: Buffer.from(body), encrypt: encryptHeader(aesKey, to) }
 }
 
-/** An `Encrypt` header for a key of any length, fit or not. */
+/** An `Encrypt` header for an AES key of any length, valid or not. */
 export function encryptHeader(aesKey: Bytes, to: KeyObject, keyVersion = '1'): string {
   const wrapped = publicEncrypt({ key: to, padding: constants.RSA_PKCS1_PADDING }, aesKey).toString('base64')
   return `algorithm=RSA_AES,keyVersion=${keyVersion},symmetricKey=${encodeURIComponent(wrapped)}`
 }
 
 export interface RequestParts extends Partial<Head> {
-  /** The message: a value to be turned into JSON, or its text or bytes. */
+  /** The message: its text, its bytes, or a value to serialize as JSON. */
   readonly message?: unknown
-  /** Signs: the gateway's by default. */
+  /** The key that signs. @defaultValue the gateway's */
   readonly key?: KeyObject
   readonly keyVersion?: string
-  /** Absent: in the clear. */
+  /** The recipient's key. Absent: the message is not encrypted. */
   readonly encryptTo?: KeyObject
 }
 
@@ -94,21 +95,21 @@ export interface TestRequest {
   readonly body: Bytes
 }
 
-/** A request that the gateway makes of an order, as by the specification. */
+/** A request with an order, as the gateway sends it by the specification. */
 export function request(parts: RequestParts = {}): TestRequest {
   const { message = order(), key = gatewayRsa().privateKey, keyVersion = '1', encryptTo } = parts
   const head = { method: 'POST', path: PATH, clientId: CLIENT_ID, time: TIME, ...parts }
-  const sealed = encryptTo && encrypted(bytesOf(message), encryptTo)
-  const body = sealed?.body ?? bytesOf(message)
+  const encryption = encryptTo && encrypted(bytesOf(message), encryptTo)
+  const body = encryption?.body ?? bytesOf(message)
   return {
     method: head.method,
     path: head.path,
     headers: {
       'Client-Id': head.clientId,
-      'Content-Type': sealed ? 'text/plain; charset=UTF-8' : 'application/json; charset=UTF-8',
+      'Content-Type': encryption ? 'text/plain; charset=UTF-8' : 'application/json; charset=UTF-8',
       'Request-Time': head.time,
       Signature: signatureOver(head, body, key, keyVersion),
-      ...(sealed && { Encrypt: sealed.encrypt }),
+      ...(encryption && { Encrypt: encryption.encrypt }),
     },
     body,
   }
@@ -117,7 +118,7 @@ export function request(parts: RequestParts = {}): TestRequest {
 /** The request, encrypted to the merchant. */
 export const encryptedRequest = (parts: RequestParts = {}) => request({ encryptTo: merchantRsa().publicKey, ...parts })
 
-/** The same request with other headers; undefined takes one away. */
+/** The same request with other headers. `undefined` removes a header. */
 export function withHeaders(
   { headers, ...rest }: TestRequest,
   changes: Readonly<Record<string, string | undefined>>,
@@ -129,7 +130,7 @@ export function withHeaders(
   }
 }
 
-/** A signed and, perhaps, encrypted answer, as by the specification. */
+/** A signed response, encrypted if `encryptTo` is given, as the specification says. */
 export function signedResponse(
   message: unknown,
   parts: RequestParts = {},
@@ -156,7 +157,7 @@ export interface Received {
 const headerOf = ({ headers }: Received, name: string): string | undefined =>
   Object.entries(headers).find(([key]) => key.toLowerCase() === name.toLowerCase())?.[1]
 
-/** Whether the message is signed by the key, over the head that its own headers and the request give. */
+/** Whether the key signed the message. The signed time is that of its headers; `head` overrides the rest. */
 export function isSignedBy(received: Received, key: KeyObject, head: Partial<Head> = {}): boolean {
   const time = headerOf(received, 'Response-Time') ?? headerOf(received, 'Request-Time') ?? ''
   const match = /^algorithm=(RSA256|ECC224),keyVersion=([\w.~-]+),signature=([\w%.~-]+)$/.exec(
@@ -167,7 +168,7 @@ export function isSignedBy(received: Received, key: KeyObject, head: Partial<Hea
   return verify('sha256', content, key, Buffer.from(decodeURIComponent(match[3] ?? ''), 'base64'))
 }
 
-/** The message's plaintext: decrypted with the key where it is encrypted, by whatever runtime. */
+/** The plaintext of a message: decrypted with the key if the message is encrypted. */
 export function plaintextOf(received: Received, key: KeyObject): Bytes {
   const encrypt = headerOf(received, 'Encrypt')
   if (encrypt === undefined) return received.body
@@ -179,11 +180,11 @@ export function plaintextOf(received: Received, key: KeyObject): Bytes {
   return Buffer.concat([decipher.update(ciphertext), decipher.final()])
 }
 
-/** The message, decrypted where it has to be, and parsed. */
+/** The message, decrypted if it is encrypted, and parsed. */
 export const messageOf = (received: Received, key: KeyObject = gatewayRsa().privateKey): unknown =>
   JSON.parse(Buffer.from(plaintextOf(received, key)).toString('utf8'))
 
-/** The merchant's credentials for {@link request}. */
+/** The merchant's credentials: they accept {@link request}. */
 export const merchantCredentials = () => ({
   clientId: CLIENT_ID,
   privateKeys: { 1: merchantRsa().privateKey },

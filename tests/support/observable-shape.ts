@@ -1,8 +1,8 @@
 import { inspect } from 'node:util'
 
 /**
- * All that can be seen of an error from outside, to compare it with that of another. Of its stack, only the part that
- * is ours: the rest tells who called, not why it failed.
+ * Everything that a caller can observe of an error, to compare errors. Of the stack, only the frames of src/ count:
+ * the others are the caller's own.
  */
 export const observableShape = (error: Error) => ({
   prototype: Object.getPrototypeOf(error),
@@ -12,8 +12,8 @@ export const observableShape = (error: Error) => ({
   message: error.message,
   json: JSON.stringify(error),
   cause: error.cause,
-  stack: error.stack?.split('\n').filter(isOurs),
-  printed: inspect(error, { depth: Number.POSITIVE_INFINITY, showHidden: true }).split('\n').filter(isOurs),
+  stack: error.stack?.split('\n').filter(isMessageOrSource),
+  printed: inspect(error, { depth: Number.POSITIVE_INFINITY, showHidden: true }).split('\n').filter(isMessageOrSource),
 })
 
-const isOurs = (line: string) => !/\bat (async |.*:\d+:\d+)/.test(line) || /[\\/]src[\\/]/.test(line)
+const isMessageOrSource = (line: string) => !/\bat (async |.*:\d+:\d+)/.test(line) || /[\\/]src[\\/]/.test(line)

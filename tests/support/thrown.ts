@@ -1,4 +1,4 @@
-/** What a function throws; fails when it throws nothing, or no error. */
+/** The error that a function throws. Fails when the function throws nothing, or another value. */
 export function thrownBy(run: () => unknown): Error {
   try {
     run()
@@ -8,7 +8,7 @@ export function thrownBy(run: () => unknown): Error {
   throw new Error('Nothing was thrown')
 }
 
-/** What a promise is rejected with; fails when it is fulfilled, or rejected with no error. */
+/** The error that a promise is rejected with. Fails when the promise is fulfilled, or rejected with another value. */
 export async function rejectionOf(promise: Promise<unknown>): Promise<Error> {
   const settled = await promise.then(
     () => ({ fulfilled: true as const }),
@@ -20,5 +20,5 @@ export async function rejectionOf(promise: Promise<unknown>): Promise<Error> {
 
 function assertError(error: unknown): Error {
   if (error instanceof Error) return error
-  throw new Error('What was thrown is no error')
+  throw new Error('The thrown value is not an Error')
 }

@@ -1,10 +1,10 @@
-// Stands in for node:timers/promises, which fake timers do not reach:
+// Replaces node:timers/promises, which fake timers do not reach:
 //   vi.mock('node:timers/promises', () => import('../support/timers.ts'))
 
-/** No timer, and not faked. */
+/** Not a timer: not faked. */
 export const setImmediate = (): Promise<void> => new Promise((resolve) => void globalThis.setImmediate(resolve))
 
-/** `setTimeout` of node:timers/promises, made of the global one. */
+/** `setTimeout` of node:timers/promises, on top of the global one, which may be fake. */
 export function setTimeout<Value>(
   milliseconds?: number,
   value?: Value,
