@@ -1,26 +1,26 @@
 import { Agent, request as requestOverHttp } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ReceivedResponse } from '../support/http.ts'
-import type { SuiteRequest } from './exchanges.ts'
+import type { SuiteRequest } from './request-cases.ts'
 
-/** The same answer, with the names of its headers in lower case: servers write them as they like. */
-export const lowerCased = <Reply extends { readonly headers: Readonly<Record<string, string>> }>(
-  reply: Reply,
-): Reply => ({
-  ...reply,
-  headers: Object.fromEntries(Object.entries(reply.headers).map(([name, value]) => [name.toLowerCase(), value])),
+/** The same response with the names of its headers in lower case. Servers differ in how they write them. */
+export const withLowerCaseHeaders = <Message extends { readonly headers: Readonly<Record<string, string>> }>(
+  response: Message,
+): Message => ({
+  ...response,
+  headers: Object.fromEntries(Object.entries(response.headers).map(([name, value]) => [name.toLowerCase(), value])),
 })
 
-/** Sends a request by node:http. */
-export function exchange(
+/** Sends a request with node:http. */
+export function sendRequest(
   port: number,
   { method, path, headers, body }: SuiteRequest,
   options: object = {},
 ): Promise<ReceivedResponse> {
   return new Promise((resolve, reject) => {
-    // Node writes a body behind DELETE as well, and then not how long it is.
+    // For DELETE, Node sends the body but no Content-Length of its own.
     const length = 'Transfer-Encoding' in headers ? {} : { 'Content-Length': body.length }
-    const sending = requestOverHttp({
+    const request = requestOverHttp({
       host: '127.0.0.1',
       port,
       method,
@@ -28,8 +28,8 @@ export function exchange(
       headers: { ...headers, ...length },
       ...options,
     })
-    sending.on('error', reject)
-    sending.on('response', async (response) => {
+    request.on('error', reject)
+    request.on('response', async (response) => {
       const chunks: Buffer[] = []
       response.on('error', reject)
       for await (const chunk of response) chunks.push(chunk as Buffer)
@@ -40,58 +40,60 @@ export function exchange(
         body: Buffer.concat(chunks),
       })
     })
-    sending.end(body)
+    request.end(body)
   })
 }
 
-/** One connection, which is kept as long as it can be. */
+/** A client that sends all requests on one connection, as long as the server keeps it open. */
 export interface Connection {
   readonly send: (request: SuiteRequest) => Promise<ReceivedResponse>
-  readonly end: () => void
+  readonly close: () => void
 }
 export type Connect = (port: number) => Connection
 
 export const connectOverHttp: Connect = (port) => {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-  return { send: (request) => exchange(port, request, { agent }), end: () => agent.destroy() }
+  return { send: (request) => sendRequest(port, request, { agent }), close: () => agent.destroy() }
 }
 
 /** The head of a request, as it is written to a socket. */
-export const headOf = ({ method, path, headers }: SuiteRequest): string =>
+export const formatHead = ({ method, path, headers }: SuiteRequest): string =>
   `${method} ${path} HTTP/1.1\r\n${Object.entries({ Host: 'x', ...headers })
     .map(([name, value]) => `${name}: ${value}\r\n`)
     .join('')}\r\n`
 
-/** Reads an answer from a socket, as soon as all of it is there. */
-export function answerOn(socket: Socket): Promise<ReceivedResponse> {
+/** Reads one response from a socket, and resolves as soon as it is complete. */
+export function readResponse(socket: Socket): Promise<ReceivedResponse> {
   return new Promise((resolve, reject) => {
     let received = Buffer.alloc(0)
     socket.on('data', (chunk) => {
       received = Buffer.concat([received, chunk])
-      const reply = parseAnswer(received)
-      if (reply) resolve(reply)
+      const response = parseResponse(received)
+      if (response) resolve(response)
     })
-    socket.on('close', () => reject(new Error(`The connection has ended after ${JSON.stringify(String(received))}`)))
+    socket.on('close', () => reject(new Error(`The connection closed after ${JSON.stringify(String(received))}`)))
     socket.on('error', reject)
     socket.resume()
   })
 }
 
-function parseAnswer(bytes: Buffer): ReceivedResponse | undefined {
+function parseResponse(bytes: Buffer): ReceivedResponse | undefined {
   const end = bytes.indexOf('\r\n\r\n')
   if (end < 0) return undefined
   const [first = '', ...lines] = bytes.subarray(0, end).toString('latin1').split('\r\n')
   const entries = lines.map((line) => /^(.*?): *(.*)$/.exec(line)).map((match) => [match?.[1] ?? '', match?.[2] ?? ''])
-  const { headers } = lowerCased({ headers: Object.fromEntries(entries) as Record<string, string> })
+  const { headers } = withLowerCaseHeaders({ headers: Object.fromEntries(entries) as Record<string, string> })
   const rest = bytes.subarray(end + 4)
   const body =
-    headers['transfer-encoding'] === 'chunked' ? unchunked(rest) : whole(rest, Number(headers['content-length']))
+    headers['transfer-encoding'] === 'chunked'
+      ? parseChunks(rest)
+      : takeComplete(rest, Number(headers['content-length']))
   return body && { status: Number(first.split(' ')[1]), headers, body }
 }
 
-const whole = (bytes: Buffer, length: number) => (bytes.length < length ? undefined : bytes.subarray(0, length))
+const takeComplete = (bytes: Buffer, length: number) => (bytes.length < length ? undefined : bytes.subarray(0, length))
 
-function unchunked(bytes: Buffer): Buffer | undefined {
+function parseChunks(bytes: Buffer): Buffer | undefined {
   const chunks: Buffer[] = []
   for (let at = 0; ; ) {
     const end = bytes.indexOf('\r\n', at)

@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type LambdaEvent, type LambdaResult, lambdaOrderSync } from '../../src/adapters/lambda.ts'
-import { onHttp, readAll } from './mounts.ts'
-import type { Adapter, Serve } from './suite.ts'
+import { type Adapter, mainMount } from './adapter.ts'
+import { readAll, serveHttp } from './node-mounts.ts'
 
-/** What a platform makes of a request: an event for Lambda, as its documentation shows them. */
-type ToEvent = (request: Arrived) => LambdaEvent & { readonly [more: string]: unknown }
+/** Turns a request into the event of a platform, as the documentation of AWS shows it. */
+type ToEvent = (request: ReceivedRequest) => LambdaEvent & { readonly [more: string]: unknown }
 
-interface Arrived {
+interface ReceivedRequest {
   readonly method: string
   readonly path: string
   readonly query: string
@@ -20,32 +20,32 @@ const multiple = (pairs: Iterable<readonly [string, string]>) => {
   for (const [name, value] of pairs) lists[name] = [...(lists[name] ?? []), value]
   return lists
 }
-/** API Gateway 2.0 and function URLs put what was sent twice into one, in lower case. */
-const joined = (pairs: Arrived['headers']) =>
+/** API Gateway 2.0 and function URLs join repeated headers, and write their names in lower case. */
+const joined = (pairs: ReceivedRequest['headers']) =>
   single(
     Object.entries(multiple(pairs.map(([name, value]) => [name.toLowerCase(), value]))).map(([name, values]) => [
       name,
       values.join(','),
     ]),
   )
-const lower = (pairs: Arrived['headers']) => pairs.map(([name, value]) => [name.toLowerCase(), value] as const)
+const lower = (pairs: ReceivedRequest['headers']) => pairs.map(([name, value]) => [name.toLowerCase(), value] as const)
 
-/** As it was sent, between & and =. A load balancer passes on these. */
-const undecoded = (query: string) =>
+/** A load balancer does not decode the query string. */
+const splitQuery = (query: string) =>
   query === '' ? [] : query.split('&').map((pair) => /^([^=]*)=?(.*)$/s.exec(pair)?.slice(1) as [string, string])
 const emptyIsNull = <Value extends object>(value: Value) => (Object.keys(value).length === 0 ? null : value)
 
-/** Text goes as it is where it is text; all else, and everything where binary types are configured, as base64. */
-const bodyOf = ({ body, headers }: Arrived, base64: boolean) => {
+/** A text type is passed on as text; other types, and all types when binary types are configured, as base64. */
+const bodyOf = ({ body, headers }: ReceivedRequest, base64: boolean) => {
   const type = single(lower(headers))['content-type'] ?? ''
   const isBase64Encoded = base64 || !/^(text\/|application\/(json|xml|javascript))/.test(type)
   return { body: body.toString(isBase64Encoded ? 'base64' : 'utf8'), isBase64Encoded }
 }
 
-const rest =
+const toRestEvent =
   (base64: boolean): ToEvent =>
-  (arrived) => {
-    const { method, path, query, headers, body } = arrived
+  (request) => {
+    const { method, path, query, headers, body } = request
     const decoded = [...new URLSearchParams(query)]
     return {
       resource: '/{proxy+}',
@@ -60,18 +60,18 @@ const rest =
       requestContext: {
         accountId: '123456789012',
         httpMethod: method,
-        // The stage is the first folder of what the caller asked for, and not in the path of the event.
+        // Includes the stage, which the `path` of the event does not.
         path,
         stage: path.split('/')[1],
         protocol: 'HTTP/1.1',
         identity: { sourceIp: '127.0.0.1' },
       },
-      ...(body.length === 0 ? { body: null, isBase64Encoded: false } : bodyOf(arrived, base64)),
+      ...(body.length === 0 ? { body: null, isBase64Encoded: false } : bodyOf(request, base64)),
     }
   }
 
-const http: ToEvent = (arrived) => {
-  const { method, path, query, headers, body } = arrived
+const toHttpEvent: ToEvent = (request) => {
+  const { method, path, query, headers, body } = request
   return {
     version: '2.0',
     routeKey: '$default',
@@ -85,15 +85,15 @@ const http: ToEvent = (arrived) => {
       http: { method, path, protocol: 'HTTP/1.1', sourceIp: '127.0.0.1', userAgent: 'x' },
       stage: '$default',
     },
-    ...(body.length === 0 ? { isBase64Encoded: false } : bodyOf(arrived, false)),
+    ...(body.length === 0 ? { isBase64Encoded: false } : bodyOf(request, false)),
   }
 }
 
-const balancer =
+const toBalancerEvent =
   (lists: boolean): ToEvent =>
-  (arrived) => {
-    const { method, path, query, headers } = arrived
-    const parameters = undecoded(query)
+  (request) => {
+    const { method, path, query, headers } = request
+    const parameters = splitQuery(query)
     return {
       requestContext: {
         elb: { targetGroupArn: 'arn:aws:elasticloadbalancing:ap-east-1:123456789012:targetgroup/x/1' },
@@ -103,48 +103,52 @@ const balancer =
       ...(lists
         ? { multiValueQueryStringParameters: multiple(parameters), multiValueHeaders: multiple(lower(headers)) }
         : { queryStringParameters: single(parameters), headers: single(lower(headers)) }),
-      ...bodyOf(arrived, false),
+      ...bodyOf(request, false),
     }
   }
 
-/** What a platform makes of a result: it looks only at what is its own. */
+/** Reads a result as the platform does: each ignores the headers of the other form. */
 type FromResult = (result: LambdaResult) => { readonly [name: string]: string | string[] }
 
 const fromHeaders: FromResult = ({ headers }) => ({ ...headers })
 const fromLists: FromResult = ({ multiValueHeaders }) => ({ ...multiValueHeaders })
 const fromBoth: FromResult = (result) => ({ ...fromHeaders(result), ...fromLists(result) })
 
-/** Text is passed on as text: what bytes there were that are none is lost, and the signature with them. */
-const asText = {
-  'bytes that are not UTF-8': { status: 401, resultCode: 'INVALID_SIGNATURE', event: 'ERR_SIGNATURE_INVALID' },
+/** As text, bytes that are not UTF-8 are replaced, and the signature does not match. */
+const bodyAsText = {
+  'a body that is not UTF-8': { status: 401, resultCode: 'INVALID_SIGNATURE', event: 'ERR_SIGNATURE_INVALID' },
 }
-/** Of a header that was sent twice, the function is told the last. */
-const lastHeader = {
-  'a Signature that is sent twice': { status: 200, resultCode: 'SUCCESS', event: 'processed', ran: 1 },
-}
-
-/** Each of the platforms, as a server that makes events of requests, and answers of results. */
-export const LAMBDA_PLATFORMS: Readonly<Record<string, Pick<Adapter, 'ways' | 'instead'>>> = {
-  'API Gateway 1.0': platform(rest(false), fromBoth, asText),
-  'API Gateway 1.0 with binary types': platform(rest(true), fromBoth),
-  'API Gateway 2.0': platform(http, fromHeaders, asText),
-  'a function URL': platform((arrived) => ({ ...http(arrived), ...bodyOf(arrived, true) }), fromHeaders),
-  'a load balancer': platform(balancer(false), fromHeaders, { ...asText, ...lastHeader }),
-  'a load balancer with lists': platform(balancer(true), fromLists, asText),
+/** Of a repeated header, the event has only the last value. */
+const lastHeaderOnly = {
+  'a repeated Signature header': { status: 200, resultCode: 'SUCCESS', event: 'processed', onOrderCalls: 1 },
 }
 
-function platform(toEvent: ToEvent, fromResult: FromResult, instead = {}): Pick<Adapter, 'ways' | 'instead'> {
-  const serve: Serve = (handler) => {
-    const run = lambdaOrderSync(handler)
-    return onHttp(async (request, response) => {
-      const result = await run(toEvent(await arrivedFrom(request)))
-      answer(response, result, fromResult)
+/** Each platform, as a server that turns requests into events and results into responses. */
+export const LAMBDA_PLATFORMS: Readonly<Record<string, Pick<Adapter, 'mounts' | 'differences'>>> = {
+  'API Gateway 1.0': createPlatform(toRestEvent(false), fromBoth, bodyAsText),
+  'API Gateway 1.0 with binary types': createPlatform(toRestEvent(true), fromBoth),
+  'API Gateway 2.0': createPlatform(toHttpEvent, fromHeaders, bodyAsText),
+  'a function URL': createPlatform((request) => ({ ...toHttpEvent(request), ...bodyOf(request, true) }), fromHeaders),
+  'a load balancer': createPlatform(toBalancerEvent(false), fromHeaders, { ...bodyAsText, ...lastHeaderOnly }),
+  'a load balancer with lists': createPlatform(toBalancerEvent(true), fromLists, bodyAsText),
+}
+
+function createPlatform(
+  toEvent: ToEvent,
+  fromResult: FromResult,
+  differences: Adapter['differences'] = {},
+): Pick<Adapter, 'mounts' | 'differences'> {
+  const alone = mainMount((handler) => {
+    const invoke = lambdaOrderSync(handler)
+    return serveHttp(async (request, response) => {
+      const result = await invoke(toEvent(await receive(request)))
+      respond(response, result, fromResult)
     })
-  }
-  return { ways: { alone: serve }, instead }
+  })
+  return { mounts: { alone }, differences }
 }
 
-async function arrivedFrom(request: IncomingMessage): Promise<Arrived> {
+async function receive(request: IncomingMessage): Promise<ReceivedRequest> {
   const { method = '', url = '', rawHeaders } = request
   const [path = '', query = ''] = url.split(/\?(.*)/s)
   const names = rawHeaders.filter((_, at) => at % 2 === 0)
@@ -152,8 +156,8 @@ async function arrivedFrom(request: IncomingMessage): Promise<Arrived> {
   return { method, path, query, headers, body: await readAll(request) }
 }
 
-function answer(response: ServerResponse, result: LambdaResult, fromResult: FromResult): void {
-  // Through JSON, as what a function returns goes.
+function respond(response: ServerResponse, result: LambdaResult, fromResult: FromResult): void {
+  // Lambda sends what a function returns as JSON.
   const { statusCode, body, isBase64Encoded, ...more } = JSON.parse(JSON.stringify(result)) as LambdaResult
   response.writeHead(statusCode, fromResult({ statusCode, body, isBase64Encoded, ...more }))
   response.end(Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8'))

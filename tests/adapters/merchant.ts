@@ -3,51 +3,51 @@ import {
   createOrderSyncHandler,
   type HandlerOptions,
   memoryStore,
+  OrderRefusedError,
   type OrderResult,
   type OrderSyncEvent,
-  OrderRefusedError,
 } from '../../src/public/index.ts'
 import { NOW } from '../support/messages.ts'
 
-// Without vitest: other runtimes run this as well.
+// Without vitest: other runtimes load this file too.
 
-/** What the merchant's code does, told how often it has run. */
+/** Implementations of `onOrder`, by name. `calls` counts from 1. */
 const ON_ORDER = {
   accepts: () => ({ orderId: 'A-1' }),
   refuses() {
     throw new OrderRefusedError('PROCESS_FAIL', 'Sold out, 售罄')
   },
-  fails() {
+  throws() {
     throw new Error('out of paper')
   },
-  'takes a while, then hangs': (times) =>
+  'is slow once, then hangs': (calls) =>
     new Promise((resolve) => {
-      if (times === 1) setTimeout(() => resolve({ orderId: 'A-1' }), 50)
+      if (calls === 1) setTimeout(() => resolve({ orderId: 'A-1' }), 50)
     }),
-  'hangs once': (times) => (times === 1 ? new Promise<never>(() => {}) : { orderId: 'A-1' }),
-} satisfies Record<string, (times: number) => OrderResult | Promise<OrderResult>>
+  'hangs once': (calls) => (calls === 1 ? new Promise<never>(() => {}) : { orderId: 'A-1' }),
+} satisfies Record<string, (calls: number) => OrderResult | Promise<OrderResult>>
 
-/** What a test wants of a merchant, as data: merchants live in other processes too. */
+/** How to create a merchant, as JSON: it may live in another process. */
 export interface MerchantOptions extends Pick<HandlerOptions, 'alwaysStatus200' | 'maxBodyBytes' | 'timeoutMs'> {
   /** With keys as PEM. */
   readonly credentials: Credentials
   readonly onOrder?: keyof typeof ON_ORDER
-  readonly path?: string
+  readonly signedPath?: string
 }
 
-/** What has happened at a merchant's. */
-export interface Seen {
+/** What a merchant recorded. */
+export interface Recorded {
   readonly events: readonly OrderSyncEvent[]
-  /** How often `onOrder` has run. */
-  readonly ran: number
-  /** How often the store was asked. */
+  /** Calls of `onOrder`. */
+  readonly onOrderCalls: number
+  /** Calls of the store's `claim`. */
   readonly claims: number
 }
 
-/** A merchant's handler, and what has happened there so far. */
+/** Creates a handler, and records what happens in it. */
 export function createMerchant({ onOrder = 'accepts', ...options }: MerchantOptions) {
   const events: OrderSyncEvent[] = []
-  const seen = { events, ran: 0, claims: 0 }
+  const recorded = { events, onOrderCalls: 0, claims: 0 }
   const store = memoryStore({ now: () => NOW })
   const handler = createOrderSyncHandler({
     ...options,
@@ -55,12 +55,12 @@ export function createMerchant({ onOrder = 'accepts', ...options }: MerchantOpti
     store: {
       ...store,
       claim(...delivery) {
-        seen.claims++
+        recorded.claims++
         return store.claim(...delivery)
       },
     },
-    onOrder: () => ON_ORDER[onOrder](++seen.ran),
+    onOrder: () => ON_ORDER[onOrder](++recorded.onOrderCalls),
     onEvent: (event) => events.push(event),
   })
-  return { handler, seen: seen as Seen }
+  return { handler, recorded: recorded as Recorded }
 }

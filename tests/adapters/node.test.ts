@@ -1,85 +1,89 @@
-import { Agent, createServer as createHttpServer, type IncomingMessage } from 'node:http'
+import { Agent, createServer, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createOrderSyncServer, toIncomingRequest, toNodeListener } from '../../src/adapters/node.ts'
 import { OrderRefusedError } from '../../src/public/index.ts'
 import { deferred, until } from '../support/deferred.ts'
-import { messageOf, order, PATH, request, encryptedRequest, withHeaders } from '../support/messages.ts'
 import { exchangeRaw, listen, send, wire } from '../support/http.ts'
-import { summarize, merchant, SUCCESS, TRY_LATER } from '../support/merchant.ts'
-
-const ends: (() => unknown)[] = []
-afterEach(async () => {
-  vi.restoreAllMocks()
-  for (const end of ends.splice(0)) await end()
-})
+import { merchant, SUCCESS, summarize, TRY_LATER } from '../support/merchant.ts'
+import { encryptedRequest, messageOf, order, PATH, request, withHeaders } from '../support/messages.ts'
 
 async function serve(options: Parameters<typeof merchant>[0] = {}) {
-  const made = merchant(options)
-  const server = createOrderSyncServer(made.handler)
+  const created = merchant(options)
+  const server = createOrderSyncServer(created.handler)
   const { port, close } = await listen(server)
-  ends.push(close)
-  return { ...made, server, port }
+  onTestFinished(close)
+  return { ...created, server, port }
 }
 
-describe('an order over a real socket', () => {
-  test('is answered, in the clear', async () => {
+function openSocket(port: number, onConnect?: () => void) {
+  const socket = connect(port, '127.0.0.1', onConnect)
+  onTestFinished(() => void socket.destroy())
+  return socket
+}
+
+function createAgent() {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  onTestFinished(() => agent.destroy())
+  return agent
+}
+
+describe('createOrderSyncServer', () => {
+  test('processes a plain order', async () => {
     const { port, onOrder } = await serve()
-    const reply = await send(port, request())
-    expect(summarize(reply)).toStrictEqual(SUCCESS)
-    expect(reply.headers['Content-Length']).toBe(String(reply.body.length))
+    const response = await send(port, request())
+    expect(summarize(response)).toStrictEqual(SUCCESS)
+    expect(response.headers['Content-Length']).toBe(String(response.body.length))
     expect(onOrder.mock.calls[0]?.[0]).toStrictEqual(order())
   })
 
-  test('is answered, encrypted', async () => {
+  test('processes an encrypted order', async () => {
     const { port } = await serve()
     expect(summarize(await send(port, encryptedRequest()))).toStrictEqual({ ...SUCCESS, encrypted: true })
   })
 
-  test('is answered on every path, over the path and query string as they were sent', async () => {
+  test('accepts every path, and verifies the path and query string as they were sent', async () => {
     const { port } = await serve()
     const path = '/any/where?b=%2F&a='
     expect(summarize(await send(port, request({ path })), { path })).toStrictEqual(SUCCESS)
   })
 
-  test('is answered when an adapter of somebody else passes on a copy, with a path of its own', async () => {
+  test('processes an order when a custom adapter changes the path of toIncomingRequest()', async () => {
     const { handler } = merchant()
     const { port, close } = await listen(
-      createHttpServer(async (request, response) => {
+      createServer(async (request, response) => {
         const { status, headers, body } = await handler({ ...toIncomingRequest(request, response), path: PATH })
         response.writeHead(status, headers).end(body)
       }),
     )
-    ends.push(close)
+    onTestFinished(close)
     expect(summarize(await send(port, { ...request(), path: '/inside' }))).toStrictEqual(SUCCESS)
   })
 
   test.each([
     ['in one piece', (bytes: Buffer) => [bytes]],
     ['byte by byte', (bytes: Buffer) => [...bytes].map((byte) => Buffer.of(byte))],
-  ])('%s, and whoever waits for the end of its request is told', async (_, cut) => {
+  ])('emits "end" and "close" on a request that arrives %s', async (_, cut) => {
     const { handler } = merchant()
     const listener = toNodeListener(handler)
-    const told: string[] = []
+    const emitted: string[] = []
     const { port, close } = await listen(
-      createHttpServer((request, response) => {
-        request.on('end', () => told.push('end')).on('close', () => told.push('close'))
+      createServer((request, response) => {
+        request.on('end', () => emitted.push('end')).on('close', () => emitted.push('close'))
         void listener(request, response)
       }),
     )
-    ends.push(close)
-    const socket = connect(port, '127.0.0.1')
-    ends.push(() => void socket.destroy())
+    onTestFinished(close)
+    const socket = openSocket(port)
     for (const piece of cut(wire(request()))) socket.write(piece)
-    await until(() => told.length === 2)
-    expect(told).toEqual(['end', 'close'])
+    await until(() => emitted.length === 2)
+    expect(emitted).toEqual(['end', 'close'])
   })
 
-  test('is answered when it comes byte by byte', async () => {
+  test('processes an order that arrives byte by byte', async () => {
     const { port } = await serve()
     const bytes = wire(request())
-    const socket = connect(port, '127.0.0.1')
-    ends.push(() => void socket.destroy())
+    const socket = openSocket(port)
     const received: Buffer[] = []
     socket.on('data', (chunk) => received.push(chunk))
     for (const byte of bytes) {
@@ -90,14 +94,14 @@ describe('an order over a real socket', () => {
     expect(Buffer.concat(received).toString()).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
   })
 
-  test('is answered when it comes in chunks, without a length', async () => {
+  test('processes an order in chunks, without a Content-Length', async () => {
     const { port } = await serve()
     const { headers, ...rest } = request()
-    const reply = await send(port, { ...rest, headers: { ...headers, 'Transfer-Encoding': 'chunked' } })
-    expect(summarize(reply)).toStrictEqual(SUCCESS)
+    const response = await send(port, { ...rest, headers: { ...headers, 'Transfer-Encoding': 'chunked' } })
+    expect(summarize(response)).toStrictEqual(SUCCESS)
   })
 
-  test('is answered after 100 Continue, when the peer asks for it', async () => {
+  test('sends 100 Continue to a peer that waits for it, and processes the order', async () => {
     const { port } = await serve()
     expect(summarize(await send(port, withHeaders(request(), { Expect: '100-continue' })))).toStrictEqual(SUCCESS)
   })
@@ -109,69 +113,72 @@ describe('an order over a real socket', () => {
       { status: 405, resultCode: 'METHOD_NOT_SUPPORTED', signed: true },
     ],
     [
-      'a stranger',
+      'an unknown Client-Id',
       () => request({ clientId: 'stranger' }),
       { status: 401, resultCode: 'INVALID_CLIENT', signed: false },
     ],
     [
-      'a forgery',
+      'a forged body',
       () => ({ ...request(), body: Buffer.from('{}') }),
       { status: 401, resultCode: 'INVALID_SIGNATURE', signed: true },
     ],
-  ])('is refused: %s', async (_, make, expected) => {
+  ])('rejects %s', async (_, createRequest, expected) => {
     const { port, onOrder } = await serve()
-    const { method, ...rest } = make()
+    const { method, ...rest } = createRequest()
     expect(summarize(await send(port, { method, ...rest }), { method })).toMatchObject(expected)
     expect(onOrder).not.toHaveBeenCalled()
   })
 })
 
 test.each(['Signature', 'Client-Id', 'Request-Time', 'Encrypt'])(
-  'a %s that was sent twice is refused',
+  'createOrderSyncServer rejects a repeated %s header',
   async (name) => {
     const { port, onOrder } = await serve()
     const { [name]: value = '' } = encryptedRequest().headers
-    const [reply] = await exchangeRaw(port, wire(withHeaders(encryptedRequest(), { [name.toLowerCase()]: value })), 1)
-    expect(reply?.status).toBe(name === 'Client-Id' ? 401 : 400)
+    const [response] = await exchangeRaw(
+      port,
+      wire(withHeaders(encryptedRequest(), { [name.toLowerCase()]: value })),
+      1,
+    )
+    expect(response?.status).toBe(name === 'Client-Id' ? 401 : 400)
     expect(onOrder).not.toHaveBeenCalled()
   },
 )
 
-describe('a body larger than is accepted', () => {
+describe('createOrderSyncServer with a body that is too large', () => {
   test.each([
-    ['by its announced length, before it is read', {}],
+    ['by its Content-Length, before it is read', {}],
     ['by its bytes', { 'Transfer-Encoding': 'chunked' }],
-  ])('is refused with 413, and the connection closed: %s', async (_, headers) => {
+  ])('responds 413 and closes the connection, judged %s', async (_, headers) => {
     const { port, onOrder, events } = await serve({ maxBodyBytes: 100_000 })
     const large = withHeaders(request({ message: 'x'.repeat(3_000_000) }), headers)
-    const reply = await send(port, large)
-    expect(summarize(reply)).toMatchObject({ status: 413, resultCode: 'PARAM_ILLEGAL', signed: true })
-    expect(reply.headers['Connection']).toBe('close')
+    const response = await send(port, large)
+    expect(summarize(response)).toMatchObject({ status: 413, resultCode: 'PARAM_ILLEGAL', signed: true })
+    expect(response.headers['Connection']).toBe('close')
     expect(events).toMatchObject([{ code: 'ERR_BODY_TOO_LARGE' }])
     expect(onOrder).not.toHaveBeenCalled()
   })
 
-  test('never reaches the handler as the next request', async () => {
+  test('never takes the rest of the body for the next request', async () => {
     const { port, onOrder, events } = await serve({ maxBodyBytes: 1_000 })
     const inner = wire(request())
     const outer = wire({ ...request(), body: Buffer.concat([Buffer.alloc(200_000, 'x'), inner, inner]) })
-    const answers = await exchangeRaw(port, outer, 2)
-    expect(answers.map(({ status }) => status)).toStrictEqual([413])
+    const responses = await exchangeRaw(port, outer, 2)
+    expect(responses.map(({ status }) => status)).toStrictEqual([413])
     expect(events).toHaveLength(1)
     expect(onOrder).not.toHaveBeenCalled()
   })
 })
 
-describe('one connection', () => {
-  test('serves the next request after a success and after a refusal', async () => {
+describe('createOrderSyncServer on one connection', () => {
+  test('serves the next request after a success and after a rejection', async () => {
     const { port, onOrder } = await serve()
-    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-    ends.push(() => agent.destroy())
+    const agent = createAgent()
     const sockets = new Set<unknown>()
     const sendOn = async (message: ReturnType<typeof request>) => {
-      const reply = await send(port, message, { agent })
+      const response = await send(port, message, { agent })
       for (const list of Object.values(agent.freeSockets)) for (const socket of list ?? []) sockets.add(socket)
-      return reply.status
+      return response.status
     }
     expect(await sendOn(request())).toBe(200)
     expect(await sendOn(request({ message: '{' }))).toBe(400)
@@ -183,40 +190,38 @@ describe('one connection', () => {
 
   test.each<[string, () => ReturnType<typeof request>, number]>([
     ['was processed', () => request({ message: order({ requestId: 'r2', merchantBizNo: 'x' }) }), 200],
-    ['was refused after its body was read', () => request({ message: '{' }), 400],
-  ])('serves a request that was sent right behind one that %s', async (_, first, status) => {
+    ['was rejected after its body was read', () => request({ message: '{' }), 400],
+  ])('serves a pipelined request behind one that %s', async (_, first, status) => {
     const { port } = await serve()
-    const answers = await exchangeRaw(port, Buffer.concat([wire(first()), wire(request())]), 2)
-    expect(answers.map((answer) => answer.status)).toStrictEqual([status, 200])
-    expect(answers[1] && summarize(answers[1])).toStrictEqual(SUCCESS)
+    const responses = await exchangeRaw(port, Buffer.concat([wire(first()), wire(request())]), 2)
+    expect(responses.map((response) => response.status)).toStrictEqual([status, 200])
+    expect(responses[1] && summarize(responses[1])).toStrictEqual(SUCCESS)
   })
 })
 
-describe('a refusal before the body is read', () => {
-  test('closes the connection, and the next one is served', async () => {
+describe('createOrderSyncServer, when it rejects a request before it reads the body,', () => {
+  test('closes the connection, and serves the next one', async () => {
     const { port } = await serve()
-    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-    ends.push(() => agent.destroy())
-    const refused = await send(port, request({ clientId: 'stranger' }), { agent })
-    expect(refused).toMatchObject({ status: 401, headers: { Connection: 'close' } })
+    const agent = createAgent()
+    const rejected = await send(port, request({ clientId: 'stranger' }), { agent })
+    expect(rejected).toMatchObject({ status: 401, headers: { Connection: 'close' } })
     expect(summarize(await send(port, request(), { agent }))).toStrictEqual(SUCCESS)
   })
 
-  test('leaves a request that was sent right behind it unanswered, or answers it; it is never taken for a body', async () => {
+  test('serves or ignores a pipelined request, but never takes it for the body', async () => {
     const { port, onOrder } = await serve()
     const bytes = Buffer.concat([wire(request({ clientId: 'stranger' })), wire(request())])
     const [first, second] = await exchangeRaw(port, bytes, 2)
     expect(first?.status).toBe(401)
-    expect(second === undefined ? 'unanswered' : summarize(second).resultCode).toMatch(/^(unanswered|SUCCESS)$/)
+    expect(second === undefined ? 'ignored' : summarize(second).resultCode).toMatch(/^(ignored|SUCCESS)$/)
     expect(onOrder.mock.calls.length).toBeLessThanOrEqual(1)
   })
 })
 
-describe('a peer that goes away', () => {
-  test('half-way through the body: it is incomplete, nothing runs, and the server goes on', async () => {
+describe('createOrderSyncServer, when the peer disconnects', () => {
+  test('within the body, reports ERR_BODY_INCOMPLETE and serves the next request', async () => {
     const { port, events, onOrder } = await serve()
-    const socket = connect(port, '127.0.0.1')
-    ends.push(() => void socket.destroy())
+    const socket = openSocket(port)
     const { body, ...rest } = request()
     socket.write(wire({ ...rest, body: body.subarray(0, 30) }, body.length), () => socket.destroy())
     await until(() => events.length > 0)
@@ -225,11 +230,10 @@ describe('a peer that goes away', () => {
     expect(summarize(await send(port, request()))).toStrictEqual(SUCCESS)
   })
 
-  test('while onOrder runs: its signal tells, and what it does is kept', async () => {
+  test("while onOrder runs, aborts onOrder's signal and stores the outcome", async () => {
     const gate = deferred<{ orderId: string }>()
     const { port, onOrder, handler } = await serve({ onOrder: () => gate.promise })
-    const socket = connect(port, '127.0.0.1', () => socket.write(wire(request())))
-    ends.push(() => void socket.destroy())
+    const socket = openSocket(port, () => socket.write(wire(request())))
     await until(() => onOrder.mock.calls.length > 0)
     const signal = onOrder.mock.calls[0]?.[1].signal
     expect(signal?.aborted).toBe(false)
@@ -242,21 +246,21 @@ describe('a peer that goes away', () => {
     expect(onOrder).toHaveBeenCalledOnce()
   })
 
-  test('before anybody asked for the signal: it is aborted then', async () => {
+  test('before onOrder reads its signal, passes a signal that is aborted', async () => {
     const gate = deferred<{ orderId: string }>()
     const { server, port, onOrder, handler } = await serve({ onOrder: () => gate.promise })
-    const gone = deferred<unknown>()
-    server.on('connection', (socket) => socket.on('close', gone.resolve))
-    const socket = connect(port, '127.0.0.1', () => socket.write(wire(request())))
+    const closed = deferred<unknown>()
+    server.on('connection', (socket) => socket.on('close', closed.resolve))
+    const socket = openSocket(port, () => socket.write(wire(request())))
     await until(() => onOrder.mock.calls.length > 0)
     socket.destroy()
-    await gone.promise
+    await closed.promise
     expect(onOrder.mock.calls[0]?.[1].signal).toMatchObject({ aborted: true, reason: { message: 'The peer has gone' } })
     gate.resolve({ orderId: 'A-1' })
     await handler.drain()
   })
 
-  test('is not mistaken for one that has been answered', async () => {
+  test('after the response was sent, aborts no signal', async () => {
     const { port, onOrder } = await serve()
     await send(port, request(), { agent: new Agent({ keepAlive: false }) })
     await new Promise(setImmediate)
@@ -264,93 +268,115 @@ describe('a peer that goes away', () => {
   })
 })
 
-describe('behind something that reads first', () => {
-  /** A server whose middleware has a go at the request before the handler. */
-  async function behind(
+describe('toNodeListener behind middleware', () => {
+  /** Starts a server that runs the middleware before the handler. */
+  async function serveBehind(
     middleware: (
       request: IncomingMessage & { body?: unknown; rawBody?: unknown; originalUrl?: string },
     ) => Promise<void>,
   ) {
-    const made = merchant()
-    const listener = toNodeListener(made.handler)
+    const created = merchant()
+    const listener = toNodeListener(created.handler)
     const { port, close } = await listen(
-      createHttpServer(async (incoming, response) => {
+      createServer(async (incoming, response) => {
         await middleware(incoming)
         await listener(incoming, response)
       }),
     )
-    ends.push(close)
-    return { ...made, port }
+    onTestFinished(close)
+    return { ...created, port }
   }
 
-  const read = async (incoming: IncomingMessage) => {
+  const readAll = async (incoming: IncomingMessage) => {
     const chunks: Buffer[] = []
     for await (const chunk of incoming) chunks.push(chunk as Buffer)
     return Buffer.concat(chunks)
   }
 
-  test.each<[string, Parameters<typeof behind>[0]]>([
+  /** As on Vercel, where `body` is parsed on first access. */
+  const defineThrowingBody = (incoming: IncomingMessage) =>
+    void Object.defineProperty(incoming, 'body', {
+      get() {
+        throw new Error('Invalid JSON')
+      },
+    })
+
+  test.each<[string, Parameters<typeof serveBehind>[0]]>([
     [
-      'rawBody, as bytes',
-      async (incoming) => void Object.assign(incoming, { rawBody: await read(incoming), body: {} }),
+      'kept rawBody as bytes',
+      async (incoming) => void Object.assign(incoming, { rawBody: await readAll(incoming), body: {} }),
     ],
     [
-      'rawBody, as a string',
-      async (incoming) => void Object.assign(incoming, { rawBody: String(await read(incoming)), body: {} }),
+      'kept rawBody as a string',
+      async (incoming) => void Object.assign(incoming, { rawBody: String(await readAll(incoming)), body: {} }),
     ],
-    ['body, as bytes', async (incoming) => void Object.assign(incoming, { body: await read(incoming) })],
-    ['body, as a string', async (incoming) => void Object.assign(incoming, { body: String(await read(incoming)) })],
-    ['nothing, and did not read', async () => {}],
-    ['an empty body, and did not read', async (incoming) => void Object.assign(incoming, { body: {} })],
-  ])('and kept %s: the order is answered', async (_, middleware) => {
-    const { port } = await behind(middleware)
+    ['kept body as bytes', async (incoming) => void Object.assign(incoming, { body: await readAll(incoming) })],
+    [
+      'kept body as a string',
+      async (incoming) => void Object.assign(incoming, { body: String(await readAll(incoming)) }),
+    ],
+    ['has not read the body', async () => {}],
+    ['has not read the body, and set body to {}', async (incoming) => void Object.assign(incoming, { body: {} })],
+    ['defined a body getter that throws', async (incoming) => defineThrowingBody(incoming)],
+  ])('processes an order when the middleware %s', async (_, middleware) => {
+    const { port } = await serveBehind(middleware)
     expect(summarize(await send(port, request()))).toStrictEqual(SUCCESS)
   })
 
-  test.each<[string, Parameters<typeof behind>[0]]>([
-    ['an object', async (incoming) => void Object.assign(incoming, { body: JSON.parse(String(await read(incoming))) })],
-    ['nothing', async (incoming) => void (await read(incoming))],
-  ])('and kept %s: the developer is told how to mend it', async (_, middleware) => {
+  test.each<[string, Parameters<typeof serveBehind>[0]]>([
+    [
+      'replaced body by an object',
+      async (incoming) => void Object.assign(incoming, { body: JSON.parse(String(await readAll(incoming))) }),
+    ],
+    ['read the body and kept nothing', async (incoming) => void (await readAll(incoming))],
+    [
+      'read the body and defined a body getter that throws',
+      async (incoming) => {
+        await readAll(incoming)
+        defineThrowingBody(incoming)
+      },
+    ],
+  ])('responds 500 and explains the fix when the middleware %s', async (_, middleware) => {
     const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
-    const { port, onOrder, events } = await behind(middleware)
+    const { port, onOrder, events } = await serveBehind(middleware)
     expect(summarize(await send(port, request()))).toStrictEqual({ ...TRY_LATER, status: 500 })
-    const mend =
+    const hint =
       'Mount the handler before any body parser, or have the parser keep the bytes as request.rawBody (a Buffer).'
-    expect(events).toMatchObject([{ code: 'ERR_BODY_PARSED', message: expect.stringContaining(mend) }])
+    expect(events).toMatchObject([{ code: 'ERR_BODY_PARSED', message: expect.stringContaining(hint) }])
     expect(warn.mock.calls).toStrictEqual([
-      [expect.stringContaining(mend), { type: 'OrderSyncWarning', code: 'ERR_BODY_PARSED' }],
+      [expect.stringContaining(hint), { type: 'OrderSyncWarning', code: 'ERR_BODY_PARSED' }],
     ])
     expect(onOrder).not.toHaveBeenCalled()
   })
 
-  test('and cut the path: the one that was received counts', async () => {
-    const { port } = await behind(async (incoming) => {
+  test('verifies the path as it was received when the middleware shortened it', async () => {
+    const { port } = await serveBehind(async (incoming) => {
       Object.assign(incoming, { originalUrl: incoming.url, url: '/' })
     })
     expect(summarize(await send(port, request()))).toStrictEqual(SUCCESS)
   })
 })
 
-test('an answer is the same bytes to what takes every text for UTF-8, as stand-ins for a response do', async () => {
+test('toNodeListener sends the signed bytes through a response that encodes every string as UTF-8', async () => {
   const refusal = new OrderRefusedError('PROCESS_FAIL', '庫存不足')
   const { handler } = merchant({ onOrder: () => Promise.reject(refusal) })
   const listener = toNodeListener(handler)
-  const server = createHttpServer((incoming, response) => {
+  const server = createServer((incoming, response) => {
     const end = response.end.bind(response)
     Object.assign(response, { end: (content: string | Uint8Array) => end(Buffer.from(content as string)) })
     return listener(incoming, response)
   })
   const { port, close } = await listen(server)
-  ends.push(close)
-  const reply = await send(port, request())
-  expect(summarize(reply)).toMatchObject({ resultCode: 'PROCESS_FAIL', signed: true })
-  expect(messageOf(reply)).toMatchObject({ result: { resultMessage: '庫存不足' } })
+  onTestFinished(close)
+  const response = await send(port, request())
+  expect(summarize(response)).toMatchObject({ resultCode: 'PROCESS_FAIL', signed: true })
+  expect(messageOf(response)).toMatchObject({ result: { resultMessage: '庫存不足' } })
 })
 
-test('createServer makes a server that listens where it is told', async () => {
+test('createOrderSyncServer returns a server that listens on a given port', async () => {
   const server = createOrderSyncServer(merchant().handler)
   const { port, close } = await listen(server)
-  ends.push(close)
+  onTestFinished(close)
   expect(server.listening).toBe(true)
   expect((await send(port, request({ path: PATH }))).status).toBe(200)
 })

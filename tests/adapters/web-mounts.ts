@@ -1,35 +1,38 @@
 import { Buffer } from 'node:buffer'
 import { Readable } from 'node:stream'
-import type { OrderSyncHandler } from '../../src/public/index.ts'
-import { onHttp, split } from './mounts.ts'
-import type { Serve, Served } from './suite.ts'
+import { mainMount, mount, type ParsedBody, parsedMount, type Serve, type Served } from './adapter.ts'
+import { serveHttp, splitPath } from './node-mounts.ts'
 
-/** Lets a function of the web standard listen. */
+// Without vitest: other runtimes load this file too.
+
+/** Starts a server for a function of the Fetch API. */
 export type ServeFetch = (fetch: (request: Request) => Response | Promise<Response>) => Promise<Served>
 
-/** A server of the web standard in short, as Hono and others make one of node:http. */
+/** A server for the Fetch API on top of node:http, as Hono and others have it. */
 export const serveFetch: ServeFetch = (fetch) =>
-  onHttp(async (request, response) => {
-    const { method = '', url = '', headers } = request
-    const body = method === 'GET' ? null : Readable.toWeb(request)
+  serveHttp(async (incoming, outgoing) => {
+    const { method = '', url = '', headers } = incoming
+    const body = method === 'GET' ? null : Readable.toWeb(incoming)
     const init = { method, headers: headers as HeadersInit, body, duplex: 'half' } as RequestInit
-    const answer = await fetch(new Request(`http://127.0.0.1${url}`, init))
-    response.writeHead(answer.status, Object.fromEntries(answer.headers))
-    response.end(Buffer.from(await answer.arrayBuffer()))
+    const response = await fetch(new Request(`http://127.0.0.1${url}`, init))
+    outgoing.writeHead(response.status, Object.fromEntries(response.headers))
+    outgoing.end(Buffer.from(await response.arrayBuffer()))
   })
 
-/** handler.fetch, on a server of the web standard. */
-export const onFetch = (serve: ServeFetch) => ({
-  ways: { alone: ({ fetch }: OrderSyncHandler) => serve(fetch) },
-  parsed: {
-    ways: {
-      'behind something that has read': ({ fetch }: OrderSyncHandler) =>
+const parsedBody: ParsedBody = { hints: ['await request.clone().json()'] }
+
+/** handler.fetch, on a server for the Fetch API. */
+export const createFetchAdapter = (serve: ServeFetch) => ({
+  mounts: {
+    alone: mainMount(({ fetch }) => serve(fetch)),
+    'behind code that has read the body': parsedMount(
+      ({ fetch }) =>
         serve(async (request) => {
           await request.text()
           return await fetch(request)
         }),
-    },
-    tells: ['await request.clone().json()'],
+      parsedBody,
+    ),
   },
 })
 
@@ -45,35 +48,37 @@ interface HonoContext {
 }
 export type Hono = new () => HonoApp
 
-/** Hono, which parses nothing by itself. */
-export function onHono(Application: Hono, serve: ServeFetch) {
-  const ways = (mount: (app: HonoApp, handler: (context: HonoContext) => unknown, path: string) => unknown): Serve => {
+/** Hono, which has no body parser that runs by itself. */
+export function createHonoAdapter(Application: Hono, serve: ServeFetch) {
+  const serveApp = (
+    addMiddleware: (app: HonoApp, orderSync: (context: HonoContext) => unknown, path: string) => unknown,
+  ): Serve => {
     return (handler, path) => {
       const app = new Application()
-      mount(app, (context) => handler.fetch(context.req.raw), path)
+      addMiddleware(app, (context) => handler.fetch(context.req.raw), path)
       return serve((request) => app.fetch(request))
     }
   }
   return {
-    with: ways,
-    ways: {
-      alone: ways((app, handler, path) => app.all(path, handler)),
-      'under a route': ways((app, handler, path) => {
-        const [prefix, rest] = split(path)
-        app.route(prefix, new Application().all(rest, handler))
-      }),
-    },
-    parsed: {
-      ways: {
-        'behind something that reads': ways((app, handler, path) => {
+    serveApp,
+    mounts: {
+      alone: mainMount(serveApp((app, orderSync, path) => app.all(path, orderSync))),
+      'under a route': mount(
+        serveApp((app, orderSync, path) => {
+          const [prefix, rest] = splitPath(path)
+          app.route(prefix, new Application().all(rest, orderSync))
+        }),
+      ),
+      'behind middleware that has read the body': parsedMount(
+        serveApp((app, orderSync, path) => {
           app.use(async ({ req }, next) => {
             await req.json()
             await next()
           })
-          app.all(path, handler)
+          app.all(path, orderSync)
         }),
-      },
-      tells: ['await request.clone().json()'],
+        parsedBody,
+      ),
     },
   }
 }

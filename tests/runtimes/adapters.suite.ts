@@ -1,26 +1,27 @@
 import process from 'node:process'
 import { afterAll, expect, test } from 'vitest'
-import { type Adapter, describeAdapter } from '../adapters/suite.ts'
+import type { Adapter } from '../adapters/adapter.ts'
+import { describeAdapter } from '../adapters/suite.ts'
 import { ADAPTERS } from './adapters.ts'
 import { launch } from './launch.ts'
 
-// The suite over merchants that live on another runtime; clients and judges stay here. What differs is in docs/runtimes.md.
+// The merchants live on another runtime; the clients and the assertions run here. docs/runtimes.md lists the differences.
 
 interface Runtime {
-  /** What it calls itself. */
-  readonly name: RegExp
+  /** Its `navigator.userAgent`. */
+  readonly userAgent: RegExp
   readonly adapters: Readonly<Record<string, Adapter>>
 }
 
 const RUNTIMES: Readonly<Record<string, Runtime>> = {
-  bun: { name: /^Bun\//, adapters: ADAPTERS },
-  deno: { name: /^Deno\//, adapters: ADAPTERS },
+  bun: { userAgent: /^Bun\//, adapters: ADAPTERS },
+  deno: { userAgent: /^Deno\//, adapters: ADAPTERS },
   workerd: {
-    name: /^Cloudflare-Workers$/,
+    userAgent: /^Cloudflare-Workers$/,
     adapters: {
-      // "Can't read from request stream after response has been sent."
-      'handler.fetch': { ...ADAPTERS['handler.fetch'], resets: true },
-      Hono: { ...ADAPTERS.Hono, resets: true },
+      // "Can't read from request stream after response has been sent.": the client's connection is reset instead.
+      'handler.fetch': { ...ADAPTERS['handler.fetch'], without: ['large bodies'] },
+      Hono: { ...ADAPTERS.Hono, without: ['large bodies'] },
       'node:http': ADAPTERS['node:http'],
       Express: ADAPTERS.Express,
       Koa: ADAPTERS.Koa,
@@ -29,8 +30,12 @@ const RUNTIMES: Readonly<Record<string, Runtime>> = {
 }
 
 const { RUNTIME = '', RUNTIME_COMMAND = '[]' } = process.env
-const { name, start, end } = await launch(JSON.parse(RUNTIME_COMMAND))
-afterAll(end)
+const { userAgent, startMerchant, stop } = await launch(JSON.parse(RUNTIME_COMMAND))
+afterAll(stop)
 
-test(`merchants live on ${name}`, () => expect(name).toMatch(RUNTIMES[RUNTIME]?.name ?? 'a known runtime'))
-for (const [name, adapter] of Object.entries(RUNTIMES[RUNTIME]?.adapters ?? {})) describeAdapter(name, adapter, start)
+test(`merchants live on ${userAgent}`, () => {
+  expect(userAgent).toMatch(RUNTIMES[RUNTIME]?.userAgent ?? 'a known runtime')
+})
+for (const [name, adapter] of Object.entries(RUNTIMES[RUNTIME]?.adapters ?? {})) {
+  describeAdapter(name, adapter, startMerchant)
+}

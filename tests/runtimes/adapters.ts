@@ -1,11 +1,23 @@
 import type Express from 'express'
 import type Fastify from 'fastify'
 import type Koa from 'koa'
-import { loaderOf, onExpress, onFastify, onKoa, onNode } from '../adapters/mounts.ts'
-import type { Adapter, Served } from '../adapters/suite.ts'
-import { type Hono, onFetch, onHono, type ServeFetch, serveFetch } from '../adapters/web-mounts.ts'
+import type { Adapter, Served } from '../adapters/adapter.ts'
+import {
+  createExpressAdapter,
+  createFastifyAdapter,
+  createKoaAdapter,
+  createLoader,
+  createNodeAdapter,
+} from '../adapters/node-mounts.ts'
+import {
+  createFetchAdapter,
+  createHonoAdapter,
+  type Hono,
+  type ServeFetch,
+  serveFetch,
+} from '../adapters/web-mounts.ts'
 
-/** What is used of the servers of Bun and Deno, each of which is there or not. */
+/** The servers of Bun and Deno, as far as they are used here. */
 const { Bun, Deno } = globalThis as {
   readonly Bun?: {
     serve(options: object): { readonly port: number; stop(closeActiveConnections: boolean): Promise<void> }
@@ -15,30 +27,30 @@ const { Bun, Deno } = globalThis as {
   }
 }
 
-/** The runtime's own server. */
+/** Starts the runtime's own server for the Fetch API. */
 const serve: ServeFetch = async (fetch): Promise<Served> => {
-  const anywhere = { hostname: '127.0.0.1', port: 0 }
+  const address = { hostname: '127.0.0.1', port: 0 }
   if (Bun) {
-    const server = Bun.serve({ ...anywhere, fetch })
+    const server = Bun.serve({ ...address, fetch })
     return { port: server.port, close: () => server.stop(true) }
   }
   if (Deno) {
-    // Its shutdown() would wait for what hangs.
-    const end = new AbortController()
-    const server = Deno.serve({ ...anywhere, signal: end.signal, onListen() {} }, fetch)
-    return { port: server.addr.port, close: async () => end.abort() }
+    // Not shutdown(): it waits for requests that hang.
+    const controller = new AbortController()
+    const server = Deno.serve({ ...address, signal: controller.signal, onListen() {} }, fetch)
+    return { port: server.addr.port, close: async () => controller.abort() }
   }
   return await serveFetch(fetch)
 }
 
-const load = loaderOf('.cache/frameworks/current')
+const load = createLoader('.cache/frameworks/current')
 
-/** What is to hold on other runtimes as well. */
+/** The adapters that are tested on other runtimes. */
 export const ADAPTERS = {
-  'handler.fetch': onFetch(serve),
-  Hono: onHono(load<{ Hono: Hono }>('hono').Hono, serve),
-  'node:http': onNode(),
-  Express: onExpress(load<typeof Express>('express')),
-  Koa: onKoa(load<typeof Koa>('koa')),
-  Fastify: onFastify(load<typeof Fastify>('fastify')),
+  'handler.fetch': createFetchAdapter(serve),
+  Hono: createHonoAdapter(load<{ Hono: Hono }>('hono').Hono, serve),
+  'node:http': createNodeAdapter(),
+  Express: createExpressAdapter(load<typeof Express>('express')),
+  Koa: createKoaAdapter(load<typeof Koa>('koa')),
+  Fastify: createFastifyAdapter(load<typeof Fastify>('fastify')),
 } satisfies Record<string, Adapter>
