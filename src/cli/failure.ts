@@ -1,14 +1,14 @@
-import { DeliveryError, isOrderSyncError, RefusalError, ReplyError } from 'alipayhk-order-sync'
+import { DeliveryError, isOrderSyncError, OrderRefusedError, UntrustedResponseError } from 'alipayhk-order-sync'
 import { UsageError } from './arguments.ts'
 
-/** What to print on standard error, and the exit status. No stack: it would say more of us than of what is wrong. */
+/** Returns the lines for standard error and the exit status. Leaves out the stack, which does not help the user. */
 export function describeFailure(error: unknown): { lines: string[]; exitCode: 1 | 2 | 3 } {
   return { lines: linesOf(error), exitCode: exitCodeOf(error) }
 }
 
 function exitCodeOf(error: unknown): 1 | 2 | 3 {
   if (error instanceof DeliveryError) return 2
-  return error instanceof ReplyError ? 3 : 1
+  return error instanceof UntrustedResponseError ? 3 : 1
 }
 
 function linesOf(error: unknown): string[] {
@@ -16,10 +16,10 @@ function linesOf(error: unknown): string[] {
   const { message, code } = error as NodeJS.ErrnoException
   if (code?.startsWith('ERR_PARSE_ARGS')) return [message.split('. ')[0] ?? message]
   if (!isOrderSyncError(error)) return [message]
-  const lines = [`${[message, ...causesOf(error)].join(' ')} (${code})`]
-  if (error instanceof RefusalError && error.resultMessage)
+  const lines = [`${[message, ...causeCodesOf(error)].join(' ')} (${code})`]
+  if (error instanceof OrderRefusedError && error.resultMessage)
     lines.push(`The peer says: ${JSON.stringify(error.resultMessage)}`)
-  if (error instanceof ReplyError || error instanceof DeliveryError) {
+  if (error instanceof UntrustedResponseError || error instanceof DeliveryError) {
     if (error.httpStatus !== undefined) lines.push(`HTTP status: ${error.httpStatus}`)
     if (error.excerpt) lines.push(`The answer begins: ${JSON.stringify(error.excerpt)}`)
   }
@@ -27,12 +27,12 @@ function linesOf(error: unknown): string[] {
   return lines
 }
 
-/** `ECONNREFUSED`: fetch says no more than "fetch failed", and keeps the reason in the cause of the cause. */
-function causesOf(error: Error): string[] {
-  const causes: string[] = []
+/** Such as `ECONNREFUSED`: fetch only says "fetch failed", and keeps the reason in the cause of its cause. */
+function causeCodesOf(error: Error): string[] {
+  const codes: string[] = []
   for (let { cause } = error; cause instanceof Error && !isOrderSyncError(cause); cause = cause.cause) {
     const { code } = cause as NodeJS.ErrnoException
-    if (code !== undefined) causes.push(code)
+    if (code !== undefined) codes.push(code)
   }
-  return causes
+  return codes
 }

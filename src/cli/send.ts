@@ -1,25 +1,25 @@
 import process from 'node:process'
 import { buffer } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
-import { createOrderSyncClient, DeliveryError, type OrderInput, RefusalError } from 'alipayhk-order-sync'
-import { required, UsageError, wholeNumber } from './arguments.ts'
+import { createOrderSyncClient, DeliveryError, type OrderInput, OrderRefusedError } from 'alipayhk-order-sync'
+import { parseWholeNumber, requireOption, UsageError } from './arguments.ts'
 import { decodeText, readNamedFile } from './files.ts'
 import { IDENTITY_HELP, IDENTITY_OPTIONS, readCredentials } from './identity.ts'
-import { complain, printJson } from './output.ts'
+import { printJson, printToStderr } from './output.ts'
 
 export const help = `alipayhk-order-sync send --url BASE --client-id ID --private-key FILE --peer-public-key FILE [OPTIONS] FILE|-
 
-Sends the order in FILE, or on standard input, and prints the verified answer as JSON. A missing requestId or
-merchantBizType is filled in.
+Sends the order in FILE, or from standard input (-), and prints the verified response as JSON. Adds requestId and
+merchantBizType if they are missing.
 
-  --url BASE                 an origin, or a whole URL
+  --url BASE                 an origin, or a full URL
 ${IDENTITY_HELP}
-  --encrypt                  encrypt the order to the peer's RSA key
-  --timeout MS               for each attempt (10000)
-  --retries N                after "try later", or no answer (3)
+  --encrypt                  encrypt the order with the peer's RSA key
+  --timeout MS               the time limit of each attempt (10000)
+  --retries N                retries after "try later" or no response (3)
 
-Exit status: 0 the order was taken; 1 it was refused, or something is wrong on this side; 2 "try later", or no answer,
-after all retries; 3 an answer came that cannot be trusted.`
+Exit status: 0 the peer accepted the order; 1 the peer refused it, or there is an error on this side; 2 "try later" or
+no response after all retries; 3 the response cannot be trusted.`
 
 export async function run(args: string[]): Promise<void> {
   const { values, positionals } = parseArgs({
@@ -37,21 +37,21 @@ export async function run(args: string[]): Promise<void> {
   if (file === undefined) throw new UsageError('The file that holds the order is missing; - reads standard input.')
   if (others.length > 0) throw new UsageError('One file is sent at a time, and more than one argument was given.')
   const client = createOrderSyncClient({
-    url: required('--url', values.url),
+    url: requireOption('--url', values.url),
     credentials: await readCredentials(values),
     encrypt: values.encrypt,
-    timeoutMs: wholeNumber('--timeout', values.timeout, { min: 1, max: 3_600_000 }),
-    retries: wholeNumber('--retries', values.retries, { max: 100 }),
+    timeoutMs: parseWholeNumber('--timeout', values.timeout, { min: 1, max: 3_600_000 }),
+    retries: parseWholeNumber('--retries', values.retries, { max: 100 }),
   })
   const order = await readOrder(file)
   try {
-    const { reply, requestId, attempts, tracerId } = await client.syncOrder(order)
+    const { response, requestId, attempts, tracerId } = await client.syncOrder(order)
     const trace = tracerId === undefined ? '' : `, Tracer-Id ${JSON.stringify(tracerId)}`
-    complain(`Taken at attempt ${attempts}, requestId ${requestId}${trace}.`)
-    await printJson(reply)
+    printToStderr(`Taken at attempt ${attempts}, requestId ${requestId}${trace}.`)
+    await printJson(response)
   } catch (error) {
-    const refused = error instanceof RefusalError || error instanceof DeliveryError
-    if (refused && error.reply !== undefined) await printJson(error.reply)
+    const hasResponse = error instanceof OrderRefusedError || error instanceof DeliveryError
+    if (hasResponse && error.response !== undefined) await printJson(error.response)
     throw error
   }
 }
@@ -64,7 +64,7 @@ async function readOrder(file: string): Promise<OrderInput> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new UsageError('The order must be a JSON object.')
   }
-  // The client finds out whether it is one, and says what is wrong.
+  // The client validates it, and names each invalid field.
   return value as OrderInput
 }
 
@@ -72,7 +72,7 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
-    // Up to where the engine begins to quote the text.
+    // Cut the message before the engine quotes the order.
     const [reason] = (error as Error).message.split(/,? ?(?:\.\.\.)?"/)
     throw new UsageError(`The order is not JSON: ${reason}.`)
   }

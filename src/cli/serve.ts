@@ -6,22 +6,22 @@ import process from 'node:process'
 import { parseArgs } from 'node:util'
 import { createOrderSyncHandler, ORDER_SYNC_PATH, type OrderSyncHandler } from 'alipayhk-order-sync'
 import { toNodeListener } from 'alipayhk-order-sync/node'
-import { noPositionals, UsageError, wholeNumber } from './arguments.ts'
+import { assertNoPositionals, parseWholeNumber, UsageError } from './arguments.ts'
 import { IDENTITY_HELP, IDENTITY_OPTIONS, readCredentials } from './identity.ts'
 import { print, printJson } from './output.ts'
 import { DEFAULT_STORE, openStore, STORE_HELP } from './store.ts'
 
 export const help = `alipayhk-order-sync serve --client-id ID --private-key FILE --peer-public-key FILE [OPTIONS]
 
-Receives orders, and prints one line of JSON for each that is new, and for every other outcome. SIGTERM and SIGINT end
-it, once what is under way is answered.
+Receives orders, and prints one line of JSON for each new order and for every other outcome. On SIGTERM or SIGINT it
+completes the requests in progress, and exits.
 
 ${IDENTITY_HELP}
-  --port N                   0 picks a free one (3000)
-  --host H                   (127.0.0.1)
-  --path PATH                (${ORDER_SYNC_PATH})
+  --port N                   0 selects a free port (3000)
+  --host H                   the address to listen on (127.0.0.1)
+  --path PATH                the path of the API (${ORDER_SYNC_PATH})
 ${STORE_HELP}
-  --clock-tolerance SECONDS  how far a Request-Time may be from our clock (300)`
+  --clock-tolerance SECONDS  how much a Request-Time may differ from our clock (300)`
 
 export async function run(args: string[]): Promise<void> {
   const { values, positionals } = parseArgs({
@@ -36,10 +36,13 @@ export async function run(args: string[]): Promise<void> {
       'clock-tolerance': { type: 'string', default: '300' },
     },
   })
-  noPositionals(positionals)
-  const port = wholeNumber('--port', values.port, { max: 65_535 })
+  assertNoPositionals(positionals)
+  const port = parseWholeNumber('--port', values.port, { max: 65_535 })
   const path = parsePath(values.path)
-  const clockToleranceSeconds = wholeNumber('--clock-tolerance', values['clock-tolerance'], { min: 1, max: 86_400 })
+  const clockToleranceSeconds = parseWholeNumber('--clock-tolerance', values['clock-tolerance'], {
+    min: 1,
+    max: 86_400,
+  })
   const credentials = await readCredentials(values)
   const { store, close } = await openStore(values.store)
   const handler = createOrderSyncHandler({
@@ -48,23 +51,23 @@ export async function run(args: string[]): Promise<void> {
     clockToleranceSeconds,
     async onOrder(order) {
       const orderId = randomBytes(16).toString('hex')
-      // Waited for: an order that nobody was told of is not processed, and comes again.
+      // Await the line: if it cannot be printed, the order fails and the peer retries.
       await printJson({ event: 'order', order, orderId })
       return { orderId }
     },
-    onEvent({ kind, ...known }) {
-      // Its line has been printed, by onOrder.
-      if (kind !== 'processed') printJson({ event: kind, ...known }).catch(() => {})
+    onEvent({ kind, ...details }) {
+      // onOrder has already printed the line of a processed order.
+      if (kind !== 'processed') printJson({ event: kind, ...details }).catch(() => {})
     },
   })
   const server = createPathServer(handler, path)
-  // Listened for before anyone can know that we are up.
-  const stop = stopRequest()
+  // Listen for signals before the server accepts requests.
+  const stopped = waitForStop()
   try {
     server.listen(port, values.host)
     await once(server, 'listening')
     await print(`listening on ${urlOf(server, values.host)}${path}`)
-    const failure = await stop
+    const failure = await stopped
     await drain(server, handler)
     if (failure !== undefined) throw failure
   } finally {
@@ -80,7 +83,7 @@ function parsePath(path: string): string {
 function createPathServer(handler: OrderSyncHandler, path: string): Server {
   const listener = toNodeListener(handler)
   const server = createServer((request, response) => {
-    // While draining, nobody else closes the connection of a request that was under way.
+    // close() leaves a connection open that is busy with a request. Close it after the response, or drain() waits.
     response.once('finish', () => server.listening || server.closeIdleConnections())
     if (request.url?.split('?')[0] === path) listener(request, response)
     else response.writeHead(404, { 'Content-Type': 'text/plain; charset=UTF-8' }).end('Not found\n')
@@ -93,22 +96,25 @@ function urlOf(server: Server, host: string): string {
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
-/** Resolves on the first signal, a second one then kills; or with an error, when nobody reads what we print any more. */
-function stopRequest(): Promise<Error | undefined> {
+/**
+ * Resolves on the first signal, and leaves the second one to Node, which kills the process. Resolves with an error
+ * when the reader closes standard output.
+ */
+function waitForStop(): Promise<Error | undefined> {
   return new Promise((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => resolve(undefined))
     process.stdout.once('error', () => resolve(new UsageError('Standard output was closed.')))
   })
 }
 
-/** How long a peer may take to end its request, in milliseconds. */
-const GRACE = 5_000
+/** The time in which a peer must complete its request after a signal. */
+const DRAIN_TIMEOUT_MS = 5_000
 
 async function drain(server: Server, handler: OrderSyncHandler): Promise<void> {
   const closed = once(server, 'close')
   server.close()
   server.closeIdleConnections()
-  setTimeout(() => server.closeAllConnections(), GRACE).unref()
+  setTimeout(() => server.closeAllConnections(), DRAIN_TIMEOUT_MS).unref()
   await closed
   await handler.drain()
 }

@@ -8,19 +8,19 @@ export const DEFAULT_STORE = 'sqlite:./order-sync.db'
 
 export const STORE_HELP = `  --store STORE              memory, sqlite:FILE, postgres://… or redis://… (${DEFAULT_STORE})`
 
-/** A store that is open, and how to close it. */
+/** An open store and the function that closes it. */
 export interface OpenStore {
   readonly store: OrderSyncStore
   readonly close: () => Promise<unknown>
 }
 
-/** Where `serve` remembers orders: the one place that knows which stores there are. */
+/** Opens the store that `--store` names. */
 export async function openStore(name: string): Promise<OpenStore> {
   if (name === 'memory') return { store: memoryStore(), close: async () => {} }
   if (name.startsWith('sqlite:')) return openSqlite(name.slice('sqlite:'.length))
   if (/^postgres(ql)?:\/\//.test(name)) return await openPostgres(name)
   if (/^rediss?:\/\//.test(name)) return await openRedis(name)
-  // Not quoted: a URL may hold a password.
+  // Do not quote the option: a URL may contain a password.
   throw new UsageError('--store must be memory, sqlite:FILE, postgres://… or redis://….')
 }
 
@@ -35,41 +35,41 @@ function openSqlite(file: string): OpenStore {
 }
 
 async function openPostgres(connectionString: string): Promise<OpenStore> {
-  const { default: pg } = await driver('pg', () => import('pg'))
+  const { default: pg } = await importDriver('pg', () => import('pg'))
   const pool = new pg.Pool({ connectionString, connectionTimeoutMillis: 5_000 })
-  // A connection that breaks while idle: the pool makes a new one when it needs it.
+  // An idle connection may break; the pool opens a new one. Without a listener the error would end the process.
   pool.on('error', () => {})
   try {
     await migratePostgres(pool)
   } catch (error) {
     await pool.end()
-    throw new UsageError(`--store: PostgreSQL cannot be used (${reasonOf(error)}).`)
+    throw new UsageError(`--store: PostgreSQL cannot be used (${errorCodeOf(error)}).`)
   }
   return { store: postgresStore({ pool }), close: () => pool.end() }
 }
 
 async function openRedis(url: string): Promise<OpenStore> {
-  const { createClient } = await driver('redis', () => import('redis'))
+  const { createClient } = await importDriver('redis', () => import('redis'))
   const client = createClient({ url, socket: { connectTimeout: 5_000 }, disableOfflineQueue: true })
-  // Said by the order that cannot be processed; the client goes on trying.
+  // The client reconnects by itself, and orders fail meanwhile. Without a listener the error would end the process.
   client.on('error', () => {})
   const connected = client.connect()
   try {
-    await Promise.race([connected, failure(client)])
+    await Promise.race([connected, rejectOnError(client)])
   } catch (error) {
     client.destroy()
     await connected.catch(() => {})
-    throw new UsageError(`--store: Redis cannot be used (${reasonOf(error)}).`)
+    throw new UsageError(`--store: Redis cannot be used (${errorCodeOf(error)}).`)
   }
   return { store: redisStore({ client }), close: () => client.close() }
 }
 
-/** Rejects with the client's first error: left to itself, it tries to connect for ever. */
-function failure(client: { once(event: 'error', listener: (error: Error) => void): unknown }): Promise<never> {
+/** Rejects with the first error of the client, which would retry the first connection forever. */
+function rejectOnError(client: { once(event: 'error', listener: (error: Error) => void): unknown }): Promise<never> {
   return new Promise((_, reject) => client.once('error', reject))
 }
 
-async function driver<Module>(name: string, load: () => Promise<Module>): Promise<Module> {
+async function importDriver<Module>(name: string, load: () => Promise<Module>): Promise<Module> {
   try {
     return await load()
   } catch {
@@ -77,8 +77,8 @@ async function driver<Module>(name: string, load: () => Promise<Module>): Promis
   }
 }
 
-/** The code: what drivers say in words may quote the URL, and with it a password. */
-function reasonOf(error: unknown): string {
+/** Returns the code only: the message of a driver may quote the URL with its password. */
+function errorCodeOf(error: unknown): string {
   const { code, name } = error as NodeJS.ErrnoException
   return code ?? name
 }

@@ -41,7 +41,7 @@ export async function validateExtInfo<ExtInfo>(
   if (schema === undefined) return extInfo as ExtInfo
   const result = await schema['~standard'].validate(extInfo)
   if (result.issues === undefined) return result.value
-  // Leave out the messages of the schema: many libraries quote the value. The sender may choose names: make them printable.
+  // Leave out the messages of the schema: many libraries quote the value. The sender may choose the names.
   const issues = result.issues.map(({ path = [] }) => {
     const steps = path.map((step) => String(typeof step === 'object' ? step.key : step))
     return { field: printable(['extInfo', ...steps].join('.'), 128), expected: 'valid against extInfoSchema' }

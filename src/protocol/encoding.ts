@@ -3,7 +3,7 @@ import { Buffer } from 'node:buffer'
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const encoder = new TextEncoder()
 
-/** Decodes UTF-8, or returns undefined when the bytes are not UTF-8. Keeps a byte order mark, so that JSON rejects it. */
+/** Decodes UTF-8, or returns undefined when the bytes are not UTF-8. Keeps a byte order mark: JSON rejects it. */
 export function decodeUtf8(bytes: Uint8Array): string | undefined {
   try {
     return decoder.decode(bytes)

@@ -167,7 +167,7 @@ function endOfNumber(text: string, start: number): number {
   return at
 }
 
-/** Checks the digits as well as the double: 1.00000000000000000001 and 1e-400 are fractions, but their doubles are not. */
+/** Checks the digits too: 1.00000000000000000001 and 1e-400 are fractions, but their doubles are integers. */
 function isExactText(text: string, limits: JsonLimits): boolean {
   return isExact(Number(text), limits) && (limits.allowFractions || isIntegerText(text))
 }
