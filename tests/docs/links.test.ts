@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { posix } from 'node:path'
 import { expect, test } from 'vitest'
+import { codeSpans } from '../support/markdown.ts'
 import { documents, read, root } from '../support/project.ts'
 
 const links = documents.flatMap((from) =>
@@ -35,4 +36,15 @@ test('a link to a missing file or a missing heading is found', () => {
   expect(targetExists('README.md', 'docs/nothing.md')).toBe(false)
   expect(targetExists('README.md', 'docs/protocol.md#nothing')).toBe(false)
   expect(targetExists('docs/protocol.md', '#1-endpoint')).toBe(true)
+})
+
+// NAME stands for a file that a contributor adds.
+const files = codeSpans(read('CONTRIBUTING.md')).filter((path) => /^[.\w-]+\/\S*$/.test(path) && !path.includes('NAME'))
+
+test.each(files)('CONTRIBUTING.md names %s, which exists', (path) => {
+  expect(existsSync(root + path) || existsSync(`${root}src/${path}`)).toBe(true)
+})
+
+test('files are found in CONTRIBUTING.md', () => {
+  expect(files).toContain('src/protocol/headers.ts')
 })
