@@ -106,7 +106,7 @@ function testSignedPath(start: Start): void {
     const { send, recorded } = await start({}, path)
     const sent = { ...request(), path }
     expect(toComparable(await send(sent), sent)).toMatchObject({ status: 401, resultCode: 'INVALID_SIGNATURE' })
-    const message = `It was made for the path ${PATH}, and verified for ${path}: set the "signedPath" option`
+    const message = `The sender signed the path ${PATH}, but it was verified for ${path}. Set the option "signedPath"`
     const events = [{ code: 'ERR_SIGNATURE_INVALID', message: expect.stringContaining(message) }]
     expect(await recorded()).toMatchObject({ events })
     const fixed = await start({ signedPath: PATH }, path)
