@@ -4,8 +4,8 @@ import { migratePostgres } from 'alipayhk-order-sync/stores/postgres'
 import { Pool } from 'pg'
 import { order, request } from '../tests/support/messages.ts'
 import { type Bar, type Contender, duel, type Figure, type Measure, SPEED } from './measure.ts'
+import type { Held, StoreName } from './memory-per-order.ts'
 import { startWorker, type Worker } from './processes.ts'
-import type { Held, StoreName } from './remembering.ts'
 import { unpacking } from './unpacking.ts'
 import type { Working } from './working.ts'
 
@@ -28,7 +28,7 @@ async function memoryOf(
   orders: readonly number[],
   bars: readonly (Bar | undefined)[],
 ): Promise<Figure[]> {
-  const worker = startWorker('remembering', { execArgv: ['--expose-gc'] })
+  const worker = startWorker('memory-per-order', { execArgv: ['--expose-gc'] })
   try {
     await worker.ask(store)
     const held: number[] = []

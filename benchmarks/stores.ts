@@ -1,8 +1,8 @@
 /**
- * Claims per second of each store, beside a hand-written minimal upsert on the same database in the same run, and how both
- * change from 1,000 to 1,000,000 remembered orders. `npm run bench:stores`; `-- --orders 1000,100000` for other sizes.
+ * Claims per second of each store, compared with a minimal hand-written upsert on the same database in the same run, for 1,000
+ * and for 1,000,000 remembered orders. Run `npm run bench:stores`; add `-- --orders 1000,100000` for other sizes.
  *
- * A figure is the median of interleaved rounds. Compare ratios, never the absolute numbers of two runs.
+ * Each figure is the median of interleaved rounds. Compare ratios, never the absolute numbers of two runs.
  */
 import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -33,13 +33,13 @@ const [ROUNDS, CLAIMS, CONCURRENCY] = [values.rounds, values.claims, values.conc
   number,
 ]
 
-/** A database, the store on it, and what somebody would write by hand in its place. */
+/** A database, the store on it, and the minimal upsert that it is compared with. */
 interface Contender {
   readonly name: string
   readonly store: OrderSyncStore
-  /** Remembers that an event was seen; resolves to whether it is newer than what was known. No lease, no conflict, no answer. */
+  /** Stores the time of an event. Resolves to true when it is newer than the stored one. No lease, no conflict, no response. */
   readonly upsert: (orderKey: string, orderModifyTime: number) => Promise<boolean>
-  /** Makes orders that both remember, numbered from one number up to, not including, another. */
+  /** Adds processed orders to both, numbered from `from` up to, not including, `to`. */
   readonly fill: (from: number, to: number) => Promise<unknown>
   readonly close: () => Promise<unknown>
 }
@@ -51,8 +51,8 @@ const delivery = (orderKey: string): Delivery => ({
   orderModifyTime: Date.now(),
 })
 
-/** A lease that has run out at once, so that every claim is given. */
-const LEASE = { leaseMs: 0, comparison: 'orderModifyTime' } as const
+/** The lease expires at once, so that every claim succeeds. */
+const LEASE = { leaseMs: 0, compareModifyTimeWith: 'orderModifyTime' } as const
 
 function memory(): Contender {
   const store = memoryStore({ maxOrders: 2_000_000, maxRequests: 2_000_000 })
@@ -67,11 +67,11 @@ function memory(): Contender {
     },
     async fill(from, to) {
       for (let number = from; number < to; number++) {
-        const of = { ...delivery(`filled-${number}`), orderModifyTime: 1 }
-        const claim = await store.claim(of, LEASE)
-        if (claim.decision === 'process')
-          await store.finish({ delivery: of, token: claim.token }, { answer: '{}', processed: true })
-        seen.set(of.orderKey, 1)
+        const filled = { ...delivery(`filled-${number}`), orderModifyTime: 1 }
+        const result = await store.claim(filled, LEASE)
+        if (result.decision === 'process')
+          await store.finish({ delivery: filled, token: result.token }, { storedResponse: '{}', processed: true })
+        seen.set(filled.orderKey, 1)
       }
     },
     close: async () => undefined,
@@ -85,9 +85,9 @@ async function sqlite(): Promise<Contender> {
   const { default: BetterSqlite } = await import('better-sqlite3')
   const database = new BetterSqlite(file)
   database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;
-    CREATE TABLE by_hand (order_key TEXT PRIMARY KEY, modify_time INTEGER NOT NULL) WITHOUT ROWID`)
+    CREATE TABLE upserts (order_key TEXT PRIMARY KEY, modify_time INTEGER NOT NULL) WITHOUT ROWID`)
   const statement = database.prepare(
-    `INSERT INTO by_hand VALUES (?, ?) ON CONFLICT (order_key) DO UPDATE SET modify_time = excluded.modify_time
+    `INSERT INTO upserts VALUES (?, ?) ON CONFLICT (order_key) DO UPDATE SET modify_time = excluded.modify_time
      WHERE modify_time < excluded.modify_time`,
   )
   return {
@@ -98,7 +98,7 @@ async function sqlite(): Promise<Contender> {
       database.exec(`WITH RECURSIVE n (i) AS (SELECT ${from} UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ${to})
         INSERT INTO order_sync_orders SELECT 'filled-' || i, 1, NULL, 1, 1, '{}' FROM n`)
       database.exec(`WITH RECURSIVE n (i) AS (SELECT ${from} UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ${to})
-        INSERT INTO by_hand SELECT 'filled-' || i, 1 FROM n`)
+        INSERT INTO upserts SELECT 'filled-' || i, 1 FROM n`)
       database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
     },
     async close() {
@@ -120,14 +120,14 @@ async function postgres(): Promise<Contender> {
   })
   await pool.query(`CREATE SCHEMA ${schema}`)
   await migratePostgres(pool)
-  await pool.query('CREATE TABLE by_hand (order_key text PRIMARY KEY, modify_time bigint NOT NULL)')
+  await pool.query('CREATE TABLE upserts (order_key text PRIMARY KEY, modify_time bigint NOT NULL)')
   return {
     name: 'postgres',
     store: postgresStore({ pool }),
     async upsert(orderKey, orderModifyTime) {
       const { rowCount } = await pool.query(
-        `INSERT INTO by_hand VALUES ($1, $2) ON CONFLICT (order_key) DO UPDATE SET modify_time = excluded.modify_time
-         WHERE by_hand.modify_time < excluded.modify_time`,
+        `INSERT INTO upserts VALUES ($1, $2) ON CONFLICT (order_key) DO UPDATE SET modify_time = excluded.modify_time
+         WHERE upserts.modify_time < excluded.modify_time`,
         [orderKey, orderModifyTime],
       )
       return (rowCount ?? 0) > 0
@@ -135,11 +135,11 @@ async function postgres(): Promise<Contender> {
     async fill(from, to) {
       const series = `generate_series(${from}, ${to - 1}) AS i`
       await pool.query(
-        `INSERT INTO order_sync_orders (order_key, token, last_modify_time, last_processed_at, last_answer)
+        `INSERT INTO order_sync_orders (order_key, token, last_modify_time, last_processed_at, last_response)
          SELECT 'filled-' || i, 1, 1, now(), '{}' FROM ${series}`,
       )
-      await pool.query(`INSERT INTO by_hand SELECT 'filled-' || i, 1 FROM ${series}`)
-      await pool.query('VACUUM ANALYZE order_sync_orders, by_hand')
+      await pool.query(`INSERT INTO upserts SELECT 'filled-' || i, 1 FROM ${series}`)
+      await pool.query('VACUUM ANALYZE order_sync_orders, upserts')
     },
     async close() {
       await pool.query(`DROP SCHEMA ${schema} CASCADE`)
@@ -159,11 +159,11 @@ async function redis(): Promise<Contender> {
     name: 'redis',
     store: redisStore({ client, prefix }),
     upsert: async (orderKey, orderModifyTime) =>
-      (await client.eval(script, 1, `${prefix}by-hand:${orderKey}`, orderModifyTime)) === 1,
+      (await client.eval(script, 1, `${prefix}upsert:${orderKey}`, orderModifyTime)) === 1,
     async fill(from, to) {
       const fillScript = `for i = ARGV[2], ARGV[3] - 1 do
-        redis.call('HSET', ARGV[1] .. '{filled-' .. i .. '}', 'token', 1, 'modify_time', 1, 'processed_at', 1, 'answer', '{}')
-        redis.call('SET', ARGV[1] .. 'by-hand:filled-' .. i, 1)
+        redis.call('HSET', ARGV[1] .. '{filled-' .. i .. '}', 'token', 1, 'modify_time', 1, 'processed_at', 1, 'response', '{}')
+        redis.call('SET', ARGV[1] .. 'upsert:filled-' .. i, 1)
       end`
       for (let at = from; at < to; at += 10_000) await client.eval(fillScript, 0, prefix, at, Math.min(at + 10_000, to))
     },
@@ -181,7 +181,7 @@ interface Round {
   readonly p99: number
 }
 
-/** Runs the operation for orders that are known, so many at once; milliseconds for the p99. */
+/** Runs the operation for known orders, `CONCURRENCY` at a time. The p99 is in milliseconds. */
 async function measure(size: number, operation: (orderKey: string) => Promise<unknown>): Promise<Round> {
   const times: number[] = []
   let taken = 0
@@ -208,25 +208,25 @@ interface Figures {
   readonly orders: number
   readonly claimsPerSecond: number
   readonly claimP99: number
-  readonly byHandPerSecond: number
-  readonly byHandP99: number
-  /** Claims per second, by the upserts per second of the same round. */
+  readonly upsertsPerSecond: number
+  readonly upsertP99: number
+  /** Claims per second, divided by the upserts per second of the same round. */
   readonly ratio: number
-  /** The upsert against itself: how much of a ratio is noise. */
+  /** The upsert divided by itself: the measurement noise. */
   readonly nullRatio: number
 }
 
 async function compare({ name, store, upsert }: Contender, size: number): Promise<Figures> {
   const claims: Round[] = []
-  const byHand: Round[] = []
+  const upserts: Round[] = []
   const again: Round[] = []
   for (let round = 0; round < ROUNDS + 1; round++) {
     claims.push(await measure(size, (orderKey) => store.claim(delivery(orderKey), LEASE)))
-    byHand.push(await measure(size, (orderKey) => upsert(orderKey, Date.now())))
+    upserts.push(await measure(size, (orderKey) => upsert(orderKey, Date.now())))
     again.push(await measure(size, (orderKey) => upsert(orderKey, Date.now())))
   }
   // The first round of each warms up.
-  for (const rounds of [claims, byHand, again]) rounds.shift()
+  for (const rounds of [claims, upserts, again]) rounds.shift()
   const ratioOf = (a: Round[], b: Round[]) =>
     median(a.map(({ perSecond }, index) => perSecond / (b[index]?.perSecond ?? 1)))
   return {
@@ -234,10 +234,10 @@ async function compare({ name, store, upsert }: Contender, size: number): Promis
     orders: size,
     claimsPerSecond: median(claims.map(({ perSecond }) => perSecond)),
     claimP99: median(claims.map(({ p99 }) => p99)),
-    byHandPerSecond: median(byHand.map(({ perSecond }) => perSecond)),
-    byHandP99: median(byHand.map(({ p99 }) => p99)),
-    ratio: ratioOf(claims, byHand),
-    nullRatio: ratioOf(again, byHand),
+    upsertsPerSecond: median(upserts.map(({ perSecond }) => perSecond)),
+    upsertP99: median(upserts.map(({ p99 }) => p99)),
+    ratio: ratioOf(claims, upserts),
+    nullRatio: ratioOf(again, upserts),
   }
 }
 
@@ -263,8 +263,8 @@ if (values.json) {
       'orders remembered': figures.orders,
       'claims/s': Math.round(figures.claimsPerSecond),
       'claim p99': Number(figures.claimP99.toFixed(2)),
-      'upserts by hand/s': Math.round(figures.byHandPerSecond),
-      'upsert p99': Number(figures.byHandP99.toFixed(2)),
+      'upserts/s': Math.round(figures.upsertsPerSecond),
+      'upsert p99': Number(figures.upsertP99.toFixed(2)),
       'claim : upsert': Number(figures.ratio.toFixed(2)),
       'upsert : itself': Number(figures.nullRatio.toFixed(2)),
     })),

@@ -1,4 +1,4 @@
-/** A store, in a process of its own that can collect its garbage: it is told how many orders to have seen. */
+/** Measures the memory of a store after a number of orders. It runs in a process of its own, which can collect its garbage. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,31 +10,31 @@ import { success } from '../tests/support/messages.ts'
 
 export type StoreName = keyof typeof STORES
 
-/** What the process holds once its garbage is collected, in bytes. */
+/** Memory of the process after a garbage collection, in bytes. */
 export interface Held {
-  /** Of JavaScript: objects, and the buffers outside the heap. */
+  /** JavaScript: objects, and buffers outside the heap. */
   readonly heap: number
-  /** Of the process as a whole, what a database allocates by itself included. */
+  /** The whole process, including what a database allocates. */
   readonly resident: number
 }
 
-interface Remembering {
+interface FilledStore {
   readonly store: OrderSyncStore
-  /** Makes orders as if they had been seen, numbered from one number up to, not including, another. */
+  /** Adds processed orders, numbered from `from` up to, not including, `to`. */
   readonly fill: (from: number, to: number) => void | Promise<void>
 }
 
 const STORES = {
-  memory(): Remembering {
+  memory(): FilledStore {
     const store = memoryStore()
     return {
       store,
       async fill(from, to) {
-        for (let number = from; number < to; number++) await remember(store, number)
+        for (let number = from; number < to; number++) await processOrder(store, number)
       },
     }
   },
-  sqlite(): Remembering {
+  sqlite(): FilledStore {
     const folder = mkdtempSync(join(tmpdir(), 'order-sync-bench-'))
     process.once('SIGTERM', () => {
       rmSync(folder, { recursive: true })
@@ -45,19 +45,19 @@ const STORES = {
   },
 }
 
-/** Two commits on the disk for each of a million orders would take minutes. */
+/** Writes the rows directly: two commits for each of a million orders would take minutes. */
 function fillSqlite(file: string, from: number, to: number): void {
   const database = new BetterSqlite(file)
   const numbers = `WITH RECURSIVE n (i) AS (SELECT ${from} UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ${to})`
-  const answer = `'${JSON.stringify(success())}'`
+  const response = `'${JSON.stringify(success())}'`
   database.exec(`BEGIN;
-    ${numbers} INSERT INTO order_sync_orders SELECT 'order-' || i || '${'_'.repeat(31)}', 1, NULL, i, i, ${answer} FROM n;
-    ${numbers} INSERT INTO order_sync_requests SELECT 'request-' || i || '${'_'.repeat(29)}', 'digest-' || i, ${answer}, 1e15 FROM n;
+    ${numbers} INSERT INTO order_sync_orders SELECT 'order-' || i || '${'_'.repeat(31)}', 1, NULL, i, i, ${response} FROM n;
+    ${numbers} INSERT INTO order_sync_requests SELECT 'request-' || i || '${'_'.repeat(29)}', 'digest-' || i, ${response}, 1e15 FROM n;
     COMMIT; PRAGMA wal_checkpoint(TRUNCATE)`)
   database.close()
 }
 
-/** Of all orders these many go through the store itself, whatever it was filled with before. */
+/** How many of the latest orders go through the store itself, after the rows that were written directly. */
 const LATEST = 2_000
 
 process.once('message', (name: StoreName) => {
@@ -65,7 +65,7 @@ process.once('message', (name: StoreName) => {
   let seen = 0
   process.on('message', async (orders: number) => {
     await fill(seen, orders - LATEST)
-    for (let number = orders - LATEST; number < orders; number++) await remember(store, number)
+    for (let number = orders - LATEST; number < orders; number++) await processOrder(store, number)
     seen = orders
     globalThis.gc?.()
     const { heapUsed, external, rss } = process.memoryUsage()
@@ -74,8 +74,8 @@ process.once('message', (name: StoreName) => {
   process.send?.('ready')
 })
 
-/** Claims and finishes an order that is new, with keys as long as real ones. */
-async function remember(store: OrderSyncStore, number: number): Promise<void> {
+/** Claims and finishes a new order. Its keys are as long as real ones. */
+async function processOrder(store: OrderSyncStore, number: number): Promise<void> {
   const hash = (kind: string) => `${kind}-${number}`.padEnd(43, '_')
   const delivery: Delivery = {
     orderKey: hash('order'),
@@ -83,8 +83,8 @@ async function remember(store: OrderSyncStore, number: number): Promise<void> {
     digest: hash('digest'),
     orderModifyTime: number,
   }
-  const claim = await store.claim(delivery, { leaseMs: 30_000, comparison: 'orderModifyTime' })
-  if (claim.decision !== 'process') throw new Error(`the claim was answered with ${claim.decision}`)
-  const answer = JSON.stringify(success(`A-${number}`))
-  await store.finish({ delivery, token: claim.token }, { answer, processed: true })
+  const result = await store.claim(delivery, { leaseMs: 30_000, compareModifyTimeWith: 'orderModifyTime' })
+  if (result.decision !== 'process') throw new Error(`The decision was ${result.decision}`)
+  const storedResponse = JSON.stringify(success(`A-${number}`))
+  await store.finish({ delivery, token: result.token }, { storedResponse, processed: true })
 }
