@@ -7,7 +7,7 @@ import { der, merchantEcc, merchantRsa } from '../support/keys.ts'
 const { privateKey, publicKey } = merchantRsa()
 const hex = (text: string) => new Uint8Array(Buffer.from(text.replaceAll(' ', ''), 'hex'))
 
-describe('the shape of DER', () => {
+describe('derShape', () => {
   test.each([
     ['pkcs8', () => der(privateKey)],
     ['pkcs8', () => der(merchantEcc().privateKey)],
@@ -20,12 +20,15 @@ describe('the shape of DER', () => {
     ['encrypted', () => privateKey.export({ type: 'pkcs8', format: 'der', cipher: 'aes-128-cbc', passphrase: 'open' })],
     ['certificate', () => hex('3009 3000 3000 030300 0000')],
     ['pkcs12', () => hex('3007 020103 3000 3000')],
-  ] as const)('is found to be %s; and not without its last byte, nor with one more', (shape, make) => {
-    const bytes = new Uint8Array(make())
-    expect(derShape(bytes)).toBe(shape)
-    expect(derShape(bytes.subarray(0, -1))).toBeUndefined()
-    expect(derShape(new Uint8Array([...bytes, 0]))).toBeUndefined()
-  })
+  ] as const)(
+    'returns %s for a whole structure, and undefined without its last byte or with one more',
+    (shape, make) => {
+      const bytes = new Uint8Array(make())
+      expect(derShape(bytes)).toBe(shape)
+      expect(derShape(bytes.subarray(0, -1))).toBeUndefined()
+      expect(derShape(new Uint8Array([...bytes, 0]))).toBeUndefined()
+    },
+  )
 
   test.each([
     ['nothing', ''],
@@ -41,11 +44,11 @@ describe('the shape of DER', () => {
     ['a length of five bytes', '308500000000 06 020100 020100'],
     ['a length that is cut off', '3082 01'],
     ['a length of 4 GiB', '3084ffffffff 020100'],
-  ])('is not found in %s', (_, text) => {
+  ])('returns undefined for %s', (_, text) => {
     expect(derShape(hex(text))).toBeUndefined()
   })
 
-  test('is found or not found in any bytes, and nothing is thrown', () => {
+  test('returns a shape or undefined for any bytes, and never throws', () => {
     const bytes = fc.oneof(
       fc.uint8Array({ maxLength: 40 }),
       fc

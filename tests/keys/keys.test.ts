@@ -13,15 +13,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { afterAll, describe, expect, test } from 'vitest'
+import type { PrivateKey, PublicKey } from '../../src/crypto/key.ts'
+import { ConfigurationError } from '../../src/errors.ts'
 import {
   describeKey,
-  fingerprint,
   type PrivateKeyInput,
   type PublicKeyInput,
   parsePrivateKey,
   parsePublicKey,
 } from '../../src/keys/keys.ts'
-import { ConfigurationError } from '../../src/errors.ts'
 import { der, merchantEcc, merchantRsa, type Pair, p256, pem, strangerRsa, weakRsa } from '../support/keys.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'keys-'))
@@ -31,7 +31,7 @@ const path = (name: string) => join(folder, name)
 const read = (name: string) => readFileSync(path(name), 'utf8')
 const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
 
-// What only openssl makes, made once.
+// Files that only openssl makes.
 writeFileSync(path('rsa.pem'), pem(merchantRsa().privateKey))
 writeFileSync(path('ecc.pem'), pem(merchantEcc().privateKey))
 writeFileSync(path('stranger.pem'), pem(strangerRsa().privateKey))
@@ -58,9 +58,9 @@ const jwk = (key: KeyObject) => key.export({ format: 'jwk' })
 const traditional = (key: KeyObject): Uint8Array =>
   key.export({ type: key.asymmetricKeyType === 'ec' ? 'sec1' : 'pkcs1', format: 'der' })
 
-/** The ways in which the text of any PEM arrives from files, environments and secret managers. */
+/** How the text of a PEM file arrives from files, environment variables and secret managers. */
 const MANGLINGS: Readonly<Record<string, (text: string) => string | Uint8Array>> = {
-  'as it is': (text) => text,
+  unchanged: (text) => text,
   'with CRLF': (text) => text.replaceAll('\n', '\r\n'),
   'with escaped \\n': (text) => text.replaceAll('\n', '\\n'),
   'with escaped \\r\\n': (text) => text.replaceAll('\n', '\\r\\n'),
@@ -69,11 +69,11 @@ const MANGLINGS: Readonly<Record<string, (text: string) => string | Uint8Array>>
   'in backticks': (text) => `\`${text}\``,
   'as a JSON string': (text) => JSON.stringify(text),
   'on one line, with spaces': (text) => text.replaceAll('\n', ' '),
-  'on one line, with nothing between': (text) => text.replaceAll('\n', ''),
+  'on one line, without spaces': (text) => text.replaceAll('\n', ''),
   indented: (text) => text.replaceAll(/^/gm, '    '),
   'with white space around': (text) => `\n\t ${text} \n\n`,
   'behind a byte order mark': (text) => `\uFEFF${text}`,
-  'behind a comment': (text) => `# the key of production\n${text}`,
+  'behind a comment': (text) => `# production key\n${text}`,
   'as the bytes of a file': (text) => Buffer.from(text),
   'as the bytes of a file that begins with a blank line': (text) => new TextEncoder().encode(`\r\n${text}`),
   'in a layer of base64': (text) => base64(Buffer.from(text)),
@@ -81,7 +81,7 @@ const MANGLINGS: Readonly<Record<string, (text: string) => string | Uint8Array>>
   'in two layers of base64': (text) => base64(Buffer.from(base64(Buffer.from(text)))),
 }
 
-/** The ways in which DER arrives without PEM around it. */
+/** How DER arrives without PEM around it. */
 const DER_FORMS: Readonly<Record<string, (bytes: Uint8Array) => string | Uint8Array>> = {
   'DER bytes': (bytes) => new Uint8Array(bytes),
   'DER bytes, a view into a larger buffer': (bytes) => new Uint8Array([0, ...bytes, 0]).subarray(1, -1),
@@ -149,7 +149,7 @@ function forms(algorithm: 'RSA256' | 'ECC224', kind: 'private' | 'public'): Form
     Object.entries(DER_FORMS).map(([mangling, mangle]): Form => [form, `as ${mangling}`, () => mangle(bytes())]),
   )
   const objects: Form[] = [
-    ['KeyObject', 'as it is', key],
+    ['KeyObject', 'unchanged', key],
     ...(algorithm === 'ECC224'
       ? []
       : ([
@@ -165,25 +165,34 @@ function forms(algorithm: 'RSA256' | 'ECC224', kind: 'private' | 'public'): Form
 
 const wrongKind = expect.objectContaining({ name: 'ConfigurationError', code: 'ERR_KEY_KIND' })
 
+const fingerprintOf = (key: KeyObject) => describeKey(key).fingerprint
+
+/** Whether the two are the halves of one pair: what one signs, the other verifies. */
+const isPair = async (privateKey: PrivateKey, publicKey: PublicKey) =>
+  await publicKey.verify(Buffer.from('content'), await privateKey.sign(Buffer.from('content')))
+
 describe.each(['RSA256', 'ECC224'] as const)('a key for %s', (algorithm) => {
   const { pair } = pems[algorithm]
+  const encrypts = algorithm === 'RSA256'
 
   test.each(forms(algorithm, 'private'))(
-    'private, as %s %s, is accepted; and refused where a public one belongs',
-    (...[, , input]) => {
+    'is parsed by parsePrivateKey as %s %s, and refused by parsePublicKey',
+    async (...[, , input]) => {
       const parsed = parsePrivateKey(input())
-      expect(parsed).toMatchObject({ form: 'key-object', algorithm, key: { type: 'private' } })
-      expect(fingerprint(parsed.key as KeyObject)).toBe(fingerprint(pair().publicKey))
+      expect(parsed).toMatchObject({ algorithm, isRemote: false, fingerprint: fingerprintOf(pair().publicKey) })
+      expect('unwrap' in parsed).toBe(encrypts)
+      expect(await isPair(parsed, parsePublicKey(pair().publicKey))).toBe(true)
       expect(() => parsePublicKey(input())).toThrow(wrongKind)
     },
   )
 
   test.each(forms(algorithm, 'public'))(
-    'public, as %s %s, is accepted; and refused where a private one belongs',
-    (...[, , input]) => {
+    'is parsed by parsePublicKey as %s %s, and refused by parsePrivateKey',
+    async (...[, , input]) => {
       const parsed = parsePublicKey(input())
-      expect(parsed).toMatchObject({ form: 'key-object', algorithm, key: { type: 'public' } })
-      expect(fingerprint(parsed.key as KeyObject)).toBe(fingerprint(pair().publicKey))
+      expect(parsed).toMatchObject({ algorithm, fingerprint: fingerprintOf(pair().publicKey) })
+      expect('wrap' in parsed).toBe(encrypts)
+      expect(await isPair(parsePrivateKey(pair().privateKey), parsed)).toBe(true)
       expect(() => parsePrivateKey(input())).toThrow(wrongKind)
     },
   )
@@ -202,38 +211,43 @@ describe('a CryptoKey', () => {
       ]),
   })
 
-  test('of RSASSA-PKCS1-v1_5 with SHA-256 is accepted in its place, and stays what it is', async () => {
+  test('for RSASSA-PKCS1-v1_5 with SHA-256 signs and verifies, and can do nothing else', async () => {
     const keys = importKey(merchantRsa(), rsassa)
     const [privateKey, publicKey] = await Promise.all([keys.privateKey(), keys.publicKey()])
-    expect(parsePrivateKey(privateKey)).toEqual({ form: 'crypto-key', algorithm: 'RSA256', key: privateKey })
-    expect(parsePublicKey(publicKey)).toEqual({ form: 'crypto-key', algorithm: 'RSA256', key: publicKey })
-    expect(parsePublicKey(publicKey).key).toBe(publicKey)
+    const [parsedPrivate, parsedPublic] = [parsePrivateKey(privateKey), parsePublicKey(publicKey)]
+    expect(parsedPrivate).toEqual({ algorithm: 'RSA256', isRemote: false, sign: expect.any(Function) })
+    expect(parsedPublic).toEqual({ algorithm: 'RSA256', verify: expect.any(Function) })
+    // No "wrap", "unwrap" or "fingerprint", not even as undefined.
+    expect(Object.keys(parsedPrivate).sort()).toEqual(['algorithm', 'isRemote', 'sign'])
+    expect(Object.keys(parsedPublic).sort()).toEqual(['algorithm', 'verify'])
+    expect(await isPair(parsedPrivate, parsePublicKey(merchantRsa().publicKey))).toBe(true)
+    expect(await isPair(parsePrivateKey(merchantRsa().privateKey), parsedPublic)).toBe(true)
     expect(() => parsePublicKey(privateKey)).toThrow(wrongKind)
     expect(() => parsePrivateKey(publicKey)).toThrow(wrongKind)
   })
 
   test.each([
-    ['of another hash', 'ERR_KEY_ALGORITHM', () => importKey(merchantRsa(), { ...rsassa, hash: 'SHA-1' })],
-    ['of RSA-PSS', 'ERR_KEY_ALGORITHM', () => importKey(merchantRsa(), { name: 'RSA-PSS', hash: 'SHA-256' })],
+    ['with another hash', 'ERR_KEY_ALGORITHM', () => importKey(merchantRsa(), { ...rsassa, hash: 'SHA-1' })],
+    ['for RSA-PSS', 'ERR_KEY_ALGORITHM', () => importKey(merchantRsa(), { name: 'RSA-PSS', hash: 'SHA-256' })],
     [
-      'that is for encryption',
+      'for encryption',
       'ERR_KEY_ALGORITHM',
       () => importKey(merchantRsa(), { name: 'RSA-OAEP', hash: 'SHA-256' }, 'encrypt'),
     ],
     ['over another curve', 'ERR_KEY_ALGORITHM', () => importKey(p256(), { name: 'ECDSA', namedCurve: 'P-256' })],
     ['of 1024 bits', 'ERR_KEY_WEAK', () => importKey(weakRsa(), rsassa)],
-  ])('%s is refused: %s', async (_, code, keys) => {
+  ])('%s is refused with %s', async (_, code, keys) => {
     const [privateKey, publicKey] = await Promise.all([keys().privateKey(), keys().publicKey()])
     expect(() => parsePrivateKey(privateKey)).toThrow(expect.objectContaining({ code }))
     expect(() => parsePublicKey(publicKey)).toThrow(expect.objectContaining({ code }))
   })
 
-  test('that may not verify is refused', async () => {
+  test('that must not verify is refused with ERR_KEY_ALGORITHM', async () => {
     const key = await webcrypto.subtle.importKey('spki', der(merchantRsa().publicKey), rsassa, true, [])
     expect(() => parsePublicKey(key)).toThrow(expect.objectContaining({ code: 'ERR_KEY_ALGORITHM' }))
   })
 
-  test('that is secret is refused', async () => {
+  test('that is secret is refused with ERR_KEY_KIND', async () => {
     const key = await webcrypto.subtle.generateKey({ name: 'HMAC', hash: 'SHA-256' }, false, ['sign'])
     expect(() => parsePrivateKey(key as webcrypto.CryptoKey)).toThrow(wrongKind)
   })
@@ -242,30 +256,39 @@ describe('a CryptoKey', () => {
 describe('a signer', () => {
   const sign = () => new Uint8Array()
 
-  test.each(['RSA256', 'ECC224'] as const)('for %s is accepted as a private key, and is no public one', (algorithm) => {
+  test.each(['RSA256', 'ECC224'] as const)('for %s is a private key, and is refused as a public key', (algorithm) => {
     const signer = { algorithm, sign }
-    expect(parsePrivateKey(signer)).toEqual({ form: 'signer', algorithm, key: signer })
+    expect(parsePrivateKey(signer)).toEqual({ algorithm, isRemote: true, sign: expect.any(Function) })
     expect(() => parsePublicKey(signer as unknown as PublicKeyInput)).toThrow(
       expect.objectContaining({ code: 'ERR_KEY_FORMAT' }),
     )
   })
 
-  test('that is an instance of a class is accepted', () => {
+  test.each(['RSA256', 'ECC224'] as const)('for %s can unwrap when it has "decrypt"', (algorithm) => {
+    const parsed = parsePrivateKey({ algorithm, sign, decrypt: () => undefined })
+    expect(Object.keys(parsed).sort()).toEqual(['algorithm', 'isRemote', 'sign', 'unwrap'])
+    expect(Object.keys(parsePrivateKey({ algorithm, sign })).sort()).toEqual(['algorithm', 'isRemote', 'sign'])
+  })
+
+  test('may be an instance of a class', () => {
     class Vault {
       readonly algorithm = 'RSA256'
       sign = sign
     }
-    expect(parsePrivateKey(new Vault())).toHaveProperty('form', 'signer')
+    expect(parsePrivateKey(new Vault())).toHaveProperty('isRemote', true)
   })
 
-  test.each(['RS256', 'rsa256', '', undefined, 'toString'])('whose algorithm is %s is refused', (algorithm) => {
-    expect(() => parsePrivateKey({ algorithm, sign } as PrivateKeyInput)).toThrow(
-      expect.objectContaining({ code: 'ERR_KEY_ALGORITHM' }),
-    )
-  })
+  test.each(['RS256', 'rsa256', '', undefined, 'toString'])(
+    'with the algorithm %s is refused with ERR_KEY_ALGORITHM',
+    (algorithm) => {
+      expect(() => parsePrivateKey({ algorithm, sign } as PrivateKeyInput)).toThrow(
+        expect.objectContaining({ code: 'ERR_KEY_ALGORITHM' }),
+      )
+    },
+  )
 })
 
-/** Bytes with one part replaced, of the same length. */
+/** The bytes with one part replaced by another of the same length. */
 const replace = (bytes: Uint8Array, from: string, to: string): Uint8Array => {
   const hex = Buffer.from(bytes).toString('hex')
   expect(hex).toContain(from)
@@ -284,7 +307,7 @@ type Diagnosis = readonly [
   expected: 'private' | 'public',
   input: () => unknown,
   code: string,
-  says: RegExp,
+  message: RegExp,
 ]
 
 const DIAGNOSES: Diagnosis[] = [
@@ -386,7 +409,7 @@ const DIAGNOSES: Diagnosis[] = [
   ['an oct JWK', 'private', () => oct, 'ERR_KEY_ALGORITHM', /JWK whose "kty" is not RSA/],
   ['an OKP JWK', 'public', () => jwk(of('ed25519').publicKey), 'ERR_KEY_ALGORITHM', /JWK whose "kty" is not RSA/],
   ['an EC JWK', 'private', () => jwk(p256().privateKey), 'ERR_KEY_ALGORITHM', /no name for secp224r1; pass PEM/],
-  ['JSON that is no JWK', 'public', () => '{"key":1}', 'ERR_KEY_ALGORITHM', /JWK whose "kty" is not RSA/],
+  ['JSON that is not a JWK', 'public', () => '{"key":1}', 'ERR_KEY_ALGORITHM', /JWK whose "kty" is not RSA/],
   [
     'a JWK set',
     'public',
@@ -520,7 +543,7 @@ const DIAGNOSES: Diagnosis[] = [
   [
     'base64 without its beginning',
     'private',
-    // Further on it is as random as the key, and one in 256 would begin like JSON.
+    // Further on it is as random as the key, and one in 256 begins like JSON.
     () => base64(der(merchantRsa().privateKey)).slice(8),
     'ERR_KEY_FORMAT',
     /it may have been cut off/,
@@ -578,13 +601,13 @@ const failure = (run: () => unknown): ConfigurationError => {
   throw new Error('was not refused')
 }
 
-/** Every run of 12 characters, with the text's white space removed. */
+/** All substrings of 12 characters, after removing white space. */
 const runs = (text: string): Set<string> => {
   const compact = text.replace(/\s+/g, '')
   return new Set(Array.from({ length: Math.max(0, compact.length - 11) }, (_, at) => compact.slice(at, at + 12)))
 }
 
-/** All that an application may print of an error. */
+/** Everything that an application may print of an error. */
 const printed = (error: Error) =>
   [
     error.message,
@@ -595,14 +618,14 @@ const printed = (error: Error) =>
     inspect(error, { depth: Infinity, showHidden: true, maxStringLength: null }),
   ].join('\n')
 
-/** The key, wherever it is to be found in the input, in the alphabets in which it might be quoted. */
+/** The key material in an input, in all encodings in which an error could quote it. */
 function secretsOf(input: unknown): string[] {
   if (input instanceof KeyObject) return secretsOf(input.type === 'secret' ? input.export() : der(input))
   if (input instanceof Uint8Array)
     return (['base64', 'base64url', 'hex'] as const).map((to) => Buffer.from(input).toString(to))
   if (typeof input === 'object' && input !== null) return Object.values(input).flatMap(secretsOf)
   if (typeof input !== 'string') return []
-  // The lines that begin and end PEM are no secret.
+  // The first and last line of PEM are not secret.
   const content = input.replaceAll(/-----[^-]+-----|\\n|\s+/g, '')
   return [content, ...(input.startsWith('{') ? secretsOf(tryJson(input)) : [])]
 }
@@ -615,7 +638,7 @@ const tryJson = (text: string): unknown => {
   }
 }
 
-describe('what is no key for its place', () => {
+describe('parsePrivateKey and parsePublicKey', () => {
   const parse = (expected: 'private' | 'public', input: unknown) =>
     failure(() =>
       expected === 'private'
@@ -623,30 +646,30 @@ describe('what is no key for its place', () => {
         : parsePublicKey(input as PublicKeyInput, 'peerPublicKeys[7]'),
     )
 
-  test.each(DIAGNOSES)('%s in the place of a %s key is named', (_, expected, input, code, says) => {
+  test.each(DIAGNOSES)('name the problem with %s in the place of a %s key', (_, expected, input, code, wanted) => {
     const { code: found, message } = parse(expected, input())
     expect(found).toBe(code)
-    expect(message).toMatch(says)
+    expect(message).toMatch(wanted)
     expect(message).toMatch(
       expected === 'private' ? /^privateKeys\[7\] [ -~]{10,200}\.$/ : /^peerPublicKeys\[7\] [ -~]{10,200}\.$/,
     )
   })
 
-  test.each(DIAGNOSES)('%s in the place of a %s key is not quoted, in part either', (_, expected, input) => {
+  test.each(DIAGNOSES)('quote no part of %s in the place of a %s key', (_, expected, input) => {
     const value = input()
     const output = runs(printed(parse(expected, value)))
     const leaked = secretsOf(value).flatMap((secret) => [...runs(secret)].filter((run) => output.has(run)))
     expect(leaked).toEqual([])
   })
 
-  test('and has no cause, which might quote it', () => {
+  test('throw errors without a cause, which could quote the key', () => {
     for (const [, expected, input] of DIAGNOSES) expect(parse(expected, input()).cause).toBeUndefined()
   })
 
-  test('the check above would notice a quoted key', () => {
+  test('quote no part: the check finds a quoted key', () => {
     const output = runs(printed(new Error(`bad key: ${base64(der(merchantRsa().privateKey)).slice(500, 520)}`)))
     const leaked = secretsOf(privatePem()).flatMap((secret) => [...runs(secret)].filter((run) => output.has(run)))
-    // 20 characters have nine runs; what is printed behind them can lengthen one by chance.
+    // 20 characters have nine substrings of 12. Characters printed behind them can add more by chance.
     expect(leaked.length).toBeGreaterThanOrEqual(9)
   })
 })
@@ -655,14 +678,26 @@ describe('a parsed key', () => {
   test.each([
     ['PEM', privatePem],
     ['JWK', () => jwk(merchantRsa().privateKey)],
-  ])('from %s shows nothing of itself when it is printed', (_, input) => {
+  ])('from %s shows no key material when it is printed', (_, input) => {
     const parsed = parsePrivateKey(input())
     const output = runs(inspect(parsed, { depth: Infinity, showHidden: true }) + JSON.stringify(parsed))
     const key = [base64(der(merchantRsa().privateKey)), ...Object.values(jwk(merchantRsa().privateKey)).map(String)]
     expect(key.flatMap((secret) => [...runs(secret)].filter((run) => output.has(run)))).toEqual([])
   })
 
-  test('leaves its input as it was', () => {
+  test('from a signer shows nothing of the signer when it is printed', () => {
+    const signer = { algorithm: 'RSA256', sign: () => new Uint8Array(), token: 'token-of-the-vault' } as const
+    const parsed = parsePrivateKey(signer)
+    expect(inspect(parsed, { depth: Infinity, showHidden: true }) + JSON.stringify(parsed)).not.toContain('vault')
+  })
+
+  test('is refused as an input with ERR_KEY_FORMAT: taken for a signer, it would lose its fingerprint', () => {
+    const refused = expect.objectContaining({ code: 'ERR_KEY_FORMAT' })
+    expect(() => parsePrivateKey(parsePrivateKey(privatePem()))).toThrow(refused)
+    expect(() => parsePublicKey(parsePublicKey(publicPem()) as unknown as PublicKeyInput)).toThrow(refused)
+  })
+
+  test('does not change its input', () => {
     const bytes = Buffer.from(der(merchantRsa().privateKey))
     const object: JsonWebKey = Object.freeze(jwk(merchantRsa().privateKey))
     parsePrivateKey(bytes)
@@ -671,7 +706,7 @@ describe('a parsed key', () => {
   })
 })
 
-describe('a description', () => {
+describe('describeKey', () => {
   test.each([
     ['private', 'RSA256', 2048, privatePem, publicPem],
     ['public', 'RSA256', 2048, publicPem, publicPem],
@@ -680,7 +715,7 @@ describe('a description', () => {
     ['private', 'ECC224', 224, () => merchantEcc().privateKey, () => pem(merchantEcc().publicKey)],
     ['public', 'ECC224', 224, () => der(merchantEcc().publicKey), () => pem(merchantEcc().publicKey)],
   ])(
-    'of a %s key for %s has its bits and the fingerprint that openssl prints',
+    'returns kind, algorithm and bits of a %s key for %s, and the fingerprint that openssl prints',
     (kind, algorithm, bits, input, publicKey) => {
       writeFileSync(path('described.pem'), publicKey())
       const spki = openssl('pkey', '-pubin', '-in', 'described.pem', '-outform', 'DER')
@@ -694,15 +729,15 @@ describe('a description', () => {
     ['an encrypted key', () => read('rsa.legacy.pem'), 'ERR_KEY_ENCRYPTED'],
     ['a key over another curve', () => p256().publicKey, 'ERR_KEY_ALGORITHM'],
     ['a secret key', () => createSecretKey(Buffer.alloc(32)), 'ERR_KEY_ALGORITHM'],
-    ['no key', () => 'changeme!', 'ERR_KEY_FORMAT'],
-  ])('of %s is refused', (_, input, code) => {
+    ['text that is not a key', () => 'changeme!', 'ERR_KEY_FORMAT'],
+  ])('refuses %s', (_, input, code) => {
     expect(() => describeKey(input())).toThrow(expect.objectContaining({ code }))
   })
 
-  test('has one fingerprint for both halves, and another for another key', () => {
+  test('returns one fingerprint for both halves of a pair, and another for another pair', () => {
     const { privateKey, publicKey } = merchantRsa()
-    expect(fingerprint(privateKey)).toBe(fingerprint(publicKey))
-    expect(fingerprint(createPublicKey(privateKey))).toBe(fingerprint(publicKey))
-    expect(fingerprint(strangerRsa().publicKey)).not.toBe(fingerprint(publicKey))
+    expect(fingerprintOf(privateKey)).toBe(fingerprintOf(publicKey))
+    expect(fingerprintOf(createPublicKey(privateKey))).toBe(fingerprintOf(publicKey))
+    expect(fingerprintOf(strangerRsa().publicKey)).not.toBe(fingerprintOf(publicKey))
   })
 })
