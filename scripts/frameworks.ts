@@ -1,9 +1,9 @@
 /**
- * The suite of the adapters over the current and the previous major of each framework.
- * Needs dist/ for Next.js, so build first. Usage: npm run test:frameworks [-- versions | next]
+ * Runs the adapter tests with the current and the previous major version of each framework.
+ * Next.js needs dist/, so build first. Usage: npm run test:frameworks [-- versions | next]
  *
- * What tests/frameworks/ names goes into .cache/frameworks/, so that the project's own installation stays small.
- * Results go to .cache/results/, in the form of vitest's JSON.
+ * The packages of tests/frameworks/ are installed into .cache/frameworks/, to keep the project's own installation small.
+ * Results are written to .cache/results/, in vitest's JSON format.
  */
 import { cpSync, rmSync, symlinkSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -12,7 +12,7 @@ import process from 'node:process'
 import { folder, installFrameworks, MAJORS, source } from './install-frameworks.ts'
 import { run, vitest } from './run.ts'
 
-/** Builds the applications for Next.js of each major. */
+/** Builds the Next.js applications with each major version. */
 function buildNext(): void {
   const link = `${folder}/node_modules/alipayhk-order-sync`
   rmSync(link, { force: true })
@@ -29,9 +29,9 @@ function buildNext(): void {
   }
 }
 
-const wanted = process.argv.length > 2 ? process.argv.slice(2) : ['versions', 'next']
+const names = process.argv.length > 2 ? process.argv.slice(2) : ['versions', 'next']
 installFrameworks()
-if (wanted.includes('next')) buildNext()
-const suites = wanted.map((name) => `tests/frameworks/${name}.suite.ts`)
+if (names.includes('next')) buildNext()
+const suites = names.map((name) => `tests/frameworks/${name}.suite.ts`)
 const args = ['run', '--config=tests/frameworks/vitest.config.ts', ...suites]
 run(process.execPath, vitest(args, '.cache/results/frameworks.json'), '.')

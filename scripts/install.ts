@@ -1,7 +1,7 @@
 import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { run } from './run.ts'
 
-/** Installs into a folder what another folder's package.json names, unless the packages of that very lockfile are there. */
+/** Installs the packages that `source` names into `folder`, unless those of the same lockfile are installed. */
 export function install(source: string, folder: string, workspaces: readonly string[] = []): void {
   const installed = `${folder}/installed.json`
   const lock = readFileSync(`${source}/package-lock.json`, 'utf8')
@@ -10,7 +10,7 @@ export function install(source: string, folder: string, workspaces: readonly str
     cpSync(`${source}/${path}`, `${folder}/${path}`)
   }
   cpSync('.npmrc', `${folder}/.npmrc`)
-  // What npm says is no part of a report on stdout.
+  // To stderr: the caller may print a report on stdout.
   run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--ignore-scripts'], folder, { stdout: 2 })
   writeFileSync(installed, lock)
 }

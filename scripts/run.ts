@@ -2,9 +2,9 @@ import { spawnSync } from 'node:child_process'
 import process from 'node:process'
 
 /**
- * Runs a program to its end; one that fails is an error.
+ * Runs a program, and throws when it fails.
  *
- * @param stdout Where its output goes: to ours, or to a file descriptor.
+ * @param stdout Where its output goes: to our own stdout, or to a file descriptor.
  */
 export function run(
   command: string,
@@ -20,7 +20,7 @@ export function run(
   if (status !== 0) throw new Error(`${command} ${args[0]} has failed in ${cwd}`)
 }
 
-/** What node is given to run vitest, which tells on the console and, as JSON, in a file. */
+/** The arguments for node to run vitest, which reports on the console and, as JSON, in a file. */
 export function vitest(args: readonly string[], results: string): string[] {
   return [
     'node_modules/vitest/vitest.mjs',

@@ -1,10 +1,10 @@
 /**
- * Proves the package on other runtimes: the whole suite on each Node; on Bun, Deno and workerd the exchange of the demo,
- * and the suite of the adapters over merchants that live there.
+ * Tests the package on other runtimes: all tests on each version of Node; on Bun, Deno and workerd the scenarios of the
+ * demo, and the adapter tests with merchants that live there.
  * Needs dist/, so build first. Usage: npm run test:runtimes [-- node-24 deno …]
  *
- * The runtimes come from npm, as packages that hold one binary, into .cache/runtimes/. Results go to .cache/results/,
- * in the form of vitest's JSON.
+ * The runtimes are npm packages with one binary each, and are installed into .cache/runtimes/. Results are written to
+ * .cache/results/, in vitest's JSON format.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -18,69 +18,74 @@ const bunArch = arch === 'arm64' ? 'aarch64' : arch
 const denoLibc = platform === 'linux' ? '-glibc' : ''
 const workerdArch = arch === 'x64' ? '64' : arch
 
-const nodeOf = (version: string) => ({ of: `node-${platform}-${arch}`, version, binary: 'bin/node', alone: suite })
+const nodeOf = (version: string) => ({
+  package: `node-${platform}-${arch}`,
+  version,
+  binary: 'bin/node',
+  ownTests: allTests,
+})
 
-/** Hosts merchants for the suite of the adapters. */
+/** Hosts merchants for the adapter tests. */
 const HOST = 'tests/runtimes/process.ts'
 const DENO = ['run', '--no-prompt', '--node-modules-dir=manual']
-/** Without --allow-env: the library must do without an environment. */
-const DENO_ALONE = [...DENO, '--allow-net', '--allow-read', '--allow-write']
+/** Without --allow-env: the library must not read environment variables. */
+const DENO_WITHOUT_ENV = [...DENO, '--allow-net', '--allow-read', '--allow-write']
 
-/** The least Node that is supported, and every major since; the latest of a major of the others. */
+/** Node: the oldest supported version, and the latest of each major since. Others: the latest of one major. */
 const RUNTIMES: Readonly<Record<string, Runtime>> = {
   'node-20.19': nodeOf('20.19.0'),
   'node-22': nodeOf('22'),
   'node-24': nodeOf('24'),
   'node-26': nodeOf('26'),
   bun: {
-    of: `@oven/bun-${platform}-${bunArch}`,
+    package: `@oven/bun-${platform}-${bunArch}`,
     version: '1',
     binary: 'bin/bun',
-    alone: exchange([]),
+    ownTests: scenarios([]),
     host: () => [HOST],
   },
   deno: {
-    of: `@deno/${platform}-${arch}${denoLibc}`,
+    package: `@deno/${platform}-${arch}${denoLibc}`,
     version: '2',
     binary: 'deno',
-    alone: exchange(DENO_ALONE),
+    ownTests: scenarios(DENO_WITHOUT_ENV),
     host: () => [...DENO, '--allow-all', HOST],
   },
   workerd: {
-    of: `@cloudflare/workerd-${platform}-${workerdArch}`,
+    package: `@cloudflare/workerd-${platform}-${workerdArch}`,
     version: '1',
     binary: 'bin/workerd',
-    alone: worker,
-    tells: true,
+    ownTests: workerScenarios,
+    printsCounts: true,
     host: hostWorker,
   },
 }
 
 interface Runtime {
   /** The npm package that holds the binary. */
-  readonly of: string
+  readonly package: string
   readonly version: string
   readonly binary: string
-  /** What to pass to the binary for what it does by itself. */
-  readonly alone: (results: string) => string[]
-  /** It has no files to write results to: its last line tells them. */
-  readonly tells?: true
-  /** What to pass to the binary to have it host merchants for the suite of the adapters. */
+  /** Arguments of the binary for the tests that run on it entirely. */
+  readonly ownTests: (results: string) => string[]
+  /** The counts are in its last line of output, because it cannot write files. */
+  readonly printsCounts?: true
+  /** Arguments of the binary to host merchants for the adapter tests. */
   readonly host?: () => string[]
 }
 
-/** What `npm test` does. */
-function suite(results: string): string[] {
+/** The tests of `npm test`. */
+function allTests(results: string): string[] {
   const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: { test: string } }
   const [, ...args] = scripts.test.split(' ')
   return vitest(args, results)
 }
 
-function exchange(flags: readonly string[]): (results: string) => string[] {
-  return (results) => [...flags, 'scripts/runtime-exchange.mjs', results]
+function scenarios(flags: readonly string[]): (results: string) => string[] {
+  return (results) => [...flags, 'scripts/runtime-process.mjs', results]
 }
 
-function worker(): string[] {
+function workerScenarios(): string[] {
   bundle('scripts/runtime-worker.mjs', 'worker')
   return ['test', 'scripts/runtime-worker.capnp']
 }
@@ -90,7 +95,7 @@ function hostWorker(): string[] {
   return ['serve', 'tests/runtimes/worker.capnp', '--control-fd=1']
 }
 
-/** Workers are of one file, in which CommonJS has to find node: modules, and the frameworks be found. */
+/** A worker is one file. CommonJS inside it needs a `require` for node: modules, and the frameworks are in .cache. */
 function bundle(source: string, name: string): void {
   const banner = "import { createRequire as $createRequire } from 'node:module'; const require = $createRequire('/')"
   const form = ['--bundle', '--format=esm', '--platform=node', '--external:cloudflare:*', `--banner:js=${banner}`]
@@ -99,7 +104,7 @@ function bundle(source: string, name: string): void {
   run('node_modules/.bin/esbuild', [source, ...form, ...output], '.', { env: { NODE_PATH } })
 }
 
-/** The suite of the adapters, driven by this Node, over merchants on another runtime. */
+/** Runs the adapter tests on this Node, with merchants on another runtime. */
 function runAdapters(name: string, command: readonly string[]): boolean {
   const args = ['run', '--config=tests/runtimes/vitest.config.ts']
   const { status } = spawnSync(process.execPath, vitest(args, `.cache/results/${name}-adapters.json`), {
@@ -109,46 +114,46 @@ function runAdapters(name: string, command: readonly string[]): boolean {
   return status === 0
 }
 
-/** Installs a runtime unless it is there, and gives the path of its binary. */
-function install(name: string, { of, version, binary }: Runtime): string {
+/** Installs a runtime unless it is installed, and returns the path of its binary. */
+function install(name: string, { package: packageName, version, binary }: Runtime): string {
   const folder = resolve('.cache/runtimes', name)
-  const path = resolve(folder, 'node_modules', of, binary)
+  const path = resolve(folder, 'node_modules', packageName, binary)
   if (existsSync(path)) return path
   mkdirSync(folder, { recursive: true })
   writeFileSync(resolve(folder, 'package.json'), '{ "private": true }\n')
   const npm = ['install', '--no-save', '--no-package-lock', '--no-audit', '--no-fund', '--ignore-scripts']
-  run('npm', [...npm, `${of}@${version}`], folder)
-  if (!existsSync(path)) throw new Error(`${of} has no ${binary}`)
+  run('npm', [...npm, `${packageName}@${version}`], folder)
+  if (!existsSync(path)) throw new Error(`${packageName} has no ${binary}`)
   return path
 }
 
-/** What the runtime does by itself. */
-function runAlone(name: string, { alone, tells }: Runtime, binary: string): boolean {
-  // What the tests start finds the same runtime.
+/** Runs the tests that run on the runtime entirely. */
+function runOwnTests(name: string, { ownTests, printsCounts }: Runtime, binary: string): boolean {
+  // Processes that the tests start must use the same runtime.
   const PATH = dirname(binary) + delimiter + process.env['PATH']
   const results = `.cache/results/${name}.json`
-  const { status, stdout } = spawnSync(binary, alone(results), {
-    // The races and crashes of processes have run in full with npm test.
+  const { status, stdout } = spawnSync(binary, ownTests(results), {
+    // The long race and crash tests run in full with npm test.
     env: { ...process.env, PATH, SHORT: '1' },
-    stdio: ['ignore', tells ? 'pipe' : 'inherit', 'inherit'],
+    stdio: ['ignore', printsCounts ? 'pipe' : 'inherit', 'inherit'],
   })
-  if (tells) {
-    const told = stdout.toString()
-    process.stdout.write(told)
-    const [, passed = 0, failed = 1] = /(\d+) passed, (\d+) failed/.exec(told) ?? []
+  if (printsCounts) {
+    const output = stdout.toString()
+    process.stdout.write(output)
+    const [, passed = 0, failed = 1] = /(\d+) passed, (\d+) failed/.exec(output) ?? []
     writeFileSync(results, JSON.stringify({ numPassedTests: Number(passed), numFailedTests: Number(failed) }))
   }
   return status === 0
 }
 
-const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(RUNTIMES)
+const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(RUNTIMES)
 mkdirSync('.cache/results', { recursive: true })
-const failed = wanted.filter((name) => {
+const failed = names.filter((name) => {
   const runtime = RUNTIMES[name]
   if (runtime === undefined) throw new Error(`There is no runtime "${name}", only ${Object.keys(RUNTIMES).join(', ')}`)
   const binary = install(name, runtime)
   console.log(`\n── ${name} ${'─'.repeat(60 - name.length)}`)
-  const passed = [runAlone(name, runtime, binary)]
+  const passed = [runOwnTests(name, runtime, binary)]
   if (runtime.host) {
     installFrameworks()
     passed.push(runAdapters(name, [binary, ...runtime.host()]))

@@ -1,4 +1,4 @@
-/** Adds up the counts of the JSON files in a folder, in the form that vitest writes. */
+/** Adds up the test counts of the JSON files in a folder. They have vitest's format. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
@@ -10,7 +10,7 @@ const line = ({ passed, failed, skipped }) => `${passed} passed, ${failed} faile
 for (const name of readdirSync(folder).sort()) {
   const counts = JSON.parse(readFileSync(join(folder, name), 'utf8'))
   const passed = counts.numPassedTests
-  // A file that could not be loaded has no tests to count.
+  // A test file that could not be loaded counts as one failure: it has no tests.
   const failed = counts.numFailedTests || (counts.success === false ? 1 : 0)
   const skipped = (counts.numPendingTests ?? 0) + (counts.numTodoTests ?? 0)
   sum.passed += passed

@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config'
 
-/** Run by scripts/frameworks.ts, which installs what is to be tested and builds the applications for Next.js. */
+/** For scripts/frameworks.ts, which installs the frameworks and builds the Next.js applications. */
 export default defineConfig({
   root: new URL('../..', import.meta.url).pathname,
   test: {

@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config'
 
-/** Run by scripts/runtimes.ts, which installs the runtimes. */
+/** For scripts/runtimes.ts, which installs the runtimes. */
 export default defineConfig({
   root: new URL('../..', import.meta.url).pathname,
   test: {

@@ -10,6 +10,6 @@ const config :Workerd.Config = (
 
 const worker :Workerd.Worker = (
   modules = [(name = "worker", esModule = embed "../../.cache/runtimes/host.mjs")],
-  # The least that the package works with; nodejs_compat is the default since 2026-08-04.
+  # The oldest date that the package supports. nodejs_compat is the default since 2026-08-04.
   compatibilityDate = "2026-11-01",
 );

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 
-// Of the package that is linked in node_modules, too.
+// The project's root: the package under test is linked from there into node_modules.
 const root = resolve(import.meta.dirname, '../../../../..')
 
 export default { outputFileTracingRoot: root, turbopack: { root } }

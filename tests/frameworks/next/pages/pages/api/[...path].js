@@ -1,6 +1,6 @@
-import { orderSync } from 'alipayhk-order-sync/next-pages'
+import { nextPagesOrderSync } from 'alipayhk-order-sync/next-pages'
 
 export const config = { api: { bodyParser: false } }
 
-/** The suite's handler of the moment: one server serves them all. */
-export default (request, response) => orderSync(globalThis.orderSyncHandler)(request, response)
+/** The handler of the current test. One server is used for all tests. */
+export default (request, response) => nextPagesOrderSync(globalThis.orderSyncHandler)(request, response)

@@ -1,4 +1,4 @@
-/** The suite's handler of the moment: one server serves them all. */
-const answer = (request) => globalThis.orderSyncHandler.fetch(request)
+/** The handler of the current test. One server is used for all tests. */
+const handle = (request) => globalThis.orderSyncHandler.fetch(request)
 
-export { answer as DELETE, answer as GET, answer as PATCH, answer as POST, answer as PUT }
+export { handle as DELETE, handle as GET, handle as PATCH, handle as POST, handle as PUT }

@@ -1,4 +1,4 @@
-import { orderSync } from 'alipayhk-order-sync/next-pages'
+import { nextPagesOrderSync } from 'alipayhk-order-sync/next-pages'
 
-/** As Next.js has it by default: with its body parser. */
-export default (request, response) => orderSync(globalThis.orderSyncHandler)(request, response)
+/** With the body parser of Next.js, which is on by default. */
+export default (request, response) => nextPagesOrderSync(globalThis.orderSyncHandler)(request, response)

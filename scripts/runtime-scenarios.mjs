@@ -1,6 +1,6 @@
 /**
- * The demo's exchange on the built package, in plain JavaScript that any runtime takes as it is: each step with what
- * must come of it. The scripts beside this one bring the transports of their runtimes.
+ * The scenarios of the demo, run against the built package. Plain JavaScript, so that every runtime loads it without a
+ * build. runtime-process.mjs and runtime-worker.mjs add the transports of their runtimes.
  */
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
@@ -19,18 +19,18 @@ const credentials = (own, peer) => ({
   peerPublicKeys: { 1: peer.publicKey },
 })
 
-/** A merchant: a handler, and the list of what its code has run for. */
+/** A merchant: a handler, and a list of the calls of `onOrder`. */
 function createMerchant({ merchant, alipay } = keys) {
-  const ran = []
+  const onOrderCalls = []
   const handler = createOrderSyncHandler({
     credentials: credentials(merchant, alipay),
     store: memoryStore(),
     onOrder({ orderStatus }, { encrypted }) {
-      ran.push({ orderStatus, encrypted })
-      return { orderId: `M-${ran.length}` }
+      onOrderCalls.push({ orderStatus, encrypted })
+      return { orderId: `M-${onOrderCalls.length}` }
     },
   })
-  return { handler, ran }
+  return { handler, onOrderCalls }
 }
 
 const order = {
@@ -45,14 +45,14 @@ const order = {
 }
 const older = { ...order, orderStatus: 'CREATED', orderModifyTime: order.orderModifyTime - 1 }
 
-/** What came of a sync: the order's id, or the refusal. */
-async function outcome(send, changes, options) {
+/** Sends an order, and returns its `orderId`, or the result code of the error. */
+async function syncOrder(transport, changes, options) {
   try {
     const client = createOrderSyncClient({
       credentials: credentials(keys.alipay, keys.merchant),
       retries: 0,
       ...options,
-      ...send,
+      ...transport,
     })
     return (await client.syncOrder({ ...order, ...changes })).orderId
   } catch (error) {
@@ -60,54 +60,60 @@ async function outcome(send, changes, options) {
   }
 }
 
-const foreignKey = { ...credentials(keys.alipay, keys.merchant) }
-foreignKey.peerPublicKeys = { 1: keys.merchant.publicKey, 2: keys.stranger.publicKey }
+const wrongKeyVersion = { ...credentials(keys.alipay, keys.merchant) }
+wrongKeyVersion.peerPublicKeys = { 1: keys.merchant.publicKey, 2: keys.stranger.publicKey }
 
-/** Each step: what is sent, what must come back, and what the merchant's code must have run for. */
-const STEPS = [
+/** Name, changes to the order, options, expected `orderId` or result code, expected calls of `onOrder`. */
+const SCENARIOS = [
   ['a plain order', {}, {}, 'M-1', [{ orderStatus: 'PAID', encrypted: false }]],
   ['an encrypted order', {}, { encrypt: true }, 'M-1', [{ orderStatus: 'PAID', encrypted: true }]],
-  ['a duplicate', {}, { before: order }, 'M-1', [{ orderStatus: 'PAID', encrypted: false }]],
-  ['an older event', older, { before: order }, 'M-1', [{ orderStatus: 'PAID', encrypted: false }]],
+  ['a duplicate', {}, { earlier: order }, 'M-1', [{ orderStatus: 'PAID', encrypted: false }]],
+  ['an older event', older, { earlier: order }, 'M-1', [{ orderStatus: 'PAID', encrypted: false }]],
   ['a forged order', {}, { credentials: credentials(keys.stranger, keys.merchant) }, 'INVALID_SIGNATURE', []],
-  ['a late order', {}, { now: () => Date.now() - 301_000, toleranceSeconds: 900 }, 'INVALID_SIGNATURE', []],
-  ['an order encrypted to a stranger', {}, { encrypt: true, credentials: foreignKey }, 'PARAM_ILLEGAL', []],
+  [
+    'an order that arrives too late',
+    {},
+    { now: () => Date.now() - 301_000, clockToleranceSeconds: 900 },
+    'INVALID_SIGNATURE',
+    [],
+  ],
+  ['an order encrypted with an unknown key', {}, { encrypt: true, credentials: wrongKeyVersion }, 'PARAM_ILLEGAL', []],
   [
     'an order signed with ECC224',
     {},
-    { holders: eccKeys, credentials: credentials(eccKeys.alipay, eccKeys.merchant) },
+    { merchantKeys: eccKeys, credentials: credentials(eccKeys.alipay, eccKeys.merchant) },
     'M-1',
     [{ orderStatus: 'PAID', encrypted: false }],
   ],
 ]
 
-/** Lets the messages go straight to the handler. */
+/** Passes requests to the handler without a network. */
 export const overFetch = (handler, fetch = handler.fetch) => [
   { url: `http://merchant.test${ORDER_SYNC_PATH}`, fetch: (url, init) => fetch(new Request(url, init)) },
   () => {},
 ]
 
 /**
- * Plays every step over every transport, a function that takes the handler and gives what the client is to be
- * created with, and what ends it.
+ * Runs every scenario over every transport. A transport is a function that receives the handler, and returns options for
+ * the client and a function that closes the transport.
  */
-export async function exchange(transports) {
+export async function runScenarios(transports) {
   const counts = { passed: 0, failed: 0 }
-  for (const [transport, connect] of Object.entries(transports)) {
-    for (const [name, changes, { before, holders, ...options }, expected, expectedRan] of STEPS) {
-      const { handler, ran } = createMerchant(holders)
-      const [send, end] = await connect(handler)
+  for (const [transportName, connect] of Object.entries(transports)) {
+    for (const [name, changes, { earlier, merchantKeys, ...options }, expected, expectedCalls] of SCENARIOS) {
+      const { handler, onOrderCalls } = createMerchant(merchantKeys)
+      const [transport, close] = await connect(handler)
       try {
-        if (before) assert.equal(await outcome(send, before), expected)
-        assert.deepEqual(await outcome(send, changes, options), expected)
-        assert.deepEqual(ran, expectedRan)
+        if (earlier) assert.equal(await syncOrder(transport, earlier), expected)
+        assert.deepEqual(await syncOrder(transport, changes, options), expected)
+        assert.deepEqual(onOrderCalls, expectedCalls)
         counts.passed++
-        console.log(`  ok      ${transport}: ${name} → ${expected}`)
+        console.log(`  ok      ${transportName}: ${name} → ${expected}`)
       } catch (error) {
         counts.failed++
-        console.log(`  FAILED  ${transport}: ${name}: ${error.stack}`)
+        console.log(`  FAILED  ${transportName}: ${name}: ${error.stack}`)
       } finally {
-        await end()
+        await close()
       }
     }
   }
