@@ -3,7 +3,7 @@ import { sqliteStore } from 'alipayhk-order-sync/stores/sqlite'
 
 const { CLIENT_ID = '', MERCHANT_PRIVATE_KEY = '', ALIPAYHK_PUBLIC_KEY = '', DATABASE } = process.env
 
-// One file for one machine; for several, PostgreSQL or Redis, see docs/stores.md. Memory is for trying it out.
+// SQLite is one file on one machine. For several machines use PostgreSQL or Redis: see docs/stores.md. Memory is for trials.
 const store = DATABASE === undefined ? memoryStore() : sqliteStore({ file: DATABASE })
 
 export const handler = createOrderSyncHandler({
@@ -14,13 +14,13 @@ export const handler = createOrderSyncHandler({
   },
   store,
   async onOrder(order) {
-    // Here you would write it to your database.
+    // Write the order to your database here.
     return { orderId: `order-${order.merchantBizNo}` }
   },
   onEvent: (event) => console.log(JSON.stringify(event)),
 })
 
-/** Lets the orders that are being processed end, and closes the file. */
+/** Waits for the orders that are being processed, and closes the file. */
 export async function close() {
   await handler.drain()
   if ('close' in store) await store.close()

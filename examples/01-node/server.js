@@ -3,11 +3,11 @@ import { ORDER_SYNC_PATH } from 'alipayhk-order-sync'
 import { toNodeListener } from 'alipayhk-order-sync/node'
 import { close, handler } from './order-sync.js'
 
-const answer = toNodeListener(handler)
+const orderSync = toNodeListener(handler)
 
 const server = createServer((request, response) => {
   const { pathname } = new URL(request.url ?? '/', 'http://localhost')
-  if (pathname === ORDER_SYNC_PATH) answer(request, response)
+  if (pathname === ORDER_SYNC_PATH) orderSync(request, response)
   else if (pathname === '/health') response.end('ok')
   else response.writeHead(404).end()
 })

@@ -1,12 +1,12 @@
 import { ORDER_SYNC_PATH } from 'alipayhk-order-sync'
-import { orderSync } from 'alipayhk-order-sync/express'
+import { expressOrderSync } from 'alipayhk-order-sync/express'
 import express from 'express'
 import { handler } from './order-sync.js'
 
 const app = express()
 
-// Before express.json(): the signature is over the bytes as they came.
-app.all(ORDER_SYNC_PATH, orderSync(handler))
+// Before express.json(): the signature covers the raw bytes.
+app.all(ORDER_SYNC_PATH, expressOrderSync(handler))
 app.use(express.json())
 app.get('/health', (_request, response) => response.send('ok'))
 
@@ -17,6 +17,6 @@ const server = app.listen(Number(process.env.PORT ?? 3000), () => {
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, async () => {
     server.close() // no new requests
-    await handler.drain() // the orders that are being processed end; then close your database
+    await handler.drain() // waits for orders that are being processed; close your database after it
   })
 }

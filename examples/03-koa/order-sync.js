@@ -8,10 +8,10 @@ export const handler = createOrderSyncHandler({
     privateKeys: { 1: MERCHANT_PRIVATE_KEY },
     peerPublicKeys: { 1: ALIPAYHK_PUBLIC_KEY },
   },
-  // Forgets everything when the process ends. In production: SQLite, PostgreSQL or Redis, see docs/stores.md.
+  // Loses everything when the process ends. In production use SQLite, PostgreSQL or Redis: see docs/stores.md.
   store: memoryStore(),
   async onOrder(order) {
-    // Here you would write it to your database.
+    // Write the order to your database here.
     return { orderId: `order-${order.merchantBizNo}` }
   },
   onEvent: (event) => console.log(JSON.stringify(event)),

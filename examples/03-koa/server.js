@@ -1,19 +1,19 @@
 import { bodyParser } from '@koa/bodyparser'
 import Router from '@koa/router'
 import { ORDER_SYNC_PATH } from 'alipayhk-order-sync'
-import { orderSync } from 'alipayhk-order-sync/koa'
+import { koaOrderSync } from 'alipayhk-order-sync/koa'
 import Koa from 'koa'
 import { handler } from './order-sync.js'
 
-const answer = orderSync(handler)
+const orderSync = koaOrderSync(handler)
 const router = new Router()
-router.all(ORDER_SYNC_PATH, (context) => answer(context))
+router.all(ORDER_SYNC_PATH, (context) => orderSync(context))
 router.get('/health', (context) => {
   context.body = 'ok'
 })
 
 const app = new Koa()
-// Before the body parser: the signature is over the bytes as they came.
+// Before the body parser: the signature covers the raw bytes.
 app.use(router.routes())
 app.use(bodyParser())
 
@@ -24,6 +24,6 @@ const server = app.listen(Number(process.env.PORT ?? 3000), () => {
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, async () => {
     server.close() // no new requests
-    await handler.drain() // the orders that are being processed end; then close your database
+    await handler.drain() // waits for orders that are being processed; close your database after it
   })
 }

@@ -1,11 +1,11 @@
-import { orderSync } from 'alipayhk-order-sync/fastify'
+import { fastifyOrderSync } from 'alipayhk-order-sync/fastify'
 import Fastify from 'fastify'
 import { handler } from './order-sync.js'
 
 const app = Fastify()
 
-// In any order: what the plugin does about parsers stays within it.
-app.register(orderSync, { handler })
+// The order does not matter: the plugin changes body parsers only for its own route.
+app.register(fastifyOrderSync, { handler })
 app.get('/health', async () => 'ok')
 
 console.log(`listening on ${await app.listen({ port: Number(process.env.PORT ?? 3000), host: '0.0.0.0' })}`)
@@ -13,6 +13,6 @@ console.log(`listening on ${await app.listen({ port: Number(process.env.PORT ?? 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, async () => {
     await app.close() // no new requests
-    await handler.drain() // the orders that are being processed end; then close your database
+    await handler.drain() // waits for orders that are being processed; close your database after it
   })
 }

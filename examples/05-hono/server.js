@@ -15,6 +15,6 @@ const server = serve({ fetch: app.fetch, port: Number(process.env.PORT ?? 3000) 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, async () => {
     server.close() // no new requests
-    await handler.drain() // the orders that are being processed end; then close your database
+    await handler.drain() // waits for orders that are being processed; close your database after it
   })
 }

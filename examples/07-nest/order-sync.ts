@@ -13,14 +13,14 @@ export class OrderSync implements OnApplicationShutdown {
         privateKeys: { 1: MERCHANT_PRIVATE_KEY },
         peerPublicKeys: { 1: ALIPAYHK_PUBLIC_KEY },
       },
-      // Forgets everything when the process ends. In production: SQLite, PostgreSQL or Redis, see docs/stores.md.
+      // Loses everything when the process ends. In production use SQLite, PostgreSQL or Redis: see docs/stores.md.
       store: memoryStore(),
       onOrder: async (order) => ({ orderId: await orders.save(order) }),
       onEvent: (event) => console.log(JSON.stringify(event)),
     })
   }
 
-  /** After the last answer: lets orders that outlived theirs end. */
+  /** Runs after the last response. Waits for calls of onOrder that take longer than their response. */
   onApplicationShutdown(): Promise<void> {
     return this.handler.drain()
   }

@@ -3,9 +3,9 @@ import type { Order } from 'alipayhk-order-sync'
 
 @Injectable()
 export class OrdersService {
-  /** Gives your id for the order. */
+  /** Stores the order, and returns your id for it. */
   async save(order: Order): Promise<string> {
-    // Here you would write it to your database.
+    // Write the order to your database here.
     return `order-${order.merchantBizNo}`
   }
 }

@@ -1,5 +1,5 @@
 import { createOrderSyncHandler, memoryStore } from 'alipayhk-order-sync'
-import { toLambdaHandler } from 'alipayhk-order-sync/lambda'
+import { lambdaOrderSync } from 'alipayhk-order-sync/lambda'
 
 const { CLIENT_ID = '', MERCHANT_PRIVATE_KEY = '', ALIPAYHK_PUBLIC_KEY = '' } = process.env
 
@@ -9,21 +9,21 @@ export const orderSync = createOrderSyncHandler({
     privateKeys: { 1: MERCHANT_PRIVATE_KEY },
     peerPublicKeys: { 1: ALIPAYHK_PUBLIC_KEY },
   },
-  // Each instance of a function has a memory of its own. In production: PostgreSQL or Redis, see docs/stores.md.
+  // Each instance of the function has its own memory. In production use PostgreSQL or Redis: see docs/stores.md.
   store: memoryStore(),
   async onOrder(order) {
-    // Here you would write it to your database.
+    // Write the order to your database here.
     return { orderId: `order-${order.merchantBizNo}` }
   },
-  // Lambda stops the clock once it has answered: stay below the timeout of the function, and answer before it.
+  // Must be below the timeout of the function: Lambda freezes the instance after the response, and stops it at the timeout.
   timeoutMs: 5_000,
   onEvent: (event) => console.log(JSON.stringify(event)),
 })
 
-const answer = toLambdaHandler(orderSync)
+const handleEvent = lambdaOrderSync(orderSync)
 
 /** @param {import('alipayhk-order-sync/lambda').LambdaEvent} event */
 export async function handler(event) {
   if (event.rawPath === '/health') return { statusCode: 200, body: 'ok' }
-  return answer(event)
+  return handleEvent(event)
 }

@@ -1,4 +1,4 @@
-// Plays API Gateway (HTTP API) on your machine: each request becomes an event, as `sam local start-api` does it.
+// Simulates API Gateway (HTTP API) on your machine: turns each request into an event, as `sam local start-api` does.
 import { createServer } from 'node:http'
 import { buffer } from 'node:stream/consumers'
 import { handler, orderSync } from './index.js'
@@ -25,6 +25,6 @@ server.listen(Number(process.env.PORT ?? 3000), () => {
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, async () => {
     server.close() // no new requests
-    await orderSync.drain() // the orders that are being processed end; then close your database
+    await orderSync.drain() // waits for orders that are being processed; close your database after it
   })
 }

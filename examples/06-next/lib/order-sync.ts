@@ -2,7 +2,7 @@ import { createOrderSyncHandler, memoryStore, type OrderSyncHandler } from 'alip
 
 let handler: OrderSyncHandler | undefined
 
-/** Made by the first request: `next build` loads every route, and has no keys. */
+/** Created by the first request, because `next build` loads every route without the keys. */
 export function orderSyncHandler(): OrderSyncHandler {
   handler ??= createHandler()
   return handler
@@ -16,11 +16,11 @@ function createHandler(): OrderSyncHandler {
       privateKeys: { 1: MERCHANT_PRIVATE_KEY },
       peerPublicKeys: { 1: ALIPAYHK_PUBLIC_KEY },
     },
-    // Forgets everything when the process ends, and every route has its own. In production: SQLite, PostgreSQL or Redis,
+    // Loses everything when the process ends, and each route has its own. In production use SQLite, PostgreSQL or Redis:
     // see docs/stores.md.
     store: memoryStore(),
     async onOrder(order) {
-      // Here you would write it to your database.
+      // Write the order to your database here.
       return { orderId: `order-${order.merchantBizNo}` }
     },
     onEvent: (event) => console.log(JSON.stringify(event)),

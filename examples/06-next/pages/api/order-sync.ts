@@ -1,10 +1,10 @@
-import { orderSync } from 'alipayhk-order-sync/next-pages'
+import { nextPagesOrderSync } from 'alipayhk-order-sync/next-pages'
 import type { NextApiHandler } from 'next'
 import { orderSyncHandler } from '@/lib/order-sync'
 
-/** The signature is over the bytes as they came. */
+/** Switches the body parser off: the signature covers the raw bytes. */
 export const config = { api: { bodyParser: false } }
 
-const handler: NextApiHandler = (request, response) => orderSync(orderSyncHandler())(request, response)
+const handler: NextApiHandler = (request, response) => nextPagesOrderSync(orderSyncHandler())(request, response)
 
 export default handler

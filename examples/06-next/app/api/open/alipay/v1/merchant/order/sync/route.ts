@@ -3,7 +3,7 @@ import { orderSyncHandler } from '@/lib/order-sync'
 
 export function POST(request: Request): Promise<Response> {
   const handler = orderSyncHandler()
-  // An order that outlives its answer ends before the process does, on a server as on a platform of functions.
+  // onOrder may take longer than the response. This keeps the process, or the serverless function, alive until it ends.
   after(handler.drain)
   return handler.fetch(request)
 }
