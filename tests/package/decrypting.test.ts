@@ -2,43 +2,45 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'esbuild'
-import { expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { run } from '../support/processes.ts'
 
 const SCRIPT = 'tests/support/decrypting.ts'
-const REFUSED = expect.stringMatching(/^ERR_DECRYPTION The encrypted body could not be opened\./)
-/** With a wrong AES key, padding comes out right once in 256 times. */
-const UNREAD = expect.not.stringMatching(/^(good|OAEP)$/)
-const OUTCOMES = ['good', 'OAEP', UNREAD, UNREAD, UNREAD, REFUSED]
+const REFUSED = expect.stringMatching(/^ERR_DECRYPTION The encrypted body could not be decrypted\./)
+/** Under a wrong AES key, the padding comes out right once in 256 times: then the outcome is other bytes. */
+const NOT_PLAINTEXT = expect.not.stringMatching(/^(good|OAEP)$/)
+const OUTCOMES = ['good', 'OAEP', NOT_PLAINTEXT, NOT_PLAINTEXT, NOT_PLAINTEXT, REFUSED]
 
 async function decrypt(threads: string, script = SCRIPT) {
   const ended = await run(script, [], { ORDER_SYNC_DECRYPT_THREADS: threads })
-  // It has ended by itself: threads that have nothing to do keep no process alive.
+  // The process has ended by itself: idle threads do not keep it alive.
   expect(ended).toMatchObject({ code: 0, stderr: '' })
-  const told = JSON.parse(ended.stdout) as { threads: number; first: string[]; later: string[] }
-  expect(new Set([...told.first, ...told.later].filter((outcome) => outcome.startsWith('ERR'))).size).toBe(1)
-  return told
+  const printed = JSON.parse(ended.stdout) as { threads: number; first: string[]; later: string[] }
+  expect(new Set([...printed.first, ...printed.later].filter((outcome) => outcome.startsWith('ERR'))).size).toBe(1)
+  return printed
 }
 
-test('threads are started by the first message, and open what comes then, with the same outcomes', async () => {
-  expect(await decrypt('2')).toStrictEqual({ threads: 2, elsewhere: true, first: OUTCOMES, later: OUTCOMES })
-})
+describe('decryptBody', () => {
+  test('starts worker threads with the first message, and has the same outcomes on them', async () => {
+    expect(await decrypt('2')).toStrictEqual({ threads: 2, offThread: true, first: OUTCOMES, later: OUTCOMES })
+  })
 
-test('there are no more threads than cores, whatever is asked for', async () => {
-  expect((await decrypt('16')).threads).toBeLessThanOrEqual(availableParallelism())
-})
+  test('starts at most one thread for each core', async () => {
+    expect((await decrypt('16')).threads).toBeLessThanOrEqual(availableParallelism())
+  })
 
-test('where there are to be none, none is started', async () => {
-  expect(await decrypt('0')).toStrictEqual({ threads: 0, elsewhere: false, first: OUTCOMES, later: OUTCOMES })
-})
+  test('starts no thread when ORDER_SYNC_DECRYPT_THREADS is 0', async () => {
+    expect(await decrypt('0')).toStrictEqual({ threads: 0, offThread: false, first: OUTCOMES, later: OUTCOMES })
+  })
 
-test.each(['1', '4'])('a bundle that leaves the files of %s threads behind goes on without', async (threads) => {
-  const folder = mkdtempSync(join(tmpdir(), 'order-sync-'))
-  try {
-    const outfile = join(folder, 'bundle.mjs')
-    await build({ entryPoints: [SCRIPT], outfile, bundle: true, platform: 'node', format: 'esm', logLevel: 'error' })
-    expect(await decrypt(threads, outfile)).toMatchObject({ elsewhere: false, first: OUTCOMES, later: OUTCOMES })
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
+  test.each(['1', '4'])(
+    'decrypts on the main thread in a bundle without the worker file (%s threads)',
+    async (threads) => {
+      const folder = mkdtempSync(join(tmpdir(), 'order-sync-'))
+      onTestFinished(() => rmSync(folder, { recursive: true }))
+      const outfile = join(folder, 'bundle.mjs')
+      await build({ entryPoints: [SCRIPT], outfile, bundle: true, platform: 'node', format: 'esm', logLevel: 'error' })
+      expect(await decrypt(threads, outfile)).toMatchObject({ offThread: false, first: OUTCOMES, later: OUTCOMES })
+    },
+  )
 })
