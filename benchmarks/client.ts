@@ -1,45 +1,47 @@
 import { PATH } from '../tests/support/messages.ts'
-import { type Contender, duel, type Figure, type Sample, SPEED } from './measure.ts'
+import { type Contender, compare, type Figure, type Sample, SPEED } from './measure.ts'
 import { startWorker, type Worker } from './processes.ts'
-import type { Syncing } from './syncing.ts'
-import { keyTexts } from './traffic.ts'
+import { pemKeys } from './scenarios.ts'
+import type { ClientSetup } from './worker-client.ts'
 
-/** Processes of either side, in turns: V8 compiles each a little differently, which makes more than what is compared. */
+/** Processes of each side. V8 compiles each process differently, and one pair differs by more than what is compared. */
 const PROCESSES = 4
 
-/** Outbound syncs, beside fetch with the same crypto written by hand; the peer is another process. */
+/** Compares the client with hand-written `fetch` and crypto. The gateway is another process. */
 export async function client(rounds: number): Promise<Figure[]> {
-  const keys = keyTexts('plain')
-  const peer = startWorker('answering')
-  const workers = (): Worker[] => Array.from({ length: PROCESSES }, () => startWorker('syncing'))
-  // What has paused for longer begins colder, by up to a fourth for one at a time: each process pauses as long as any other.
-  const [ours, theirs, again] = [workers(), workers(), workers()]
+  const keys = pemKeys('plain')
+  const gateway = startWorker('worker-gateway')
+  const startClients = (): Worker[] => Array.from({ length: PROCESSES }, () => startWorker('worker-client'))
+  // A process that waits longer starts slower, by up to a quarter with one order at a time. So all wait equally long.
+  const [ours, theirs, again] = [startClients(), startClients(), startClients()]
   try {
-    const url = `http://127.0.0.1:${await peer.ask<number>(keys)}${PATH}`
-    for (const worker of ours) await worker.ask({ kind: 'ours', url, keys } satisfies Syncing)
-    for (const worker of [...theirs, ...again]) await worker.ask({ kind: 'by hand', url, keys } satisfies Syncing)
+    const url = `http://127.0.0.1:${await gateway.call<number>(keys)}${PATH}`
+    const setUp = (worker: Worker, kind: ClientSetup['kind']) => worker.call({ kind, url, keys } satisfies ClientSetup)
+    for (const worker of ours) await setUp(worker, 'ours')
+    for (const worker of [...theirs, ...again]) await setUp(worker, 'hand-written')
     const figures: Figure[] = []
-    // The most first: one at a time, it takes a minute until all that is run is compiled for good.
-    for (const atOnce of [64, 16, 1]) {
+    // The largest first: with one order at a time, V8 needs a minute to compile everything.
+    for (const concurrency of [64, 16, 1]) {
       const contenders = {
-        ours: inTurns(ours, atOnce),
-        theirs: inTurns(theirs, atOnce),
-        again: inTurns(again, atOnce),
+        ours: average(ours, concurrency),
+        theirs: average(theirs, concurrency),
+        again: average(again, concurrency),
       }
-      const measures = [{ ...SPEED, bar: { least: 0.92 } }]
-      figures.push(...(await duel({ what: `${atOnce} at once`, ...contenders, measures }, rounds)))
+      const what = concurrency === 1 ? '1 order at a time' : `${concurrency} concurrent orders`
+      const measures = [{ ...SPEED, bar: { least: 0.9 } }]
+      figures.push(...(await compare({ what, ...contenders, measures }, rounds)))
     }
     return figures
   } finally {
-    for (const worker of [peer, ...ours, ...theirs, ...again]) worker.end()
+    for (const worker of [gateway, ...ours, ...theirs, ...again]) worker.stop()
   }
 }
 
-/** A round is one of each. */
-function inTurns(workers: readonly Worker[], atOnce: number): Contender {
+/** Runs the processes of one side one after the other, and returns the average. */
+function average(workers: readonly Worker[], concurrency: number): Contender {
   return async () => {
     let perSecond = 0
-    for (const worker of workers) perSecond += (await worker.ask<Sample>(atOnce)).perSecond
+    for (const worker of workers) perSecond += (await worker.call<Sample>(concurrency)).perSecond
     return { perSecond: perSecond / workers.length }
   }
 }

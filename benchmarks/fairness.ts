@@ -1,28 +1,31 @@
-import type { LoadResult } from './load.ts'
-import { type Contender, duel, type Figure, P99 } from './measure.ts'
+import { type Contender, compare, type Figure, P99 } from './measure.ts'
 import { startWorker, type Worker } from './processes.ts'
-import type { Serving } from './serving.ts'
-import { HEALTH_REQUEST, keyTexts, requestsOverSocket } from './traffic.ts'
+import { createRequests, HEALTH_REQUEST, pemKeys } from './scenarios.ts'
+import type { LoadResult } from './worker-load.ts'
+import type { ServerSetup } from './worker-server.ts'
 
-/** How long a route that does nothing waits while the same process serves orders, beside a server that signs on its main thread. */
+/**
+ * Compares how long a trivial route of the same process waits while orders are processed. The alternative signs on the
+ * event loop.
+ */
 export async function fairness(rounds: number): Promise<Figure[]> {
-  const keys = keyTexts('plain')
-  const [load, ours, theirs] = [startWorker('load'), startWorker('serving'), startWorker('serving')]
-  const requests = requestsOverSocket('plain', 4_000)
-  // Several, because of a few hundred requests the p99 is one of the slowest three.
+  const keys = pemKeys('plain')
+  const [load, ours, theirs] = [startWorker('worker-load'), startWorker('worker-server'), startWorker('worker-server')]
+  const requests = createRequests('plain', 4_000)
+  // Eight connections: of a few hundred requests, the p99 would be one of the slowest three.
   const probe = { connections: 8, request: HEALTH_REQUEST }
-  const run = async (server: Worker, kind: Serving['kind']): Promise<Contender> => {
-    const port = await server.ask<number>({ kind, keys } satisfies Serving)
-    return () => load.ask<LoadResult>({ port, connections: 64, requests, probe })
+  const toContender = async (server: Worker, kind: ServerSetup['kind']): Promise<Contender> => {
+    const port = await server.call<number>({ kind, keys } satisfies ServerSetup)
+    return () => load.call<LoadResult>({ port, connections: 64, requests, probe })
   }
   try {
     const contenders = {
-      ours: await run(ours, 'ours'),
-      theirs: await run(theirs, 'by hand, signing on the main thread'),
+      ours: await toContender(ours, 'ours'),
+      theirs: await toContender(theirs, 'hand-written, signs on the event loop'),
     }
     const measures = [{ ...P99, bar: { most: 0.5 } }]
-    return await duel({ what: '/health under 64 connections of orders', ...contenders, measures }, rounds)
+    return await compare({ what: '/health under 64 connections of orders', ...contenders, measures }, rounds)
   } finally {
-    for (const worker of [load, ours, theirs]) worker.end()
+    for (const worker of [load, ours, theirs]) worker.stop()
   }
 }

@@ -3,24 +3,24 @@ import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
 import { parsePrivateKey, parsePublicKey, sign, verify } from 'alipayhk-order-sync'
 import { install } from '../scripts/install.ts'
-import { bytesOf, NOW, order } from '../tests/support/messages.ts'
 import { gatewayRsa, pem } from '../tests/support/keys.ts'
-import { type Bar, type Contender, duel, type Figure, SPEED } from './measure.ts'
-import { inFlight } from './operations.ts'
+import { bytesOf, NOW, order } from '../tests/support/messages.ts'
+import { runInFlight } from './contenders.ts'
+import { type Bar, type Contender, compare, type Figure, SPEED } from './measure.ts'
 
-/** A text that all of them sign alike: WeChat Pay's, since one peer verifies no other. In Chinese, as orders in Hong Kong are. */
+/** The signed content of WeChat Pay: one of the peers verifies no other. The order is in Chinese, as in Hong Kong. */
 const TIMESTAMP = String(NOW / 1_000)
 const NONCE = '593BEC0C930BF1AFEB40B4A08C8FB242'
 const BODY = JSON.stringify(order({ extInfo: { note: '外賣：叉燒飯兩份，走青'.repeat(10) } }))
 const CONTENT = `${TIMESTAMP}\n${NONCE}\n${BODY}\n`
 
-/** The same key, in the forms that peers take it in. */
+/** The key pair in the format that the peers accept. */
 interface Keys {
   readonly privatePem: string
   readonly publicPem: string
 }
 
-/** How another library signs {@link CONTENT}, and verifies a signature of it; signatures are base64. */
+/** Another library, which signs {@link CONTENT} and verifies its signature. Signatures are base64. */
 interface Peer {
   readonly name: string
   readonly parsesKeyEachTime: boolean
@@ -29,38 +29,38 @@ interface Peer {
 }
 
 /**
- * Sign and verify of one payload beside other libraries: RSA-2048, PKCS#1 v1.5, SHA-256. All of them sign synchronously,
- * whatever they return: of their eight in flight one is at work, and holds up all else.
+ * Compares signing and verifying one payload with other libraries: RSA-2048, PKCS#1 v1.5, SHA-256. All of them sign on
+ * the event loop, also those that return a promise: eight in flight run one after the other.
  */
 export async function peers(rounds: number): Promise<Figure[]> {
   const { privateKey, publicKey } = gatewayRsa()
   const keys = { privatePem: pem(privateKey), publicPem: pem(publicKey) }
   const [signingKey, verifyingKey] = [parsePrivateKey(keys.privatePem), parsePublicKey(keys.publicPem)]
-  const content = { head: `${TIMESTAMP}\n${NONCE}\n`, body: bytesOf(`${BODY}\n`) }
+  const content = bytesOf(CONTENT)
   const signOurs = async () => Buffer.from(await sign(signingKey, content)).toString('base64')
   const verifyOurs = (signature: string) => verify(verifyingKey, content, Buffer.from(signature, 'base64'))
   const signature = await signOurs()
   const figures: Figure[] = []
   for (const peer of loadPeers(keys)) {
     if ((await peer.sign()) !== signature || !(await peer.verify(signature))) {
-      throw new Error(`${peer.name} does not sign or verify the same`)
+      throw new Error(`${peer.name} does not produce or accept the same signature`)
     }
     const bar: Bar = { least: peer.parsesKeyEachTime ? 3 : 1 }
-    const against = (what: string, ours: Contender, theirs: Contender) =>
-      duel({ what: `${what}, ${peer.name}`, ours, theirs, measures: [{ ...SPEED, bar }] }, rounds)
+    const compareBoth = (what: string, ours: Contender, theirs: Contender) =>
+      compare({ what: `${what}, ${peer.name}`, ours, theirs, measures: [{ ...SPEED, bar }] }, rounds)
     figures.push(
-      ...(await against('sign, 8 in flight', inFlight(signOurs, 8), inFlight(peer.sign, 8))),
-      ...(await against(
+      ...(await compareBoth('sign, 8 in flight', runInFlight(signOurs, 8), runInFlight(peer.sign, 8))),
+      ...(await compareBoth(
         'verify',
-        inFlight(() => verifyOurs(signature)),
-        inFlight(() => peer.verify(signature)),
+        runInFlight(() => verifyOurs(signature)),
+        runInFlight(() => peer.verify(signature)),
       )),
     )
   }
   return figures
 }
 
-// What is used of each, with the names that its own users call.
+// The parts of each library that are used, under their own names.
 interface AlipaySdk {
   readonly AlipaySdk: new (
     config: object,
@@ -104,7 +104,7 @@ function loadPeers(keys: Keys): Peer[] {
   return [
     alipaySdk(
       require('alipay-sdk'),
-      // Its sign() is not exported: this is what its client for API v3 calls with every request.
+      // Its client for API v3 calls this function with every request. The package does not export it.
       require(`${folder}/node_modules/alipay-sdk/dist/commonjs/util.js`),
       keys,
     ),
@@ -120,7 +120,7 @@ function loadPeers(keys: Keys): Peer[] {
   ]
 }
 
-/** Keeps PEM text in its configuration, for createSign().sign() and createVerify().verify() to parse. */
+/** Stores PEM text and parses it in each createSign().sign() and createVerify().verify(). */
 function alipaySdk({ AlipaySdk }: AlipaySdk, { signatureV3 }: AlipaySdkUtil, { privatePem, publicPem }: Keys): Peer {
   const sdk = new AlipaySdk({ appId: '1', keyType: 'PKCS8', privateKey: privatePem, alipayPublicKey: publicPem })
   return {
@@ -131,12 +131,12 @@ function alipaySdk({ AlipaySdk }: AlipaySdk, { signatureV3 }: AlipaySdkUtil, { p
   }
 }
 
-/** Takes PEM only, and gives it to createSign().sign() and createVerify().verify() as it is. */
+/** Accepts PEM only, and parses it in each createSign().sign() and createVerify().verify(). */
 function wechatpayNode(Pay: WechatpayNode, { privatePem, publicPem }: Keys): Peer {
   const serial = '1'
   const [publicKey, privateKey] = [Buffer.from(publicPem), Buffer.from(privatePem)]
   const pay = new Pay({ appid: '1', mchid: '1', serial_no: serial, publicKey, privateKey })
-  // As its fetchCertificates() leaves them.
+  // The state after its fetchCertificates().
   Pay.certificates[serial] = publicPem
   return {
     name: 'wechatpay-node-v3',
@@ -146,7 +146,7 @@ function wechatpayNode(Pay: WechatpayNode, { privatePem, publicPem }: Keys): Pee
   }
 }
 
-/** Rsa.from() makes a KeyObject, and its own client keeps keys so. */
+/** Rsa.from() creates a KeyObject. Its own client stores keys in this form. */
 function wechatpayAxios({ Rsa }: WechatpayAxios, { privatePem, publicPem }: Keys): Peer {
   const [privateKey, publicKey] = [Rsa.from(privatePem, 'private'), Rsa.from(publicPem, 'public')]
   return {
@@ -158,8 +158,8 @@ function wechatpayAxios({ Rsa }: WechatpayAxios, { privatePem, publicPem }: Keys
 }
 
 /**
- * Hands its key to createSign().sign() and createVerify().verify() as it was given: its documentation gives text, which is
- * parsed each time; a KeyObject is taken too. These are its signer and verifier alone, without the headers around them.
+ * Passes the key to createSign().sign() and createVerify().verify() unchanged. Its documentation uses text, which is parsed
+ * each time; a KeyObject works too. Only the signer and the verifier are measured, without the headers around them.
  */
 function messageSignatures<Key extends string | KeyObject>(
   name: string,
@@ -172,7 +172,7 @@ function messageSignatures<Key extends string | KeyObject>(
   return {
     name,
     parsesKeyEachTime: typeof privateKey === 'string',
-    // Bytes of each message anew, as its own signMessage() and verifyMessage() make them.
+    // New bytes for each message, as in its own signMessage() and verifyMessage().
     sign: async () => (await signer.sign(Buffer.from(CONTENT))).toString('base64'),
     verify: (signature) => verify(Buffer.from(CONTENT), Buffer.from(signature, 'base64')),
   }

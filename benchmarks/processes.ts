@@ -4,25 +4,26 @@ import { availableParallelism } from 'node:os'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 
-/** A process that answers each message with one of its own. */
+/** A child process that sends one message back for each message that it receives. */
 export interface Worker {
-  readonly ask: <Answer>(message: unknown) => Promise<Answer>
-  readonly end: () => void
+  /** Sends a message and resolves to the message that the worker sends back. */
+  readonly call: <Result>(message: unknown) => Promise<Result>
+  readonly stop: () => void
 }
 
-const running = new Set<ChildProcess>()
+const children = new Set<ChildProcess>()
 process.on('exit', () => {
-  for (const child of running) child.kill()
+  for (const child of children) child.kill()
 })
 
-/** As docs/performance.md advises: signatures at work at once, as many as there are cores. */
-const ADVISED = { UV_THREADPOOL_SIZE: String(availableParallelism()) }
+/** As docs/performance.md recommends: as many concurrent signatures as cores. */
+const THREAD_POOL = { UV_THREADPOOL_SIZE: String(availableParallelism()) }
 
 /**
- * A process pauses while the others have their turns. V8 may then throw away code that it takes for old, and the same work
- * takes half as long again, for a minute, in whichever process it happens.
+ * A process waits while the others have their turns. V8 may then discard compiled code that it has not used for a while.
+ * The same work takes 1.5 times as long afterwards, for up to a minute.
  */
-const KEEPS_CODE = ['--no-flush-bytecode']
+const KEEP_BYTECODE = ['--no-flush-bytecode']
 
 /** Starts a file of this folder, as it was bundled, in a process of its own. */
 export function startWorker(
@@ -31,23 +32,23 @@ export function startWorker(
 ): Worker {
   const child = fork(fileURLToPath(new URL(`./${name}.js`, import.meta.url)), {
     serialization: 'advanced',
-    execArgv: [...KEEPS_CODE, ...execArgv],
-    env: { ...process.env, ...ADVISED, ...env },
+    execArgv: [...KEEP_BYTECODE, ...execArgv],
+    env: { ...process.env, ...THREAD_POOL, ...env },
   })
-  running.add(child)
-  const died = once(child, 'exit').then(([code]) => {
-    throw new Error(`${name} has ended with ${code}`)
+  children.add(child)
+  const crashed = once(child, 'exit').then(([code]) => {
+    throw new Error(`${name} exited with code ${code}`)
   })
-  died.catch(() => {})
+  crashed.catch(() => {})
   return {
-    async ask<Answer>(message: unknown) {
-      const answered = once(child, 'message')
+    async call<Result>(message: unknown) {
+      const received = once(child, 'message')
       child.send(message as object)
-      const [answer] = await Promise.race([answered, died])
-      return answer as Answer
+      const [result] = await Promise.race([received, crashed])
+      return result as Result
     },
-    end() {
-      running.delete(child)
+    stop() {
+      children.delete(child)
       child.kill()
     },
   }

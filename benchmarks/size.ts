@@ -3,10 +3,10 @@ import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
 import project from '../package.json' with { type: 'json' }
 
-/** Of the last release. */
-const SAVED = 'benchmarks/sizes.json'
+/** The sizes of the last release. */
+const FILE = 'benchmarks/sizes.json'
 
-/** What is written to import a part, as an application does. */
+/** The code with which an application imports a part. */
 const PARTS: Readonly<Record<string, string>> = {
   'the whole root': "export * from 'alipayhk-order-sync'",
   createOrderSyncHandler: "export { createOrderSyncHandler } from 'alipayhk-order-sync'",
@@ -14,7 +14,7 @@ const PARTS: Readonly<Record<string, string>> = {
   'sign, verify': "export { sign, verify } from 'alipayhk-order-sync'",
   headers:
     "export { formatEncryptHeader, formatSignatureHeader, parseEncryptHeader, parseSignatureHeader } from 'alipayhk-order-sync'",
-  'seal, open': "export { open, seal } from 'alipayhk-order-sync'",
+  'encryptBody, decryptBody': "export { decryptBody, encryptBody } from 'alipayhk-order-sync'",
   decide: "export { decide } from 'alipayhk-order-sync'",
   ...Object.fromEntries(
     Object.keys(project.exports)
@@ -30,16 +30,16 @@ interface Size {
 
 type Sizes = Readonly<Record<string, Size>>
 
-/** A part, bundled with what it depends on and minified, in bytes. */
+/** The size in bytes of a part, bundled with its dependencies. */
 export interface SizeRow extends Size {
   readonly part: string
-  /** Since the last release; undefined for a part that it had not. */
+  /** Minified bytes more than in the last release; undefined for a new part. */
   readonly change: number | undefined
 }
 
-/** What the parts weigh, and how much more than at the last release. */
+/** Measures the size of each part and compares it with the last release. */
 export async function size(): Promise<{ readonly since: string; readonly rows: readonly SizeRow[] }> {
-  const { version: since, sizes: before } = JSON.parse(readFileSync(SAVED, 'utf8')) as Saved
+  const { version: since, sizes: before } = JSON.parse(readFileSync(FILE, 'utf8')) as Saved
   const rows = Object.entries(await measureSizes()).map(([part, size]) => {
     const old = before[part]
     return { part, ...size, change: old && size.minified - old.minified }
@@ -52,10 +52,10 @@ interface Saved {
   readonly sizes: Sizes
 }
 
-/** Keeps the sizes as those of this release. */
+/** Stores the sizes for the comparison with the next release. */
 export async function saveSizes(): Promise<void> {
   const saved: Saved = { version: project.version, sizes: await measureSizes() }
-  writeFileSync(SAVED, `${JSON.stringify(saved, undefined, 2)}\n`)
+  writeFileSync(FILE, `${JSON.stringify(saved, undefined, 2)}\n`)
 }
 
 async function measureSizes(): Promise<Sizes> {
@@ -67,7 +67,7 @@ async function measureSize(contents: string): Promise<Size> {
   const { outputFiles } = await build({
     stdin: { contents, resolveDir: '.' },
     ...{ bundle: true, minify: true, write: false, platform: 'node', format: 'esm', target: 'node20.19' },
-    // The application's own.
+    // Drivers are installed by the application.
     external: ['pg', 'redis', 'ioredis', 'better-sqlite3'],
   })
   const minified = outputFiles.reduce((sum, { contents }) => sum + contents.length, 0)

@@ -2,14 +2,17 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import process from 'node:process'
 import { merchantRsa, pem } from '../tests/support/keys.ts'
-import { type Contender, duel, type Figure, type Sample } from './measure.ts'
+import { type Contender, compare, type Figure, type Sample } from './measure.ts'
 
 const FOLDER = '.cache/start'
 
-/** Processes of a round. */
+/** Processes in a round. */
 const STARTS = 4
 
-/** Import of the root, with two PEM keys parsed, in fresh processes, against an empty module of the same format. */
+/**
+ * Compares a module that imports the root entry point and parses two PEM keys with an empty module of the same format.
+ * Each start is a new process.
+ */
 export async function start(rounds: number): Promise<Figure[]> {
   mkdirSync(FOLDER, { recursive: true })
   const { privateKey, publicKey } = merchantRsa()
@@ -21,20 +24,20 @@ export async function start(rounds: number): Promise<Figure[]> {
   } as const
   const figures: Figure[] = []
   for (const [format, [extension, code]] of Object.entries(modules)) {
-    const what = `start, ${format}: milliseconds over an empty module`
-    const ours = starting(`root.${extension}`, code)
-    const theirs = starting(`empty.${extension}`, '')
+    const what = `${format}, extra time over an empty module`
+    const ours = startModule(`root.${extension}`, code)
+    const theirs = startModule(`empty.${extension}`, '')
     const measures = [{ unit: 'ms', of: ({ perSecond }: Sample) => 1_000 / perSecond, bar: { most: 20 } }]
-    figures.push(...(await duel({ what, ours, theirs, measures }, rounds)).map(toDifference))
+    figures.push(...(await compare({ what, ours, theirs, measures }, rounds)).map(toDifference))
   }
   return figures
 }
 
 /**
- * Starts the module, from the first byte of Node to its end, one process after the other. The fastest counts: what else
- * the machine does makes a start longer, by more than is compared, and never shorter.
+ * Runs the module in one process after the other. The fastest counts: other programs on the machine make a start longer,
+ * by more than the difference that is measured, and never shorter.
  */
-function starting(name: string, code: string): Contender {
+function startModule(name: string, code: string): Contender {
   const file = `${FOLDER}/${name}`
   writeFileSync(file, code)
   return async () => {
@@ -49,5 +52,5 @@ function starting(name: string, code: string): Contender {
   }
 }
 
-/** What an import costs comes on top of what Node costs: no multiple of it. */
+/** The cost of an import adds to the start of Node.js and does not multiply it, so the figure is a difference. */
 const toDifference = (figure: Figure): Figure => ({ ...figure, ratio: figure.ours - figure.theirs })

@@ -1,4 +1,4 @@
-/** A handler on a PostgreSQL that others work on too, in a process of its own. */
+/** A handler in its own process. Several of these share one PostgreSQL. */
 import { randomUUID } from 'node:crypto'
 import process from 'node:process'
 import { createOrderSyncHandler } from 'alipayhk-order-sync'
@@ -6,16 +6,19 @@ import { postgresStore } from 'alipayhk-order-sync/stores/postgres'
 import { Pool } from 'pg'
 import { merchantCredentials, NOW, order, request, type TestRequest } from '../tests/support/messages.ts'
 
-/** What it is told, in the first message; then a number of requests to make ready, or to work them off. */
-export interface Working {
+/** The first message. Every other message is a {@link PostgresTask}. */
+export interface PostgresSetup {
   readonly url: string
   readonly schema: string
 }
 
-/** Requests at work at once. */
+/** How many requests to create, or the order to process them. */
+export type PostgresTask = number | 'process'
+
+/** Requests in flight. */
 const CONCURRENCY = 16
 
-process.once('message', ({ url, schema }: Working) => {
+process.once('message', ({ url, schema }: PostgresSetup) => {
   const pool = new Pool({ connectionString: url, options: `-c search_path=${schema}`, max: CONCURRENCY })
   const handler = createOrderSyncHandler({
     credentials: merchantCredentials(),
@@ -25,20 +28,20 @@ process.once('message', ({ url, schema }: Working) => {
   })
   let requests: TestRequest[] = []
 
-  async function work(): Promise<void> {
+  async function processRequests(): Promise<void> {
     for (let next = requests.pop(); next; next = requests.pop()) {
       const { status } = await handler(next)
-      // A handler that fails fast must not win.
-      if (status !== 200) throw new Error(`answered with ${status}`)
+      // A handler that fails is fast, and must not count.
+      if (status !== 200) throw new Error(`The response had status ${status}`)
     }
   }
 
-  process.on('message', async (task: number | 'work') => {
-    if (task === 'work') await Promise.all(Array.from({ length: CONCURRENCY }, work))
-    else requests = Array.from({ length: task }, newOrder)
+  process.on('message', async (task: PostgresTask) => {
+    if (task === 'process') await Promise.all(Array.from({ length: CONCURRENCY }, processRequests))
+    else requests = Array.from({ length: task }, createRequest)
     process.send?.('done')
   })
   process.send?.('ready')
 })
 
-const newOrder = () => request({ message: order({ requestId: randomUUID(), merchantBizNo: randomUUID() }) })
+const createRequest = () => request({ message: order({ requestId: randomUUID(), merchantBizNo: randomUUID() }) })

@@ -1,16 +1,16 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
-import { order, PATH, request } from '../tests/support/messages.ts'
 import { gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, type Pair, pem } from '../tests/support/keys.ts'
+import { order, PATH, request } from '../tests/support/messages.ts'
 
-/** Whose messages, by what keys, secured how. */
+/** The kinds of traffic: RSA in the clear, RSA with encryption, ECC224 in the clear. */
 export const SCENARIOS = ['plain', 'encrypted', 'ECC224'] as const
 export type Scenario = (typeof SCENARIOS)[number]
 
-/** How old requests and answers may be: they are made once for all rounds, repeats included. */
+/** The messages are created once and used in all rounds and repeats, so they may be this old. */
 export const TOLERANCE_SECONDS = 3_600
 
-/** Both sides' keys as PEM: to be sent to another process. */
-export interface KeyTexts {
+/** The private keys of both sides as PEM, for sending to another process. */
+export interface PemKeys {
   readonly merchant: string
   readonly gateway: string
 }
@@ -20,24 +20,24 @@ const pairs = (scenario: Scenario): { merchant: Pair; gateway: Pair } =>
     ? { merchant: merchantEcc(), gateway: gatewayEcc() }
     : { merchant: merchantRsa(), gateway: gatewayRsa() }
 
-/** The private keys of a scenario; the public halves come out of them. */
-export function keyTexts(scenario: Scenario): KeyTexts {
+/** The private keys of a scenario. The public keys are derived from them. */
+export function pemKeys(scenario: Scenario): PemKeys {
   const { merchant, gateway } = pairs(scenario)
   return { merchant: pem(merchant.privateKey), gateway: pem(gateway.privateKey) }
 }
 
-/** A merchant's own private key, and the gateway's public one. */
+/** The merchant's private key, and the gateway's public key. */
 export interface MerchantKeys {
   readonly privateKey: KeyObject
   readonly peerKey: KeyObject
 }
 
-export function merchantKeys({ merchant, gateway }: KeyTexts): MerchantKeys {
+export function merchantKeys({ merchant, gateway }: PemKeys): MerchantKeys {
   return { privateKey: createPrivateKey(merchant), peerKey: createPublicKey(gateway) }
 }
 
-/** So many requests of new orders, each as the bytes that go over the socket. */
-export function requestsOverSocket(scenario: Scenario, count: number): Buffer[] {
+/** Creates requests of new orders. Each is the bytes that go over the socket. */
+export function createRequests(scenario: Scenario, count: number): Buffer[] {
   const { merchant, gateway } = pairs(scenario)
   return Array.from({ length: count }, (_, index) => {
     const { headers, body } = request({
@@ -52,5 +52,5 @@ export function requestsOverSocket(scenario: Scenario, count: number): Buffer[] 
   })
 }
 
-/** A request of a route beside the handler's. */
+/** A request to another route of the same server. */
 export const HEALTH_REQUEST: Buffer = Buffer.from('GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n')

@@ -1,13 +1,13 @@
 import type { Contender } from './measure.ts'
 
 /**
- * Milliseconds of a round. Much longer than from one scavenge to the next, some 140 ms, which takes 7 ms: in rounds of
- * 60 ms one side met it and the other did not, for as long as the process ran, and `seal` was 0.83 or 1.07 times bare.
+ * Milliseconds of a round. A scavenge takes 7 ms and comes every 140 ms. A round of 60 ms met it on one side and not on
+ * the other, for as long as the process ran, and `encrypt` measured 0.83 or 1.07 times bare.
  */
 const ROUND = 300
 
-/** A round of one operation after the other, for so many milliseconds. */
-export const serially = (operation: () => unknown, milliseconds = ROUND): Contender => {
+/** Runs a synchronous operation again and again, for one round. */
+export const runSerially = (operation: () => unknown, milliseconds = ROUND): Contender => {
   const batch = (operations: number) => {
     for (let done = 0; done < operations; done++) operation()
   }
@@ -25,14 +25,14 @@ export const serially = (operation: () => unknown, milliseconds = ROUND): Conten
   }
 }
 
-/** A round of operations that are awaited, so many of them in flight where they are asynchronous, for so many milliseconds. */
-export const inFlight = (operation: () => unknown, atOnce = 1, milliseconds = ROUND): Contender => {
+/** Runs an asynchronous operation for one round, with a fixed number in flight. */
+export const runInFlight = (operation: () => unknown, concurrency = 1, milliseconds = ROUND): Contender => {
   return async () => {
     let operations = 0
     const start = performance.now()
     const until = start + milliseconds
     await Promise.all(
-      Array.from({ length: atOnce }, async () => {
+      Array.from({ length: concurrency }, async () => {
         while (performance.now() < until) {
           await operation()
           operations++
