@@ -139,7 +139,7 @@ describe('the table of layers', () => {
       },
     ],
     [
-      'no layer imports the public face',
+      'no layer imports src/public',
       {
         from: 'server/handler.ts',
         allowed: "import type { Order } from '../messages/order.ts'",
@@ -253,7 +253,7 @@ describe('import circles', () => {
   })
 })
 
-describe('the public face', () => {
+describe('src/public', () => {
   /** The statements that are not `export { name } from`. */
   const otherStatements = (path: string, text: string) =>
     ts
