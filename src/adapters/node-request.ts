@@ -93,7 +93,7 @@ function keptBytes(framework: FrameworkRequest): Uint8Array | string | undefined
 function connectionSignal(response: NodeResponse): AbortSignal {
   const connection = new AbortController()
   const onClose = () => {
-    // Not `writableFinished`: HTTP/2 sets it as soon as the stream is closed, whatever was sent.
+    // Not `writableFinished`: HTTP/2 sets it when the stream closes, even before the response was sent.
     if (!response.writableEnded) connection.abort(new Error('The peer has gone'))
   }
   // A response of HTTP/2 does not report that it is closed; its stream does.

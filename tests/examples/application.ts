@@ -4,16 +4,17 @@ import { cpSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import process from 'node:process'
 import { promisify } from 'node:util'
-import { CLIENT_ID } from '../support/messages.ts'
 import { gatewayRsa, merchantRsa, pem } from '../support/keys.ts'
+import { CLIENT_ID } from '../support/messages.ts'
 import { read, root } from '../support/project.ts'
 
-/** The runtime that runs the tests comes first, for npm too; and what npm and vitest tell theirs is not for these. */
+/** Our environment, without the variables that npm and vitest set for their own processes. */
 const inherited = Object.fromEntries(
   Object.entries(process.env).filter(
     ([key]) => !/^(npm_(package|lifecycle|config_local_prefix)|VITE|NODE_ENV)/.test(key),
   ),
 )
+/** With the Node that runs the tests first on the PATH, for npm too. */
 const env = {
   ...inherited,
   PATH: dirname(process.execPath) + delimiter + inherited['PATH'],
@@ -23,15 +24,15 @@ const env = {
 const run = promisify(execFile)
 const npm = (cwd: string, ...args: string[]) => run('npm', args, { cwd, env })
 
-/** Packs the package into a folder, and gives the path of the tarball. */
+/** Packs the package into a folder, and returns the path of the tarball. */
 export async function pack(folder: string): Promise<string> {
   const { name, version } = JSON.parse(read('package.json'))
-  // Without scripts: dist/ is built already, and other tests are using it.
+  // Without scripts: dist/ is already built, and other tests use it.
   await npm(root, 'pack', '--ignore-scripts', '--pack-destination', folder)
   return join(folder, `${name}-${version}.tgz`)
 }
 
-/** Copies an example out of the project and installs it there, with the tarball for the package. */
+/** Copies an example out of the project and installs its dependencies, with the tarball as this package. */
 export async function install(name: string, tarball: string, folder: string): Promise<void> {
   const isInstalled = /node_modules|package-lock|\.next/
   cpSync(`${root}examples/${name}`, folder, {
@@ -41,28 +42,28 @@ export async function install(name: string, tarball: string, folder: string): Pr
   await npm(folder, 'install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', tarball)
 }
 
-/** The program and the arguments of a command of a README. npx and npm would keep signals for themselves. */
+/** Splits a command of a README into program and arguments. Without npx, which does not pass signals on. */
 function parse(command: string, folder: string): [program: string, args: string[]] {
   const [first = '', second = '', ...rest] = command.split(' ')
   if (first === 'node') return [process.execPath, [second, ...rest]]
   return [join(folder, 'node_modules/.bin', second), rest]
 }
 
-/** Runs a command to its end. */
+/** Runs a command until it ends. */
 export async function execute(command: string, folder: string): Promise<void> {
   const [program, args] = parse(command, folder)
   await run(program, args, { cwd: folder, env })
 }
 
-/** An example that is up. */
+/** An example that is running. */
 export interface Application {
   readonly port: number
   readonly child: ChildProcess
-  /** What was logged, once it has ended. */
+  /** Resolves when the process has ended, with the events that it logged. */
   readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null; events: Record<string, unknown>[] }>
 }
 
-/** Starts an example on a free port, and waits until it says where it listens. */
+/** Starts an example on a free port, and waits until it prints where it listens. */
 export async function start(command: string, folder: string, extra: Record<string, string> = {}): Promise<Application> {
   const [program, args] = parse(command, folder)
   const child = spawn(program, args, {
@@ -89,11 +90,11 @@ export async function start(command: string, folder: string, extra: Record<strin
     })
     closed.then(([code]) => reject(new Error(`"${command}" has ended with ${code}:\n${stdout}\n${stderr}`)), reject)
   })
-  const ended = closed.then(([code, signal]) => ({ code, signal, events: eventsIn(stdout) }))
+  const ended = closed.then(([code, signal]) => ({ code, signal, events: parseEvents(stdout) }))
   return { port, child, ended }
 }
 
-function eventsIn(stdout: string): Record<string, unknown>[] {
+function parseEvents(stdout: string): Record<string, unknown>[] {
   const lines = stdout.split('\n').filter((line) => line.startsWith('{'))
   return lines.map((line) => JSON.parse(line))
 }
