@@ -1,10 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { OpenObject } from '../messages/order.ts'
-import { timeoutError } from '../timeout.ts'
+import { timeoutError, withTimeout } from '../timeout.ts'
 import { createRequestAbort } from './abort.ts'
 import { createReporter, type Ended } from './event.ts'
 import { drainBody, fromWebRequest } from './fetch.ts'
-import type { HttpResponse, IncomingRequest, OrderSyncHandler } from './http.ts'
+import type { DrainResult, HttpResponse, IncomingRequest, OrderSyncHandler, RunningRequest } from './http.ts'
 import { type HandlerOptions, resolveHandlerOptions } from './options.ts'
 import { type Outcome, toResponse } from './outcome.ts'
 import { processOrder } from './process.ts'
@@ -47,7 +47,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
   const settings = resolveHandlerOptions(options)
   const { timeoutMs } = settings
   const report = createReporter(settings.onEvent)
-  /** The work on each request, also the work that outlives its response. */
+  /** Requests at work. A request counts until its work ends, or until its lease is over: some work never settles. */
   const working = createInFlight()
   const responding = createInFlight()
 
@@ -63,11 +63,15 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
     const ended = accepted.then(async (step) =>
       step.kind === 'ended' ? step : endAccepted(step, await processOrder(step, abort, settings)),
     )
-    working.track(ended.finally(abort.release))
-    const inTime = await Promise.race([ended, abort.timedOut])
-    if (inTime !== undefined) return await conclude(inTime, startedAt)
-    responding.track(ended.then((late) => reportLate(late, startedAt)))
-    return await conclude(await toTimedOut(identified, accepted, timeoutMs), startedAt)
+    const describe = async () => describeRequest(await reachedStep(identified, accepted), startedAt)
+    const inTime = Promise.race([ended, abort.timedOut])
+    working.track(inTime, describe)
+    void ended.then(abort.release)
+    const result = await inTime
+    if (result !== undefined) return await conclude(result, startedAt)
+    const late = ended.then((lateEnd) => reportLate(lateEnd, startedAt))
+    working.track(settledWithin(late, settings.leaseMs), describe)
+    return await conclude(toTimedOut(await reachedStep(identified, accepted), timeoutMs), startedAt)
   }
 
   /** Reports an ending to the merchant, and makes the response for the peer. */
@@ -92,29 +96,50 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
   }
 
   const handler = (request: IncomingRequest) => responding.track(handle(request))
+
+  async function drain({ timeoutMs: limitMs }: { timeoutMs?: number | undefined } = {}): Promise<DrainResult> {
+    const drained = async () => {
+      while (working.size() + responding.size() > 0) {
+        await Promise.all([working.settled(), responding.settled()])
+        // Wait one more turn: the last response is on its way to the HTTP layer.
+        await nextTurn()
+      }
+    }
+    await settledWithin(drained(), limitMs)
+    return { stillRunning: await working.describe() }
+  }
+
   return Object.assign(handler, {
     async fetch(request: Request): Promise<Response> {
       const { status, headers, body } = await handler(fromWebRequest(request))
       void drainBody(request)
       return new Response(body as Uint8Array<ArrayBuffer>, { status, headers })
     },
-    async drain(): Promise<void> {
-      while (working.size() + responding.size() > 0) {
-        await Promise.all([working.settled(), responding.settled()])
-        // Wait one more turn: the last response is on its way to the HTTP layer.
-        await nextTurn()
-      }
-    },
+    drain,
   })
 }
 
-/** The end of a request whose time is up. What is known about it depends on the step that it reached. */
-async function toTimedOut(
+type Step = Identified | Accepted<unknown> | Ended
+
+/** The last step that a request has completed; undefined before the first. */
+async function reachedStep(
   identified: Promise<Identified | Ended>,
   accepted: Promise<Accepted<unknown> | Ended>,
-  timeoutMs: number,
-): Promise<Ended> {
-  const reached = (await valueNow(accepted)) ?? (await valueNow(identified))
+): Promise<Step | undefined> {
+  return (await valueNow(accepted)) ?? (await valueNow(identified))
+}
+
+function describeRequest(reached: Step | undefined, startedAt: number): RunningRequest {
+  const recipient = reached?.recipient ?? STRANGER
+  return {
+    ...(recipient.kind === 'client' && { clientId: recipient.credentials.clientId }),
+    ...(reached?.kind === 'accepted' && { requestId: reached.order.requestId }),
+    runningMs: performance.now() - startedAt,
+  }
+}
+
+/** The end of a request whose time is up. What is known about it depends on the step that it reached. */
+function toTimedOut(reached: Step | undefined, timeoutMs: number): Ended {
   if (reached?.kind === 'accepted') {
     return endAccepted(reached, { kind: 'failed', error: timeoutError('"onOrder" or the store', timeoutMs) })
   }
@@ -131,17 +156,23 @@ function valueNow<Value>(promise: Promise<Value>): Promise<Value | undefined> {
   return Promise.race([promise, undefined])
 }
 
+/** Resolves when the work settles, or after a time, whichever is first. Never rejects. */
+async function settledWithin(work: Promise<unknown>, timeoutMs: number | undefined): Promise<void> {
+  await withTimeout(() => work, { timeoutMs }).catch(() => {})
+}
+
 /** Tracks promises until they settle. */
 function createInFlight() {
-  const promises = new Set<Promise<unknown>>()
+  const descriptions = new Map<Promise<unknown>, () => Promise<RunningRequest>>()
   return {
-    size: () => promises.size,
-    track<Value>(promise: Promise<Value>): Promise<Value> {
-      promises.add(promise)
-      const remove = () => void promises.delete(promise)
+    size: () => descriptions.size,
+    track<Value>(promise: Promise<Value>, describe = async (): Promise<RunningRequest> => ({ runningMs: 0 })) {
+      descriptions.set(promise, describe)
+      const remove = () => void descriptions.delete(promise)
       promise.then(remove, remove)
       return promise
     },
-    settled: () => Promise.allSettled(promises),
+    settled: () => Promise.allSettled(descriptions.keys()),
+    describe: () => Promise.all([...descriptions.values()].map((describe) => describe())),
   }
 }

@@ -43,6 +43,27 @@ export interface OrderSyncHandler {
   (request: IncomingRequest): Promise<HttpResponse>
   /** The same for the web standard: Next.js, Hono, Bun, Deno, Workers. Needs no `this`. */
   readonly fetch: (request: Request) => Promise<Response>
-  /** Resolves when nothing is in flight any more, work that outlived its response included. For a clean shutdown. */
-  readonly drain: () => Promise<void>
+  /**
+   * Resolves when nothing is in flight any more, work that outlived its response included. For a clean shutdown.
+   * It always ends: a request stops counting when its lease is over, at most `timeoutMs` + `leaseMs` after it arrived.
+   *
+   * @param options `timeoutMs`: milliseconds to wait at most. @defaultValue until every lease is over
+   */
+  readonly drain: (options?: { readonly timeoutMs?: number | undefined }) => Promise<DrainResult>
+}
+
+/** The result of `drain()`. */
+export interface DrainResult {
+  /** Requests whose work had not ended when the time was up. Empty after a complete drain. */
+  readonly stillRunning: readonly RunningRequest[]
+}
+
+/** A request at work. */
+export interface RunningRequest {
+  /** The caller, if it is known. */
+  readonly clientId?: string
+  /** The request, if its signature verified. */
+  readonly requestId?: string
+  /** Milliseconds since it arrived. */
+  readonly runningMs: number
 }

@@ -17,6 +17,7 @@ import type { ModifyTimeComparison } from '../policy/idempotency.ts'
 import { STRICT_JSON } from '../protocol/json.ts'
 import { type Credentials, parseCredentials } from '../secure-message/credentials.ts'
 import type { OrderSyncStore } from '../stores/store.ts'
+import { boundStore } from './bounded-store.ts'
 import type { OrderSyncEvent } from './event.ts'
 import type { IncomingRequest } from './http.ts'
 
@@ -73,6 +74,8 @@ export interface HandlerOptions<ExtInfo = OpenObject, Transaction = undefined> {
   timeoutMs?: number | undefined
   /** Milliseconds for which a delivery holds its order. Must exceed `timeoutMs`. @defaultValue 30_000 */
   leaseMs?: number | undefined
+  /** Milliseconds for one call of the store. A call that takes longer has failed. @defaultValue 5_000 */
+  storeTimeoutMs?: number | undefined
   /** Milliseconds to wait for another delivery of the same order before the response "try later". @defaultValue 2_000 */
   busyWaitMs?: number | undefined
   /** What `orderModifyTime` is compared with. @defaultValue 'orderModifyTime' */
@@ -106,6 +109,7 @@ export const HANDLER_OPTION_RULES = {
   maxConcurrent: positiveNumber(1_000),
   timeoutMs: positiveNumber(10_000, { isTimer: true }),
   leaseMs: positiveNumber(30_000),
+  storeTimeoutMs: positiveNumber(5_000, { isTimer: true }),
   busyWaitMs: nonNegativeNumber(2_000),
   compareModifyTimeWith: oneOf<ModifyTimeComparison>(['orderModifyTime', 'processedAt'], 'orderModifyTime'),
   encryption: anyValue(),
@@ -122,11 +126,12 @@ export function resolveHandlerOptions<ExtInfo, Transaction>(options: HandlerOpti
     HANDLER_OPTION_RULES,
     options,
   )
-  const { timeoutMs, leaseMs, allowFractions, encryption, randomBytes } = resolved
+  const { timeoutMs, leaseMs, storeTimeoutMs, allowFractions, encryption, randomBytes } = resolved
   // Otherwise a second delivery could start while the first one is still within its time.
   if (!(leaseMs > timeoutMs)) throw new RangeError('"leaseMs" must be greater than "timeoutMs"')
   return {
     ...resolved,
+    store: boundStore(resolved.store, storeTimeoutMs),
     // Databases keep whole milliseconds.
     leaseMs: Math.ceil(leaseMs),
     json: { ...STRICT_JSON, allowFractions },

@@ -1,0 +1,33 @@
+import type { OrderSyncStore } from '../stores/store.ts'
+import { timeoutError, withTimeout } from '../timeout.ts'
+
+/**
+ * A store whose calls reject when they take too long. On a network that drops packets silently, a database driver can
+ * wait for ever, and with it the order and its slot.
+ *
+ * `finishInTransaction` is not bounded here: it contains `onOrder`, and the deadline of the request bounds that.
+ */
+export function boundStore<Transaction>(
+  store: OrderSyncStore<Transaction>,
+  timeoutMs: number,
+): OrderSyncStore<Transaction> {
+  const bounded = <Value>(method: string, call: () => Promise<Value>): Promise<Value> =>
+    withTimeout(async () => await call(), { timeoutMs, onTimeout: () => timeoutError(`store.${method}()`, timeoutMs) })
+  const finishInTransaction = store.finishInTransaction?.bind(store)
+  return {
+    claim(delivery, options) {
+      const claiming = (async () => await store.claim(delivery, options))()
+      return bounded('claim', () => claiming).catch((error: unknown) => {
+        // A claim that arrives after its time holds the order for nobody: give it back.
+        claiming
+          .then((late) => late.decision === 'process' && store.release({ delivery, token: late.token }))
+          .catch(() => {})
+        throw error
+      })
+    },
+    finish: (held, completion) => bounded('finish', () => store.finish(held, completion)),
+    release: (held) => bounded('release', () => store.release(held)),
+    read: (orderKey) => bounded('read', () => store.read(orderKey)),
+    ...(finishInTransaction && { finishInTransaction }),
+  }
+}
