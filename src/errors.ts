@@ -2,6 +2,7 @@ import type { OrderSyncResponse, ResultCode } from './result-codes.ts'
 
 /**
  * The codes of {@link ProtocolError}, each with the HTTP status and the result code of the response.
+ * Status 200: the signature verified, and the response is signed. Other statuses: it did not, and the response is unsigned.
  * Codes are added, never renamed or reused.
  *
  * @see docs/protocol.md section 6
@@ -14,12 +15,14 @@ export const PROTOCOL_ERRORS = {
   ERR_CLIENT_UNKNOWN: { status: 401, resultCode: 'INVALID_CLIENT' },
   ERR_TIME_RANGE: { status: 401, resultCode: 'INVALID_SIGNATURE' },
   ERR_SIGNATURE_INVALID: { status: 401, resultCode: 'INVALID_SIGNATURE' },
+  ERR_ENCRYPT_CHANGED: { status: 401, resultCode: 'INVALID_SIGNATURE' },
   ERR_BODY_TOO_LARGE: { status: 413, resultCode: 'PARAM_ILLEGAL' },
   ERR_BODY_INCOMPLETE: { status: 400, resultCode: 'PARAM_ILLEGAL' },
-  ERR_DECRYPTION: { status: 400, resultCode: 'PARAM_ILLEGAL' },
-  ERR_JSON_INVALID: { status: 400, resultCode: 'PARAM_ILLEGAL' },
-  ERR_FIELD_INVALID: { status: 400, resultCode: 'PARAM_ILLEGAL' },
-  ERR_REQUEST_CONFLICT: { status: 409, resultCode: 'REPEAT_REQ_INCONSISTENT' },
+  ERR_BODY_TIMEOUT: { status: 408, resultCode: 'UNKNOWN_EXCEPTION' },
+  ERR_DECRYPTION: { status: 200, resultCode: 'PARAM_ILLEGAL' },
+  ERR_JSON_INVALID: { status: 200, resultCode: 'PARAM_ILLEGAL' },
+  ERR_FIELD_INVALID: { status: 200, resultCode: 'PARAM_ILLEGAL' },
+  ERR_REQUEST_CONFLICT: { status: 200, resultCode: 'REPEAT_REQ_INCONSISTENT' },
   ERR_TRAFFIC: { status: 429, resultCode: 'REQUEST_TRAFFIC_EXCEED_LIMIT' },
 } as const
 

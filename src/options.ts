@@ -50,7 +50,7 @@ export function resolveOptions<Options extends object, Rules extends OptionRules
   return resolved as Resolved<Options, Rules>
 }
 
-/** Any value: the option is checked where its type is known. */
+/** Any value: the function that reads the option checks it. */
 export const anyValue = () => ({ assert: () => {} })
 
 /** A number above 0, below 2 ** 31 for a timer: a longer timer fires at once. */
@@ -133,4 +133,23 @@ export function hasMethod(value: unknown, method: string): boolean {
 
 function listOf(values: readonly string[]): string {
   return values.length < 2 ? values.join() : `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`
+}
+
+/** A text, or a function that returns one. */
+export function textOrFunction() {
+  return {
+    assert(value: unknown, name: string) {
+      if (typeof value !== 'string' && typeof value !== 'function') {
+        throw new TypeError(`"${name}" must be a string or a function`)
+      }
+    },
+  }
+}
+
+/** Throws unless the value implements Standard Schema (https://standardschema.dev). */
+export function assertStandardSchema(value: unknown, name: string): void {
+  const schema = value as { '~standard'?: { validate?: unknown } } | null
+  if (typeof schema?.['~standard']?.validate !== 'function') {
+    throw new TypeError(`"${name}" must be a Standard Schema validator: zod 3.24 or later, valibot 1, arktype 2 …`)
+  }
 }

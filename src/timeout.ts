@@ -34,13 +34,23 @@ export function withTimeout<Value>(
     const timer = timeoutMs === undefined ? undefined : setTimeout(() => stop(onTimeout()), timeoutMs)
     outer?.addEventListener('abort', abort)
     if (outer?.aborted) abort()
-    else work(inner.signal).finally(release).then(resolve, reject)
+    // Async, so that work that throws synchronously is released too.
+    else (async () => await work(inner.signal))().finally(release).then(resolve, reject)
   })
 }
 
+const ownTimeoutErrors = new WeakSet<object>()
+
 /** The error of a wait that took too long. */
 export function timeoutError(what: string, timeoutMs: number): DOMException {
-  return new DOMException(`${what} took longer than ${timeoutMs} ms`, 'TimeoutError')
+  const error = new DOMException(`${what} took longer than ${timeoutMs} ms`, 'TimeoutError')
+  ownTimeoutErrors.add(error)
+  return error
+}
+
+/** Whether an error was made by {@link timeoutError}. Its message then contains no foreign text. */
+export function isOwnTimeoutError(error: unknown): error is DOMException {
+  return typeof error === 'object' && error !== null && ownTimeoutErrors.has(error)
 }
 
 /**

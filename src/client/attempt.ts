@@ -4,7 +4,7 @@ import type { OrderSyncResponse } from '../result-codes.ts'
 import { type SecuredMessage, secureMessage } from '../secure-message/secure.ts'
 import { withTimeout } from '../timeout.ts'
 import type { ClientSettings } from './options.ts'
-import { type ReceivedResponse, readResponse, requireSuccess, toDeliveryError, verifyResponse } from './response.ts'
+import { asUnknownIf5xx, type ReceivedResponse, readResponse, requireSuccess, verifyResponse } from './response.ts'
 
 /** An order to send. */
 interface OrderToSend {
@@ -28,15 +28,20 @@ interface Success {
  * @throws the error for the caller of `syncOrder`; `isRetryable` decides whether another attempt may follow
  */
 export async function attempt<ExtInfo>(order: OrderToSend, settings: ClientSettings<ExtInfo>): Promise<Success> {
-  const { requestId, signal } = order
+  const { requestId, signal: callerSignal } = order
   const { timeoutMs } = settings
-  const onTimeout = () => new DeliveryError('ERR_TIMEOUT', `No response arrived within ${timeoutMs} ms.`, { requestId })
+  const message = `The attempt took longer than ${timeoutMs} ms; no response was verified in that time.`
+  const onTimeout = () => new DeliveryError('ERR_TIMEOUT', message, { requestId })
   try {
-    return await withTimeout((signal) => sendAndVerify(order, settings, signal), { timeoutMs, onTimeout, signal })
+    return await withTimeout((signal) => sendAndVerify(order, settings, signal), {
+      timeoutMs,
+      onTimeout,
+      signal: callerSignal,
+    })
   } catch (error) {
     // The caller's own abort is not a network failure.
-    signal?.throwIfAborted()
-    throw error instanceof UntrustedResponseError ? toDeliveryError(error) : error
+    callerSignal?.throwIfAborted()
+    throw error instanceof UntrustedResponseError ? asUnknownIf5xx(error) : error
   }
 }
 
@@ -51,7 +56,12 @@ async function sendAndVerify<ExtInfo>(
   // Signing may have taken longer than the timeout: then nothing is sent.
   signal.throwIfAborted()
   const received = await send(secured, { requestId, signal }, settings)
-  const response = await verifyResponse(received, settings, requestId)
+  const response = await verifyResponse(received, settings, requestId).catch((cause: unknown) => {
+    if (cause instanceof UntrustedResponseError) throw cause
+    // Our side failed, for example a signer that decrypts. The order was sent: the caller needs its requestId.
+    const message = 'A response arrived, but it could not be verified or decrypted on this side.'
+    throw new DeliveryError('ERR_RESULT_UNKNOWN', message, { cause, requestId, httpStatus: received.status })
+  })
   const orderId = requireSuccess(response, requestId, received.status)
   return { orderId, tracerId: received.headers.get('tracer-id'), response }
 }

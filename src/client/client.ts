@@ -36,7 +36,7 @@ export interface OrderSyncClient<ExtInfo = OpenObject> {
    * @throws {@link OrderRefusedError} `ERR_REFUSED`: the peer refused the order
    * @throws {@link DeliveryError} `ERR_TIMEOUT`, `ERR_NETWORK`, `ERR_HTTP_STATUS`, `ERR_RESULT_UNKNOWN`: unknown after all retries
    * @throws {@link UntrustedResponseError} `ERR_REPLY_…`: a response arrived that cannot be trusted
-   * @throws `signal.reason` when you abort
+   * @throws `signal.reason` when you abort. Give your own `requestId` if you want to retry after that
    * @see docs/protocol.md section 6.2
    */
   syncOrder(order: OrderInput<ExtInfo>, options?: { signal?: AbortSignal | undefined }): Promise<SyncResult>
@@ -119,7 +119,7 @@ async function pause(milliseconds: number, signal: AbortSignal | undefined): Pro
   }
 }
 
-const followers = new WeakMap<AbortSignal, Set<AbortController>>()
+const followers = new WeakMap<AbortSignal, Followers>()
 
 /**
  * A signal for one order that aborts when the caller's signal does, until it is released. All orders share one listener,
@@ -129,19 +129,36 @@ const followers = new WeakMap<AbortSignal, Set<AbortController>>()
 function follow(caller: AbortSignal): { readonly signal: AbortSignal; readonly release: () => void } {
   const controller = new AbortController()
   if (caller.aborted) controller.abort(caller.reason)
-  const all = followersOf(caller)
-  all.add(controller)
-  return { signal: controller.signal, release: () => void all.delete(controller) }
+  const { controllers, stopListening } = followersOf(caller)
+  controllers.add(controller)
+  return {
+    signal: controller.signal,
+    release() {
+      controllers.delete(controller)
+      // Node keeps a composite or timeout signal in memory for as long as it has a listener.
+      if (controllers.size === 0) stopListening()
+    },
+  }
 }
 
-function followersOf(caller: AbortSignal): Set<AbortController> {
+interface Followers {
+  readonly controllers: Set<AbortController>
+  readonly stopListening: () => void
+}
+
+function followersOf(caller: AbortSignal): Followers {
   const known = followers.get(caller)
   if (known !== undefined) return known
-  const all = new Set<AbortController>()
-  followers.set(caller, all)
+  const controllers = new Set<AbortController>()
   const abortAll = () => {
-    for (const controller of all) controller.abort(caller.reason)
+    for (const controller of controllers) controller.abort(caller.reason)
   }
   caller.addEventListener('abort', abortAll, { once: true })
-  return all
+  const stopListening = () => {
+    caller.removeEventListener('abort', abortAll)
+    followers.delete(caller)
+  }
+  const made = { controllers, stopListening }
+  followers.set(caller, made)
+  return made
 }

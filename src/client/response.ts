@@ -75,6 +75,7 @@ export async function verifyResponse<ExtInfo>(
 ): Promise<OrderSyncResponse> {
   const { credentials, signedPath: path, clockToleranceSeconds, now } = settings
   const received = { method: ORDER_SYNC_METHOD, path, body }
+  const isSigned = Boolean(headers.get('signature'))
   try {
     requireHeader(headers, 'Signature')
     if (requireHeader(headers, 'Client-Id') !== credentials.clientId) {
@@ -89,7 +90,7 @@ export async function verifyResponse<ExtInfo>(
       error.code === 'ERR_SIGNATURE_INVALID'
         ? await diagnoseSignature({ ...received, head: parseMessageHead(headers, 'response') }, headers, credentials)
         : hintOf(status)
-    const code = headers.has('signature') ? (RESPONSE_CODES[error.code] ?? 'ERR_REPLY_INVALID') : 'ERR_REPLY_UNSIGNED'
+    const code = isSigned ? (RESPONSE_CODES[error.code] ?? 'ERR_REPLY_INVALID') : 'ERR_REPLY_UNSIGNED'
     throw new UntrustedResponseError(code, `The response cannot be trusted. ${error.message} ${hint}`, {
       cause: error,
       httpStatus: status,
@@ -114,9 +115,9 @@ const RESPONSE_CODES: { readonly [Code in ProtocolErrorCode]?: UntrustedResponse
  * The error that an untrusted response means for the caller. An HTTP 5xx says that the peer's HTTP layer is down, so
  * there is nobody to distrust: the outcome is unknown, and a retry is right.
  */
-export function toDeliveryError(error: UntrustedResponseError): UntrustedResponseError | DeliveryError {
-  const { httpStatus = 0, requestId = '', excerpt = '' } = error
-  if (httpStatus < 500) return error
+export function asUnknownIf5xx(error: UntrustedResponseError): UntrustedResponseError | DeliveryError {
+  const { httpStatus, requestId = '', excerpt = '' } = error
+  if (httpStatus === undefined || httpStatus < 500) return error
   return new DeliveryError('ERR_HTTP_STATUS', `The peer responded with HTTP ${httpStatus}, and no valid signature.`, {
     cause: error,
     httpStatus,
@@ -137,15 +138,18 @@ export function requireSuccess(response: OrderSyncResponse, requestId: string, h
     const message = `The peer has not decided: its result status is ${resultStatus}. Retry later with the same requestId.`
     return new DeliveryError('ERR_RESULT_UNKNOWN', message, { httpStatus, requestId, response })
   }
-  return match({ resultStatus, orderId: response.orderId })
-    .with({ resultStatus: 'S', orderId: P.string }, ({ orderId }) => orderId)
-    .with({ resultStatus: 'F' }, () => {
-      throw new OrderRefusedError(resultCode, resultMessage, { requestId, response })
-    })
-    .with({ resultStatus: P.union('U', 'A', 'S') }, () => {
-      throw undecided()
-    })
-    .exhaustive()
+  return (
+    match({ resultStatus, orderId: response.orderId })
+      .with({ resultStatus: 'S', orderId: P.string }, ({ orderId }) => orderId)
+      .with({ resultStatus: 'F' }, () => {
+        throw new OrderRefusedError(resultCode, resultMessage, { requestId, response })
+      })
+      // The schema requires `orderId` with `S`; without it, nothing is decided.
+      .with({ resultStatus: P.union('U', 'A', 'S') }, () => {
+        throw undecided()
+      })
+      .exhaustive()
+  )
 }
 
 /**

@@ -34,6 +34,7 @@ export interface EncryptedBody {
   readonly symmetricKey: Uint8Array
 }
 
+type AesBits = ResolvedEncryptionOptions['aesBits']
 type AesMode = ResolvedEncryptionOptions['aesMode']
 
 const AES_MODES: Readonly<Record<AesMode, { readonly ivLength: number }>> = {
@@ -118,11 +119,22 @@ export function encryptBody(
  * ```
  */
 export async function decryptBody(
-  { body, symmetricKey }: EncryptedBody,
+  encrypted: EncryptedBody,
   key: PrivateKey,
   encryption: EncryptionOptions = {},
   randomBytes: RandomBytes = secureRandomBytes,
 ): Promise<Uint8Array> {
+  const { plaintext } = await decryptBodyWithKeySize(encrypted, key, encryption, randomBytes)
+  return plaintext
+}
+
+/** Like {@link decryptBody}. Also returns the size of the AES key, for a response that the same peer can decrypt. */
+export async function decryptBodyWithKeySize(
+  { body, symmetricKey }: EncryptedBody,
+  key: PrivateKey,
+  encryption: EncryptionOptions,
+  randomBytes: RandomBytes,
+): Promise<{ plaintext: Uint8Array; aesBits: AesBits }> {
   const { aesMode, keyWrap } = resolveEncryptionOptions(encryption)
   const unwrap = requireOperation(key.unwrap, 'decryption')
   // Decryption under the substitute fails like decryption under a wrong key, so the sender cannot tell which it was.
@@ -130,7 +142,7 @@ export async function decryptBody(
   const unwrapped = await unwrap(symmetricKey, keyWrap, substitute)
   const aesKey = AES_KEY_LENGTHS.includes(unwrapped.length) ? unwrapped : substitute
   try {
-    return decryptAes(body, aesKey, aesMode)
+    return { plaintext: decryptAes(body, aesKey, aesMode), aesBits: (aesKey.length * 8) as AesBits }
   } catch {
     throw decryptionFailed()
   }

@@ -7,6 +7,9 @@ import { type SignedHead, signedContent } from '../protocol/signed-content.ts'
 import type { ParsedCredentials } from '../secure-message/credentials.ts'
 import type { ReceivedMessage } from '../secure-message/verify.ts'
 
+/** The largest body that is diagnosed, in bytes: anybody can send one. */
+const MAX_DIAGNOSED_BYTES = 65_536
+
 /** A change that may make the signature verify, and the explanation to give if it does. */
 interface Hypothesis {
   readonly head?: Partial<SignedHead>
@@ -28,6 +31,7 @@ export async function diagnoseSignature(
   headers: ReadonlyMap<string, string>,
   { clientId, peerPublicKeys }: ParsedCredentials,
 ): Promise<string> {
+  if (body.length > MAX_DIAGNOSED_BYTES) return 'The body is too large to be diagnosed.'
   const { algorithm, keyVersion, signature } = head.signature
   const named = peerPublicKeys.get(keyVersion)
   const versions = peerPublicKeys.newestFirst.map(({ version }) => version).join(', ')
@@ -84,7 +88,8 @@ function otherKeys(
 }
 
 function otherBodies(body: Uint8Array): Hypothesis[] {
-  const text = decodeUtf8(body) ?? ''
+  const text = decodeUtf8(body)
+  if (text === undefined) return []
   return [
     {
       body: encodeUtf8(text.trim()),
@@ -98,9 +103,9 @@ function otherBodies(body: Uint8Array): Hypothesis[] {
   ]
 }
 
-/** A path can contain anything that the HTTP layer accepts. */
+/** A path can contain anything that the HTTP layer accepts, and its query string a token. */
 function shown(path: string): string {
-  return printable(path, 200)
+  return printable(path.replace(/=[^&]*/g, '=…'), 200)
 }
 
 /** Removes the white space of JSON without parsing it: the text is not verified. One pass, even with an open string. */

@@ -249,8 +249,8 @@ export interface MessageHead {
 export type HeaderRule = (headers: ReadonlyMap<string, string>, kind: MessageKind) => void
 
 /**
- * The rules that the headers of every message must keep. Handler and client both apply this list, in this order:
- * add a rule here and nowhere else.
+ * The rules that the headers of every message must keep. Handler and client both apply this list, in this order, in
+ * {@link parseMessageHead}: add a rule here and nowhere else.
  */
 export const HEADER_RULES: readonly HeaderRule[] = [
   (headers) => requireHeader(headers, 'Client-Id'),

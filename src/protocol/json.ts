@@ -198,3 +198,14 @@ function invalidOrder(field: string, expected: string): ProtocolError {
     issues,
   })
 }
+
+/**
+ * JSON with the keys of every object sorted: two texts with the same meaning give the same canonical text. For values
+ * that {@link parseJson} returned.
+ */
+export function canonicalJson(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
+  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return `{${members.map(([key, member]) => `${JSON.stringify(key)}:${canonicalJson(member)}`).join(',')}}`
+}

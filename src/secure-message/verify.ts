@@ -1,4 +1,4 @@
-import { decryptBody, decryptionFailed } from '../crypto/envelope.ts'
+import { decryptBodyWithKeySize, decryptionFailed, type ResolvedEncryptionOptions } from '../crypto/envelope.ts'
 import { verify } from '../crypto/signature.ts'
 import { ProtocolError } from '../errors.ts'
 import {
@@ -34,8 +34,8 @@ export interface VerifyOptions {
 export interface VerifiedMessage {
   /** The parsed JSON, not validated yet. */
   readonly value: unknown
-  /** The bytes that were parsed: the decrypted body. */
-  readonly plaintext: Uint8Array
+  /** The size of the AES key, when the body was encrypted. */
+  readonly aesBits?: ResolvedEncryptionOptions['aesBits']
 }
 
 /**
@@ -66,18 +66,39 @@ export function parseFreshHead(
 export async function verifyMessage(
   message: ReceivedMessage,
   credentials: ParsedCredentials,
+  options: VerifyOptions,
+): Promise<VerifiedMessage> {
+  await assertSigned(message, credentials)
+  return await decryptAndParse(message, credentials, options)
+}
+
+/**
+ * Verifies the signature of a message: the first half of {@link verifyMessage}.
+ *
+ * @throws {@link ProtocolError} `ERR_SIGNATURE_INVALID`
+ */
+export async function assertSigned(message: ReceivedMessage, credentials: ParsedCredentials): Promise<void> {
+  if (await isSignedByPeer(message, credentials)) return
+  throw new ProtocolError(
+    'ERR_SIGNATURE_INVALID',
+    'The signature is not that of the configured key over this method, path, Client-Id, time and body.',
+  )
+}
+
+/**
+ * Decrypts and parses a message whose signature is verified: the second half of {@link verifyMessage}.
+ *
+ * @throws {@link ProtocolError} `ERR_DECRYPTION`, `ERR_JSON_INVALID`
+ * @throws {@link ConfigurationError} `ERR_KEY_USE`
+ */
+export async function decryptAndParse(
+  { head, body }: ReceivedMessage,
+  credentials: ParsedCredentials,
   { encryption, json }: VerifyOptions,
 ): Promise<VerifiedMessage> {
-  const { head, body } = message
-  if (!(await isSignedByPeer(message, credentials))) {
-    throw new ProtocolError(
-      'ERR_SIGNATURE_INVALID',
-      'The signature is not that of the configured key over this method, path, Client-Id, time and body.',
-    )
-  }
-  if (head.encrypt === undefined) return { value: parseJson(body, json), plaintext: body }
-  const plaintext = await decrypt(head.encrypt, body, credentials, encryption)
-  return { value: parseDecrypted(plaintext, json), plaintext }
+  if (head.encrypt === undefined) return { value: parseJson(body, json) }
+  const { plaintext, aesBits } = await decrypt(head.encrypt, body, credentials, encryption)
+  return { value: parseDecrypted(plaintext, json), aesBits }
 }
 
 async function isSignedByPeer(
@@ -96,12 +117,12 @@ async function decrypt(
   body: Uint8Array,
   credentials: ParsedCredentials,
   { options, randomBytes }: Encryption,
-): Promise<Uint8Array> {
+) {
   const { key, isKnownVersion } = findDecryptionKey(credentials, keyVersion)
-  const plaintext = await decryptBody({ body, symmetricKey }, key, options, randomBytes)
+  const decrypted = await decryptBodyWithKeySize({ body, symmetricKey }, key, options, randomBytes)
   // Checked after the work: an unknown version must cost as much, and look the same, as a wrong key.
   if (!isKnownVersion) throw decryptionFailed()
-  return plaintext
+  return decrypted
 }
 
 /** A wrong key gives correct padding once in 256 times, so a plaintext other than a JSON object is a failed decryption. */

@@ -1,81 +1,155 @@
 import { ConfigurationError, isOrderSyncError, ProtocolError } from '../errors.ts'
 import { encodeUtf8 } from '../protocol/encoding.ts'
+import { withTimeout } from '../timeout.ts'
 import type { RequestBody } from './http.ts'
 
-interface BodyLimits {
-  readonly maxBytes: number
+/** The limits of bodies that are still arriving. */
+export interface BodyLimits {
+  /** The largest accepted body, in bytes. */
+  readonly maxBodyBytes: number
+  /** Bodies that arrive at the same time. */
+  readonly maxReading: number
+  /** Bytes that the buffers of arriving bodies may hold together. */
+  readonly maxReadingBytes: number
+  /** Milliseconds for one body to arrive. */
+  readonly bodyTimeoutMs: number
+}
+
+/** The place of one request among those whose body is still arriving. */
+export interface BodyPlace {
+  /**
+   * Reads the body, up to the limits.
+   *
+   * @throws {@link ProtocolError} `ERR_BODY_TOO_LARGE`, `ERR_BODY_INCOMPLETE`, `ERR_BODY_TIMEOUT`, `ERR_TRAFFIC`
+   * @throws {@link ConfigurationError} `ERR_BODY_PARSED`
+   */
+  readonly read: (body: RequestBody, options?: ReadOptions) => Promise<Uint8Array>
+  /** Gives the place, and the buffer, up. */
+  readonly leave: () => void
+}
+
+interface ReadOptions {
   /** How to fix the mounting, for a developer whose body parser ran first. */
   readonly parsedBodyHint?: string | undefined
   /** Ends the wait for a stream. */
   readonly signal?: AbortSignal | undefined
 }
 
-/**
- * Reads a body, up to a limit.
- *
- * @throws {@link ProtocolError} `ERR_BODY_TOO_LARGE`, `ERR_BODY_INCOMPLETE`
- * @throws {@link ConfigurationError} `ERR_BODY_PARSED`
- */
-export async function readBody(body: RequestBody, limits: BodyLimits): Promise<Uint8Array> {
-  if (isStream(body)) return await readStream(body, limits)
-  const bytes = typeof body === 'string' ? encodeUtf8(body) : (body ?? new Uint8Array())
-  if (!(bytes instanceof Uint8Array)) throw bodyParsed(limits.parsedBodyHint)
-  if (bytes.length > limits.maxBytes) throw bodyTooLarge(limits.maxBytes)
-  return bytes
+/** The state of one place. */
+interface Arriving {
+  bytes: number
+  buffer: Uint8Array<ArrayBuffer>
+  readonly refused: AbortController
 }
 
 /**
- * Checks the `Content-Length` before the body is read.
- *
- * @throws {@link ProtocolError} `ERR_BODY_TOO_LARGE`
+ * Creates the gate for bodies that are still arriving. Above a limit, it refuses the body that has been arriving for
+ * longest: a genuine order arrives within milliseconds, while a stranger sends slowly to hold places and memory.
  */
-export function assertContentLength(contentLength: string | undefined, maxBytes: number): void {
-  if (Number(contentLength ?? 0) > maxBytes) throw bodyTooLarge(maxBytes)
+export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, bodyTimeoutMs }: BodyLimits) {
+  // A Set iterates in the order of insertion: the longest-arriving body comes first.
+  const places = new Set<Arriving>()
+  let totalBytes = 0
+
+  function leave(place: Arriving): void {
+    if (!places.delete(place)) return
+    totalBytes -= place.bytes
+    // A stream that never continues keeps its reader alive, but must not keep the bytes.
+    place.buffer = EMPTY
+  }
+
+  function refuseLongest(): void {
+    for (const place of places) {
+      if (places.size <= maxReading && totalBytes <= maxReadingBytes) return
+      leave(place)
+      place.refused.abort(new ProtocolError('ERR_TRAFFIC', 'Too many request bodies are arriving at the same time.'))
+    }
+  }
+
+  /** Makes room in the buffer, and accounts for it. */
+  function reserve(place: Arriving, bytes: number): void {
+    if (bytes <= place.bytes || !places.has(place)) return
+    totalBytes += bytes - place.bytes
+    place.bytes = bytes
+    const larger = new Uint8Array(bytes)
+    larger.set(place.buffer)
+    place.buffer = larger
+    refuseLongest()
+  }
+
+  async function collect(place: Arriving, stream: AsyncIterable<unknown>, hint: string | undefined) {
+    const { signal } = place.refused
+    let size = 0
+    try {
+      for await (const chunk of stream) {
+        const next: unknown = typeof chunk === 'string' ? encodeUtf8(chunk) : chunk
+        if (!(next instanceof Uint8Array)) throw bodyParsed(hint)
+        const end = size + next.length
+        if (end > maxBodyBytes) throw bodyTooLarge(maxBodyBytes)
+        // At least doubled, so that a body without Content-Length is copied a few times and not with every chunk.
+        if (end > place.bytes) reserve(place, Math.min(maxBodyBytes, Math.max(end, place.bytes * 2)))
+        if (signal.aborted) throw signal.reason
+        // Copied into one buffer: chunks of one byte, kept as objects, would cost a hundred times their size.
+        place.buffer.set(next, size)
+        size = end
+      }
+    } catch (error) {
+      throw isOrderSyncError(error) ? error : bodyIncomplete()
+    }
+    return place.buffer.subarray(0, size)
+  }
+
+  /**
+   * Takes a place for the body of a request.
+   *
+   * @param contentLength The header: the buffer gets this size.
+   * @throws {@link ProtocolError} `ERR_BODY_TOO_LARGE` when the header is above the limit
+   */
+  return function enter(contentLength: string | undefined): BodyPlace {
+    const announced = Number(contentLength ?? 0)
+    if (announced > maxBodyBytes) throw bodyTooLarge(maxBodyBytes)
+    const place: Arriving = { bytes: 0, buffer: EMPTY, refused: new AbortController() }
+    places.add(place)
+    refuseLongest()
+
+    async function readStream(stream: AsyncIterable<unknown>, { parsedBodyHint, signal }: ReadOptions) {
+      const { refused } = place
+      const abort = () => refused.abort(bodyIncomplete())
+      if (signal?.aborted) abort()
+      else signal?.addEventListener('abort', abort)
+      try {
+        if (announced > 0) reserve(place, Math.ceil(announced))
+        return await withTimeout(() => collect(place, stream, parsedBodyHint), {
+          timeoutMs: bodyTimeoutMs,
+          onTimeout: bodyTimeout,
+          signal: refused.signal,
+        })
+      } finally {
+        signal?.removeEventListener('abort', abort)
+        // Ends the loop over a stream that continues after all.
+        refused.abort(bodyIncomplete())
+        leave(place)
+      }
+    }
+
+    return {
+      leave: () => leave(place),
+      async read(body, options = {}) {
+        if (isStream(body)) return await readStream(body, options)
+        leave(place)
+        const bytes = typeof body === 'string' ? encodeUtf8(body) : (body ?? EMPTY)
+        if (!(bytes instanceof Uint8Array)) throw bodyParsed(options.parsedBodyHint)
+        if (bytes.length > maxBodyBytes) throw bodyTooLarge(maxBodyBytes)
+        return bytes
+      },
+    }
+  }
 }
+
+const EMPTY = new Uint8Array()
 
 function isStream(body: unknown): body is AsyncIterable<unknown> {
   return typeof body === 'object' && body !== null && Symbol.asyncIterator in body && !(body instanceof Uint8Array)
-}
-
-/** Races the stream against the signal: a stream that never continues cannot be left from inside its loop. */
-async function readStream(stream: AsyncIterable<unknown>, limits: BodyLimits): Promise<Uint8Array> {
-  const { signal } = limits
-  const reading = collect(stream, limits)
-  if (signal === undefined) return await reading
-  return await new Promise((resolve, reject) => {
-    const abort = () => reject(bodyIncomplete())
-    const release = () => signal.removeEventListener('abort', abort)
-    signal.addEventListener('abort', abort)
-    if (signal.aborted) abort()
-    reading.finally(release).then(resolve, reject)
-  })
-}
-
-async function collect(stream: AsyncIterable<unknown>, { maxBytes, parsedBodyHint, signal }: BodyLimits) {
-  let bytes = new Uint8Array()
-  let size = 0
-  try {
-    for await (const chunk of stream) {
-      const next: unknown = typeof chunk === 'string' ? encodeUtf8(chunk) : chunk
-      if (!(next instanceof Uint8Array)) throw bodyParsed(parsedBodyHint)
-      if (size + next.length > maxBytes) throw bodyTooLarge(maxBytes)
-      if (signal?.aborted) throw bodyIncomplete()
-      // Copied into one buffer: chunks of one byte, kept as objects, would cost a hundred times their size.
-      if (size + next.length > bytes.length) bytes = grow(bytes, size + next.length)
-      bytes.set(next, size)
-      size += next.length
-    }
-  } catch (error) {
-    throw isOrderSyncError(error) ? error : bodyIncomplete()
-  }
-  return bytes.subarray(0, size)
-}
-
-/** At least doubles the buffer, so that a body is copied a few times and not with every chunk. */
-function grow(bytes: Uint8Array, size: number): Uint8Array<ArrayBuffer> {
-  const larger = new Uint8Array(bytes.length === 0 ? size : Math.max(size, bytes.length * 2))
-  larger.set(bytes)
-  return larger
 }
 
 function bodyParsed(hint = 'Give the handler the raw bytes of the request.'): ConfigurationError {
@@ -86,10 +160,11 @@ function bodyParsed(hint = 'Give the handler the raw bytes of the request.'): Co
 }
 
 function bodyIncomplete(): ProtocolError {
-  return new ProtocolError(
-    'ERR_BODY_INCOMPLETE',
-    'The connection closed, or the time was up, before the body was complete.',
-  )
+  return new ProtocolError('ERR_BODY_INCOMPLETE', 'The connection closed before the body was complete.')
+}
+
+function bodyTimeout(): ProtocolError {
+  return new ProtocolError('ERR_BODY_TIMEOUT', 'The body did not arrive in time.')
 }
 
 function bodyTooLarge(maxBytes: number): ProtocolError {

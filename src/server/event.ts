@@ -1,30 +1,35 @@
 import { diagnoseSignature } from '../diagnosis/signature.ts'
 import { type ErrorCode, isOrderSyncError } from '../errors.ts'
 import type { Order } from '../messages/order.ts'
+import type { ParsedCredentials } from '../secure-message/credentials.ts'
 import type { ReceivedMessage } from '../secure-message/verify.ts'
+import { isOwnTimeoutError } from '../timeout.ts'
 import type { Outcome, StatusAndResponse } from './outcome.ts'
 import type { Recipient } from './respond.ts'
 
 /**
- * The outcome of one request, for logs and metrics. The enumerable members contain no customer data and no secret.
+ * The outcome of one request, for logs and metrics. There is a second event when the work ends after the response was sent,
+ * or when the response could not be signed.
+ *
+ * The enumerable members contain no customer data and no secret.
  * `order` and `error` can be read, but `inspect()` and `JSON.stringify()` do not show them.
  */
 export interface OrderSyncEvent {
-  /** `late`: `onOrder` ended after the response `UNKNOWN_EXCEPTION` was sent; `ended` says how. */
+  /** `late`: the work ended after the response `UNKNOWN_EXCEPTION` was sent; `ended` says how. */
   readonly kind: Outcome['kind'] | 'late'
   /** For `late`: `processed` and `refused` are stored and sent from now on; `fenced` was too late and is not stored. */
   readonly ended?: Outcome['kind']
   /** The code of the error, if it is an error of this package; otherwise the result code of the response. */
   readonly code: ErrorCode | (string & {})
-  /** The HTTP status of the response. */
+  /** The HTTP status of the response. For `late`: of the response to the next delivery. */
   readonly status: number
-  /** The result code of the response. */
+  /** The result code of the response. For `late`: of the response to the next delivery. */
   readonly resultCode: string
   /** The caller, if it is known. */
   readonly clientId?: string
-  /** The request, if its signature verified. */
+  /** The request, if its message was accepted. */
   readonly requestId?: string
-  /** What was wrong, in words that quote no data. For an error that is not of this package: where to find it. */
+  /** What was wrong, in words that quote nothing of the message except the path and the key version. For an error that is not of this package: where to find it. */
   readonly message?: string
   /** Milliseconds from the arrival of the request to its outcome. */
   readonly durationMs: number
@@ -40,6 +45,8 @@ export interface Ended {
   readonly outcome: Outcome
   /** Who receives the response. */
   readonly recipient: Recipient
+  /** Of the caller, if it is known. */
+  readonly credentials?: ParsedCredentials
   /** Present when the message was accepted. */
   readonly order?: Order<unknown>
   /** The message that did not verify, with all headers by lower-case name. */
@@ -48,7 +55,7 @@ export interface Ended {
 
 /** How and when the event came about. */
 interface Circumstances {
-  readonly sent: StatusAndResponse
+  readonly response: StatusAndResponse
   /** From `performance.now()`, in milliseconds. */
   readonly startedAt: number
   /** The response was sent before the work ended. */
@@ -86,20 +93,16 @@ function warnOfListener(): void {
   process.emitWarning('"onEvent" threw an error. The response was sent all the same.', 'OrderSyncWarning')
 }
 
-/** The largest body that is diagnosed, in bytes: anybody can send one. */
-const MAX_DIAGNOSED_BYTES = 65_536
-
 /** Finds out why a signature does not verify. One at a time: a flood of bad signatures must not buy processor time. */
 function createDiagnosis() {
   let isBusy = false
-  return async (error: unknown, { recipient, unverified }: Ended): Promise<string | undefined> => {
+  return async (error: unknown, { credentials, unverified }: Ended): Promise<string | undefined> => {
     if (!isOrderSyncError(error) || error.code !== 'ERR_SIGNATURE_INVALID') return undefined
-    if (recipient.kind === 'stranger' || unverified === undefined || isBusy) return undefined
+    if (credentials === undefined || unverified === undefined || isBusy) return undefined
     const { message, headers } = unverified
-    if (message.body.length > MAX_DIAGNOSED_BYTES) return 'The body is too large to be diagnosed.'
     isBusy = true
     try {
-      return await diagnoseSignature(message, headers, recipient.credentials)
+      return await diagnoseSignature(message, headers, credentials)
     } finally {
       isBusy = false
     }
@@ -110,25 +113,30 @@ const FOREIGN_ERROR = 'The error is in event.error. It is not shown by itself, b
 
 /** Builds the event; {@link OrderSyncEvent} says which members are enumerable. */
 function toEvent(
-  { outcome, recipient, order }: Ended,
-  { sent, startedAt, isLate }: Circumstances,
+  { outcome, credentials, order }: Ended,
+  { response, startedAt, isLate }: Circumstances,
   hint: string | undefined,
 ): OrderSyncEvent {
   const error = errorOf(outcome)
   const known = isOrderSyncError(error) ? error : undefined
-  const { resultCode } = sent.response
-  const message = known?.message ?? (error === undefined ? undefined : FOREIGN_ERROR)
+  const { resultCode } = response.response
+  const message = messageOf(error)
   const event = {
     ...(isLate ? { kind: 'late' as const, ended: outcome.kind } : { kind: outcome.kind }),
     code: known?.code ?? resultCode,
-    status: sent.status,
+    status: response.status,
     resultCode,
-    ...(recipient.kind === 'client' && { clientId: recipient.credentials.clientId }),
+    ...(credentials && { clientId: credentials.clientId }),
     ...(order && { requestId: order.requestId }),
     ...(message !== undefined && { message: hint === undefined ? message : `${message} ${hint}` }),
     durationMs: performance.now() - startedAt,
   }
   return Object.defineProperties(event, { order: { value: order }, error: { value: error } })
+}
+
+function messageOf(error: unknown): string | undefined {
+  if (error === undefined) return undefined
+  return isOrderSyncError(error) || isOwnTimeoutError(error) ? error.message : FOREIGN_ERROR
 }
 
 function errorOf(outcome: Outcome): unknown {

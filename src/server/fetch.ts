@@ -1,7 +1,7 @@
 import { type IncomingRequest, PARSED_BODY } from './http.ts'
 
 /** For how long, and how much of, the rest of a body is read after the response. */
-const DRAIN_LIMITS = { ms: 2_000, bytes: 16 * 1_048_576 } as const
+const REST_LIMITS = { ms: 2_000, bytes: 16 * 1_048_576 } as const
 
 const PARSED_BODY_HINT =
   'Give handler.fetch the request before request.json(), request.text() or a middleware has read it; clone it for them: await request.clone().json().'
@@ -23,16 +23,16 @@ function withoutCancel(stream: ReadableStream<Uint8Array>): AsyncIterable<Uint8A
 }
 
 /**
- * Reads the rest of a body that was refused half-way, up to {@link DRAIN_LIMITS}. Some servers (Next.js, Hono on Node) do
+ * Reads the rest of a body that was refused half-way, up to {@link REST_LIMITS}. Some servers (Next.js, Hono on Node) do
  * not send the response, or reset the connection before the peer has read it, while a part of the body is unread.
- * Never rejects.
+ * Does nothing while the handler's own reader waits for a stream that has stopped. Never rejects.
  */
-export async function drainBody({ body }: Request): Promise<void> {
+export async function discardRest({ body }: Request): Promise<void> {
   if (body === null || body.locked) return
   const reader = body.getReader()
-  const timer = setTimeout(() => void reader.cancel().catch(() => {}), DRAIN_LIMITS.ms)
+  const timer = setTimeout(() => void reader.cancel().catch(() => {}), REST_LIMITS.ms)
   try {
-    for (let size = 0; size < DRAIN_LIMITS.bytes; ) {
+    for (let size = 0; size < REST_LIMITS.bytes; ) {
       const { value, done } = await reader.read()
       if (done) return
       size += value.length

@@ -1,14 +1,17 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { ProtocolError } from '../errors.ts'
 import type { OpenObject } from '../messages/order.ts'
 import { timeoutError, withTimeout } from '../timeout.ts'
 import { createRequestAbort } from './abort.ts'
+import { createBodyGate } from './body.ts'
+import { createEncryptMemory } from './encrypt-memory.ts'
 import { createReporter, type Ended } from './event.ts'
-import { drainBody, fromWebRequest } from './fetch.ts'
+import { discardRest, fromWebRequest } from './fetch.ts'
 import type { DrainResult, HttpResponse, IncomingRequest, OrderSyncHandler, RunningRequest } from './http.ts'
 import { type HandlerOptions, resolveHandlerOptions } from './options.ts'
 import { type Outcome, toResponse } from './outcome.ts'
 import { processOrder } from './process.ts'
-import { type Accepted, accept, type Identified, identify } from './receive.ts'
+import { type Accepted, accept, type Received, receive } from './receive.ts'
 import { respond, respondUnsigned, STRANGER } from './respond.ts'
 
 /**
@@ -47,44 +50,48 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
   const settings = resolveHandlerOptions(options)
   const { timeoutMs } = settings
   const report = createReporter(settings.onEvent)
-  /** Requests at work. A request counts until its work ends, or until its lease is over: some work never settles. */
+  /** Counted by `maxConcurrent`: until the work on a request ends, or until its lease is over, since some work never ends. */
   const working = createInFlight()
+  /** Requests without a response yet. Only `drain()` waits for them. */
   const responding = createInFlight()
+  const enter = createBodyGate(settings)
+  const encryptMemory = createEncryptMemory(settings.clockToleranceSeconds)
 
   async function handle(request: IncomingRequest): Promise<HttpResponse> {
     const startedAt = performance.now()
     // `?.` for callers without types: the handler must not throw, whatever it is given.
     const abort = createRequestAbort(timeoutMs, request?.signal, () => timeoutError('The request', timeoutMs))
-    const isCrowded = working.size() >= settings.maxConcurrent
-    const identified = identify(request, settings)
-    const accepted = identified.then((step) =>
-      step.kind === 'ended' ? step : accept(step, { request, abort, isCrowded }, settings),
-    )
+    // Three promises, not one async function: at the deadline, the response depends on the step that was reached.
+    const received = receive(request, { abort, enter }, settings)
+    const accepted = received.then((step) => {
+      if (step.kind === 'ended') return step
+      if (working.size() >= settings.maxConcurrent) return endCrowded(step)
+      working.track(Promise.race([ended, abort.timedOut]), describe)
+      return accept(step, { abort, encryptMemory }, settings, settings.extInfoSchema)
+    })
     const ended = accepted.then(async (step) =>
       step.kind === 'ended' ? step : endAccepted(step, await processOrder(step, abort, settings)),
     )
-    const describe = async () => describeRequest(await reachedStep(identified, accepted), startedAt)
-    const inTime = Promise.race([ended, abort.timedOut])
-    working.track(inTime, describe)
+    const describe = async () => describeRequest(await reachedStep(received, accepted), startedAt)
     void ended.then(abort.release)
-    const result = await inTime
+    const result = await Promise.race([ended, abort.timedOut])
     if (result !== undefined) return await conclude(result, startedAt)
     const late = ended.then((lateEnd) => reportLate(lateEnd, startedAt))
     working.track(settledWithin(late, settings.leaseMs), describe)
-    return await conclude(toTimedOut(await reachedStep(identified, accepted), timeoutMs), startedAt)
+    return await conclude(toTimedOut(await reachedStep(received, accepted), timeoutMs), startedAt)
   }
 
   /** Reports an ending to the merchant, and makes the response for the peer. */
   async function conclude(ended: Ended, startedAt: number): Promise<HttpResponse> {
     const response = toResponse(ended.outcome, settings)
-    await report(ended, { sent: response, startedAt })
+    await report(ended, { response, startedAt })
     try {
       return await respond(response, ended.recipient, settings)
     } catch (error) {
-      // The signer failed. A processed order is stored, and its response is sent when it is delivered again.
+      // The signer or the clock failed. A processed order is stored, and its response is sent when it is delivered again.
       const outcome = { kind: 'unavailable', error } as const
       const unavailable = toResponse(outcome, settings)
-      await report({ ...ended, outcome }, { sent: unavailable, startedAt })
+      await report({ ...ended, outcome }, { response: unavailable, startedAt })
       return respondUnsigned(unavailable, settings)
     }
   }
@@ -92,7 +99,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
   /** A request that was not accepted had no effect, and its timeout is reported already. */
   async function reportLate(ended: Ended, startedAt: number): Promise<void> {
     if (ended.order === undefined) return
-    await report(ended, { sent: toResponse(ended.outcome, settings), startedAt, isLate: true })
+    await report(ended, { response: toResponse(ended.outcome, settings), startedAt, isLate: true })
   }
 
   const handler = (request: IncomingRequest) => responding.track(handle(request))
@@ -112,27 +119,26 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
   return Object.assign(handler, {
     async fetch(request: Request): Promise<Response> {
       const { status, headers, body } = await handler(fromWebRequest(request))
-      void drainBody(request)
+      void discardRest(request)
       return new Response(body as Uint8Array<ArrayBuffer>, { status, headers })
     },
     drain,
   })
 }
 
-type Step = Identified | Accepted<unknown> | Ended
+type Step = Received | Accepted<unknown> | Ended
 
 /** The last step that a request has completed; undefined before the first. */
 async function reachedStep(
-  identified: Promise<Identified | Ended>,
+  received: Promise<Received | Ended>,
   accepted: Promise<Accepted<unknown> | Ended>,
 ): Promise<Step | undefined> {
-  return (await valueNow(accepted)) ?? (await valueNow(identified))
+  return (await valueNow(accepted)) ?? (await valueNow(received))
 }
 
 function describeRequest(reached: Step | undefined, startedAt: number): RunningRequest {
-  const recipient = reached?.recipient ?? STRANGER
   return {
-    ...(recipient.kind === 'client' && { clientId: recipient.credentials.clientId }),
+    ...(reached?.credentials && { clientId: reached.credentials.clientId }),
     ...(reached?.kind === 'accepted' && { requestId: reached.order.requestId }),
     runningMs: performance.now() - startedAt,
   }
@@ -143,12 +149,23 @@ function toTimedOut(reached: Step | undefined, timeoutMs: number): Ended {
   if (reached?.kind === 'accepted') {
     return endAccepted(reached, { kind: 'failed', error: timeoutError('"onOrder" or the store', timeoutMs) })
   }
-  const error = new DOMException(`The request was not verified within ${timeoutMs} ms`, 'TimeoutError')
-  return { kind: 'ended', outcome: { kind: 'unavailable', error }, recipient: reached?.recipient ?? STRANGER }
+  const error = timeoutError('Reading and verifying the request', timeoutMs)
+  const credentials = reached?.credentials
+  return {
+    kind: 'ended',
+    outcome: { kind: 'unavailable', error },
+    recipient: STRANGER,
+    ...(credentials && { credentials }),
+  }
 }
 
-function endAccepted({ recipient, order }: Accepted<unknown>, outcome: Outcome): Ended {
-  return { kind: 'ended', outcome, recipient, order }
+function endAccepted({ recipient, credentials, order }: Accepted<unknown>, outcome: Outcome): Ended {
+  return { kind: 'ended', outcome, recipient, credentials, order }
+}
+
+function endCrowded({ credentials }: Received): Ended {
+  const error = new ProtocolError('ERR_TRAFFIC', 'Too many requests are in progress.')
+  return { kind: 'ended', outcome: { kind: 'rejected', error }, recipient: STRANGER, credentials }
 }
 
 /** The value of a promise that is fulfilled already; undefined while it is pending. */

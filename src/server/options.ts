@@ -5,6 +5,7 @@ import type { StandardSchema } from '../messages/standard-schema.ts'
 import {
   anyValue,
   assertFunction,
+  assertStandardSchema,
   flag,
   functionWithDefault,
   nonNegativeNumber,
@@ -12,6 +13,7 @@ import {
   oneOf,
   positiveNumber,
   resolveOptions,
+  textOrFunction,
 } from '../options.ts'
 import type { ModifyTimeComparison } from '../policy/idempotency.ts'
 import { STRICT_JSON } from '../protocol/json.ts'
@@ -70,7 +72,16 @@ export interface HandlerOptions<ExtInfo = OpenObject, Transaction = undefined> {
   maxBodyBytes?: number | undefined
   /** Requests at work at the same time. Above it, the response is `REQUEST_TRAFFIC_EXCEED_LIMIT`. @defaultValue 1_000 */
   maxConcurrent?: number | undefined
-  /** Milliseconds after which the response is `UNKNOWN_EXCEPTION`, even if work still runs. @defaultValue 10_000 */
+  /** Requests whose body is still arriving. Above it, the longest-arriving one is refused. @defaultValue 1_000 */
+  maxReading?: number | undefined
+  /** Bytes that arriving bodies may hold together. Above it, the longest-arriving one is refused. @defaultValue 67_108_864 */
+  maxReadingBytes?: number | undefined
+  /** Milliseconds for a body to arrive. @defaultValue 5_000 */
+  bodyTimeoutMs?: number | undefined
+  /**
+   * Milliseconds after which the response is `UNKNOWN_EXCEPTION`, even if work still runs. A remote signer has the same time
+   * again to sign the response. @defaultValue 10_000
+   */
   timeoutMs?: number | undefined
   /** Milliseconds for which a delivery holds its order. Must exceed `timeoutMs`. @defaultValue 30_000 */
   leaseMs?: number | undefined
@@ -78,6 +89,8 @@ export interface HandlerOptions<ExtInfo = OpenObject, Transaction = undefined> {
   storeTimeoutMs?: number | undefined
   /** Milliseconds to wait for another delivery of the same order before the response "try later". @defaultValue 2_000 */
   busyWaitMs?: number | undefined
+  /** Milliseconds that an `orderModifyTime` may be ahead of our clock. @defaultValue 86_400_000 */
+  maxFutureMs?: number | undefined
   /** What `orderModifyTime` is compared with. @defaultValue 'orderModifyTime' */
   compareModifyTimeWith?: ModifyTimeComparison | undefined
   /** How encrypted messages are encrypted. @defaultValue AES-256/ECB under RSAES-PKCS1-v1_5 */
@@ -102,15 +115,19 @@ export const HANDLER_OPTION_RULES = {
   store: { required: true, assert: assertStore },
   onOrder: { required: true, assert: assertFunction },
   onEvent: { assert: assertFunction },
-  extInfoSchema: anyValue(),
-  signedPath: anyValue(),
+  extInfoSchema: { assert: assertStandardSchema },
+  signedPath: textOrFunction(),
   clockToleranceSeconds: positiveNumber(300),
   maxBodyBytes: positiveNumber(1_048_576),
   maxConcurrent: positiveNumber(1_000),
+  maxReading: positiveNumber(1_000),
+  maxReadingBytes: positiveNumber(67_108_864),
+  bodyTimeoutMs: positiveNumber(5_000, { isTimer: true }),
   timeoutMs: positiveNumber(10_000, { isTimer: true }),
   leaseMs: positiveNumber(30_000),
   storeTimeoutMs: positiveNumber(5_000, { isTimer: true }),
   busyWaitMs: nonNegativeNumber(2_000),
+  maxFutureMs: positiveNumber(86_400_000),
   compareModifyTimeWith: oneOf<ModifyTimeComparison>(['orderModifyTime', 'processedAt'], 'orderModifyTime'),
   encryption: anyValue(),
   alwaysStatus200: flag(false),

@@ -23,7 +23,7 @@ export type Outcome =
   | { readonly kind: 'rejected'; readonly error: ProtocolError }
   /** A failure on our side after the message was accepted: in `onOrder` or the store, or the time was up. */
   | { readonly kind: 'failed'; readonly error: unknown }
-  /** A failure on our side before the message could be verified: for example in the mounting or the credentials. */
+  /** A failure on our side before the message could be verified, in the mounting or the credentials; or in the signer. */
   | { readonly kind: 'unavailable'; readonly error: unknown }
 
 /** The status and the body of a response. */
@@ -72,8 +72,9 @@ export function successResponse(orderId: string): SerializedResponse {
 /** The response to an order that `onOrder` refused. A code that the protocol does not have becomes PROCESS_FAIL. */
 export function refusalResponse({ resultCode, resultMessage }: OrderRefusedError): SerializedResponse {
   const result = resultOf(isResultCode(resultCode) && resultCode !== 'SUCCESS' ? resultCode : 'PROCESS_FAIL')
-  // Do not cut a surrogate pair: half a character is not valid UTF-8.
-  if (resultMessage !== undefined) result.resultMessage = resultMessage.slice(0, 256).replace(/[\ud800-\udbff]$/, '')
+  // Do not cut a surrogate pair: strict JSON parsers reject half a character.
+  if (typeof resultMessage === 'string')
+    result.resultMessage = resultMessage.slice(0, 256).replace(/[\ud800-\udbff]$/, '')
   return serialize({ result })
 }
 

@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { match, P } from 'ts-pattern'
 import { sha256 } from '../crypto/node.ts'
 import { ConfigurationError, isOrderSyncError, ProtocolError } from '../errors.ts'
-import type { Order } from '../messages/order.ts'
 import type { ClaimResult } from '../policy/idempotency.ts'
 import type { Completion, Delivery, HeldClaim } from '../stores/store.ts'
 import { backOff } from '../timeout.ts'
@@ -15,16 +14,7 @@ import {
   type SerializedResponse,
   successResponse,
 } from './outcome.ts'
-
-/** An order that was accepted, and what `onOrder` is told about its request. */
-interface AcceptedOrder<ExtInfo> {
-  readonly order: Order<ExtInfo>
-  /** The decrypted message: every encryption of it has another ciphertext. */
-  readonly plaintext: Uint8Array
-  readonly clientId: string
-  readonly agentToken: string | undefined
-  readonly encrypted: boolean
-}
+import type { Accepted } from './receive.ts'
 
 /**
  * Step 3: claims the order, runs `onOrder` if the event is new, and stores the response.
@@ -33,7 +23,7 @@ interface AcceptedOrder<ExtInfo> {
  * @see docs/protocol.md section 7
  */
 export async function processOrder<ExtInfo, Transaction>(
-  accepted: AcceptedOrder<ExtInfo>,
+  accepted: Accepted<ExtInfo>,
   abort: RequestAbort,
   settings: HandlerSettings<ExtInfo, Transaction>,
 ): Promise<Outcome> {
@@ -58,17 +48,18 @@ export async function processOrder<ExtInfo, Transaction>(
  *
  * @see docs/protocol.md section 7.1
  */
-function toDelivery({ order, clientId, plaintext }: AcceptedOrder<unknown>): Delivery {
+function toDelivery({ order, credentials, content }: Accepted<unknown>): Delivery {
+  const { clientId } = credentials
   return {
     // An empty merchantId counts as none: both name the merchant's own orders.
     orderKey: hash(JSON.stringify([clientId, order.merchantId || null, order.merchantBizType, order.merchantBizNo])),
     requestKey: hash(JSON.stringify([clientId, order.requestId])),
-    digest: hash(plaintext),
+    digest: hash(content),
     orderModifyTime: order.orderModifyTime,
   }
 }
 
-const hash = (data: string | Uint8Array) => sha256(data, 'base64url')
+const hash = (data: string) => sha256(data, 'base64url')
 
 /** Claims an order. While another delivery of it is being processed, claims again, for at most `busyWaitMs`. */
 async function claimUnlessBusy<ExtInfo, Transaction>(
@@ -76,14 +67,19 @@ async function claimUnlessBusy<ExtInfo, Transaction>(
   { signal }: RequestAbort,
   { store, leaseMs, compareModifyTimeWith, busyWaitMs }: HandlerSettings<ExtInfo, Transaction>,
 ): Promise<ClaimResult> {
-  let claim = await store.claim(delivery, { leaseMs, compareModifyTimeWith })
-  for (let attempt = 1, waitedMs = 0; claim.decision === 'busy' && waitedMs < busyWaitMs; attempt++) {
-    const pauseMs = Math.min(backOff(attempt, { firstMs: 25, maxMs: 250 }), busyWaitMs - waitedMs)
-    await sleep(pauseMs, undefined, { signal })
-    waitedMs += pauseMs
-    claim = await store.claim(delivery, { leaseMs, compareModifyTimeWith })
+  const deadline = performance.now() + busyWaitMs
+  for (let attempt = 1; ; attempt++) {
+    const claim = await store.claim(delivery, { leaseMs, compareModifyTimeWith })
+    const leftMs = deadline - performance.now()
+    if (claim.decision !== 'busy' || leftMs <= 0) return claim
+    const pauseMs = Math.min(backOff(attempt, { firstMs: 25, maxMs: 250 }), leftMs)
+    // Aborted: nobody waits for the response any more, and the order stays with the other delivery.
+    const isAborted = await sleep(pauseMs, undefined, { signal }).then(
+      () => false,
+      () => true,
+    )
+    if (isAborted) return claim
   }
-  return claim
 }
 
 function toKnownOutcome(claim: Exclude<ClaimResult, { decision: 'process' }>): Outcome {
@@ -106,19 +102,23 @@ type Run =
   | { readonly phase: 'stored'; readonly response: SerializedResponse }
   /** `onOrder` ended after its lease: a later claim holds the order. */
   | { readonly phase: 'fenced' }
-  /** `onOrder` failed, or its transaction was rolled back: nothing has happened. */
+  /**
+   * `onOrder` failed, or its transaction was rolled back. If only the acknowledgement of COMMIT was lost, `release` changes
+   * nothing, and the next delivery is a replay.
+   */
   | { readonly phase: 'undone'; readonly error: unknown }
   /** `onOrder` succeeded, and the store failed: the effect has happened and is not recorded. */
   | { readonly phase: 'unrecorded'; readonly error: unknown }
 
 async function runOnce<ExtInfo, Transaction>(
-  accepted: AcceptedOrder<ExtInfo>,
+  accepted: Accepted<ExtInfo>,
   held: HeldClaim,
   abort: RequestAbort,
   settings: HandlerSettings<ExtInfo, Transaction>,
 ): Promise<Outcome> {
   const runOnOrder = async (transaction: Transaction): Promise<SerializedResponse> => {
-    const { clientId, agentToken, encrypted } = accepted
+    const { credentials, agentToken, encrypted } = accepted
+    const { clientId } = credentials
     const { signal } = abort
     const context = { clientId, agentToken, encrypted, fencingToken: held.token, transaction, signal }
     return successResponse(assertOrderId(await settings.onOrder(accepted.order, context)))
@@ -161,13 +161,16 @@ async function runInTransaction<Transaction>(
   runOnOrder: (transaction: Transaction) => Promise<SerializedResponse>,
   finishInTransaction: (work: (transaction: Transaction) => Promise<Completion>) => Promise<boolean>,
 ): Promise<Run> {
+  // An object, because TypeScript does not track an assignment inside a closure.
   const run: { response?: SerializedResponse } = {}
   try {
     const isStored = await finishInTransaction(async (transaction) => {
       run.response = await runOnOrder(transaction)
       return toCompletion(run.response)
     })
-    return isStored && run.response ? { phase: 'stored', response: run.response } : { phase: 'fenced' }
+    if (!isStored) return { phase: 'fenced' }
+    if (run.response === undefined) throw new Error('The store reported a commit without running the work')
+    return { phase: 'stored', response: run.response }
   } catch (error) {
     return { phase: 'undone', error }
   }
@@ -186,7 +189,11 @@ async function refuseOrRelease<ExtInfo, Transaction>(
   const refused: Outcome = { kind: 'refused', response: refusalResponse(error), error }
   // "Try later" leaves the order as if it had not arrived. A final refusal is a response to store.
   if (refused.response.resultStatus === 'U') return await release(held, refused, settings)
-  return (await finish(held, toCompletion(refused.response), settings)) ? refused : { kind: 'fenced' }
+  try {
+    return (await finish(held, toCompletion(refused.response), settings)) ? refused : { kind: 'fenced' }
+  } catch (storeError) {
+    return failed(new AggregateError([error, storeError], 'The refusal could not be stored'))
+  }
 }
 
 function toCompletion({ text, resultStatus }: SerializedResponse): Completion {
@@ -205,26 +212,37 @@ async function release<ExtInfo, Transaction>(
   { store }: HandlerSettings<ExtInfo, Transaction>,
 ): Promise<Outcome> {
   // If the release fails, the lease ends by itself.
-  await store.release(held).catch(() => false)
+  try {
+    await store.release(held)
+  } catch {}
   return outcome
 }
 
-/** `onOrder` has had its effect, so a store that fails is tried again for as long as the lease keeps others away. */
+/**
+ * `onOrder` has had its effect, so a store that fails is tried again, for at most `leaseMs` more. The fencing token rejects
+ * a finish after a newer claim.
+ */
 async function finish<ExtInfo, Transaction>(
   held: HeldClaim,
   completion: Completion,
   { store, leaseMs }: HandlerSettings<ExtInfo, Transaction>,
 ): Promise<boolean> {
   const deadline = performance.now() + leaseMs
+  const failures: unknown[] = []
   for (let attempt = 1; ; attempt++) {
     const pauseMs = backOff(attempt, { firstMs: 50, maxMs: 1_000 })
     try {
-      return await store.finish(held, completion)
+      const isStored = await store.finish(held, completion)
+      // False after a failure can mean that the failed call was carried out and only its answer was lost: not fenced.
+      if (!isStored && failures.length > 0) break
+      return isStored
     } catch (error) {
-      if (performance.now() + pauseMs >= deadline) throw error
+      failures.push(error)
+      if (performance.now() + pauseMs >= deadline) break
     }
     await sleep(pauseMs)
   }
+  throw failures.at(-1)
 }
 
 function failed(error: unknown): Outcome {

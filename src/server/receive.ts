@@ -1,122 +1,200 @@
 import { ConfigurationError, ProtocolError } from '../errors.ts'
 import type { Order } from '../messages/order.ts'
+import type { StandardSchema } from '../messages/standard-schema.ts'
 import { validateExtInfo, validateOrder } from '../messages/validate.ts'
 import { ORDER_SYNC_METHOD } from '../protocol/endpoint.ts'
 import { collectHeaders, requireHeader } from '../protocol/headers.ts'
-import {
-  type Credentials,
-  type ParsedCredentials,
-  parseCredentials,
-  requireEncryptionKey,
-} from '../secure-message/credentials.ts'
-import { parseFreshHead, type VerifiedMessage, verifyMessage } from '../secure-message/verify.ts'
+import { canonicalJson } from '../protocol/json.ts'
+import { type ParsedCredentials, parseCredentials, requireEncryptionKey } from '../secure-message/credentials.ts'
+import { assertSigned, decryptAndParse, parseFreshHead, type ReceivedMessage } from '../secure-message/verify.ts'
+import { timeoutError, withTimeout } from '../timeout.ts'
 import type { RequestAbort } from './abort.ts'
-import { assertContentLength, readBody } from './body.ts'
+import type { BodyPlace } from './body.ts'
+import type { EncryptMemory } from './encrypt-memory.ts'
 import type { Ended } from './event.ts'
 import type { IncomingRequest } from './http.ts'
 import type { HandlerSettings } from './options.ts'
 import { toOutcome } from './outcome.ts'
 import { type Recipient, STRANGER } from './respond.ts'
 
-/** A request whose headers are read and whose caller is looked up. Nothing is verified yet. */
-export interface Identified {
+/** A request whose caller is looked up. Its body may still be arriving. */
+interface Identified {
   readonly kind: 'identified'
+  readonly credentials: ParsedCredentials
   readonly method: string
   /** The path that the signature is verified for. */
   readonly path: string
   /** By lower-case name. */
   readonly headers: ReadonlyMap<string, string>
+  readonly place: BodyPlace
+}
+
+/** A request whose headers are checked and whose body has arrived. Nothing is verified yet. */
+export interface Received {
+  readonly kind: 'received'
+  readonly credentials: ParsedCredentials
+  readonly message: ReceivedMessage
+  readonly headers: ReadonlyMap<string, string>
+}
+
+/** A message whose signature is verified and whose JSON is parsed. From here on, the response is signed. */
+interface Verified {
+  readonly kind: 'verified'
   readonly recipient: Recipient
+  readonly value: unknown
 }
 
 /** A request whose order is verified and valid. */
 export interface Accepted<ExtInfo> {
   readonly kind: 'accepted'
+  readonly credentials: ParsedCredentials
   readonly recipient: Recipient
   readonly order: Order<ExtInfo>
-  /** The decrypted message: its digest tells one body from another. */
-  readonly plaintext: Uint8Array
-  readonly clientId: string
+  /** The message as canonical JSON: its digest tells one content from another. */
+  readonly content: string
   readonly agentToken: string | undefined
   readonly encrypted: boolean
 }
 
-/** Step 1: reads the headers and looks the caller up. */
-export async function identify<ExtInfo, Transaction>(
+type Settings = Pick<
+  HandlerSettings<unknown, unknown>,
+  'credentials' | 'signedPath' | 'clockToleranceSeconds' | 'now' | 'timeoutMs' | 'json' | 'encryption' | 'maxFutureMs'
+>
+
+/** Step 1: checks the headers, looks the caller up and reads the body. */
+export async function receive(
   request: IncomingRequest,
-  settings: HandlerSettings<ExtInfo, Transaction>,
+  { abort, enter }: { abort: RequestAbort; enter: (contentLength: string | undefined) => BodyPlace },
+  settings: Settings,
+): Promise<Received | Ended> {
+  const identified = await identify(request, enter, settings)
+  return identified.kind === 'ended' ? identified : await readMessage(identified, request, abort, settings)
+}
+
+async function identify(
+  request: IncomingRequest,
+  enter: (contentLength: string | undefined) => BodyPlace,
+  settings: Settings,
 ): Promise<Identified | Ended> {
   try {
     const { method } = request
     const headers = collectHeaders(request.headers)
     const path = resolveSignedPath(request, settings.signedPath)
     assertOneLine(method, path)
-    const clientId = headers.get('client-id')
-    const found = await findCredentials(clientId, settings.credentials)
-    // Compared here as well: a look-up may ignore case, or always return the same tenant.
-    const credentials = found != null && found.clientId === clientId ? parseCredentials(found) : undefined
-    const isEncrypted = headers.has('encrypt')
-    const recipient: Recipient = credentials ? { kind: 'client', credentials, method, path, isEncrypted } : STRANGER
-    return { kind: 'identified', method, path, headers, recipient }
+    if (method !== ORDER_SYNC_METHOD) throw new ProtocolError('ERR_METHOD', `The method is not ${ORDER_SYNC_METHOD}.`)
+    const clientId = requireClientId(headers)
+    // Before the look-up: a stranger must not be able to start more of them than there are places.
+    const place = enter(headers.get('content-length'))
+    try {
+      const credentials = await findCredentials(clientId, settings)
+      return { kind: 'identified', credentials, method, path, headers, place }
+    } catch (error) {
+      place.leave()
+      throw error
+    }
   } catch (error) {
-    return endWith(error, STRANGER)
+    return endUnverified(error)
   }
 }
 
-/** Step 2: reads the body, verifies, decrypts and validates it. */
-export async function accept<ExtInfo, Transaction>(
-  identified: Identified,
-  { request, abort, isCrowded }: { request: IncomingRequest; abort: RequestAbort; isCrowded: boolean },
-  settings: HandlerSettings<ExtInfo, Transaction>,
-): Promise<Accepted<ExtInfo> | Ended> {
-  const { method, path, headers, recipient } = identified
+async function readMessage(
+  { credentials, method, path, headers, place }: Identified,
+  { body: given, parsedBodyHint }: IncomingRequest,
+  abort: RequestAbort,
+  { now, clockToleranceSeconds }: Settings,
+): Promise<Received | Ended> {
   try {
-    // After the credentials look-up, so that the response can be signed, and before any expensive step.
-    if (isCrowded) throw new ProtocolError('ERR_TRAFFIC', 'Too many requests are in progress.')
-    const credentials = assertKnownClient(identified)
-    assertContentLength(headers.get('content-length'), settings.maxBodyBytes)
-    const { clockToleranceSeconds, maxBodyBytes: maxBytes } = settings
-    const head = parseFreshHead(headers, 'request', { now: settings.now(), clockToleranceSeconds })
-    const { parsedBodyHint } = request
-    const body = await readBody(request.body, { maxBytes, parsedBodyHint, signal: abort.signal })
-    const message = { method, path, head, body }
-    return await verifyMessage(message, credentials, settings).then(
-      (verified) => validate(verified, identified, credentials, settings),
-      (error) => ({ ...endWith(error, recipient), unverified: { message, headers } }),
-    )
+    const head = parseFreshHead(headers, 'request', { now: now(), clockToleranceSeconds })
+    const body = await place.read(given, { parsedBodyHint, signal: abort.signal })
+    return { kind: 'received', credentials, headers, message: { method, path, head, body } }
   } catch (error) {
-    return endWith(error, recipient)
+    return endUnverified(error, credentials)
+  } finally {
+    place.leave()
   }
 }
 
-function assertKnownClient({ method, headers, recipient }: Identified): ParsedCredentials {
-  if (method !== ORDER_SYNC_METHOD) throw new ProtocolError('ERR_METHOD', `The method is not ${ORDER_SYNC_METHOD}.`)
-  requireHeader(headers, 'Client-Id')
-  if (recipient.kind === 'client') return recipient.credentials
-  throw new ProtocolError('ERR_CLIENT_UNKNOWN', 'The Client-Id is not known here.')
+/** Step 2: verifies the signature, and only then decrypts, parses and validates the message. */
+export async function accept<ExtInfo>(
+  received: Received,
+  { abort, encryptMemory }: { abort: RequestAbort; encryptMemory: EncryptMemory },
+  settings: Settings,
+  extInfoSchema: StandardSchema<unknown, ExtInfo> | undefined,
+): Promise<Accepted<ExtInfo> | Ended> {
+  const { message, headers, credentials } = received
+  try {
+    await assertSigned(message, credentials)
+    encryptMemory.assertUnchanged(message.head, settings.now())
+  } catch (error) {
+    return { ...endUnverified(error, credentials), unverified: { message, headers } }
+  }
+  try {
+    // Bounded: a remote signer, or a schema, may never answer.
+    return await abort.beforeTimeout(openAndValidate(received, settings, extInfoSchema))
+  } catch (error) {
+    return endUnverified(error, credentials)
+  }
 }
 
-async function validate<ExtInfo, Transaction>(
-  { value, plaintext }: VerifiedMessage,
-  { headers, recipient }: Identified,
-  credentials: ParsedCredentials,
-  { extInfoSchema }: HandlerSettings<ExtInfo, Transaction>,
-): Promise<Accepted<ExtInfo>> {
-  const encrypted = headers.has('encrypt')
-  // The response must be encrypted too. Check the key for it now, not after the order was processed.
-  if (encrypted) requireEncryptionKey(credentials)
-  const order = validateOrder(value)
-  const extInfo = await validateExtInfo(order.extInfo, extInfoSchema)
-  const { clientId } = credentials
-  const agentToken = headers.get('agent-token')
-  return { kind: 'accepted', recipient, order: { ...order, extInfo }, plaintext, clientId, agentToken, encrypted }
+async function openAndValidate<ExtInfo>(
+  received: Received,
+  settings: Settings,
+  extInfoSchema: StandardSchema<unknown, ExtInfo> | undefined,
+): Promise<Accepted<ExtInfo> | Ended> {
+  const verified = await open(received, settings)
+  return verified.kind === 'ended' ? verified : await validate(received, verified, settings, extInfoSchema)
 }
 
-function endWith(error: unknown, recipient: Recipient): Ended {
-  return { kind: 'ended', outcome: toOutcome(error), recipient }
+async function open({ message, credentials }: Received, settings: Settings): Promise<Verified | Ended> {
+  const { method, path, head } = message
+  const isEncrypted = head.encrypt !== undefined
+  const recipient: Recipient = { kind: 'client', credentials, method, path, isEncrypted }
+  try {
+    // The response must be encrypted too. Check the key for it now, not after the order was processed.
+    if (isEncrypted) requireEncryptionKey(credentials)
+    const { value, aesBits } = await decryptAndParse(message, credentials, settings)
+    return { kind: 'verified', value, recipient: aesBits === undefined ? recipient : { ...recipient, aesBits } }
+  } catch (error) {
+    return endVerified(error, credentials, recipient)
+  }
 }
 
-function resolveSignedPath(request: IncomingRequest, option: HandlerSettings<unknown, unknown>['signedPath']): string {
+async function validate<ExtInfo>(
+  { message, headers, credentials }: Received,
+  { value, recipient }: Verified,
+  settings: Settings,
+  extInfoSchema: StandardSchema<unknown, ExtInfo> | undefined,
+): Promise<Accepted<ExtInfo> | Ended> {
+  try {
+    const order = validateOrder(value)
+    assertNotInFuture(order, settings)
+    const extInfo = await validateExtInfo(order.extInfo, extInfoSchema)
+    return {
+      kind: 'accepted',
+      credentials,
+      recipient,
+      order: { ...order, extInfo },
+      content: canonicalJson(value),
+      agentToken: headers.get('agent-token'),
+      encrypted: message.head.encrypt !== undefined,
+    }
+  } catch (error) {
+    return endVerified(error, credentials, recipient)
+  }
+}
+
+/** The end of a request that is not verified: its response is not signed. */
+function endUnverified(error: unknown, credentials?: ParsedCredentials): Ended {
+  return { kind: 'ended', outcome: toOutcome(error), recipient: STRANGER, ...(credentials && { credentials }) }
+}
+
+/** The end of a verified request. Its response is signed, unless the failure is ours and nothing was decided. */
+function endVerified(error: unknown, credentials: ParsedCredentials, recipient: Recipient): Ended {
+  const outcome = toOutcome(error)
+  return { kind: 'ended', outcome, recipient: outcome.kind === 'unavailable' ? STRANGER : recipient, credentials }
+}
+
+function resolveSignedPath(request: IncomingRequest, option: Settings['signedPath']): string {
   const path: unknown = typeof option === 'function' ? option(request) : (option ?? request.path)
   if (typeof path === 'string') return path
   throw new ConfigurationError(
@@ -132,10 +210,31 @@ function assertOneLine(method: string, path: string): void {
   }
 }
 
-async function findCredentials(
-  clientId: string | undefined,
-  credentials: Credentials | ((clientId: string) => Credentials | undefined | Promise<Credentials | undefined>),
-): Promise<Credentials | undefined> {
-  if (typeof credentials !== 'function') return credentials
-  return clientId === undefined || clientId === '' ? undefined : await credentials(clientId)
+/** Checked before the look-up: the id may be anything that fits into a header. */
+function requireClientId(headers: ReadonlyMap<string, string>): string {
+  const clientId = requireHeader(headers, 'Client-Id')
+  if (/^[!-~]{1,128}$/.test(clientId)) return clientId
+  throw new ProtocolError('ERR_HEADER_INVALID', 'The Client-Id header is not 1 to 128 visible ASCII characters.')
+}
+
+async function findCredentials(clientId: string, { credentials, timeoutMs }: Settings): Promise<ParsedCredentials> {
+  const found =
+    typeof credentials === 'function'
+      ? await withTimeout(async () => await credentials(clientId), {
+          timeoutMs,
+          onTimeout: () => timeoutError('"credentials"', timeoutMs),
+        })
+      : credentials
+  // Compared here as well: a look-up may ignore case, or always return the same tenant.
+  if (found != null && found.clientId === clientId) return parseCredentials(found)
+  throw new ProtocolError('ERR_CLIENT_UNKNOWN', 'The Client-Id is not known here.')
+}
+
+/** One event from the far future would make every later event of its order stale. */
+function assertNotInFuture({ orderModifyTime }: Order, { now, maxFutureMs }: Settings): void {
+  if (orderModifyTime <= now() + maxFutureMs) return
+  const expected = 'a time that is not far in the future'
+  throw new ProtocolError('ERR_FIELD_INVALID', `The order is invalid: "orderModifyTime" must be ${expected}.`, {
+    issues: [{ field: 'orderModifyTime', expected }],
+  })
 }

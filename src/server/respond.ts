@@ -1,3 +1,4 @@
+import type { ResolvedEncryptionOptions } from '../crypto/envelope.ts'
 import { encodeUtf8 } from '../protocol/encoding.ts'
 import { ORDER_SYNC_METHOD } from '../protocol/endpoint.ts'
 import { CONTENT_TYPES } from '../protocol/headers.ts'
@@ -8,7 +9,7 @@ import { timeoutError, withTimeout } from '../timeout.ts'
 import type { HttpResponse } from './http.ts'
 import type { StatusAndResponse } from './outcome.ts'
 
-/** Who receives a response. Only a known client gets a signed one. */
+/** Who receives a response. Only a client whose request has verified gets a signed one. */
 export type Recipient =
   | { readonly kind: 'stranger' }
   | {
@@ -19,6 +20,8 @@ export type Recipient =
       readonly path: string
       /** Whether the request has an `Encrypt` header. */
       readonly isEncrypted: boolean
+      /** The size of the AES key of the request: its sender may not be able to decrypt a larger one. */
+      readonly aesBits?: ResolvedEncryptionOptions['aesBits']
     }
 
 export const STRANGER: Recipient = { kind: 'stranger' }
@@ -29,14 +32,15 @@ interface ResponseSettings {
   readonly encryption: Encryption
 }
 
-/** Turns a response into an HTTP response: signed for a known client, and encrypted if the request was. */
+/** Turns a response into an HTTP response: signed for a verified client, and encrypted if the request was. */
 export async function respond(
   response: StatusAndResponse,
   recipient: Recipient,
   settings: ResponseSettings,
 ): Promise<HttpResponse> {
   if (recipient.kind === 'stranger') return respondUnsigned(response, settings)
-  const { credentials, method, path, isEncrypted } = recipient
+  const { credentials, method, path, isEncrypted, aesBits } = recipient
+  const { options, randomBytes } = settings.encryption
   const securing = secureMessage(
     {
       kind: 'response',
@@ -47,7 +51,7 @@ export async function respond(
       encryptTo: isEncrypted ? findEncryptionKey(credentials) : undefined,
     },
     credentials,
-    settings.encryption,
+    { options: { ...options, aesBits: aesBits ?? options.aesBits }, randomBytes },
   )
   const { timeoutMs } = settings
   const { headers, body } = credentials.signingKey.key.isRemote
