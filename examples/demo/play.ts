@@ -5,7 +5,7 @@ import type { startMerchant } from './merchant.ts'
 import { showExchange, showOpening, showScene, showSummary } from './show.ts'
 import { type Scene, story } from './story.ts'
 
-/** Plays AlipayHK to a merchant's server, and tells whether all came out as it should. */
+/** Sends all messages to a merchant's server. Returns whether every result was as expected. */
 export async function play(keys: Keys, start: typeof startMerchant): Promise<boolean> {
   const events: OrderSyncEvent[] = []
   const merchant = await start(keys.merchant, (event) => events.push(event))
