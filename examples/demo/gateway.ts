@@ -9,7 +9,7 @@ export interface HttpMessage {
 }
 
 /** The request, the response and the verified result. */
-export interface Exchange {
+export interface RoundTrip {
   readonly request: HttpMessage
   readonly response: HttpMessage
   readonly resultCode: string
@@ -17,7 +17,7 @@ export interface Exchange {
 }
 
 /** Sends an order as AlipayHK does, and records both HTTP messages. */
-export async function sendOrder(order: OrderInput, options: ClientOptions): Promise<Exchange> {
+export async function sendOrder(order: OrderInput, options: ClientOptions): Promise<RoundTrip> {
   const messages: HttpMessage[] = []
   const client = createOrderSyncClient({
     ...options,

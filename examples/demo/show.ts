@@ -1,7 +1,7 @@
 import { styleText } from 'node:util'
 import type { OrderSyncEvent } from 'alipayhk-order-sync'
-import type { Exchange, HttpMessage } from './gateway.ts'
-import type { Scene } from './story.ts'
+import type { HttpMessage, RoundTrip } from './gateway.ts'
+import type { Scenario } from './scenarios.ts'
 
 // styleText() adds no colours when NO_COLOR is set or the output is not a terminal.
 const bold = (text: string) => styleText('bold', text)
@@ -14,17 +14,17 @@ const red = (text: string) => styleText('red', text)
 /** In characters. */
 const LINE_WIDTH = 90
 
-export function showOpening(url: string): void {
+export function showIntroduction(url: string): void {
   console.log(`\n${bold('AlipayHK synchronises an order with a merchant, in six messages')}`)
   console.log(faint(`The merchant's server listens at ${url}. Each side has its own keys.`))
 }
 
-export function showScene(number: number, { title, explanation }: Scene): void {
+export function showScenario(number: number, { title, explanation }: Scenario): void {
   console.log(`\n${bold(`${number}. ${title}`)}\n   ${explanation}\n`)
 }
 
-export function showExchange(exchange: Exchange, event: OrderSyncEvent | undefined, asExpected: boolean): void {
-  const { request, response, resultCode, orderId } = exchange
+export function showRoundTrip(roundTrip: RoundTrip, event: OrderSyncEvent | undefined, asExpected: boolean): void {
+  const { request, response, resultCode, orderId } = roundTrip
   showHttpMessage(cyan('→'), request)
   showHttpMessage(magenta('←'), response)
   const order = orderId === undefined ? '' : `: orderId ${orderId}`
@@ -75,12 +75,12 @@ function wrap(pieces: readonly string[], width: number): string[] {
   return lines
 }
 
-export function showSummary(results: readonly { scene: Scene; asExpected: boolean }[]): void {
+export function showSummary(results: readonly { scenario: Scenario; asExpected: boolean }[]): void {
   console.log(`\n${bold('Summary')}`)
-  for (const { scene, asExpected } of results) {
-    const { kind, resultCode } = scene.expected
+  for (const { scenario, asExpected } of results) {
+    const { kind, resultCode } = scenario.expected
     const mark = asExpected ? green('✓') : red('✗')
-    console.log(`   ${mark} ${scene.title.padEnd(20)}${kind.padEnd(12)}${resultCode}`)
+    console.log(`   ${mark} ${scenario.title.padEnd(20)}${kind.padEnd(12)}${resultCode}`)
   }
   const correct = results.filter(({ asExpected }) => asExpected).length
   const summary = `${correct} of ${results.length} results are as expected.`

@@ -26,7 +26,7 @@ async function run(environment: NodeJS.ProcessEnv = {}) {
   return { code, stdout, stderr, left }
 }
 
-const SCENES = [
+const SCENARIOS = [
   ['A plain order', 'HTTP 200', 'SUCCESS', 'processed'],
   ['An encrypted order', 'HTTP 200', 'SUCCESS', 'processed'],
   ['A duplicate', 'HTTP 200', 'SUCCESS', 'duplicate'],
@@ -43,8 +43,8 @@ test('the demo prints request, response and verified result of six messages, and
   const { code, stdout, stderr, left } = await run()
   expect({ code, stderr, left }).toEqual({ code: 0, stderr: '', left: [] })
   const [, ...sections] = stdout.split(/\n(?=\d\. |Summary)/)
-  expect(sections).toHaveLength(SCENES.length + 1)
-  for (const [index, [title, status, resultCode, outcome]] of SCENES.entries()) {
+  expect(sections).toHaveLength(SCENARIOS.length + 1)
+  for (const [index, [title, status, resultCode, outcome]] of SCENARIOS.entries()) {
     const section = sections[index] ?? ''
     const [request = '', response = ''] = section.split('   ← ')
     expect(section).toContain(`${index + 1}. ${title}\n`)

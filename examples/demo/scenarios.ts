@@ -1,7 +1,7 @@
 import type { ClientOptions, OrderInput } from 'alipayhk-order-sync'
 
 /** One message to the merchant, and the expected result. */
-export interface Scene {
+export interface Scenario {
   readonly title: string
   readonly explanation: string
   readonly sender: 'alipayhk' | 'stranger'
@@ -30,7 +30,7 @@ const shipped = { ...created, orderStatus: 'SHIPPED', orderModifyTime: now - 15 
 const delivered = { ...created, orderStatus: 'DELIVERED', orderModifyTime: now - 11 * minute }
 const cancelled = { ...created, orderStatus: 'CANCELLED', orderModifyTime: now }
 
-export const story: readonly Scene[] = [
+export const scenarios: readonly Scenario[] = [
   {
     title: 'A plain order',
     explanation: 'A-1001 was paid. The body is plain text; the Signature header proves its origin.',
