@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { isResultCode, RESULT_CODES } from '../src/result-codes.ts'
 
-test('the result codes and their statuses are those of the protocol', () => {
+test('RESULT_CODES has the codes and statuses of the protocol', () => {
   expect(Object.fromEntries(Object.entries(RESULT_CODES).map(([code, { status }]) => [code, status]))).toEqual({
     SUCCESS: 'S',
     UNKNOWN_EXCEPTION: 'U',
@@ -18,10 +18,13 @@ test('the result codes and their statuses are those of the protocol', () => {
   })
 })
 
-test.each(Object.entries(RESULT_CODES))('%s and its message keep the length limits', (code, { message }) => {
-  expect(code).toMatch(/^.{1,64}$/)
-  expect(message).toMatch(/^.{1,256}$/)
-})
+test.each(Object.entries(RESULT_CODES))(
+  'RESULT_CODES: %s and its message are within the length limits',
+  (code, { message }) => {
+    expect(code).toMatch(/^.{1,64}$/)
+    expect(message).toMatch(/^.{1,256}$/)
+  },
+)
 
 test.each([
   ['SUCCESS', true],
@@ -31,6 +34,6 @@ test.each([
   ['', false],
   ['toString', false],
   ['__proto__', false],
-])('"%s" is a result code: %s', (text, known) => {
-  expect(isResultCode(text)).toBe(known)
+])('isResultCode("%s") returns %s', (text, expected) => {
+  expect(isResultCode(text)).toBe(expected)
 })

@@ -1,15 +1,15 @@
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { type Credentials, createOrderSyncHandler, memoryStore, type OrderSyncEvent } from 'alipayhk-order-sync'
-import { createServer } from 'alipayhk-order-sync/node'
+import { createOrderSyncServer } from 'alipayhk-order-sync/node'
 
-/** A merchant's server that is up. */
+/** A running merchant's server. */
 export interface Merchant {
   readonly url: string
   readonly stop: () => Promise<void>
 }
 
-/** All that a merchant has to write. */
+/** All the code that a merchant needs. */
 export async function startMerchant(
   credentials: Credentials,
   onEvent: (event: OrderSyncEvent) => void,
@@ -18,12 +18,12 @@ export async function startMerchant(
     credentials,
     store: memoryStore(),
     async onOrder(order) {
-      // Here you would write it to your database.
+      // Save the order to your database here.
       return { orderId: `order-${order.merchantBizNo}` }
     },
     onEvent,
   })
-  const server = createServer(handler).listen(0, '127.0.0.1')
+  const server = createOrderSyncServer(handler).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   return {

@@ -100,7 +100,7 @@ export interface UncheckedClaim {
  * Turns a store's decision into a {@link ClaimResult}. The one place that does, for all stores.
  *
  * @throws Error when the decision is unknown, or its stored response or token is missing. That happens when the tables or
- * functions in the database are not those of this release. A default would process an order twice, or lose it.
+ * functions in the database are not those of this release. A default value would process an order twice, or lose it.
  */
 export function toClaimResult({ decision, storedResponse, token }: UncheckedClaim): ClaimResult {
   if (!isDecision(decision)) throw storeError(`returned an unknown decision: ${printable(String(decision), 32)}`)

@@ -176,7 +176,7 @@ function toTexts(elements: unknown): (string | undefined)[] {
   return elements.map((element: unknown) => (element === null ? undefined : String(element)))
 }
 
-/** Runs a script with either client. They take arguments in different forms; the spelling of `evalSha` tells them apart. */
+/** Runs a script with either client. They take arguments in different forms. Only node-redis has `evalSha` in this spelling. */
 function createRunner(client: NodeRedisClient | IoRedisClient) {
   return async (script: string, keys: string[], values: string[]): Promise<unknown> =>
     'evalSha' in client

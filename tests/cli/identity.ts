@@ -1,24 +1,24 @@
 import type { KeyObject } from 'node:crypto'
 import { temporaryFolder, writeTo } from '../support/cli.ts'
-import { CLIENT_ID } from '../support/messages.ts'
 import { gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, type Pair, pem, strangerRsa } from '../support/keys.ts'
+import { CLIENT_ID } from '../support/messages.ts'
 
 export const folder = temporaryFolder()
 
 const pairs: Readonly<Record<string, () => Pair>> = { merchantRsa, merchantEcc, gatewayRsa, gatewayEcc, strangerRsa }
 
-/** The path of a file that holds one half of a pair, as PEM. */
+/** Writes one half of a key pair as PEM, and returns the path of the file. */
 export function keyFile(name: string, half: keyof Pair): string {
   const key: KeyObject | undefined = pairs[name]?.()[half]
-  if (key === undefined) throw new Error(`no pair is called ${name}`)
+  if (key === undefined) throw new Error(`There is no key pair ${name}`)
   return writeTo(folder, `${name}-${half}.pem`, pem(key))
 }
 
-/** The options that say who we are, and who the peer is. */
-export const identity = (ours: string, theirs: string): string[] => [
+/** The options for our own identity and the public key of the peer. */
+export const identity = (ownPair: string, peerPair: string): string[] => [
   ...['--client-id', CLIENT_ID],
-  ...['--private-key', keyFile(ours, 'privateKey')],
-  ...['--peer-public-key', keyFile(theirs, 'publicKey')],
+  ...['--private-key', keyFile(ownPair, 'privateKey')],
+  ...['--peer-public-key', keyFile(peerPair, 'publicKey')],
 ]
 
 export const merchant = () => identity('merchantRsa', 'gatewayRsa')

@@ -23,14 +23,14 @@ test.each([
     ['send', '-h', '--client-id'],
     ['--url', '--client-id', '--private-key', '--encrypt', '--timeout', '--retries', 'FILE|-'],
   ],
-])('%j prints help on standard output', async (args, words) => {
+])('%j prints help on standard output', async (args, expectedWords) => {
   const { code, stdout, stderr } = await cli(args)
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-  for (const word of words) expect(stdout).toContain(word)
+  for (const word of expectedWords) expect(stdout).toContain(word)
   expect(Math.max(...stdout.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(120)
 })
 
-test.each([['--version'], ['-v']])('%s prints the version', async (option) => {
+test.each([['--version'], ['-v']])('%s prints the version of the package', async (option) => {
   const { version } = JSON.parse(read('package.json'))
   expect(await cli([option])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' })
 })
@@ -39,7 +39,7 @@ test.each([
   [[], 'alipayhk-order-sync keygen'],
   [['toString'], 'No such command'],
   [['--serve'], 'No such command'],
-])('without a command that is known (%j), standard error says what there is', async (args, message) => {
+])('prints an error and exits with 1 without a known command: %j', async (args, message) => {
   const { code, stdout, stderr } = await cli(args)
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
   expect(stderr).toContain(message)

@@ -1,21 +1,21 @@
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
-import { createOrderSyncServer as createOrderSyncServer } from '../../src/adapters/node.ts'
-import { createOrderSyncHandler, memoryStore, type OrderResult, OrderRefusedError } from '../../src/public/index.ts'
+import { createOrderSyncServer } from '../../src/adapters/node.ts'
+import { createOrderSyncHandler, memoryStore, OrderRefusedError, type OrderResult } from '../../src/public/index.ts'
 import { cli, writeTo } from '../support/cli.ts'
-import { CLIENT_ID, order } from '../support/messages.ts'
 import { gatewayRsa, merchantRsa } from '../support/keys.ts'
+import { CLIENT_ID, order } from '../support/messages.ts'
 import { folder, gateway, identity, keyFile } from './identity.ts'
 
-/** Serves on a free port until the test ends, and gives the origin. */
+/** Listens on a free port until the test ends, and returns the origin. */
 async function listen(server: ReturnType<typeof createServer>): Promise<string> {
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))
   onTestFinished(() => void server.close().closeAllConnections())
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-const merchantThat = (onOrder: () => OrderResult) =>
+const merchantServer = (onOrder: () => OrderResult) =>
   createOrderSyncServer(
     createOrderSyncHandler({
       credentials: {
@@ -31,19 +31,19 @@ const merchantThat = (onOrder: () => OrderResult) =>
 const send = (url: string, ...args: string[]) =>
   cli(['send', '--url', url, ...gateway(), ...args, '-'], JSON.stringify(order()))
 
-test('0: the order is taken; an origin stands for the path of the API', async () => {
-  const { code, stdout } = await send(await listen(merchantThat(() => ({ orderId: 'A-1' }))))
+test('send exits with 0 when the peer accepts the order, and adds the path of the API to an origin', async () => {
+  const { code, stdout } = await send(await listen(merchantServer(() => ({ orderId: 'A-1' }))))
   expect(code).toBe(0)
   expect(stdout).toBe(
     '{"result":{"resultCode":"SUCCESS","resultStatus":"S","resultMessage":"success"},"orderId":"A-1"}\n',
   )
 })
 
-test('1: the order is refused, and the answer printed', async () => {
+test('send exits with 1 and prints the response when the peer refuses the order', async () => {
   const refuse = () => {
     throw new OrderRefusedError('ACCESS_DENIED', 'not from\u009b here')
   }
-  const { code, stdout, stderr } = await send(await listen(merchantThat(refuse)))
+  const { code, stdout, stderr } = await send(await listen(merchantServer(refuse)))
   expect(code).toBe(1)
   expect(JSON.parse(stdout)).toEqual({
     result: { resultCode: 'ACCESS_DENIED', resultStatus: 'F', resultMessage: 'not from\u009b here' },
@@ -52,13 +52,13 @@ test('1: the order is refused, and the answer printed', async () => {
   expect(stdout + stderr).not.toContain('\u009b')
 })
 
-test('2: the peer answers "try later" to the last', async () => {
+test('send exits with 2 when every response is "try later"', async () => {
   let attempts = 0
   const fail = () => {
     attempts++
     throw new Error('the database is down')
   }
-  const { code, stdout, stderr } = await send(await listen(merchantThat(fail)), '--retries', '1')
+  const { code, stdout, stderr } = await send(await listen(merchantServer(fail)), '--retries', '1')
   expect({ code, attempts }).toEqual({ code: 2, attempts: 2 })
   expect(JSON.parse(stdout)).toMatchObject({ result: { resultCode: 'UNKNOWN_EXCEPTION', resultStatus: 'U' } })
   expect(stderr).toContain('ERR_RESULT_UNKNOWN')
@@ -66,7 +66,7 @@ test('2: the peer answers "try later" to the last', async () => {
   expect(stderr).not.toContain('database')
 })
 
-test('2: nobody listens', async () => {
+test('send exits with 2 when the connection is refused', async () => {
   const server = createServer()
   const url = await listen(server)
   await new Promise((resolve) => server.close(resolve))
@@ -75,37 +75,37 @@ test('2: nobody listens', async () => {
   expect(stderr).toMatch(/ECONNREFUSED \(ERR_NETWORK\)/)
 })
 
-test('2: no answer comes in time', async () => {
+test('send exits with 2 when no response arrives in time', async () => {
   const { code, stderr } = await send(await listen(createServer(() => {})), '--retries', '0', '--timeout', '50')
   expect(code).toBe(2)
-  expect(stderr).toContain('No answer came within 50 ms. (ERR_TIMEOUT)')
+  expect(stderr).toContain('No response arrived within 50 ms. (ERR_TIMEOUT)')
 })
 
-const answers = (status: number, body: string, headers = {}): RequestListener => {
+const respondWith = (status: number, body: string, headers = {}): RequestListener => {
   return (request, response) => {
     request.resume()
     response.writeHead(status, headers).end(body)
   }
 }
 
-test('2: an HTTP 5xx that nobody signed', async () => {
-  const { code, stderr } = await send(await listen(createServer(answers(502, 'Bad Gateway'))), '--retries', '0')
+test('send exits with 2 after an unsigned HTTP 5xx', async () => {
+  const { code, stderr } = await send(await listen(createServer(respondWith(502, 'Bad Gateway'))), '--retries', '0')
   expect(code).toBe(2)
   expect(stderr).toContain('ERR_HTTP_STATUS')
   expect(stderr).toContain('HTTP status: 502\nThe answer begins: "Bad Gateway"\n')
 })
 
 test.each([
-  ['unsigned', answers(200, '{"result":{"resultCode":"SUCCESS","resultStatus":"S"},"orderId":"1"}')],
-  ['a redirect', answers(302, '', { Location: 'http://127.0.0.1/' })],
-])('3: the answer cannot be trusted: %s', async (_, listener) => {
+  ['unsigned', respondWith(200, '{"result":{"resultCode":"SUCCESS","resultStatus":"S"},"orderId":"1"}')],
+  ['a redirect', respondWith(302, '', { Location: 'http://127.0.0.1/' })],
+])('send exits with 3 when the response cannot be trusted: %s', async (_, listener) => {
   const { code, stdout, stderr } = await send(await listen(createServer(listener)))
   expect({ code, stdout }).toEqual({ code: 3, stdout: '' })
   expect(stderr).toContain('ERR_REPLY_')
 })
 
-test('3: the answer is signed with another key', async () => {
-  const url = await listen(merchantThat(() => ({ orderId: 'A-1' })))
+test('send exits with 3 when the response is signed with another key', async () => {
+  const url = await listen(merchantServer(() => ({ orderId: 'A-1' })))
   const args = ['send', '--url', url, ...identity('gatewayRsa', 'strangerRsa'), '-']
   const { code, stdout, stderr } = await cli(args, JSON.stringify(order()))
   expect({ code, stdout }).toEqual({ code: 3, stdout: '' })
@@ -120,39 +120,47 @@ const withKey = (file: string) => [
 const privatePem = () => gatewayRsa().privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
 
 test.each([
+  ['a missing key file', () => withKey('no-such.pem'), '--private-key no-such.pem cannot be read: no such file'],
   [
-    'a key file that is not there',
-    () => withKey('no-such.pem'),
-    '--private-key no-such.pem cannot be read: no such file',
+    'a folder instead of a key file',
+    () => withKey(folder),
+    '--private-key cannot be read: illegal operation on a directory',
   ],
-  ['a folder for a key', () => withKey(folder), '--private-key cannot be read: illegal operation on a directory'],
-  ['a public key for a private one', () => withKey(keyFile('gatewayRsa', 'publicKey')), 'a private key was expected'],
-  ['text for a key', () => withKey(writeTo(folder, 'note.pem', 'no key')), '--private-key is neither PEM nor'],
-  ['the key for its file', () => withKey(privatePem().replaceAll('-----', '')), '--private-key cannot be read'],
   [
-    'the key for its file, in one line',
+    'a public key instead of a private key',
+    () => withKey(keyFile('gatewayRsa', 'publicKey')),
+    'a private key was expected',
+  ],
+  ['text that is not a key', () => withKey(writeTo(folder, 'note.pem', 'no key')), '--private-key is neither PEM nor'],
+  ['the key instead of its file', () => withKey(privatePem().replaceAll('-----', '')), '--private-key cannot be read'],
+  [
+    'the key in one line instead of its file',
     () => withKey(privatePem().split('\n').slice(1, -2).join('')),
     'cannot be read',
   ],
   ['a key that the shell has split', () => ['send', ...privatePem().split(/\s+/).slice(3, -4), '-'], 'more than one'],
-  ['its own public key', () => identity('gatewayRsa', 'gatewayRsa'), 'public half of your own private key'],
-  ['no key', () => ['--client-id', CLIENT_ID], '--private-key is missing'],
-  ['no client id', () => gateway().slice(2), '--client-id is missing'],
-  ['a client id that is none', () => ['--client-id', 'a b', ...gateway().slice(2)], '"clientId" must be'],
-  ['a key version that is none', () => [...gateway(), '--key-version', 'a b'], 'ERR_KEY_RING'],
-  ['no URL', () => ['--url', '', ...gateway()], '--url is missing'],
-  ['a URL that is none', () => ['--url', 'merchant', ...gateway()], '"url" is not a URL'],
-  ['encryption to an ECC224 key', () => [...identity('gatewayEcc', 'merchantEcc'), '--encrypt'], 'ERR_KEY_USE'],
-  ['retries that are no number', () => [...gateway(), '--retries', 'x'], '--retries must be a whole number'],
-  ['a negative time', () => [...gateway(), '--timeout=-1'], '--timeout must be a whole number from 1'],
-  ['an option that is not known', () => [...gateway(), '--encrpyt'], "Unknown option '--encrpyt'"],
+  ['our own public key', () => identity('gatewayRsa', 'gatewayRsa'), 'public half of your own private key'],
+  ['a missing key', () => ['--client-id', CLIENT_ID], '--private-key is missing'],
+  ['a missing client id', () => gateway().slice(2), '--client-id is missing'],
+  ['an invalid client id', () => ['--client-id', 'a b', ...gateway().slice(2)], '"clientId" must be'],
+  ['an invalid key version', () => [...gateway(), '--key-version', 'a b'], 'ERR_KEY_RING'],
+  ['an empty URL', () => ['--url', '', ...gateway()], '--url is missing'],
+  ['an invalid URL', () => ['--url', 'merchant', ...gateway()], '"url" is not a URL'],
+  ['encryption with an ECC224 key', () => [...identity('gatewayEcc', 'merchantEcc'), '--encrypt'], 'ERR_KEY_USE'],
+  [
+    'a number of retries that is not a number',
+    () => [...gateway(), '--retries', 'x'],
+    '--retries must be a whole number',
+  ],
+  ['a negative timeout', () => [...gateway(), '--timeout=-1'], '--timeout must be a whole number from 1'],
+  ['an unknown option', () => [...gateway(), '--encrpyt'], "Unknown option '--encrpyt'"],
   ['an option without its value', () => [...gateway(), '--url'], "Option '--url <value>' argument missing"],
   ['more than one file', () => [...gateway(), 'a.json'], 'more than one argument'],
-])('1: %s is told in a line, without stack or key', async (_, args, message) => {
-  const given = args()
-  const rest = given.at(-1) === '-' ? [] : given.at(-1) === '--url' ? [] : ['-']
-  const url = given.includes('--url') || given[0] === 'send' ? [] : ['--url', 'http://127.0.0.1:9']
-  const { code, stdout, stderr } = await cli(['send', ...url, ...given, ...rest], JSON.stringify(order()))
+])('send exits with 1 and one line, without stack and key, for %s', async (_, args, message) => {
+  const options = args()
+  const rest = options.at(-1) === '-' ? [] : options.at(-1) === '--url' ? [] : ['-']
+  const url = options.includes('--url') || options[0] === 'send' ? [] : ['--url', 'http://127.0.0.1:9']
+  const { code, stdout, stderr } = await cli(['send', ...url, ...options, ...rest], JSON.stringify(order()))
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
   expect(stderr).toContain(message)
   expect(stderr.trim().split('\n')).toHaveLength(1)
@@ -160,13 +168,13 @@ test.each([
 })
 
 test.each([
-  ['cut off', '{"tradeNo":', 'The order is not JSON: '],
+  ['truncated', '{"tradeNo":', 'The order is not JSON: '],
   ['not JSON', '{"tradeNo": SECRET}', 'The order is not JSON: '],
   ['not UTF-8', Buffer.from([0x7b, 0xff, 0x7d]), 'The order is not JSON: it is not UTF-8.'],
   ['empty', '', 'The order is not JSON: '],
   ['an array', '[]', 'The order must be a JSON object.'],
   ['null', 'null', 'The order must be a JSON object.'],
-])('1: an order that is %s', async (name, content, message) => {
+])('send exits with 1 for an order that is %s', async (name, content, message) => {
   const file = writeTo(folder, `${name}.json`, content)
   const { code, stdout, stderr } = await cli(['send', '--url', 'http://127.0.0.1:9', ...gateway(), file])
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
@@ -174,7 +182,7 @@ test.each([
   expect(stderr).not.toContain('SECRET')
 })
 
-test('1: the file of the order is missing, or not there', async () => {
+test('send exits with 1 when the file of the order is not named or does not exist', async () => {
   const args = ['send', '--url', 'http://127.0.0.1:9', ...gateway()]
   expect(await cli(args)).toMatchObject({ code: 1, stderr: expect.stringContaining('- reads standard input') })
   expect(await cli([...args, 'no-such.json'])).toMatchObject({

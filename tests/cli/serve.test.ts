@@ -3,11 +3,11 @@ import { connect } from 'node:net'
 import { expect, test } from 'vitest'
 import { createOrderSyncClient, type OrderInput } from '../../src/public/index.ts'
 import { cli, serve } from '../support/cli.ts'
-import { CLIENT_ID, order } from '../support/messages.ts'
 import { gatewayRsa, merchantRsa } from '../support/keys.ts'
+import { CLIENT_ID, order } from '../support/messages.ts'
 import { identity, keyFile, merchant } from './identity.ts'
 
-const client = (url: string, fetch: typeof globalThis.fetch) =>
+const createClient = (url: string, fetch: typeof globalThis.fetch) =>
   createOrderSyncClient({
     credentials: {
       clientId: CLIENT_ID,
@@ -19,8 +19,8 @@ const client = (url: string, fetch: typeof globalThis.fetch) =>
     fetch,
   })
 
-/** A fetch that does something once the server has seen the head of the request, and only then sends the body. */
-function fetchIn2(meanwhile: () => Promise<void>): typeof globalThis.fetch {
+/** Returns a fetch that calls `betweenHeadAndBody` when the server has read the head, and then sends the body. */
+function fetchInTwoSteps(betweenHeadAndBody: () => Promise<void>): typeof globalThis.fetch {
   return (url, init) =>
     new Promise((resolve, reject) => {
       const headers = { ...(init?.headers as Record<string, string>), Expect: '100-continue', Connection: 'keep-alive' }
@@ -30,7 +30,7 @@ function fetchIn2(meanwhile: () => Promise<void>): typeof globalThis.fetch {
         headers: { ...headers, 'Content-Length': body.length },
         agent: new Agent({ keepAlive: true }),
       })
-      request.once('continue', () => meanwhile().then(() => request.end(body), reject))
+      request.once('continue', () => betweenHeadAndBody().then(() => request.end(body), reject))
       request.once('error', reject)
       request.once('response', async (response) => {
         const chunks = await response.toArray()
@@ -45,72 +45,75 @@ function fetchIn2(meanwhile: () => Promise<void>): typeof globalThis.fetch {
     })
 }
 
-/** Resolves once nobody listens there any more. */
-async function refused(url: string): Promise<void> {
+/** Resolves when the server accepts no connections any more. */
+async function connectionsRefused(url: string): Promise<void> {
   const { hostname, port } = new URL(url)
   const accepted = await new Promise<boolean>((resolve) => {
     const socket = connect(Number(port), hostname)
     socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
     socket.once('connect', () => socket.destroy())
   })
-  if (accepted) await refused(url)
+  if (accepted) await connectionsRefused(url)
 }
 
-test.each(['SIGTERM', 'SIGINT'] as const)('%s: what is under way is answered, then it exits with 0', async (signal) => {
-  const { url, child, next, ended } = await serve(merchant())
-  const fetch = fetchIn2(async () => {
-    child.kill(signal)
-    await refused(url)
-  })
-  const { orderId } = await client(url, fetch).syncOrder(order() as unknown as OrderInput)
-  expect(await next()).toEqual({ event: 'order', order: order(), orderId })
-  expect(await ended).toBe(0)
-})
+test.each(['SIGTERM', 'SIGINT'] as const)(
+  'serve responds to the request in progress after %s, and exits with 0',
+  async (signal) => {
+    const { url, child, nextEvent, exitCode } = await serve(merchant())
+    const fetch = fetchInTwoSteps(async () => {
+      child.kill(signal)
+      await connectionsRefused(url)
+    })
+    const { orderId } = await createClient(url, fetch).syncOrder(order() as unknown as OrderInput)
+    expect(await nextEvent()).toEqual({ event: 'order', order: order(), orderId })
+    expect(await exitCode).toBe(0)
+  },
+)
 
-test('SIGTERM: an idle connection does not hold it up', async () => {
-  const { url, child, next, ended } = await serve(merchant())
-  // The global fetch keeps its connection.
-  await client(url, fetch).syncOrder(order() as unknown as OrderInput)
-  await next()
+test('serve exits after SIGTERM while a connection is idle', async () => {
+  const { url, child, nextEvent, exitCode } = await serve(merchant())
+  // The global fetch keeps its connection open.
+  await createClient(url, fetch).syncOrder(order() as unknown as OrderInput)
+  await nextEvent()
   child.kill('SIGTERM')
-  expect(await ended).toBe(0)
+  expect(await exitCode).toBe(0)
 })
 
-test('nobody reads any more: the order is not taken, and serve ends with 1', async () => {
-  const { url, child, ended } = await serve(merchant())
+test('serve does not process the order and exits with 1 when standard output is closed', async () => {
+  const { url, child, exitCode } = await serve(merchant())
   child.stdout?.destroy()
-  await expect(client(url, fetch).syncOrder(order() as unknown as OrderInput)).rejects.toMatchObject({
+  await expect(createClient(url, fetch).syncOrder(order() as unknown as OrderInput)).rejects.toMatchObject({
     code: 'ERR_RESULT_UNKNOWN',
   })
-  expect(await ended).toBe(1)
+  expect(await exitCode).toBe(1)
 })
 
-test('a port that is in use is told in a line', async () => {
+test('serve prints one line when the port is in use', async () => {
   const { url } = await serve(merchant())
   const { code, stdout, stderr } = await cli(['serve', ...merchant(), '--store', 'memory', '--port', new URL(url).port])
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
   expect(stderr).toMatch(/^listen EADDRINUSE: .*\n$/)
 })
 
-test('an IPv6 host stands in brackets', async (context) => {
-  const { url } = await serve([...merchant(), '--host', '::1']).catch(() => context.skip('no IPv6 here'))
+test('serve prints an IPv6 host in brackets', async (context) => {
+  const { url } = await serve([...merchant(), '--host', '::1']).catch(() => context.skip('this machine has no IPv6'))
   expect(new URL(url).hostname).toBe('[::1]')
 })
 
 test.each([
   [
-    'a private key for a public one',
+    'a private key instead of a public key',
     [...merchant().slice(0, 4), '--peer-public-key', keyFile('gatewayRsa', 'privateKey')],
     'a public key was expected',
   ],
-  ['its own public key', identity('merchantRsa', 'merchantRsa'), 'public half of your own private key'],
-  ['a port that is none', [...merchant(), '--port', '65536'], '--port must be a whole number from 0 to 65535'],
-  ['a tolerance of nothing', [...merchant(), '--clock-tolerance', '0'], '--clock-tolerance must be a whole number'],
+  ['our own public key', identity('merchantRsa', 'merchantRsa'), 'public half of your own private key'],
+  ['an invalid port', [...merchant(), '--port', '65536'], '--port must be a whole number from 0 to 65535'],
+  ['a clock tolerance of 0', [...merchant(), '--clock-tolerance', '0'], '--clock-tolerance must be a whole number'],
   ['a path with a query string', [...merchant(), '--path', '/orders?a=b'], '--path must be a path alone'],
-  ['an argument that is no option', [...merchant(), 'orders'], 'Options are all it takes'],
-  ['an option that is not known', [...merchant(), '--tls'], "Unknown option '--tls'"],
-  ['no client id', [], '--client-id is missing'],
-])('refuses %s, in a line', async (_, args, message) => {
+  ['an argument that is not an option', [...merchant(), 'orders'], 'Options are all it takes'],
+  ['an unknown option', [...merchant(), '--tls'], "Unknown option '--tls'"],
+  ['a missing client id', [], '--client-id is missing'],
+])('serve rejects %s in one line', async (_, args, message) => {
   const { code, stdout, stderr } = await cli(['serve', ...args])
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
   expect(stderr).toContain(message)

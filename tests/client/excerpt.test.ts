@@ -4,7 +4,7 @@ import { excerptOf } from '../../src/client/response.ts'
 
 const excerpt = (text: string) => excerptOf(Buffer.from(text))
 
-describe('what tells a proxy’s page from another’s is kept', () => {
+describe('excerptOf keeps the text of an error page', () => {
   test.each([
     ['{"error":"not found"}', '{"error":"not found"}'],
     ['<html>\r\n<head><title>502 Bad Gateway</title></head>', '<html> <head><title>502 Bad Gateway</title></head>'],
@@ -17,7 +17,7 @@ describe('what tells a proxy’s page from another’s is kept', () => {
   })
 })
 
-describe('what could be an id, an address, a token or a key is masked', () => {
+describe('excerptOf masks ids, addresses, tokens and keys', () => {
   test.each([
     ['userId 2088012345678901 unknown', 'userId … unknown'],
     ['card 4111-1111-12345', 'card 4111-1111-…'],
@@ -30,12 +30,12 @@ describe('what could be an id, an address, a token or a key is masked', () => {
   })
 })
 
-test('control characters, bidirectional ones and broken UTF-8 do not reach a terminal', () => {
+test('excerptOf removes control characters, bidirectional characters and invalid UTF-8', () => {
   expect(excerpt('a\u0000b\u001b[31mc\u202ed\u2028e\u0007')).toBe('a b [31mc d e')
   expect(excerptOf(Uint8Array.of(0xff, 0x41))).toMatch(/^.?A$/)
 })
 
-test('it is at most 200 characters of one line, however long the answer', () => {
+test('excerptOf returns one line of at most 200 characters for any response', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary', maxLength: 3_000 }), (text) => {
       expect(excerpt(text).length).toBeLessThanOrEqual(200)
@@ -44,15 +44,15 @@ test('it is at most 200 characters of one line, however long the answer', () => 
   )
 })
 
-test('a secret that reaches past what is looked at is not shown by its beginning', () => {
+test('excerptOf does not show the start of a secret that the limit of 1000 bytes cuts', () => {
   const secret = 'Zk9xQ2pTb1RhVnJLd0hlTmJ5'
   for (let before = 950; before <= 1_000; before++) {
-    // What comes before is masked, and so takes no room.
+    // The text before the secret is masked, so that the secret is not beyond the limit of 200 characters.
     expect(excerpt(`${'A'.repeat(before - 1)} ${secret}`)).not.toContain(secret.slice(0, 3))
   }
 })
 
-test('the part of an answer that was read before it grew too large is no exception', () => {
+test('excerptOf does not show the start of a secret at the end of a response that was cut', () => {
   const secret = 'Zk9xQ2pTb1RhVnJLd0hlTmJ5'
   expect(excerptOf(Buffer.from(`token ${secret.slice(0, 10)}`), { isCut: true })).toBe('token')
   expect(excerptOf(Buffer.from(`token ${secret.slice(0, 10)}`))).toBe('token Zk9xQ2pTb1')

@@ -9,38 +9,38 @@ const options = (changes: Record<string, unknown> = {}): ClientOptions =>
   ({ credentials: merchantCredentials(), environment: 'testing', ...changes }) as ClientOptions
 const at = (url: unknown) => options({ environment: undefined, url })
 
-describe('the endpoint', () => {
+describe('resolveClientOptions', () => {
   test.each<[string, ClientOptions, string]>([
-    ['of testing', options(), `https://open-id-pre.alipay.com${PATH}`],
-    ['of production', options({ environment: 'production' }), `https://open.alipay.hk${PATH}`],
-    ['of an origin, with the path of the API', at('http://127.0.0.1:8080'), `http://127.0.0.1:8080${PATH}`],
-    ['of an origin with a slash', at('https://x.example/'), `https://x.example${PATH}`],
-    ['of an origin with a query string', at('https://x.example?a=1'), `https://x.example${PATH}?a=1`],
-    ['of a whole URL', at('https://x.example/hook/?a=1'), 'https://x.example/hook/?a=1'],
-    ['of a URL object', at(new URL('https://x.example/hook')), 'https://x.example/hook'],
-    ['without a fragment', at('https://x.example/hook#a'), 'https://x.example/hook'],
-  ])('%s', (_, given, url) => {
+    ['the environment "testing"', options(), `https://open-id-pre.alipay.com${PATH}`],
+    ['the environment "production"', options({ environment: 'production' }), `https://open.alipay.hk${PATH}`],
+    ['an origin, with the path of the API', at('http://127.0.0.1:8080'), `http://127.0.0.1:8080${PATH}`],
+    ['an origin with a slash', at('https://x.example/'), `https://x.example${PATH}`],
+    ['an origin with a query string', at('https://x.example?a=1'), `https://x.example${PATH}?a=1`],
+    ['a whole URL', at('https://x.example/hook/?a=1'), 'https://x.example/hook/?a=1'],
+    ['a URL object', at(new URL('https://x.example/hook')), 'https://x.example/hook'],
+    ['a URL, without its fragment', at('https://x.example/hook#a'), 'https://x.example/hook'],
+  ])('sends to %s, and signs its path and query string', (_, given, url) => {
     const resolved = resolveClientOptions(given)
     expect(resolved.url.href).toBe(url)
     expect(resolved.signedPath).toBe(resolved.url.pathname + resolved.url.search)
   })
 
-  test('a URL object is not written to', () => {
+  test('does not change a URL object', () => {
     const url = new URL('https://x.example/#a')
     resolveClientOptions(at(url))
     expect(url.href).toBe('https://x.example/#a')
   })
 
   test.each<[string, ClientOptions, string]>([
-    ['neither environment nor url', options({ environment: undefined }), 'environment'],
-    ['both', options({ url: 'https://x.example' }), 'environment'],
+    ['neither "environment" nor "url"', options({ environment: undefined }), 'environment'],
+    ['both "environment" and "url"', options({ url: 'https://x.example' }), 'environment'],
     ['an unknown environment', options({ environment: 'sandbox' }), 'environment'],
     ['an environment named like a method', options({ environment: 'toString' }), 'environment'],
-    ['no URL', at('x.example/hook'), 'url'],
-    ['another protocol', at('ftp://x.example'), 'url'],
-    ['a user name', at('https://user@x.example'), 'url'],
-    ['a password', at('https://:SECRET-1@x.example'), 'url'],
-  ])('refused: %s', (_, given, name) => {
+    ['a text that is not a URL', at('x.example/hook'), 'url'],
+    ['another protocol than http and https', at('ftp://x.example'), 'url'],
+    ['a URL with a user name', at('https://user@x.example'), 'url'],
+    ['a URL with a password', at('https://:SECRET-1@x.example'), 'url'],
+  ])('refuses %s', (_, given, name) => {
     const error = thrownBy(() => createOrderSyncClient(given))
     expect(['RangeError', 'TypeError']).toContain(error.name)
     expect(error.message).toContain(`"${name}"`)
@@ -48,7 +48,7 @@ describe('the endpoint', () => {
   })
 })
 
-describe('bounds', () => {
+describe('createOrderSyncClient', () => {
   test.each<[Record<string, unknown>, string]>([
     ...['timeoutMs', 'baseDelayMs', 'maxDelayMs', 'maxResponseBytes', 'clockToleranceSeconds'].flatMap((name) =>
       [0, -1, Number.NaN, Number.POSITIVE_INFINITY, 'x', null].map((value): [Record<string, unknown>, string] => [
@@ -60,13 +60,13 @@ describe('bounds', () => {
       { retries },
       'retries',
     ]),
-    // Timers cannot hold more, and fire at once instead.
+    // A longer timer fires at once.
     ...['timeoutMs', 'maxDelayMs'].flatMap((name) =>
       [2 ** 31, Number.POSITIVE_INFINITY].map((value): [Record<string, unknown>, string] => [{ [name]: value }, name]),
     ),
     [{ encryption: { keyWrap: 'RSA' } }, 'encryption.keyWrap'],
     [{ timeoutMS: 1_000 }, 'timeoutMS'],
-  ])('%j is refused', (changes, name) => {
+  ])('refuses %j, and names the option', (changes, name) => {
     const error = thrownBy(() => createOrderSyncClient(options(changes)))
     expect(['RangeError', 'TypeError']).toContain(error.name)
     expect(error.message).toContain(`"${name}"`)
@@ -81,28 +81,25 @@ describe('bounds', () => {
         (name) => [name, undefined],
       ),
     ),
-  ])('%j is accepted', (changes) => {
+  ])('accepts %j', (changes) => {
     expect(createOrderSyncClient(options(changes))).toHaveProperty('syncOrder')
   })
 })
 
-describe('an Agent-Token', () => {
-  test.each([['SECRET-1\nX: y'], ['SECRET-1€'], ['SECRET-1 '], ['']])(
-    'of %j is refused, and not quoted',
-    (agentToken) => {
-      expect(thrownBy(() => createOrderSyncClient(options({ agentToken })))).toStrictEqual(
-        new TypeError('"agentToken" must be visible ASCII characters'),
-      )
-    },
-  )
+describe('the option "agentToken"', () => {
+  test.each([['SECRET-1\nX: y'], ['SECRET-1€'], ['SECRET-1 '], ['']])('refuses %j without quoting it', (agentToken) => {
+    expect(thrownBy(() => createOrderSyncClient(options({ agentToken })))).toStrictEqual(
+      new TypeError('"agentToken" must be visible ASCII characters'),
+    )
+  })
 
-  test('of visible characters is taken', () => {
+  test('accepts visible ASCII characters', () => {
     expect(resolveClientOptions(options({ agentToken: 'a/b+c==' })).agentToken).toBe('a/b+c==')
   })
 })
 
-describe('credentials', () => {
-  test('a key that is wrong is found when the client is created, and not quoted', () => {
+describe('the option "credentials"', () => {
+  test('refuses a wrong key when the client is created, without quoting it', () => {
     const text = pem(merchantRsa().privateKey).slice(0, -40)
     const error = thrownBy(() =>
       createOrderSyncClient(options({ credentials: { ...merchantCredentials(), privateKeys: { 1: text } } })),
@@ -111,7 +108,7 @@ describe('credentials', () => {
     expect(`${error.message}${error.stack}`).not.toContain(text.split('\n')[3])
   })
 
-  test('without an RSA key of the peer nothing can be encrypted; in the clear it can be sent', () => {
+  test('needs an RSA key of the peer with "encrypt", and no RSA key without it', () => {
     const credentials = { ...merchantCredentials(), peerPublicKeys: { 1: gatewayEcc().publicKey } }
     expect(() => createOrderSyncClient(options({ credentials, encrypt: true }))).toThrow(
       expect.objectContaining({ name: 'ConfigurationError', code: 'ERR_KEY_USE' }),
@@ -120,7 +117,7 @@ describe('credentials', () => {
   })
 })
 
-test('an order may leave out what is filled in, and nothing else that is required', () => {
+test('OrderInput makes requestId and merchantBizType optional, and no other required field', () => {
   expectTypeOf<OrderInput>().toHaveProperty('tradeNo').toEqualTypeOf<string>()
   expectTypeOf<OrderInput['requestId']>().toEqualTypeOf<string | undefined>()
   expectTypeOf<OrderInput['merchantBizType']>().toEqualTypeOf<'TRADE_ORDER' | undefined>()

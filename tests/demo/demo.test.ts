@@ -14,19 +14,19 @@ const DEMO = 'examples/demo/demo.ts'
 const temporary = temporaryFolder()
 const tsx = join(createRequire(import.meta.url).resolve('tsx/package.json'), '../dist/cli.mjs')
 
-/** Runs the demo as `npm run demo` does, and tells what it left behind. */
+/** Runs the demo as `npm run demo` does. `left` lists the files that it did not remove. */
 async function run(environment: NodeJS.ProcessEnv = {}) {
   const { FORCE_COLOR: _, NO_COLOR: __, NODE_OPTIONS: ___, ...inherited } = process.env
   const folder = folderIn(temporary)
   const env = { ...inherited, TMPDIR: folder, TEMP: folder, TMP: folder, ...environment }
   const child = spawn(process.execPath, [tsx, DEMO], { cwd: root, env })
   const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
-  // tsx keeps its cache in a folder of its own there.
+  // tsx keeps its cache in the same folder.
   const left = readdirSync(folder).filter((name) => !name.startsWith('tsx-'))
   return { code, stdout, stderr, left }
 }
 
-const SCENES = [
+const SCENARIOS = [
   ['A plain order', 'HTTP 200', 'SUCCESS', 'processed'],
   ['An encrypted order', 'HTTP 200', 'SUCCESS', 'processed'],
   ['A duplicate', 'HTTP 200', 'SUCCESS', 'duplicate'],
@@ -35,61 +35,61 @@ const SCENES = [
   ['A late order', 'HTTP 401', 'INVALID_SIGNATURE', 'rejected: ERR_TIME_RANGE'],
 ] as const
 
-test('`npm run demo` is what is tested here', () => {
+test('`npm run demo` runs the script that this file tests', () => {
   expect(JSON.parse(read('package.json')).scripts.demo).toBe(`tsx ${DEMO}`)
 })
 
-test('shows six messages as sent, as answered and as verified, and ends by itself', async () => {
+test('the demo prints request, response and verified result of six messages, and exits by itself', async () => {
   const { code, stdout, stderr, left } = await run()
   expect({ code, stderr, left }).toEqual({ code: 0, stderr: '', left: [] })
   const [, ...sections] = stdout.split(/\n(?=\d\. |Summary)/)
-  expect(sections).toHaveLength(SCENES.length + 1)
-  for (const [index, [title, status, resultCode, outcome]] of SCENES.entries()) {
+  expect(sections).toHaveLength(SCENARIOS.length + 1)
+  for (const [index, [title, status, resultCode, outcome]] of SCENARIOS.entries()) {
     const section = sections[index] ?? ''
-    const [request = '', answer = ''] = section.split('   ← ')
+    const [request = '', response = ''] = section.split('   ← ')
     expect(section).toContain(`${index + 1}. ${title}\n`)
     expect(request).toContain('→ POST /api/open/alipay/v1/merchant/order/sync\n')
     expect(request).toMatch(/Signature: algorithm=RSA256,keyVersion=1,signature=[\w%.~-]{12}…[\w%.~-]{8}\n/)
-    expect(answer.startsWith(`${status}\n`)).toBe(true)
-    expect(answer).toContain('Signature: algorithm=RSA256')
-    expect(answer).toContain(`Answer, verified  ${resultCode}`)
-    expect(answer).toContain(`At the merchant   ${outcome}`)
-    expect(answer).toContain('✓ as it should be')
-    // On the wire, the encrypted order and its answer can be read by nobody; the others by everybody.
+    expect(response.startsWith(`${status}\n`)).toBe(true)
+    expect(response).toContain('Signature: algorithm=RSA256')
+    expect(response).toContain(`Verified response  ${resultCode}`)
+    expect(response).toContain(`At the merchant    ${outcome}`)
+    expect(response).toContain('✓ as expected')
+    // Only the encrypted order and its response are unreadable on the network.
     const encrypted = title === 'An encrypted order'
-    expect([request.includes('Encrypt: '), answer.includes('Encrypt: ')]).toEqual([encrypted, encrypted])
-    expect([request.includes('"tradeNo"'), answer.includes('"resultCode"')]).toEqual([!encrypted, !encrypted])
+    expect([request.includes('Encrypt: '), response.includes('Encrypt: ')]).toEqual([encrypted, encrypted])
+    expect([request.includes('"tradeNo"'), response.includes('"resultCode"')]).toEqual([!encrypted, !encrypted])
   }
-  expect(sections.at(-1)).toContain('6 of 6 came out as they should.')
+  expect(sections.at(-1)).toContain('6 of 6 results are as expected.')
   expect(stdout).not.toContain('PRIVATE KEY')
 })
 
-test('nobody sits at the other end: no colours, unless they are asked for', async () => {
+test('the demo prints no colours without a terminal, unless FORCE_COLOR is set', async () => {
   const [plain, coloured] = await Promise.all([run(), run({ FORCE_COLOR: '1' })])
   expect(plain.stdout).toBe(stripVTControlCharacters(plain.stdout))
   expect(coloured.stdout).not.toBe(stripVTControlCharacters(coloured.stdout))
-  expect(stripVTControlCharacters(coloured.stdout)).toContain('6 of 6 came out as they should.')
+  expect(stripVTControlCharacters(coloured.stdout)).toContain('6 of 6 results are as expected.')
 })
 
-/** The demo with something in the way of its messages. */
+/** Runs the demo with a replaced global fetch. */
 function runWithFetch(code: string) {
   const url = pathToFileURL(writeTo(folderIn(temporary), 'preload.mjs', code))
   return run({ NODE_OPTIONS: `--import ${url}` })
 }
 
-test('what is not as expected is shown, and is the exit status', async () => {
-  // The first request is sent over and over.
+test('the demo marks unexpected results and exits with 1', async () => {
+  // Sends the first request every time.
   const { code, stdout, left } = await runWithFetch(`
     const { fetch } = globalThis
     let first
     globalThis.fetch = (url, init) => fetch(url, (first ??= init))
   `)
   expect({ code, left }).toEqual({ code: 1, left: [] })
-  expect(stdout.match(/✗ not as it should be/g)).toHaveLength(5)
-  expect(stdout).toContain('1 of 6 came out as they should.')
+  expect(stdout.match(/✗ not as expected/g)).toHaveLength(5)
+  expect(stdout).toContain('1 of 6 results are as expected.')
 })
 
-test('an answer that cannot be trusted ends it with an error, and the keys are removed', async () => {
+test('the demo exits with an error and removes its keys when a response cannot be trusted', async () => {
   const { code, stderr, left } = await runWithFetch(`
     globalThis.fetch = async () => new Response('{}')
   `)

@@ -10,6 +10,11 @@ const responseWithResult = (changes: Record<string, unknown>) => ({
   result: { ...success().result, ...changes },
 })
 
+/** A refusal with a status that the type of `refusal` does not allow. */
+const refusalWithStatus = (resultStatus: string) => ({
+  result: { ...refusal('PROCESS_FAIL').result, resultStatus },
+})
+
 describe('validateResponse', () => {
   test.each<[string, object]>([
     ['of success, with an orderId', success()],
@@ -47,8 +52,8 @@ describe('validateResponse', () => {
     ['with an empty resultCode', responseWithResult({ resultCode: '' }), 'result.resultCode'],
     ['with a resultCode of 65 characters', responseWithResult({ resultCode: 'C'.repeat(65) }), 'result.resultCode'],
     ['with a resultCode that is a number', responseWithResult({ resultCode: 200 }), 'result.resultCode'],
-    ['with an unknown resultStatus', refusal('PROCESS_FAIL', 'X'), 'result.resultStatus'],
-    ['with a resultStatus in lower case', refusal('PROCESS_FAIL', 'f'), 'result.resultStatus'],
+    ['with an unknown resultStatus', refusalWithStatus('X'), 'result.resultStatus'],
+    ['with a resultStatus in lower case', refusalWithStatus('f'), 'result.resultStatus'],
     [
       'with a resultMessage of 257 characters',
       responseWithResult({ resultMessage: 'm'.repeat(257) }),

@@ -1,29 +1,29 @@
 #!/bin/sh
-# Signs an order, and encrypts it first if told to, with nothing but openssl (3.0 or later) and a POSIX shell.
+# Encrypts (optional) and signs an order. Needs only openssl (3.0 or later) and a POSIX shell.
 #
-#   make-request.sh -i CLIENT_ID -k OUR_PRIVATE.pem [-e THEIR_PUBLIC.pem] [-p PATH] [-a] FOLDER < order.json
+#   make-request.sh -i CLIENT_ID -k OUR_PRIVATE.pem [-e THEIR_PUBLIC.pem] [-p PATH] [-r] FOLDER < order.json
 #   curl --header @FOLDER/headers --data-binary @FOLDER/body https://HOST/PATH
 #
-#   -e  encrypt to this RSA key
-#   -p  the path that is signed: that of the URL, query string included
-#   -a  make an answer: Response-Time for Request-Time; it is signed over the method and the path of its request
+#   -e  encrypt with this RSA public key
+#   -p  the path to sign: the path of the URL, including the query string
+#   -r  make a response: Response-Time instead of Request-Time. Sign it with the path of its request (-p).
 #
 # Keys:  openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out private.pem
 #        openssl pkey -in private.pem -pubout -out public.pem
-# For ECC224, which signs and cannot encrypt:  openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:secp224r1
+# For ECC224, which can only sign:  openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:secp224r1
 #
-# To be read, and for tests: openssl takes an AES key as an argument, which others on the machine can see.
+# Use this script to learn and to test only: openssl takes the AES key as an argument, which other users can see.
 set -eu
 umask 077
 
-path=/api/open/alipay/v1/merchant/order/sync time_header=Request-Time encrypt_to=
-while getopts i:k:e:p:a option; do
+path=/api/open/alipay/v1/merchant/order/sync time_header=Request-Time encryption_key=
+while getopts i:k:e:p:r option; do
   case $option in
     i) client_id=$OPTARG ;;
     k) key=$OPTARG ;;
-    e) encrypt_to=$OPTARG ;;
+    e) encryption_key=$OPTARG ;;
     p) path=$OPTARG ;;
-    a) time_header=Response-Time ;;
+    r) time_header=Response-Time ;;
     *) exit 2 ;;
   esac
 done
@@ -33,24 +33,24 @@ mkdir -p "$out"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# Standard base64, URL-encoded: the form of a value in a header.
+# Prints a file as URL-encoded standard base64, the format of values in a header.
 header_value() { openssl base64 -A -in "$1" | sed -e 's/+/%2B/g' -e 's|/|%2F|g' -e 's/=/%3D/g'; }
 
 content_type='application/json; charset=UTF-8'
-if [ -z "$encrypt_to" ]; then
+if [ -z "$encryption_key" ]; then
   cat > "$out/body"
 else
-  # A fresh AES key: the body under the key, in base64; the key under RSA.
+  # A new AES key encrypts the body, in base64. RSA encrypts the AES key.
   content_type='text/plain; charset=UTF-8'
   openssl rand -out "$scratch/aes" 32
   hex=$(od -An -v -tx1 "$scratch/aes" | tr -d ' \n')
   openssl enc -aes-256-ecb -K "$hex" -out "$scratch/ciphertext"
   openssl base64 -A -in "$scratch/ciphertext" -out "$out/body"
-  openssl pkeyutl -encrypt -pubin -inkey "$encrypt_to" -pkeyopt rsa_padding_mode:pkcs1 \
+  openssl pkeyutl -encrypt -pubin -inkey "$encryption_key" -pkeyopt rsa_padding_mode:pkcs1 \
     -in "$scratch/aes" -out "$scratch/wrapped"
 fi
 
-# Encrypt first, then sign: what is signed is the body as it goes on the wire.
+# Encrypt first, then sign: the signature covers the body as sent.
 time=$(TZ=HKT-8 date +%Y-%m-%dT%H:%M:%S+08:00)
 { printf 'POST %s\n%s.%s.' "$path" "$client_id" "$time"; cat "$out/body"; } > "$scratch/content"
 openssl dgst -sha256 -sign "$key" -out "$scratch/signature" "$scratch/content"
@@ -62,7 +62,7 @@ if openssl pkey -in "$key" -noout -text | grep -q secp224r1; then algorithm=ECC2
   printf 'Content-Type: %s\n' "$content_type"
   printf '%s: %s\n' "$time_header" "$time"
   printf 'Signature: algorithm=%s,keyVersion=1,signature=%s\n' "$algorithm" "$(header_value "$scratch/signature")"
-  if [ -n "$encrypt_to" ]; then
+  if [ -n "$encryption_key" ]; then
     printf 'Encrypt: algorithm=RSA_AES,keyVersion=1,symmetricKey=%s\n' "$(header_value "$scratch/wrapped")"
   fi
 } > "$out/headers"

@@ -16,10 +16,10 @@ import { root } from '../support/project.ts'
 
 const folder = temporaryFolder()
 
-// Dozens of processes: a slow machine is no failure.
+// The tests start dozens of processes, which takes long on a slow machine.
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
 
-/** The keys are openssl's as well: what is on one side of these tests has never seen Node. */
+/** openssl also generates the keys, so that one side of each test is independent of Node. */
 beforeAll(() => {
   const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' })
   for (const name of ['merchant', 'gateway', 'stranger']) {
@@ -32,18 +32,18 @@ beforeAll(() => {
 })
 
 const pathOf = (key: string) => join(folder, `${key}.pem`)
-const contentOf = (key: string) => readFileSync(pathOf(key), 'utf8')
+const pemOf = (key: string) => readFileSync(pathOf(key), 'utf8')
 
 interface Message {
   readonly headers: Record<string, string>
   readonly body: Uint8Array
 }
 
-let made = 0
+let messageCount = 0
 
-/** A message that make-request.sh makes. */
-function make(message: unknown, key: string, ...options: string[]): Message {
-  const out = join(folder, `made-${++made}`)
+/** Makes a message with make-request.sh. */
+function makeMessage(message: unknown, key: string, ...options: string[]): Message {
+  const out = join(folder, `message-${++messageCount}`)
   const args = ['-i', CLIENT_ID, '-k', pathOf(key), ...options, out]
   execFileSync(`${root}tests/openssl/make-request.sh`, args, { input: JSON.stringify(message) })
   const lines = readFileSync(join(out, 'headers'), 'utf8').trimEnd().split('\n')
@@ -53,8 +53,8 @@ function make(message: unknown, key: string, ...options: string[]): Message {
   }
 }
 
-/** What check-message.sh says of a message. */
-function check({ headers, body }: Message, key: string, ...options: string[]) {
+/** Checks a message with check-message.sh. Returns the decrypted message, or exit status and output. */
+function checkMessage({ headers, body }: Message, key: string, ...options: string[]) {
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
   const files = [writeTo(folder, 'headers', lines.join('')), writeTo(folder, 'body', body)]
   const args = ['-i', CLIENT_ID, '-k', pathOf(key), ...options, ...files]
@@ -62,33 +62,37 @@ function check({ headers, body }: Message, key: string, ...options: string[]) {
   return status === 0 ? JSON.parse(stdout) : { status, stdout, stderr }
 }
 
-const refused = (why: string) => ({ status: 1, stdout: '', stderr: expect.stringContaining(`refused: ${why}`) })
+const rejection = (reason: string) => ({
+  status: 1,
+  stdout: '',
+  stderr: expect.stringContaining(`rejected: ${reason}`),
+})
 
-/** The message with another first byte of the body. */
+/** Changes the first byte of the body. */
 const tampered = ({ headers, body }: Message): Message => {
-  const other = Uint8Array.from(body)
-  other[0] = (other[0] ?? 0) ^ 1
-  return { headers, body: other }
+  const changed = Uint8Array.from(body)
+  changed[0] = (changed[0] ?? 0) ^ 1
+  return { headers, body: changed }
 }
 
-const credentials = (ours: string, theirs: string) => ({
+const credentials = (ownKey: string, peerKey: string) => ({
   clientId: CLIENT_ID,
-  privateKeys: { 1: contentOf(ours) },
-  peerPublicKeys: { 1: contentOf(`${theirs}-public`) },
+  privateKeys: { 1: pemOf(ownKey) },
+  peerPublicKeys: { 1: pemOf(`${peerKey}-public`) },
 })
 
 describe.each([
-  { name: 'plain', kind: 'rsa', encrypted: false },
-  { name: 'encrypted', kind: 'rsa', encrypted: true },
-  { name: 'signed with ECC224', kind: 'ecc', encrypted: false },
-])('$name', ({ kind, encrypted }) => {
+  { name: 'plain messages', kind: 'rsa', encrypted: false },
+  { name: 'encrypted messages', kind: 'rsa', encrypted: true },
+  { name: 'messages signed with ECC224', kind: 'ecc', encrypted: false },
+])('openssl and this library: $name', ({ kind, encrypted }) => {
   const merchant = `merchant-${kind}`
   const gateway = `gateway-${kind}`
   const stranger = `stranger-${kind}`
   const encryptTo = (key: string) => (encrypted ? ['-e', pathOf(`${key}-public`)] : [])
   const decryptWith = (key: string) => (encrypted ? ['-d', pathOf(key)] : [])
 
-  /** Gives a message to a merchant's handler. */
+  /** Passes a message to the handler of the merchant. */
   async function receive(message: Message, path = ORDER_SYNC_PATH) {
     const orders: Order[] = []
     const handler = createOrderSyncHandler({
@@ -99,51 +103,51 @@ describe.each([
         return { orderId: 'A-1' }
       },
     })
-    const reply = await handler({ method: 'POST', path, ...message })
-    return { orders, status: reply.status, reply: { headers: { ...reply.headers }, body: reply.body } }
+    const { status, headers, body } = await handler({ method: 'POST', path, ...message })
+    return { orders, status, response: { headers: { ...headers }, body } }
   }
 
-  test('the handler accepts what openssl makes, and openssl accepts its answer', async () => {
-    const { orders, status, reply } = await receive(make(order(), gateway, ...encryptTo(merchant)))
+  test('the handler accepts a request of openssl, and openssl accepts the response', async () => {
+    const { orders, status, response } = await receive(makeMessage(order(), gateway, ...encryptTo(merchant)))
     expect({ orders, status }).toEqual({ orders: [order()], status: 200 })
-    expect('Encrypt' in reply.headers).toBe(encrypted)
-    expect(check(reply, `${merchant}-public`, ...decryptWith(gateway))).toEqual(success('A-1'))
+    expect('Encrypt' in response.headers).toBe(encrypted)
+    expect(checkMessage(response, `${merchant}-public`, ...decryptWith(gateway))).toEqual(success('A-1'))
   })
 
-  test('the handler refuses what openssl makes with another key, for another path, or of another body', async () => {
-    const request = make(order(), gateway, ...encryptTo(merchant))
+  test('the handler rejects a request of openssl with another key, path or body', async () => {
+    const request = makeMessage(order(), gateway, ...encryptTo(merchant))
     const forgeries = [
-      [make(order(), stranger, ...encryptTo(merchant)), ORDER_SYNC_PATH],
+      [makeMessage(order(), stranger, ...encryptTo(merchant)), ORDER_SYNC_PATH],
       [tampered(request), ORDER_SYNC_PATH],
       [request, '/'],
     ] as const
     for (const [message, path] of forgeries) {
-      const { orders, status, reply } = await receive(message, path)
+      const { orders, status, response } = await receive(message, path)
       expect({ orders, status }).toEqual({ orders: [], status: 401 })
-      // A refusal is signed too.
-      expect(check(reply, `${merchant}-public`, ...decryptWith(gateway), '-p', path)).toMatchObject({
+      // The response to a rejected request is signed too.
+      expect(checkMessage(response, `${merchant}-public`, ...decryptWith(gateway), '-p', path)).toMatchObject({
         result: { resultCode: 'INVALID_SIGNATURE', resultStatus: 'F' },
       })
     }
   })
 
-  test('openssl refuses an answer under another key, for another path or Client-Id, of another body, or unsigned', async () => {
-    const { reply } = await receive(make(order(), gateway, ...encryptTo(merchant)))
+  test('openssl rejects a response with another key, path, Client-Id or body, or without a signature', async () => {
+    const { response } = await receive(makeMessage(order(), gateway, ...encryptTo(merchant)))
     const key = `${merchant}-public`
     const decrypt = decryptWith(gateway)
-    const { Signature: _, ...unsigned } = reply.headers
-    expect(check(reply, `${stranger}-public`, ...decrypt)).toEqual(refused('the signature'))
-    expect(check(reply, key, ...decrypt, '-p', '/')).toEqual(refused('the signature'))
-    expect(check(tampered(reply), key, ...decrypt)).toEqual(refused('the signature'))
-    expect(check(reply, key, ...decrypt, '-i', 'another')).toEqual(refused('Client-Id'))
-    expect(check({ ...reply, headers: unsigned }, key, ...decrypt)).toEqual(refused('it is not signed'))
-    expect(check(reply, kind === 'rsa' ? 'merchant-ecc-public' : 'merchant-rsa-public')).toEqual(
-      refused('the algorithm'),
+    const { Signature: _, ...unsigned } = response.headers
+    expect(checkMessage(response, `${stranger}-public`, ...decrypt)).toEqual(rejection('the signature'))
+    expect(checkMessage(response, key, ...decrypt, '-p', '/')).toEqual(rejection('the signature'))
+    expect(checkMessage(tampered(response), key, ...decrypt)).toEqual(rejection('the signature'))
+    expect(checkMessage(response, key, ...decrypt, '-i', 'another')).toEqual(rejection('Client-Id'))
+    expect(checkMessage({ ...response, headers: unsigned }, key, ...decrypt)).toEqual(rejection('it is not signed'))
+    expect(checkMessage(response, kind === 'rsa' ? 'merchant-ecc-public' : 'merchant-rsa-public')).toEqual(
+      rejection('the algorithm'),
     )
   })
 
-  /** Sends an order with a client whose peer is openssl, and gives what it made of the request, and the result. */
-  async function send(answer: () => Message) {
+  /** Sends an order with a client whose peer is openssl. Returns the requests, and the result or the error. */
+  async function send(respond: () => Message) {
     const requests: Message[] = []
     const client = createOrderSyncClient({
       credentials: credentials(gateway, merchant),
@@ -152,7 +156,7 @@ describe.each([
       retries: 0,
       async fetch(_, init) {
         requests.push({ headers: init?.headers as Record<string, string>, body: init?.body as Uint8Array })
-        const { headers, body } = answer()
+        const { headers, body } = respond()
         return new Response(Buffer.from(body), { headers })
       },
     })
@@ -160,31 +164,38 @@ describe.each([
     return { requests, result: await result.catch((error: unknown) => error) }
   }
 
-  test('openssl accepts what the client sends, and the client accepts its answer', async () => {
-    const { requests, result } = await send(() => make(success('A-2'), merchant, '-a', ...encryptTo(gateway)))
-    expect(result).toMatchObject({ orderId: 'A-2', reply: success('A-2') })
+  test('openssl accepts the request of the client, and the client accepts the response', async () => {
+    const { requests, result } = await send(() => makeMessage(success('A-2'), merchant, '-r', ...encryptTo(gateway)))
+    expect(result).toMatchObject({ orderId: 'A-2', response: success('A-2') })
     const [request = { headers: {}, body: new Uint8Array() }] = requests
     expect('Encrypt' in request.headers).toBe(encrypted)
-    expect(check(request, `${gateway}-public`, ...decryptWith(merchant))).toEqual(order())
-    expect(check(tampered(request), `${gateway}-public`, ...decryptWith(merchant))).toEqual(refused('the signature'))
-    expect(check(request, `${stranger}-public`, ...decryptWith(merchant))).toEqual(refused('the signature'))
+    expect(checkMessage(request, `${gateway}-public`, ...decryptWith(merchant))).toEqual(order())
+    expect(checkMessage(tampered(request), `${gateway}-public`, ...decryptWith(merchant))).toEqual(
+      rejection('the signature'),
+    )
+    expect(checkMessage(request, `${stranger}-public`, ...decryptWith(merchant))).toEqual(rejection('the signature'))
   })
 
-  test('the client refuses an answer that openssl makes with another key, for another path, or of another body', async () => {
-    const answers = [
-      () => make(success(), stranger, '-a', ...encryptTo(gateway)),
-      () => make(success(), merchant, '-a', '-p', '/', ...encryptTo(gateway)),
-      () => tampered(make(success(), merchant, '-a', ...encryptTo(gateway))),
+  test('the client rejects a response of openssl with another key, path or body', async () => {
+    const forgeries = [
+      () => makeMessage(success(), stranger, '-r', ...encryptTo(gateway)),
+      () => makeMessage(success(), merchant, '-r', '-p', '/', ...encryptTo(gateway)),
+      () => tampered(makeMessage(success(), merchant, '-r', ...encryptTo(gateway))),
     ]
-    for (const answer of answers) {
-      expect((await send(answer)).result).toMatchObject({ name: 'ReplyError', code: 'ERR_REPLY_SIGNATURE' })
+    for (const respond of forgeries) {
+      expect((await send(respond)).result).toMatchObject({
+        name: 'UntrustedResponseError',
+        code: 'ERR_REPLY_SIGNATURE',
+      })
     }
   })
 })
 
-test('openssl cannot open what is encrypted to another key', async () => {
-  const message = make(order(), 'gateway-rsa', '-e', pathOf('merchant-rsa-public'))
-  expect(check(message, 'gateway-rsa-public', '-d', pathOf('merchant-rsa'))).toEqual(order())
-  expect(check(message, 'gateway-rsa-public', '-d', pathOf('stranger-rsa'))).toEqual(refused('it cannot be decrypted'))
-  expect(check(message, 'gateway-rsa-public')).toEqual(refused('it is encrypted'))
+test('openssl cannot decrypt a message that is encrypted with another key', async () => {
+  const message = makeMessage(order(), 'gateway-rsa', '-e', pathOf('merchant-rsa-public'))
+  expect(checkMessage(message, 'gateway-rsa-public', '-d', pathOf('merchant-rsa'))).toEqual(order())
+  expect(checkMessage(message, 'gateway-rsa-public', '-d', pathOf('stranger-rsa'))).toEqual(
+    rejection('it cannot be decrypted'),
+  )
+  expect(checkMessage(message, 'gateway-rsa-public')).toEqual(rejection('it is encrypted'))
 })

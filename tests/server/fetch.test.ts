@@ -1,14 +1,13 @@
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { deferred } from '../support/deferred.ts'
 import { merchant, SUCCESS, summarize, TRY_LATER } from '../support/merchant.ts'
 import { CLIENT_ID, encryptedRequest, PATH, request, type TestRequest } from '../support/messages.ts'
+import { recordWarnings } from '../support/warnings.ts'
 
-afterEach(() => vi.restoreAllMocks())
-
-const toWeb = ({ method, path, headers, body }: TestRequest, init: RequestInit = {}) =>
+const webRequest = ({ method, path, headers, body }: TestRequest, init: RequestInit = {}) =>
   new Request(`https://merchant.example${path}`, { method, headers, body: Buffer.from(body), ...init })
 
-const judged = async (response: Response, path = PATH) =>
+const summarizeResponse = async (response: Response, path = PATH) =>
   summarize(
     {
       status: response.status,
@@ -18,101 +17,103 @@ const judged = async (response: Response, path = PATH) =>
     { path },
   )
 
-/** Headers come back in lower case. */
+/** A Response has lower-case names. */
 const NAMES: Record<string, string> = { encrypt: 'Encrypt' }
 
-describe('a Request is answered with a Response', () => {
-  test('in the clear', async () => {
-    const response = await merchant().handler.fetch(toWeb(request()))
+describe('handler.fetch', () => {
+  test('responds to a request that is not encrypted', async () => {
+    const response = await merchant().handler.fetch(webRequest(request()))
     expect(response.headers.get('Client-Id')).toBe(CLIENT_ID)
     expect(response.headers.get('Content-Type')).toBe('application/json; charset=UTF-8')
-    expect(await judged(response)).toStrictEqual(SUCCESS)
+    expect(await summarizeResponse(response)).toStrictEqual(SUCCESS)
   })
 
-  test('encrypted', async () => {
-    expect(await judged(await merchant().handler.fetch(toWeb(encryptedRequest())))).toStrictEqual({
+  test('responds encrypted to an encrypted request', async () => {
+    expect(await summarizeResponse(await merchant().handler.fetch(webRequest(encryptedRequest())))).toStrictEqual({
       ...SUCCESS,
       encrypted: true,
     })
   })
 
-  test('over the path and the query string, and not over the host', async () => {
+  test('verifies and signs the path and the query string, without the host', async () => {
     for (const path of ['/hook?b=2&a=%20', '/hook?', '/hook']) {
-      expect(await judged(await merchant().handler.fetch(toWeb(request({ path }))), path)).toStrictEqual(SUCCESS)
+      expect(
+        await summarizeResponse(await merchant().handler.fetch(webRequest(request({ path }))), path),
+      ).toStrictEqual(SUCCESS)
     }
   })
 
-  test('whose body is a stream', async () => {
+  test('accepts a body that is a stream', async () => {
     const body = new Blob([Buffer.from(request().body)]).stream()
     const init = { body, duplex: 'half' } as RequestInit
-    expect(await judged(await merchant().handler.fetch(toWeb(request(), init)))).toStrictEqual(SUCCESS)
+    expect(await summarizeResponse(await merchant().handler.fetch(webRequest(request(), init)))).toStrictEqual(SUCCESS)
   })
 
-  test('that a middleware has cloned before it read it', async () => {
-    const web = toWeb(request())
+  test('accepts a request that a middleware cloned before it read the clone', async () => {
+    const web = webRequest(request())
     await web.clone().json()
-    expect(await judged(await merchant().handler.fetch(web))).toStrictEqual(SUCCESS)
+    expect(await summarizeResponse(await merchant().handler.fetch(web))).toStrictEqual(SUCCESS)
   })
 
-  test('that has no body', async () => {
+  test('responds with HTTP 405 to a GET without a body', async () => {
     const response = await merchant().handler.fetch(new Request(`https://merchant.example${PATH}`))
-    expect(await judged(response)).toMatchObject({ status: 405, resultCode: 'METHOD_NOT_SUPPORTED' })
+    expect(await summarizeResponse(response)).toMatchObject({ status: 405, resultCode: 'METHOD_NOT_SUPPORTED' })
   })
 
-  test('without "this"', async () => {
+  test('works without "this"', async () => {
     const { fetch: POST } = merchant().handler
-    expect(await judged(await POST(toWeb(request())))).toStrictEqual(SUCCESS)
+    expect(await summarizeResponse(await POST(webRequest(request())))).toStrictEqual(SUCCESS)
   })
 })
 
 test.each([
-  ['was read before', (web: Request) => web.json()],
-  ['is being read', (web: Request) => web.body?.getReader()],
-])('a Request that %s tells the developer what to do', async (_, read) => {
-  const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+  ['was read', (web: Request) => web.json()],
+  ['is locked by a reader', (web: Request) => web.body?.getReader()],
+])('handler.fetch reports ERR_BODY_PARSED with the fix when the body %s before', async (_, read) => {
+  const emitWarning = recordWarnings()
   const { handler, onOrder, events } = merchant()
-  const web = toWeb(request())
+  const web = webRequest(request())
   await read(web)
-  expect(await judged(await handler.fetch(web))).toStrictEqual({ ...TRY_LATER, status: 500 })
+  expect(await summarizeResponse(await handler.fetch(web))).toStrictEqual({ ...TRY_LATER, status: 500 })
   expect(events).toMatchObject([
     { code: 'ERR_BODY_PARSED', message: expect.stringContaining('request.clone().json()') },
   ])
-  expect(warn).toHaveBeenCalledOnce()
+  expect(emitWarning).toHaveBeenCalledOnce()
   expect(onOrder).not.toHaveBeenCalled()
 })
 
-test('a body larger than is accepted is refused before its end; the rest is taken in for a while, and then cancelled', async () => {
-  let pulled = 0
+test('handler.fetch responds to a body above maxBodyBytes before its end, drains a part of the rest and cancels it', async () => {
+  let chunks = 0
   const cancelled = deferred()
   const body = new ReadableStream({
     pull(controller) {
-      pulled++
+      chunks++
       controller.enqueue(new Uint8Array(100_000))
     },
     cancel: () => cancelled.resolve(),
   })
   const init = { body, duplex: 'half' } as RequestInit
-  const response = await merchant({ maxBodyBytes: 200_000 }).handler.fetch(toWeb(request(), init))
-  expect(pulled).toBeLessThan(10)
-  expect(await judged(response)).toMatchObject({ status: 413 })
+  const response = await merchant({ maxBodyBytes: 200_000 }).handler.fetch(webRequest(request(), init))
+  expect(chunks).toBeLessThan(10)
+  expect(await summarizeResponse(response)).toMatchObject({ status: 413 })
   await cancelled.promise
-  expect(pulled).toBeLessThan(200)
+  expect(chunks).toBeLessThan(200)
 })
 
-test('the signal of the Request reaches onOrder', async () => {
+test('handler.fetch passes an abort of the Request to onOrder', async () => {
   const peer = new AbortController()
   const { handler, onOrder } = merchant()
   onOrder.mockImplementationOnce((_, { signal }) => {
     peer.abort()
     return { orderId: String(signal.aborted) }
   })
-  const response = await handler.fetch(toWeb(request(), { signal: peer.signal }))
-  expect(await judged(response)).toMatchObject({ orderId: 'true' })
+  const response = await handler.fetch(webRequest(request(), { signal: peer.signal }))
+  expect(await summarizeResponse(response)).toMatchObject({ orderId: 'true' })
 })
 
-test('what runs through fetch is waited for by drain', async () => {
+test('handler.drain waits for requests of handler.fetch', async () => {
   const { handler, onOrder } = merchant()
-  const response = handler.fetch(toWeb(request()))
+  const response = handler.fetch(webRequest(request()))
   await handler.drain()
   expect(onOrder).toHaveBeenCalledOnce()
   expect((await response).status).toBe(200)

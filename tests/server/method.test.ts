@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { merchant } from '../support/merchant.ts'
 import { request } from '../support/messages.ts'
 
-test('405 says which method would have been right, and nothing else does', async () => {
+test('a response has an Allow header with HTTP 405, and with no other status', async () => {
   const { handler } = merchant()
   expect(await handler({ ...request(), method: 'GET' })).toMatchObject({ status: 405, headers: { Allow: 'POST' } })
   expect(await handler({ method: 'GET', path: '/', headers: {} })).toMatchObject({

@@ -18,11 +18,11 @@ const create = (changes: Record<string, unknown> = {}) =>
     ...changes,
   } as HandlerOptions)
 
-describe('accepted', () => {
+describe('createOrderSyncHandler accepts', () => {
   test.each<[string, Record<string, unknown>]>([
-    ['nothing but what is required', {}],
+    ['the required options alone', {}],
     [
-      'every option undefined',
+      'every optional option as undefined',
       Object.fromEntries(
         [
           'onEvent',
@@ -30,6 +30,7 @@ describe('accepted', () => {
           'signedPath',
           'clockToleranceSeconds',
           'maxBodyBytes',
+          'maxConcurrent',
           'timeoutMs',
           'leaseMs',
           'busyWaitMs',
@@ -42,17 +43,17 @@ describe('accepted', () => {
         ].map((name) => [name, undefined]),
       ),
     ],
-    ['no waiting', { busyWaitMs: 0 }],
-    ['a lease just longer than the deadline', { timeoutMs: 1_000, leaseMs: 1_001 }],
-    ['the longest deadline that a timer can hold', { timeoutMs: 2 ** 31 - 1, leaseMs: 2 ** 31 }],
-    ['a fraction of a second', { clockToleranceSeconds: 0.5 }],
-    ['another suite', { encryption: { aesMode: 'CBC', keyWrap: 'RSA-OAEP-256' } }],
+    ['a busyWaitMs of 0', { busyWaitMs: 0 }],
+    ['a leaseMs just above timeoutMs', { timeoutMs: 1_000, leaseMs: 1_001 }],
+    ['the longest timeoutMs that a timer supports', { timeoutMs: 2 ** 31 - 1, leaseMs: 2 ** 31 }],
+    ['a fraction of a second as clockToleranceSeconds', { clockToleranceSeconds: 0.5 }],
+    ['other encryption options', { encryption: { aesMode: 'CBC', keyWrap: 'RSA-OAEP-256' } }],
   ])('%s', (_, changes) => {
     expect(create(changes)).toBeTypeOf('function')
   })
 })
 
-describe('refused when the handler is created, and the option named', () => {
+describe('createOrderSyncHandler refuses, and names the option:', () => {
   test.each<[Record<string, unknown>, string]>([
     ...['clockToleranceSeconds', 'maxBodyBytes', 'maxConcurrent', 'timeoutMs', 'leaseMs'].flatMap((name) =>
       [0, -1, Number.NaN, Number.POSITIVE_INFINITY, 'x', null].map((value): [Record<string, unknown>, string] => [
@@ -64,7 +65,7 @@ describe('refused when the handler is created, and the option named', () => {
     [{ busyWaitMs: Number.NaN }, 'busyWaitMs'],
     [{ timeoutMs: 1_000, leaseMs: 1_000 }, 'leaseMs'],
     [{ timeoutMs: 30_000 }, 'leaseMs'],
-    // A timer cannot hold more, and fires at once instead.
+    // A longer timer fires at once.
     [{ timeoutMs: 2 ** 31, leaseMs: 2 ** 32 }, 'timeoutMs'],
     [{ timeoutMs: Number.POSITIVE_INFINITY, leaseMs: Number.POSITIVE_INFINITY }, 'timeoutMs'],
     [{ compareModifyTimeWith: 'orderCreateTime' }, 'compareModifyTimeWith'],
@@ -83,7 +84,7 @@ describe('refused when the handler is created, and the option named', () => {
     expect(error.message).toContain(`"${name}"`)
   })
 
-  test('a key that is wrong, without quoting it', () => {
+  test('a wrong key, without quoting it', () => {
     const text = pem(merchantRsa().privateKey).slice(0, -40)
     const error = thrownBy(() => create({ credentials: { ...merchantCredentials(), privateKeys: { 1: text } } }))
     expect(error).toMatchObject({ name: 'ConfigurationError', code: 'ERR_KEY_FORMAT' })
@@ -91,7 +92,7 @@ describe('refused when the handler is created, and the option named', () => {
   })
 })
 
-test('the options are not written to', () => {
+test('createOrderSyncHandler does not change the options', () => {
   const options = Object.freeze({
     credentials: Object.freeze(merchantCredentials()),
     store: Object.freeze(memoryStore()),
@@ -99,7 +100,7 @@ test('the options are not written to', () => {
   expect(create(options)).toBeTypeOf('function')
 })
 
-test('the types say what onOrder gets and gives', () => {
+test('the type of onOrder has the parameters and the result of an order', () => {
   type OnOrder = HandlerOptions['onOrder']
   expectTypeOf<Parameters<OnOrder>[0]['extInfo']>().toEqualTypeOf<OpenObject>()
   expectTypeOf<OrderContext['fencingToken']>().toEqualTypeOf<number>()

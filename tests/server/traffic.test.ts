@@ -1,9 +1,14 @@
-import { expect, test } from 'vitest'
-import { deferred } from '../support/deferred.ts'
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { deferred, until } from '../support/deferred.ts'
 import { merchant, SUCCESS, summarize } from '../support/merchant.ts'
 import { order, request } from '../support/messages.ts'
 
-const TOO_MUCH = {
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+  onTestFinished(() => void vi.useRealTimers())
+})
+
+const TOO_MUCH_TRAFFIC = {
   status: 429,
   resultCode: 'REQUEST_TRAFFIC_EXCEED_LIMIT',
   resultStatus: 'U',
@@ -14,46 +19,53 @@ const TOO_MUCH = {
 const delivery = (number: number) =>
   request({ message: order({ requestId: `r-${number}`, merchantBizNo: `b-${number}` }) })
 
-test('beyond maxConcurrent the peer is told to come later, signed, and nothing is done; below it all goes on', async () => {
-  const gate = deferred()
-  const { handler, onOrder, events, store } = merchant({
-    maxConcurrent: 2,
-    onOrder: async () => {
-      await gate.promise
-      return { orderId: 'A-1' }
-    },
+describe('maxConcurrent', () => {
+  test('rejects further requests, signed and without a claim, until earlier ones have ended', async () => {
+    const gate = deferred()
+    const { handler, onOrder, events, store } = merchant({
+      maxConcurrent: 2,
+      onOrder: async () => {
+        await gate.promise
+        return { orderId: 'A-1' }
+      },
+    })
+    const accepted = [handler(delivery(1)), handler(delivery(2))]
+    expect(summarize(await handler(delivery(3)))).toEqual(TOO_MUCH_TRAFFIC)
+    expect(events).toMatchObject([{ kind: 'rejected', code: 'ERR_TRAFFIC' }])
+    await until(() => onOrder.mock.calls.length === 2)
+    expect(store.claim).toHaveBeenCalledTimes(2)
+    gate.resolve()
+    for (const response of accepted) expect(summarize(await response)).toEqual(SUCCESS)
+    expect(summarize(await handler(delivery(3)))).toEqual(SUCCESS)
+    expect(onOrder).toHaveBeenCalledTimes(3)
   })
-  const taken = [handler(delivery(1)), handler(delivery(2))]
-  expect(summarize(await handler(delivery(3)))).toEqual(TOO_MUCH)
-  expect(events).toMatchObject([{ kind: 'rejected', code: 'ERR_TRAFFIC' }])
-  expect(store.claim).toHaveBeenCalledTimes(2)
-  gate.resolve()
-  for (const reply of taken) expect(summarize(await reply)).toEqual(SUCCESS)
-  expect(summarize(await handler(delivery(3)))).toEqual(SUCCESS)
-  expect(onOrder).toHaveBeenCalledTimes(3)
-})
 
-test('work that outlived its answer still counts', async () => {
-  const gate = deferred()
-  const { handler } = merchant({
-    maxConcurrent: 1,
-    timeoutMs: 5,
-    onOrder: async ({ merchantBizNo }) => {
-      if (merchantBizNo === 'b-1') await gate.promise
-      return { orderId: 'A-1' }
-    },
+  test('counts work that outlives its response', async () => {
+    const gate = deferred()
+    const { handler, onOrder } = merchant({
+      maxConcurrent: 1,
+      timeoutMs: 1_000,
+      onOrder: async ({ merchantBizNo }) => {
+        if (merchantBizNo === 'b-1') await gate.promise
+        return { orderId: 'A-1' }
+      },
+    })
+    const first = handler(delivery(1))
+    await until(() => onOrder.mock.calls.length > 0)
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(summarize(await first)).toMatchObject({ resultCode: 'UNKNOWN_EXCEPTION' })
+    expect(summarize(await handler(delivery(2)))).toEqual(TOO_MUCH_TRAFFIC)
+    gate.resolve()
+    await handler.drain()
+    expect(summarize(await handler(delivery(2)))).toEqual(SUCCESS)
   })
-  expect(summarize(await handler(delivery(1)))).toMatchObject({ resultCode: 'UNKNOWN_EXCEPTION' })
-  expect(summarize(await handler(delivery(2)))).toEqual(TOO_MUCH)
-  gate.resolve()
-  await handler.drain()
-  expect(summarize(await handler(delivery(2)))).toEqual(SUCCESS)
-})
 
-test('a body that never ends stops counting when its time is up, and holds up no shutdown', async () => {
-  const { handler } = merchant({ maxConcurrent: 1, timeoutMs: 5 })
-  const silent = { ...delivery(1), body: new ReadableStream<Uint8Array>() }
-  expect(summarize(await handler(silent))).toMatchObject({ status: 500, resultCode: 'UNKNOWN_EXCEPTION' })
-  await handler.drain()
-  expect(summarize(await handler(delivery(2)))).toEqual(SUCCESS)
+  test('does not count a body that never ends after timeoutMs, and drain() does not wait for it', async () => {
+    const { handler } = merchant({ maxConcurrent: 1, timeoutMs: 1_000 })
+    const first = handler({ ...delivery(1), body: new ReadableStream<Uint8Array>() })
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(summarize(await first)).toMatchObject({ status: 500, resultCode: 'UNKNOWN_EXCEPTION' })
+    await handler.drain()
+    expect(summarize(await handler(delivery(2)))).toEqual(SUCCESS)
+  })
 })

@@ -11,18 +11,18 @@ import { root } from './project.ts'
 /** The built command. */
 export const CLI = `${root}dist/cli.js`
 
-/** Node 22 warns of its SQLite, on the standard error that is looked at here. */
+/** Node 22 prints a warning about its SQLite module on standard error, which the tests check. */
 const ENV = { ...process.env, NODE_NO_WARNINGS: '1' }
 
-/** A process that has ended. */
-export interface Ended {
+/** The exit code and output of a process. */
+export interface CommandResult {
   readonly code: number | null
   readonly stdout: string
   readonly stderr: string
 }
 
-/** Runs the command to its end. */
-export async function cli(args: readonly string[], input = ''): Promise<Ended> {
+/** Runs the command until it exits. */
+export async function cli(args: readonly string[], input = ''): Promise<CommandResult> {
   const child = spawn(process.execPath, [CLI, ...args], { env: ENV })
   // A command that fails early does not read its input.
   child.stdin.on('error', () => {})
@@ -31,43 +31,43 @@ export async function cli(args: readonly string[], input = ''): Promise<Ended> {
   return { code, stdout, stderr }
 }
 
-/** A `serve` that is up. */
-export interface Serving {
+/** A running `serve`. */
+export interface ServeProcess {
   readonly url: string
   readonly child: ChildProcess
-  /** The next line on standard output, which is JSON. */
-  readonly next: () => Promise<Record<string, unknown>>
-  /** The exit code, once it has ended by itself. */
-  readonly ended: Promise<number | null>
+  /** Parses the next line on standard output. */
+  readonly nextEvent: () => Promise<Record<string, unknown>>
+  /** Resolves with the exit code. */
+  readonly exitCode: Promise<number | null>
 }
 
-/** Starts `serve` on a free port, in memory unless told otherwise, and ends it with the test. */
-export async function serve(args: readonly string[]): Promise<Serving> {
+/** Starts `serve` on a free port with the memory store, unless `args` says otherwise. Kills it after the test. */
+export async function serve(args: readonly string[]): Promise<ServeProcess> {
   const child = spawn(process.execPath, [CLI, 'serve', '--port', '0', '--store', 'memory', ...args], { env: ENV })
   onTestFinished(() => void child.kill('SIGKILL'))
-  const ended = once(child, 'close').then(([code]: (number | null)[]) => code ?? null)
-  const failure = text(child.stderr)
+  const exitCode = once(child, 'close').then(([code]: (number | null)[]) => code ?? null)
+  const stderr = text(child.stderr)
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   const nextLine = async () => {
     const { value, done } = await lines.next()
-    if (done) throw new Error(`serve has ended: ${await failure}`)
+    if (done) throw new Error(`serve has exited: ${await stderr}`)
     return value
   }
   const [, url = ''] = /^listening on (http:\S+)$/.exec(await nextLine()) ?? []
-  return { url, child, ended, next: async () => JSON.parse(await nextLine()) }
+  return { url, child, exitCode, nextEvent: async () => JSON.parse(await nextLine()) }
 }
 
-/** A folder that goes away after the tests of the file that asks for it. */
+/** Creates a folder, and removes it after the tests of the file. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'order-sync-test-'))
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
 
-/** A new folder in another one. */
+/** Creates a new folder inside another one. */
 export const folderIn = (folder: string): string => mkdtempSync(join(folder, 'in-'))
 
-/** Writes a file to a folder, and gives its path. */
+/** Writes a file to a folder and returns its path. */
 export function writeTo(folder: string, name: string, content: string | Uint8Array): string {
   const path = join(folder, name)
   writeFileSync(path, content)

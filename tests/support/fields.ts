@@ -1,9 +1,10 @@
 import { order, orderWithout } from './messages.ts'
 
-/** A message that breaks one rule of section 5, and the field that must be named for it; '' for the whole. */
+/** A message that breaks one rule of docs/protocol.md section 5. */
 export interface BadOrder {
   readonly rule: string
   readonly message: unknown
+  /** The field that the error must name; '' for the message as a whole. */
   readonly field: string
 }
 
@@ -15,43 +16,44 @@ const REQUIRED = ['requestId', 'merchantBizType', 'extInfo', ...TEXTS, ...TIMES]
 
 const bad = (rule: string, message: unknown, field: string): BadOrder => ({ rule, message, field })
 
-/** The order with one field set to a value that it must not have. */
-const wrong = (field: string, value: unknown, what: string = JSON.stringify(value)): BadOrder =>
-  bad(`${field} is ${what}`, order({ [field]: value }), field)
+/** An order with an invalid value in one field. */
+const badField = (field: string, value: unknown, description: string = JSON.stringify(value)): BadOrder =>
+  bad(`${field} is ${description}`, order({ [field]: value }), field)
 
-const badAmount = (field: string, value: unknown, at: string): BadOrder =>
-  bad(`${field} is ${JSON.stringify(value).slice(0, 40)}`, order({ [field]: value }), at)
+/** An order with an invalid amount; `invalidField` is the field that the error must name. */
+const badAmount = (field: string, value: unknown, invalidField: string): BadOrder =>
+  bad(`${field} is ${JSON.stringify(value).slice(0, 40)}`, order({ [field]: value }), invalidField)
 
-/** Every way to break a rule of the table of fields. What is no JSON at all, or not strict, is not here. */
+/** One message for every way to break a rule about a field. All of them are strict JSON. */
 export const BAD_ORDERS: readonly BadOrder[] = [
-  bad('an array', [order()], ''),
-  bad('null', null, ''),
-  bad('a string', '"text"', ''),
-  bad('a number', 5, ''),
+  bad('the message is an array', [order()], ''),
+  bad('the message is null', null, ''),
+  bad('the message is a string', '"text"', ''),
+  bad('the message is a number', 5, ''),
   ...REQUIRED.map((field) => bad(`${field} is absent`, orderWithout(field), field)),
-  ...REQUIRED.map((field) => wrong(field, null)),
+  ...REQUIRED.map((field) => badField(field, null)),
   ...TEXTS.flatMap((field) => [
-    wrong(field, ''),
-    wrong(field, ' \n'),
-    wrong(field, 5),
-    wrong(field, {}),
-    wrong(field, ['x']),
+    badField(field, ''),
+    badField(field, ' \n'),
+    badField(field, 5),
+    badField(field, {}),
+    badField(field, ['x']),
   ]),
-  ...OPTIONAL_TEXTS.flatMap((field) => [wrong(field, null), wrong(field, 5), wrong(field, [])]),
-  wrong('requestId', ''),
-  wrong('requestId', 5),
-  wrong('requestId', 'x'.repeat(65), '65 characters'),
-  wrong('requestId', 'a b'),
-  wrong('requestId', 'a\n'),
-  wrong('requestId', 'é'),
-  wrong('merchantBizType', 'REFUND_ORDER'),
-  wrong('merchantBizType', 'trade_order'),
-  wrong('merchantBizType', ''),
+  ...OPTIONAL_TEXTS.flatMap((field) => [badField(field, null), badField(field, 5), badField(field, [])]),
+  badField('requestId', ''),
+  badField('requestId', 5),
+  badField('requestId', 'x'.repeat(65), '65 characters'),
+  badField('requestId', 'a b'),
+  badField('requestId', 'a\n'),
+  badField('requestId', 'é'),
+  badField('merchantBizType', 'REFUND_ORDER'),
+  badField('merchantBizType', 'trade_order'),
+  badField('merchantBizType', ''),
   ...TIMES.flatMap((field) => [
-    wrong(field, '1716340341000'),
-    wrong(field, -1),
-    wrong(field, true),
-    wrong(field, '2024-05-22T09:12:21+08:00'),
+    badField(field, '1716340341000'),
+    badField(field, -1),
+    badField(field, true),
+    badField(field, '2024-05-22T09:12:21+08:00'),
   ]),
   ...AMOUNTS.flatMap((field) => [
     badAmount(field, null, field),
@@ -72,11 +74,11 @@ export const BAD_ORDERS: readonly BadOrder[] = [
     badAmount(field, { value: '1000', currency: 'HKDX' }, `${field}.currency`),
     badAmount(field, { value: '1000', currency: 344 }, `${field}.currency`),
   ]),
-  bad('neither userId nor openId', orderWithout('userId'), 'userId'),
+  bad('userId and openId are absent', orderWithout('userId'), 'userId'),
   bad('userId is empty and openId absent', order({ userId: '' }), 'userId'),
   bad('userId is white space and openId absent', order({ userId: ' \t' }), 'userId'),
   bad('userId and openId are empty', order({ userId: '', openId: '' }), 'userId'),
-  wrong('extInfo', []),
-  wrong('extInfo', '{}'),
-  wrong('extInfo', true),
+  badField('extInfo', []),
+  badField('extInfo', '{}'),
+  badField('extInfo', true),
 ]

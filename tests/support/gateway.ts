@@ -2,8 +2,8 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Serv
 import type { AddressInfo } from 'node:net'
 import { type RequestParts, signedResponse, success } from './messages.ts'
 
-/** A request as the gateway saw it. */
-export interface Seen {
+/** A request that the gateway received. */
+export interface GatewayRequest {
   readonly method: string
   readonly path: string
   readonly headers: IncomingHttpHeaders & Record<string, string | undefined>
@@ -11,9 +11,9 @@ export interface Seen {
 }
 
 /** What the gateway does with one request. */
-export type Behaviour = (response: ServerResponse, seen: Seen, request: IncomingMessage) => void
+export type Behaviour = (response: ServerResponse, request: GatewayRequest, incoming: IncomingMessage) => void
 
-/** Answers as the specification says. */
+/** Responds as the specification says. */
 export const respondsSigned =
   (message: unknown = success(), parts: RequestParts = {}, status = 200): Behaviour =>
   (response, { path }) => {
@@ -21,35 +21,35 @@ export const respondsSigned =
     response.writeHead(status, headers).end(body)
   }
 
-/** Answers with anything. */
+/** Responds with any status, body and headers, unsigned. */
 export const respondsWith =
   (status: number, body: string | Uint8Array = '', headers: Record<string, string> = {}): Behaviour =>
   (response) =>
     void response.writeHead(status, headers).end(body)
 
-/** Hangs up without an answer. */
-export const hangsUp: Behaviour = (_response, _seen, request) => void request.socket.destroy()
+/** Closes the connection without a response. */
+export const closesConnection: Behaviour = (_response, _request, incoming) => void incoming.socket.destroy()
 
-/** Never answers. */
+/** Keeps the connection open and never responds. */
 export const neverResponds: Behaviour = () => {}
 
-/** A gateway on 127.0.0.1 that does one thing after the other, and the last of them from then on. */
+/** A gateway on 127.0.0.1. Each request gets the next behaviour of the script; when the script ends, the last one repeats. */
 export async function startGateway(...script: readonly Behaviour[]) {
-  const seen: Seen[] = []
-  const server = createServer(async (request, response) => {
+  const requests: GatewayRequest[] = []
+  const server = createServer(async (incoming, response) => {
     const chunks: Buffer[] = []
-    for await (const chunk of request) chunks.push(chunk as Buffer)
-    const { method = '', url: path = '', headers } = request
-    const current = { method, path, headers: headers as Seen['headers'], body: Buffer.concat(chunks) }
-    const behaviour = script[Math.min(seen.length, script.length - 1)] ?? respondsSigned()
-    seen.push(current)
-    behaviour(response, current, request)
+    for await (const chunk of incoming) chunks.push(chunk as Buffer)
+    const { method = '', url: path = '', headers } = incoming
+    const request = { method, path, headers: headers as GatewayRequest['headers'], body: Buffer.concat(chunks) }
+    const behaviour = script[Math.min(requests.length, script.length - 1)] ?? respondsSigned()
+    requests.push(request)
+    behaviour(response, request, incoming)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   return {
     url: `http://127.0.0.1:${port}`,
-    seen,
+    requests,
     async close() {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))

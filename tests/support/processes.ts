@@ -7,37 +7,37 @@ import { build } from 'esbuild'
 import { gatewayRsa, merchantRsa, pem } from './keys.ts'
 import { root } from './project.ts'
 
-/** How a process ended, and what it printed. */
-export interface Ended {
+/** The exit status and output of a process. */
+export interface ProcessResult {
   readonly signal: NodeJS.Signals | null
   readonly code: number | null
   readonly stdout: string
   readonly stderr: string
 }
 
-const bundled = new Map<string, Promise<string>>()
+const bundles = new Map<string, Promise<string>>()
 
-/** One file of JavaScript, made once: a process that had to find and strip each of fifty would start for longer than it runs. */
+/** Bundles a script once into one file. Without it, a process spends most of its time on loading fifty modules. */
 function bundle(script: string): Promise<string> {
-  const made = bundled.get(script) ?? make()
-  bundled.set(script, made)
-  return made
-
-  async function make(): Promise<string> {
-    // As deep as the files are that it is made of: the root is two folders up.
-    const outfile = `.cache/scripts/${basename(script, '.ts')}.mjs`
-    const form = { bundle: true, platform: 'node', format: 'esm', packages: 'external', logLevel: 'error' } as const
-    await build({ ...form, absWorkingDir: root, entryPoints: [script], outfile })
-    return outfile
-  }
+  const file = bundles.get(script) ?? writeBundle(script)
+  bundles.set(script, file)
+  return file
 }
 
-/** Runs a file of the project, TypeScript or not, in a process of its own, on the runtime at hand. */
+async function writeBundle(script: string): Promise<string> {
+  // Two folders deep, like its sources: they find the root of the project by a relative path.
+  const outfile = `.cache/scripts/${basename(script, '.ts')}.mjs`
+  const options = { bundle: true, platform: 'node', format: 'esm', packages: 'external', logLevel: 'error' } as const
+  await build({ ...options, absWorkingDir: root, entryPoints: [script], outfile })
+  return outfile
+}
+
+/** Runs a TypeScript or JavaScript file of the project in a new process of the current runtime. */
 export async function run(
   script: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-): Promise<Ended> {
+): Promise<ProcessResult> {
   const file = script.endsWith('.ts') ? await bundle(script) : script
   const child = spawn(process.execPath, [file, ...args], {
     cwd: root,
@@ -54,7 +54,7 @@ export async function run(
   })
 }
 
-/** A folder with the private keys of both sides, for other processes to read. */
+/** Creates a folder with the private keys of both sides, for other processes. */
 export function keyFolder(): { folder: string; gateway: string; merchant: string; remove: () => void } {
   const folder = mkdtempSync(join(tmpdir(), 'order-sync-keys-'))
   const [gateway, merchant] = [join(folder, 'gateway.pem'), join(folder, 'merchant.pem')]

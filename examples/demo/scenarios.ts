@@ -1,13 +1,13 @@
 import type { ClientOptions, OrderInput } from 'alipayhk-order-sync'
 
-/** One message to the merchant, and what should become of it. */
-export interface Scene {
+/** One message to the merchant, and the expected result. */
+export interface Scenario {
   readonly title: string
-  readonly says: string
+  readonly explanation: string
   readonly sender: 'alipayhk' | 'stranger'
   readonly order: OrderInput
   readonly options?: Partial<ClientOptions>
-  /** What the merchant is told by `onEvent`, and the result code that the sender gets. */
+  /** The `kind` and `code` of the merchant's event, and the result code in the response. */
   readonly expected: { readonly kind: string; readonly code: string; readonly resultCode: string }
 }
 
@@ -30,17 +30,17 @@ const shipped = { ...created, orderStatus: 'SHIPPED', orderModifyTime: now - 15 
 const delivered = { ...created, orderStatus: 'DELIVERED', orderModifyTime: now - 11 * minute }
 const cancelled = { ...created, orderStatus: 'CANCELLED', orderModifyTime: now }
 
-export const story: readonly Scene[] = [
+export const scenarios: readonly Scenario[] = [
   {
     title: 'A plain order',
-    says: 'A-1001 was paid. The body is in the clear; the Signature header vouches for it.',
+    explanation: 'A-1001 was paid. The body is plain text; the Signature header proves its origin.',
     sender: 'alipayhk',
     order: paid,
     expected: { kind: 'processed', code: 'SUCCESS', resultCode: 'SUCCESS' },
   },
   {
     title: 'An encrypted order',
-    says: 'A-1001 was shipped. Nobody on the way can read it, nor the answer.',
+    explanation: 'A-1001 was shipped. Only the two sides can read the request and the response.',
     sender: 'alipayhk',
     order: shipped,
     options: { encrypt: true },
@@ -48,31 +48,32 @@ export const story: readonly Scene[] = [
   },
   {
     title: 'A duplicate',
-    says: 'The same event again, as it comes when an answer was lost. It is answered, and not processed twice.',
+    explanation:
+      'The same event again, as after a lost response. The merchant responds, but does not process it twice.',
     sender: 'alipayhk',
     order: shipped,
     expected: { kind: 'duplicate', code: 'SUCCESS', resultCode: 'SUCCESS' },
   },
   {
     title: 'An older event',
-    says: 'A-1001 was created: overtaken on the way by what happened since. The order does not go back to it.',
+    explanation: 'A-1001 was created: this event arrives after newer ones. The order keeps its newer status.',
     sender: 'alipayhk',
     order: created,
     expected: { kind: 'stale', code: 'SUCCESS', resultCode: 'SUCCESS' },
   },
   {
     title: 'A forged order',
-    says: 'Somebody claims that A-1001 was cancelled, with a key that is not AlipayHK’s.',
+    explanation: 'An attacker claims that A-1001 was cancelled, and signs with a key that is not AlipayHK’s.',
     sender: 'stranger',
     order: cancelled,
     expected: { kind: 'rejected', code: 'ERR_SIGNATURE_INVALID', resultCode: 'INVALID_SIGNATURE' },
   },
   {
     title: 'A late order',
-    says: 'A-1001 was delivered: AlipayHK did sign this, ten minutes ago. Who sends it now, nobody knows.',
+    explanation: 'A-1001 was delivered: AlipayHK signed this ten minutes ago. It may be a replay by an attacker.',
     sender: 'alipayhk',
     order: delivered,
-    // A clock that is slow; and patience with the answer, which by that clock comes from the future.
+    // The clock of the sender is slow. Its tolerance is high, because the response seems to come from the future.
     options: { now: () => Date.now() - 10 * minute, clockToleranceSeconds: 3600 },
     expected: { kind: 'rejected', code: 'ERR_TIME_RANGE', resultCode: 'INVALID_SIGNATURE' },
   },

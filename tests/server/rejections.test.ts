@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { inspect } from 'node:util'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { z } from 'zod'
 import {
   type HandlerOptions,
@@ -30,89 +30,96 @@ import {
   withHeaders,
 } from '../support/messages.ts'
 
-interface Refusal {
-  /** The rule that is broken. */
+/** A request that the handler rejects. */
+interface Rejection {
+  /** What is wrong with the request. */
   readonly rule: string
   readonly code: ProtocolErrorCode
   readonly make: () => IncomingRequest
   readonly options?: () => Partial<HandlerOptions<unknown>>
-  /** Whether nobody can tell who is calling, so that the answer is not signed. */
-  readonly stranger?: true
+  /** The caller is unknown: the response is not signed. */
+  readonly unknownClient?: true
 }
 
-const refusal = (
+const rejection = (
   code: ProtocolErrorCode,
   rule: string,
   make: () => IncomingRequest,
-  rest: Pick<Refusal, 'options' | 'stranger'> = {},
-): Refusal => ({ code, rule, make, ...rest })
+  rest: Pick<Rejection, 'options' | 'unknownClient'> = {},
+): Rejection => ({ code, rule, make, ...rest })
 
-/** A header of a message that is otherwise right, signature included. */
+/** A valid request with one header changed. The signature is correct. */
 const header = (
   code: ProtocolErrorCode,
   name: string,
   value: string | undefined,
-  what = value,
+  description = value,
   make: () => TestRequest = request,
-): Refusal => refusal(code, `${name}: ${what?.slice(0, 60) ?? 'absent'}`, () => withHeaders(make(), { [name]: value }))
+): Rejection =>
+  rejection(code, `${name}: ${description?.slice(0, 60) ?? 'absent'}`, () => withHeaders(make(), { [name]: value }))
 
-/** A message that says one thing, under a signature over another. */
-const signedOver = (what: string, parts: RequestParts, actual: Partial<TestRequest> = {}): Refusal =>
-  refusal('ERR_SIGNATURE_INVALID', `signed over ${what}`, () => {
+/** A request whose signature is over something else. */
+const signedOver = (description: string, parts: RequestParts, actual: Partial<TestRequest> = {}): Rejection =>
+  rejection('ERR_SIGNATURE_INVALID', `signed over ${description}`, () => {
     const { Signature } = request(parts).headers
     return { ...withHeaders(request(), { Signature }), ...actual }
   })
 
 const value = () => encodeURIComponent(Buffer.alloc(256, 7).toString('base64'))
-const json = (rule: string, message: unknown): Refusal[] => [
-  refusal('ERR_JSON_INVALID', rule, () => request({ message })),
-  refusal('ERR_JSON_INVALID', `${rule}, encrypted`, () => encryptedRequest({ message })),
+const invalidJson = (rule: string, message: unknown): Rejection[] => [
+  rejection('ERR_JSON_INVALID', rule, () => request({ message })),
+  rejection('ERR_JSON_INVALID', `${rule}, encrypted`, () => encryptedRequest({ message })),
 ]
 
-const inJson = (member: string) => `{${JSON.stringify(order()).slice(1, -1)},${member}}`
+const orderWithMember = (member: string) => `{${JSON.stringify(order()).slice(1, -1)},${member}}`
 const offset = (seconds: number) =>
   `${new Date(Date.parse(TIME) + seconds * 1000 + 28_800_000).toISOString().slice(0, 19)}+08:00`
 
-async function* chunks(...parts: (Uint8Array | Error)[]): AsyncGenerator<Uint8Array> {
+async function* streamOf(...parts: (Uint8Array | Error)[]): AsyncGenerator<Uint8Array> {
   for (const part of parts) {
     if (part instanceof Error) throw part
     yield part
   }
 }
 
-const SECTION_1: readonly Refusal[] = [
+const SECTION_1: readonly Rejection[] = [
   ...['GET', 'PUT', 'HEAD', 'DELETE', 'post', ''].map((method) =>
-    refusal('ERR_METHOD', `the method ${method || 'none'}`, () => request({ method })),
+    rejection('ERR_METHOD', `the method ${method || 'none'}`, () => request({ method })),
   ),
-  refusal('ERR_METHOD', 'a method of a stranger', () => request({ method: 'GET', clientId: 'stranger' }), {
-    stranger: true,
-  }),
-  refusal('ERR_METHOD', 'a method, of a message that is encrypted', () => encryptedRequest({ method: 'PUT' })),
+  rejection(
+    'ERR_METHOD',
+    'a wrong method of an unknown client',
+    () => request({ method: 'GET', clientId: 'stranger' }),
+    {
+      unknownClient: true,
+    },
+  ),
+  rejection('ERR_METHOD', 'a wrong method of an encrypted request', () => encryptedRequest({ method: 'PUT' })),
 ]
 
-const SECTION_2: readonly Refusal[] = [
-  ...[undefined, ''].map((id) => ({ ...header('ERR_HEADER_MISSING', 'Client-Id', id), stranger: true as const })),
+const SECTION_2: readonly Rejection[] = [
+  ...[undefined, ''].map((id) => ({ ...header('ERR_HEADER_MISSING', 'Client-Id', id), unknownClient: true as const })),
   ...['stranger', CLIENT_ID.toLowerCase(), `${CLIENT_ID}0`, `${CLIENT_ID}, ${CLIENT_ID}`, '__proto__'].map((id) => ({
     ...header('ERR_CLIENT_UNKNOWN', 'Client-Id', id),
-    stranger: true as const,
+    unknownClient: true as const,
   })),
-  refusal(
+  rejection(
     'ERR_CLIENT_UNKNOWN',
-    'a stranger, with a signature of his own',
+    'an unknown client with its own signature',
     () => request({ clientId: 'stranger', key: strangerRsa().privateKey }),
-    { stranger: true },
+    { unknownClient: true },
   ),
-  refusal('ERR_CLIENT_UNKNOWN', 'a stranger, encrypted', () => encryptedRequest({ clientId: 'stranger' }), {
-    stranger: true,
+  rejection('ERR_CLIENT_UNKNOWN', 'an unknown client, encrypted', () => encryptedRequest({ clientId: 'stranger' }), {
+    unknownClient: true,
   }),
 
   ...['Content-Type', 'Request-Time', 'Signature'].flatMap((name) => [
     header('ERR_HEADER_MISSING', name, undefined),
     header('ERR_HEADER_MISSING', name, '', 'empty'),
-    header('ERR_HEADER_MISSING', name, undefined, 'absent, in a message that is encrypted', encryptedRequest),
+    header('ERR_HEADER_MISSING', name, undefined, 'absent in an encrypted request', encryptedRequest),
   ]),
 
-  header('ERR_CONTENT_TYPE', 'Content-Type', 'text/plain; charset=UTF-8', 'plain text that is not encrypted'),
+  header('ERR_CONTENT_TYPE', 'Content-Type', 'text/plain; charset=UTF-8', 'plain text without encryption'),
   ...[
     'text/html',
     'application/xml',
@@ -127,10 +134,10 @@ const SECTION_2: readonly Refusal[] = [
     'ERR_CONTENT_TYPE',
     'Content-Type',
     'text/plain; charset=iso-8859-1',
-    'encrypted, and not UTF-8',
+    'not UTF-8, encrypted',
     encryptedRequest,
   ),
-  header('ERR_CONTENT_TYPE', 'Content-Type', 'application/octet-stream', 'encrypted, and not text', encryptedRequest),
+  header('ERR_CONTENT_TYPE', 'Content-Type', 'application/octet-stream', 'not text, encrypted', encryptedRequest),
 
   ...[
     'now',
@@ -153,8 +160,8 @@ const SECTION_2: readonly Refusal[] = [
   header('ERR_HEADER_INVALID', 'Signature', `keyVersion=1,keyVersion=1,signature=${value()}`, 'a repeated version'),
   header('ERR_HEADER_INVALID', 'Signature', 'signature=%zz', 'a bad percent escape'),
   header('ERR_HEADER_INVALID', 'Signature', 'signature=%ff', 'a percent escape that is not UTF-8'),
-  header('ERR_HEADER_INVALID', 'Signature', 'signature=@@@@', 'no base64'),
-  header('ERR_HEADER_INVALID', 'Signature', 'signature=+_+_', 'a mixture of both base64 alphabets'),
+  header('ERR_HEADER_INVALID', 'Signature', 'signature=@@@@', 'not base64'),
+  header('ERR_HEADER_INVALID', 'Signature', 'signature=+_+_', 'characters of both base64 alphabets'),
   header('ERR_HEADER_INVALID', 'Signature', `algorithm=RSA512,signature=${value()}`, 'an unknown algorithm'),
   header('ERR_HEADER_INVALID', 'Signature', `algorithm=none,signature=${value()}`, 'the algorithm none'),
   header('ERR_HEADER_INVALID', 'Signature', `algorithm=,signature=${value()}`, 'an empty algorithm'),
@@ -165,7 +172,7 @@ const SECTION_2: readonly Refusal[] = [
     `keyVersion=${'1'.repeat(65)},signature=${value()}`,
     'a version of 65 digits',
   ),
-  refusal('ERR_HEADER_INVALID', 'Signature: sent twice', () => {
+  rejection('ERR_HEADER_INVALID', 'Signature: sent twice', () => {
     const { headers, ...rest } = request()
     return { ...rest, headers: { ...headers, Signature: [headers['Signature'] ?? '', headers['Signature'] ?? ''] } }
   }),
@@ -182,52 +189,59 @@ const SECTION_2: readonly Refusal[] = [
     'algorithm=AES,symmetricKey=AAAA',
   ].map((encrypt) => header('ERR_HEADER_INVALID', 'Encrypt', encrypt, encrypt || 'empty', encryptedRequest)),
 
-  header('ERR_BODY_TOO_LARGE', 'Content-Length', '1048577', 'more than is accepted'),
-  refusal(
+  header('ERR_BODY_TOO_LARGE', 'Content-Length', '1048577', 'above maxBodyBytes'),
+  rejection(
     'ERR_BODY_TOO_LARGE',
-    'a body larger than is accepted',
-    () => request({ message: inJson(`"pad":"${'x'.repeat(2000)}"`) }),
+    'a body above maxBodyBytes',
+    () => request({ message: orderWithMember(`"pad":"${'x'.repeat(2000)}"`) }),
     { options: () => ({ maxBodyBytes: 2000 }) },
   ),
-  refusal(
+  rejection(
     'ERR_BODY_TOO_LARGE',
-    'a stream larger than is accepted',
-    () => ({ ...request(), body: chunks(Buffer.alloc(1500), Buffer.alloc(1500)) }),
+    'a stream above maxBodyBytes',
+    () => ({ ...request(), body: streamOf(Buffer.alloc(1500), Buffer.alloc(1500)) }),
     { options: () => ({ maxBodyBytes: 2000 }) },
   ),
-  refusal(
+  rejection(
     'ERR_BODY_TOO_LARGE',
-    'an encrypted body larger than is accepted',
-    () => encryptedRequest({ message: inJson(`"pad":"${'x'.repeat(2000)}"`) }),
+    'an encrypted body above maxBodyBytes',
+    () => encryptedRequest({ message: orderWithMember(`"pad":"${'x'.repeat(2000)}"`) }),
     { options: () => ({ maxBodyBytes: 2000 }) },
   ),
-  refusal('ERR_BODY_INCOMPLETE', 'a connection that ends half-way', () => ({
+  rejection('ERR_BODY_INCOMPLETE', 'a connection that closes before the body is complete', () => ({
     ...request(),
-    body: chunks(request().body.subarray(0, 20), new Error('aborted')),
+    body: streamOf(request().body.subarray(0, 20), new Error('aborted')),
   })),
 ]
 
-const SECTION_3: readonly Refusal[] = [
+const SECTION_3: readonly Rejection[] = [
   ...[-301, 301, -86_400, 86_400].map((seconds) =>
-    refusal('ERR_TIME_RANGE', `a time ${seconds} s off`, () => request({ time: offset(seconds) })),
+    rejection('ERR_TIME_RANGE', `a time ${seconds} s off`, () => request({ time: offset(seconds) })),
   ),
-  refusal('ERR_TIME_RANGE', 'a time in milliseconds 301 s off', () =>
+  rejection('ERR_TIME_RANGE', 'a time in milliseconds 301 s off', () =>
     request({ time: String(Date.parse(TIME) - 301_000) }),
   ),
-  refusal('ERR_TIME_RANGE', 'a time 11 s off, where 10 are accepted', () => request({ time: offset(-11) }), {
-    options: () => ({ clockToleranceSeconds: 10 }),
-  }),
-  refusal('ERR_TIME_RANGE', 'a time off, encrypted', () => encryptedRequest({ time: offset(-301) })),
+  rejection(
+    'ERR_TIME_RANGE',
+    'a time 11 s off with a clockToleranceSeconds of 10',
+    () => request({ time: offset(-11) }),
+    {
+      options: () => ({ clockToleranceSeconds: 10 }),
+    },
+  ),
+  rejection('ERR_TIME_RANGE', 'a time off, encrypted', () => encryptedRequest({ time: offset(-301) })),
 
-  refusal('ERR_SIGNATURE_INVALID', 'signed by a stranger', () => request({ key: strangerRsa().privateKey })),
-  refusal('ERR_SIGNATURE_INVALID', 'signed by a stranger, encrypted', () =>
+  rejection('ERR_SIGNATURE_INVALID', 'signed with an unknown key', () => request({ key: strangerRsa().privateKey })),
+  rejection('ERR_SIGNATURE_INVALID', 'signed with an unknown key, encrypted', () =>
     encryptedRequest({ key: strangerRsa().privateKey }),
   ),
-  refusal('ERR_SIGNATURE_INVALID', 'signed by ourselves', () => request({ key: merchantRsa().privateKey })),
-  refusal('ERR_SIGNATURE_INVALID', 'of an unknown key version', () => request({ keyVersion: '2' })),
-  refusal('ERR_SIGNATURE_INVALID', 'of a key version written otherwise', () => request({ keyVersion: '01' })),
-  refusal('ERR_SIGNATURE_INVALID', 'by a key of another algorithm', () => request({ key: gatewayEcc().privateKey })),
-  refusal('ERR_SIGNATURE_INVALID', 'under another algorithm than the key’s', () => {
+  rejection('ERR_SIGNATURE_INVALID', 'signed with our own key', () => request({ key: merchantRsa().privateKey })),
+  rejection('ERR_SIGNATURE_INVALID', 'signed with an unknown key version', () => request({ keyVersion: '2' })),
+  rejection('ERR_SIGNATURE_INVALID', 'a key version with a leading zero', () => request({ keyVersion: '01' })),
+  rejection('ERR_SIGNATURE_INVALID', 'signed with a key of another algorithm', () =>
+    request({ key: gatewayEcc().privateKey }),
+  ),
+  rejection('ERR_SIGNATURE_INVALID', 'another algorithm in the header than the key has', () => {
     const { headers } = request()
     return withHeaders(request(), { Signature: headers['Signature']?.replace('RSA256', 'ECC224') })
   }),
@@ -237,109 +251,116 @@ const SECTION_3: readonly Refusal[] = [
   signedOver('another method', { method: 'PUT' }),
   signedOver('another Client-Id', { clientId: '4Q5Y8W0WSG45P907918' }),
   signedOver('another time', { time: offset(1) }),
-  signedOver('the same time, written otherwise', { time: '2024-05-22T01:12:21Z' }),
+  signedOver('the same time in another notation', { time: '2024-05-22T01:12:21Z' }),
   signedOver('another body', { message: order({ tradeNo: 'other' }) }),
   signedOver('no body', { message: '' }),
-  signedOver('the body, formatted', { message: JSON.stringify(order(), null, 1) }),
+  signedOver('the reformatted body', { message: JSON.stringify(order(), null, 1) }),
   signedOver('the body and a line break', { message: `${JSON.stringify(order())}\n` }),
-  refusal('ERR_SIGNATURE_INVALID', 'no body at all', () => ({ ...request(), body: undefined })),
-  refusal('ERR_SIGNATURE_INVALID', 'an empty body', () => ({ ...request(), body: '' })),
-  header('ERR_SIGNATURE_INVALID', 'Signature', `signature=${value()}`, 'bytes that are no signature'),
+  rejection('ERR_SIGNATURE_INVALID', 'no body at all', () => ({ ...request(), body: undefined })),
+  rejection('ERR_SIGNATURE_INVALID', 'an empty body', () => ({ ...request(), body: '' })),
+  header('ERR_SIGNATURE_INVALID', 'Signature', `signature=${value()}`, '256 bytes that are not a signature'),
   header('ERR_SIGNATURE_INVALID', 'Signature', 'signature=AAAA', 'a signature of three bytes'),
-  refusal('ERR_SIGNATURE_INVALID', 'a signature over the plaintext of an encrypted body', () => {
+  rejection('ERR_SIGNATURE_INVALID', 'a signature over the plaintext of an encrypted body', () => {
     const { Signature } = request().headers
     return withHeaders(encryptedRequest(), { Signature })
   }),
-  refusal('ERR_SIGNATURE_INVALID', 'ECC224 by another key', () => request({ key: merchantEcc().privateKey }), {
-    options: () => ({ credentials: { ...credentialsOf(), peerPublicKeys: { 1: gatewayEcc().publicKey } } }),
-  }),
+  rejection(
+    'ERR_SIGNATURE_INVALID',
+    'signed with an unknown ECC224 key',
+    () => request({ key: merchantEcc().privateKey }),
+    {
+      options: () => ({ credentials: { ...credentialsOf(), peerPublicKeys: { 1: gatewayEcc().publicKey } } }),
+    },
+  ),
 ]
 
-const SECTION_4: readonly Refusal[] = [
-  refusal('ERR_DECRYPTION', 'encrypted to another key', () => encryptedRequest({ encryptTo: strangerRsa().publicKey })),
-  header('ERR_DECRYPTION', 'Encrypt', 'symmetricKey=AAAA', 'a key that is no ciphertext', encryptedRequest),
+const SECTION_4: readonly Rejection[] = [
+  rejection('ERR_DECRYPTION', 'encrypted with another key', () =>
+    encryptedRequest({ encryptTo: strangerRsa().publicKey }),
+  ),
+  header('ERR_DECRYPTION', 'Encrypt', 'symmetricKey=AAAA', 'a symmetricKey that is not a ciphertext', encryptedRequest),
   ...[0, 8, 20, 33].map((length) =>
-    refusal('ERR_DECRYPTION', `a key of ${length} bytes`, () =>
+    rejection('ERR_DECRYPTION', `an AES key of ${length} bytes`, () =>
       withHeaders(encryptedRequest(), { Encrypt: encryptHeader(randomBytes(length), merchantRsa().publicKey) }),
     ),
   ),
-  refusal('ERR_DECRYPTION', 'the key of another message', () =>
+  rejection('ERR_DECRYPTION', 'the symmetricKey of another message', () =>
     withHeaders(encryptedRequest(), { Encrypt: encryptedRequest().headers['Encrypt'] }),
   ),
-  refusal('ERR_DECRYPTION', 'an unknown key version', () => {
-    const sealed = encryptedRequest()
-    return withHeaders(sealed, { Encrypt: sealed.headers['Encrypt']?.replace('keyVersion=1', 'keyVersion=2') })
+  rejection('ERR_DECRYPTION', 'encrypted for an unknown key version', () => {
+    const encrypted = encryptedRequest()
+    return withHeaders(encrypted, { Encrypt: encrypted.headers['Encrypt']?.replace('keyVersion=1', 'keyVersion=2') })
   }),
   ...['', 'no base64 @', 'AAAA', randomBytes(15).toString('base64')].map((body) =>
-    refusal('ERR_DECRYPTION', `the ciphertext ${JSON.stringify(body).slice(0, 16)}`, () =>
+    rejection('ERR_DECRYPTION', `the ciphertext ${JSON.stringify(body).slice(0, 16)}`, () =>
       resigned(encryptedRequest(), bytesOf(body)),
     ),
   ),
-  refusal('ERR_DECRYPTION', 'a ciphertext that is cut', () => {
+  rejection('ERR_DECRYPTION', 'a truncated ciphertext', () => {
     const { body, ...rest } = encryptedRequest()
     return resigned(
       { ...rest, body },
       Buffer.from(Buffer.from(String(body), 'base64').subarray(0, -16).toString('base64')),
     )
   }),
-  refusal('ERR_DECRYPTION', 'plaintext under an Encrypt header', () =>
+  rejection('ERR_DECRYPTION', 'plaintext with an Encrypt header', () =>
     withHeaders(request(), { Encrypt: encryptedRequest().headers['Encrypt'] }),
   ),
-  refusal('ERR_JSON_INVALID', 'ciphertext without an Encrypt header', () =>
+  rejection('ERR_JSON_INVALID', 'ciphertext without an Encrypt header', () =>
     withHeaders(encryptedRequest(), { Encrypt: undefined, 'Content-Type': 'application/json' }),
   ),
   ...[[], 'text', '', '{', Uint8Array.of(0xff)].map((message) =>
-    refusal('ERR_DECRYPTION', `inside is ${inspect(message)}`, () => encryptedRequest({ message })),
+    rejection('ERR_DECRYPTION', `the plaintext ${inspect(message)}`, () => encryptedRequest({ message })),
   ),
 ]
 
-const SECTION_5: readonly Refusal[] = [
+const SECTION_5: readonly Rejection[] = [
   ...BAD_ORDERS.map(({ rule, message }) =>
-    refusal('ERR_FIELD_INVALID', rule, () => request({ message: textOf(message) })),
+    rejection('ERR_FIELD_INVALID', rule, () => request({ message: textOf(message) })),
   ),
   ...BAD_ORDERS.filter(({ field }) => field !== '')
     .filter((_, index) => index % 10 === 0)
     .map(({ rule, message }) =>
-      refusal('ERR_FIELD_INVALID', `${rule}, encrypted`, () => encryptedRequest({ message })),
+      rejection('ERR_FIELD_INVALID', `${rule}, encrypted`, () => encryptedRequest({ message })),
     ),
-  refusal('ERR_FIELD_INVALID', 'extInfo is not as its schema says', () => request(), {
+  rejection('ERR_FIELD_INVALID', 'extInfo that extInfoSchema refuses', () => request(), {
     options: () => ({ extInfoSchema: z.object({ table: z.number() }) }),
   }),
-  ...json('a duplicate key', inJson('"tradeNo":"SECRET-other"')),
-  ...json('a duplicate key, escaped', inJson('"trade\\u004eo":"x"')),
-  ...json('a duplicate key deep inside', inJson('"a":{"b":1,"b":1}')),
-  ...json('a __proto__ key', inJson('"__proto__":{}')),
-  ...json('a __proto__ key, escaped', inJson('"\\u005f_proto__":{}')),
-  ...json('65 levels', inJson(`"deep":${'['.repeat(64)}${']'.repeat(64)}`)),
-  ...json('a fraction', inJson('"rate":0.5')),
-  ...json('an integer that is not safe', inJson('"big":9007199254740992')),
-  ...json('a number past all bounds', inJson('"big":1e999')),
-  refusal('ERR_JSON_INVALID', 'nothing', () => request({ message: '' })),
-  refusal('ERR_JSON_INVALID', 'an object cut off', () => request({ message: JSON.stringify(order()).slice(0, -1) })),
-  refusal('ERR_JSON_INVALID', 'two objects', () => request({ message: '{}{}' })),
-  refusal('ERR_JSON_INVALID', 'a form', () => request({ message: 'tradeNo=1&amount=2' })),
-  refusal('ERR_JSON_INVALID', 'a byte order mark', () => request({ message: `\uFEFF${JSON.stringify(order())}` })),
-  refusal('ERR_JSON_INVALID', 'Latin-1', () =>
+  ...invalidJson('a duplicate key', orderWithMember('"tradeNo":"SECRET-other"')),
+  ...invalidJson('a duplicate key, escaped', orderWithMember('"trade\\u004eo":"x"')),
+  ...invalidJson('a nested duplicate key', orderWithMember('"a":{"b":1,"b":1}')),
+  ...invalidJson('a __proto__ key', orderWithMember('"__proto__":{}')),
+  ...invalidJson('a __proto__ key, escaped', orderWithMember('"\\u005f_proto__":{}')),
+  ...invalidJson('65 levels', orderWithMember(`"deep":${'['.repeat(64)}${']'.repeat(64)}`)),
+  ...invalidJson('a fraction', orderWithMember('"rate":0.5')),
+  ...invalidJson('an integer that is not a safe one', orderWithMember('"big":9007199254740992')),
+  ...invalidJson('a number that overflows', orderWithMember('"big":1e999')),
+  rejection('ERR_JSON_INVALID', 'an empty message', () => request({ message: '' })),
+  rejection('ERR_JSON_INVALID', 'a truncated object', () => request({ message: JSON.stringify(order()).slice(0, -1) })),
+  rejection('ERR_JSON_INVALID', 'two objects', () => request({ message: '{}{}' })),
+  rejection('ERR_JSON_INVALID', 'a form', () => request({ message: 'tradeNo=1&amount=2' })),
+  rejection('ERR_JSON_INVALID', 'a byte order mark', () => request({ message: `\uFEFF${JSON.stringify(order())}` })),
+  rejection('ERR_JSON_INVALID', 'Latin-1', () =>
     request({ message: Buffer.from(JSON.stringify(order({ orderStatus: 'é' })), 'latin1') }),
   ),
-  refusal('ERR_JSON_INVALID', 'UTF-16', () => request({ message: Buffer.from(JSON.stringify(order()), 'utf16le') })),
+  rejection('ERR_JSON_INVALID', 'UTF-16', () => request({ message: Buffer.from(JSON.stringify(order()), 'utf16le') })),
 ]
 
-/** Sections 6 and 7: a requestId that is known, with another body; processed, refused for good, and failed before. */
-const SECTION_7: readonly Refusal[] = [
-  refusal('ERR_REQUEST_CONFLICT', 'a known requestId with another body', () =>
+/** Section 7: a requestId that is known, with another body. */
+const SECTION_7: readonly Rejection[] = [
+  rejection('ERR_REQUEST_CONFLICT', 'a known requestId with another body', () =>
     request({ message: order({ tradeNo: 'other' }) }),
   ),
-  refusal('ERR_REQUEST_CONFLICT', 'a known requestId with the same body, written otherwise', () =>
+  rejection('ERR_REQUEST_CONFLICT', 'a known requestId with the same order, reformatted', () =>
     request({ message: JSON.stringify(order(), null, 1) }),
   ),
-  refusal('ERR_REQUEST_CONFLICT', 'a known requestId with a newer event', () =>
+  rejection('ERR_REQUEST_CONFLICT', 'a known requestId with a newer event', () =>
     request({ message: order({ orderModifyTime: Date.parse(TIME) }) }),
   ),
-  refusal('ERR_REQUEST_CONFLICT', 'a known requestId for another order', () =>
+  rejection('ERR_REQUEST_CONFLICT', 'a known requestId for another order', () =>
     request({ message: order({ merchantBizNo: 'other' }) }),
   ),
-  refusal('ERR_REQUEST_CONFLICT', 'a known requestId with another body, encrypted', () =>
+  rejection('ERR_REQUEST_CONFLICT', 'a known requestId with another body, encrypted', () =>
     encryptedRequest({ message: order({ tradeNo: 'other' }) }),
   ),
 ]
@@ -354,19 +375,18 @@ beforeEach(() => {
     vi.spyOn(console, name).mockImplementation((...args: unknown[]) => void printed.push(args))
   }
   vi.spyOn(process, 'emitWarning').mockImplementation((...args: unknown[]) => void printed.push(args))
+  onTestFinished(() => void vi.restoreAllMocks())
 })
 
-afterEach(() => vi.restoreAllMocks())
-
-test('the table has every code, and every rule once', () => {
-  // Too much traffic is no fault of the message: see traffic.test.ts.
+test('the table has every code of PROTOCOL_ERRORS, and no rule twice', () => {
+  // ERR_TRAFFIC does not depend on the message: see traffic.test.ts.
   const codes = Object.keys(PROTOCOL_ERRORS).filter((code) => code !== 'ERR_TRAFFIC')
   expect(new Set(ALL.map(({ code }) => code))).toStrictEqual(new Set(codes))
   const rules = ALL.map(({ rule }) => rule)
   expect(rules.filter((rule, index) => rules.indexOf(rule) !== index)).toStrictEqual([])
 })
 
-test('every row is refused for its own reason: the message that it changes is accepted', async () => {
+test('the handler accepts the requests that the rows of the table change', async () => {
   for (const make of [request, encryptedRequest]) {
     const { handler, onOrder } = merchant()
     expect(summarize(await handler(make()))).toMatchObject({ status: 200, resultCode: 'SUCCESS' })
@@ -374,27 +394,27 @@ test('every row is refused for its own reason: the message that it changes is ac
   }
 })
 
-describe.each([false, true])('refused, with alwaysStatus200 %s', (alwaysStatus200) => {
-  test.each(ALL)('$code, $rule', async ({ code, make, options, stranger }) => {
+describe.each([false, true])('with alwaysStatus200 %s, the handler rejects with', (alwaysStatus200) => {
+  test.each(ALL)('$code: $rule', async ({ code, make, options, unknownClient }) => {
     const store = memoryStore()
     if (code === 'ERR_REQUEST_CONFLICT') await merchant({ store }).handler(request())
     const { handler, onOrder, events, store: calls } = merchant({ ...options?.(), store, alwaysStatus200 })
     const incoming = make()
 
-    const reply = await handler(incoming)
+    const response = await handler(incoming)
 
     const { resultCode } = PROTOCOL_ERRORS[code]
     const status = alwaysStatus200 ? 200 : PROTOCOL_ERRORS[code].status
-    const wantsEncryption = 'Encrypt' in incoming.headers && stranger === undefined
-    expect(summarize(reply, incoming)).toStrictEqual({
+    const isEncrypted = 'Encrypt' in incoming.headers && unknownClient === undefined
+    expect(summarize(response, incoming)).toStrictEqual({
       status,
       resultCode,
       resultStatus: 'F',
-      signed: stranger === undefined,
-      encrypted: wantsEncryption,
+      signed: unknownClient === undefined,
+      encrypted: isEncrypted,
     })
-    // The reply tells what the table tells, and no more.
-    expect(messageOf(reply, gatewayRsa().privateKey)).toStrictEqual({
+    // The response has the message of the result code, and no detail.
+    expect(messageOf(response, gatewayRsa().privateKey)).toStrictEqual({
       result: { resultCode, resultStatus: 'F', resultMessage: RESULT_CODES[resultCode].message },
     })
 
@@ -409,19 +429,19 @@ describe.each([false, true])('refused, with alwaysStatus200 %s', (alwaysStatus20
       JSON.stringify(events),
       inspect(events, { depth: 9 }),
       inspect(events[0]?.error, { depth: 9, showHidden: true }),
-      inspect(reply),
-      Buffer.from(reply.body).toString(),
+      inspect(response),
+      Buffer.from(response.body).toString(),
     ]
-    const shownInFull = [...shown, inspect(printed, { depth: 9 }), JSON.stringify(reply.headers)]
+    const shownInFull = [...shown, inspect(printed, { depth: 9 }), JSON.stringify(response.headers)]
     const found = secretsIn(shownInFull.join('\n'), incoming)
-    // The one thing that an event tells of a message, once its signature has verified.
+    // An event contains the requestId of a message whose signature verified.
     const requestId = code === 'ERR_REQUEST_CONFLICT' ? [order()['requestId']] : []
     expect(found).toStrictEqual(requestId)
     expect(printed).toStrictEqual([])
   })
 })
 
-test('a conflict leaves what is remembered as it was', async () => {
+test('a rejected conflict does not change the stored order', async () => {
   const { handler, store } = merchant()
   await handler(request())
   const { delivery } = store.finish.mock.calls[0]?.[0] ?? expect.fail('nothing was stored')
@@ -431,7 +451,7 @@ test('a conflict leaves what is remembered as it was', async () => {
   expect(summarize(await handler(request()))).toMatchObject({ resultCode: 'SUCCESS', orderId: 'A-1' })
 })
 
-test('what the search for secrets would find, it does find', () => {
+test('secretsIn finds headers, bodies, keys and customer data', () => {
   const incoming = request()
   for (const leak of [
     inspect(incoming.headers),
@@ -443,7 +463,7 @@ test('what the search for secrets would find, it does find', () => {
   }
 })
 
-/** The secrets of both sides, and of this message, that a text gives away. */
+/** The secrets of both sides, and of this message, that a text contains. */
 function secretsIn(text: string, { headers }: IncomingRequest): string[] {
   const { Signature = '', Encrypt = '' } = headers as Record<string, string | string[]>
   const values = [Signature, Encrypt].flat().flatMap((header) => header.match(/[^=,\s]{40,}/g) ?? [])
@@ -466,7 +486,7 @@ function secretsIn(text: string, { headers }: IncomingRequest): string[] {
   ].filter((value) => value !== '' && text.includes(value))
 }
 
-/** The message with another body, and a signature that is right over it. */
+/** The message with another body and a correct signature over it. */
 function resigned(message: TestRequest, body: Uint8Array): TestRequest {
   const head = { method: 'POST', path: PATH, clientId: CLIENT_ID, time: TIME }
   return { ...withHeaders(message, { Signature: signatureOver(head, body, gatewayRsa().privateKey) }), body }
