@@ -30,7 +30,7 @@ interface Success {
 export async function attempt<ExtInfo>(order: OrderToSend, settings: ClientSettings<ExtInfo>): Promise<Success> {
   const { requestId, signal: callerSignal } = order
   const { timeoutMs } = settings
-  const message = `The attempt took longer than ${timeoutMs} ms; no response was verified in that time.`
+  const message = `There was no verified response within ${timeoutMs} ms.`
   const onTimeout = () => new DeliveryError('ERR_TIMEOUT', message, { requestId })
   try {
     return await withTimeout((signal) => sendAndVerify(order, settings, signal), {

@@ -1,12 +1,15 @@
 import { Readable } from 'node:stream'
 import { describe, expect, test, vi } from 'vitest'
-import { assertContentLength, readBody } from '../../src/server/body.ts'
+import { createBodyGate } from '../../src/server/body.ts'
 import { PARSED_BODY, type RequestBody } from '../../src/server/http.ts'
 import { deferred } from '../support/deferred.ts'
 import { rejectionOf, thrownBy } from '../support/thrown.ts'
 
-const limits = { maxBytes: 10 }
-const textOf = async (body: RequestBody) => Buffer.from(await readBody(body, limits)).toString()
+const LIMITS = { maxBodyBytes: 10, maxReading: 100, maxReadingBytes: 1_000, bodyTimeoutMs: 5_000 }
+
+const readBody = (body: RequestBody, options: { parsedBodyHint?: string; signal?: AbortSignal } = {}) =>
+  createBodyGate(LIMITS)(undefined).read(body, options)
+const textOf = async (body: RequestBody) => Buffer.from(await readBody(body)).toString()
 
 async function* stream(...parts: (Uint8Array | string | Error)[]): AsyncGenerator<Uint8Array | string> {
   for (const part of parts) {
@@ -28,14 +31,14 @@ describe('readBody', () => {
     ['an empty stream', () => stream(), ''],
     ['null', () => null, ''],
     ['undefined', () => undefined, ''],
-    ['a string of exactly maxBytes', () => '0123456789', '0123456789'],
-    ['a stream of exactly maxBytes', () => stream('01234', '56789'), '0123456789'],
+    ['a string of exactly maxBodyBytes', () => '0123456789', '0123456789'],
+    ['a stream of exactly maxBodyBytes', () => stream('01234', '56789'), '0123456789'],
   ])('reads %s', async (_, body, text) => {
     expect(await textOf(body())).toBe(text)
   })
 })
 
-describe('readBody, above maxBytes,', () => {
+describe('readBody, above maxBodyBytes,', () => {
   test.each<[string, () => RequestBody]>([
     ['a string', () => '0123456789a'],
     ['a string of fewer characters', () => 'éééééé'],
@@ -43,7 +46,7 @@ describe('readBody, above maxBytes,', () => {
     ['a stream', () => stream('012345', '6789a')],
     ['a stream of one chunk', () => stream('0123456789a')],
   ])('rejects %s with ERR_BODY_TOO_LARGE', async (_, body) => {
-    expect(await rejectionOf(readBody(body(), limits))).toMatchObject({ code: 'ERR_BODY_TOO_LARGE' })
+    expect(await rejectionOf(readBody(body()))).toMatchObject({ code: 'ERR_BODY_TOO_LARGE' })
   })
 
   test('does not read a stream to its end', async () => {
@@ -59,7 +62,7 @@ describe('readBody, above maxBytes,', () => {
         ended()
       }
     }
-    expect(await rejectionOf(readBody(endless(), limits))).toMatchObject({ code: 'ERR_BODY_TOO_LARGE' })
+    expect(await rejectionOf(readBody(endless()))).toMatchObject({ code: 'ERR_BODY_TOO_LARGE' })
     expect(produceChunk).toHaveBeenCalledTimes(3)
     expect(ended).toHaveBeenCalledOnce()
   })
@@ -67,7 +70,7 @@ describe('readBody, above maxBytes,', () => {
 
 test('readBody rejects with ERR_BODY_INCOMPLETE when the stream fails with any error, and does not quote the error', async () => {
   for (const reason of [new Error('SECRET-1'), new TypeError('aborted')]) {
-    const error = await rejectionOf(readBody(stream('0123', reason), limits))
+    const error = await rejectionOf(readBody(stream('0123', reason)))
     expect(error).toMatchObject({ code: 'ERR_BODY_INCOMPLETE' })
     expect(error).not.toHaveProperty('cause')
     expect(error.message).not.toContain('SECRET-1')
@@ -90,13 +93,13 @@ describe('readBody, with a stream that never continues,', () => {
 
   test('rejects with ERR_BODY_INCOMPLETE when its signal is aborted', async () => {
     const caller = new AbortController()
-    const reading = rejectionOf(readBody(silent(), { ...limits, signal: caller.signal }))
+    const reading = rejectionOf(readBody(silent(), { signal: caller.signal }))
     caller.abort()
     expect(await reading).toMatchObject({ code: 'ERR_BODY_INCOMPLETE' })
   })
 
   test('rejects with ERR_BODY_INCOMPLETE when its signal was aborted before', async () => {
-    expect(await rejectionOf(readBody(silent(), { ...limits, signal: AbortSignal.abort() }))).toMatchObject({
+    expect(await rejectionOf(readBody(silent(), { signal: AbortSignal.abort() }))).toMatchObject({
       code: 'ERR_BODY_INCOMPLETE',
     })
   })
@@ -114,7 +117,7 @@ describe('readBody, with a stream that never continues,', () => {
         ended()
       }
     }
-    const reading = rejectionOf(readBody(lateStream(), { ...limits, signal: caller.signal }))
+    const reading = rejectionOf(readBody(lateStream(), { signal: caller.signal }))
     caller.abort()
     await reading
     gate.resolve()
@@ -134,27 +137,89 @@ describe('readBody, after a body parser,', () => {
     ['PARSED_BODY', PARSED_BODY],
     ['a stream that yields PARSED_BODY', Readable.from([PARSED_BODY])],
   ])('rejects %s with ERR_BODY_PARSED and the hint', async (_, body) => {
-    const error = await rejectionOf(readBody(body as RequestBody, { ...limits, parsedBodyHint: 'Do this.' }))
+    const error = await rejectionOf(readBody(body as RequestBody, { parsedBodyHint: 'Do this.' }))
     expect(error).toMatchObject({ name: 'ConfigurationError', code: 'ERR_BODY_PARSED' })
     expect(error.message).toMatch(/parsed before its signature could be verified.* Do this\.$/)
   })
 
   test('rejects a stream of objects with ERR_BODY_PARSED', async () => {
-    const error = await rejectionOf(readBody(Readable.from([{ a: 1 }]) as RequestBody, limits))
+    const error = await rejectionOf(readBody(Readable.from([{ a: 1 }]) as RequestBody))
     expect(error).toMatchObject({ name: 'ConfigurationError', code: 'ERR_BODY_PARSED' })
   })
 })
 
 test.each([['11'], ['1e9'], ['0x7fffffff'], ['Infinity']])(
-  'assertContentLength refuses the Content-Length %s above maxBytes',
+  'the gate rejects the Content-Length %s above maxBodyBytes before anything is read',
   (length) => {
-    expect(thrownBy(() => assertContentLength(length, 10))).toMatchObject({ code: 'ERR_BODY_TOO_LARGE' })
+    expect(thrownBy(() => createBodyGate(LIMITS)(length))).toMatchObject({ code: 'ERR_BODY_TOO_LARGE' })
   },
 )
 
-test.each([['10'], ['0'], [''], ['nonsense'], [undefined]])(
-  'assertContentLength accepts the Content-Length %s: the body is measured when it is read',
-  (length) => {
-    expect(() => assertContentLength(length, 10)).not.toThrow()
+test.each([['10'], ['0'], [''], ['nonsense'], ['2.5'], [undefined]])(
+  'the gate accepts the Content-Length %s: the body is measured when it is read',
+  async (length) => {
+    const enter = createBodyGate(LIMITS)
+    expect(Buffer.from(await enter(length).read(stream('01234', '56789'))).toString()).toBe('0123456789')
+    expect(await rejectionOf(enter(length).read(stream('01234', '56789a')))).toMatchObject({
+      code: 'ERR_BODY_TOO_LARGE',
+    })
   },
 )
+
+describe('bodies that arrive slowly', () => {
+  /** A body that sends its first part and then nothing. */
+  const halfSent = () => {
+    const gate = deferred()
+    async function* body() {
+      yield '0123'
+      await gate.promise
+    }
+    return body()
+  }
+  const TRAFFIC = { name: 'ProtocolError', code: 'ERR_TRAFFIC' }
+
+  test('above maxReading, the one that has been arriving for longest is refused, and the newest is read', async () => {
+    const enter = createBodyGate({ ...LIMITS, maxReading: 2 })
+    const [first, second] = [enter('8').read(halfSent()), enter('8').read(halfSent())]
+    expect(Buffer.from(await enter('5').read(stream('hello'))).toString()).toBe('hello')
+    expect(await rejectionOf(first)).toMatchObject(TRAFFIC)
+    // There is room for the second one again.
+    expect(Buffer.from(await enter('5').read(stream('hello'))).toString()).toBe('hello')
+    enter('8')
+      .read(halfSent())
+      .catch(() => {})
+    enter('8')
+      .read(halfSent())
+      .catch(() => {})
+    expect(await rejectionOf(second)).toMatchObject(TRAFFIC)
+  })
+
+  test('above maxReadingBytes, the longest-arriving ones are refused until the new one fits', async () => {
+    const enter = createBodyGate({ ...LIMITS, maxReadingBytes: 20 })
+    const slow = [enter('8').read(halfSent()), enter('8').read(halfSent())]
+    expect(Buffer.from(await enter('9').read(stream('123456789'))).toString()).toBe('123456789')
+    expect(await rejectionOf(slow[0] ?? expect.fail())).toMatchObject(TRAFFIC)
+    const isPending = Symbol('pending')
+    expect(await Promise.race([slow[1], Promise.resolve(isPending)])).toBe(isPending)
+    slow[1]?.catch(() => {})
+  })
+
+  test('a body that takes longer than bodyTimeoutMs is refused with ERR_BODY_TIMEOUT', async () => {
+    const enter = createBodyGate({ ...LIMITS, bodyTimeoutMs: 1 })
+    expect(await rejectionOf(enter('8').read(halfSent()))).toMatchObject({ code: 'ERR_BODY_TIMEOUT' })
+  })
+
+  test('a place that is given up without reading makes room', async () => {
+    const enter = createBodyGate({ ...LIMITS, maxReading: 1 })
+    const place = enter('8')
+    place.leave()
+    expect(Buffer.from(await enter('5').read(stream('hello'))).toString()).toBe('hello')
+  })
+
+  test('a body that lost its place before it was read is refused', async () => {
+    const enter = createBodyGate({ ...LIMITS, maxReading: 1 })
+    const first = enter('8')
+    enter('8')
+    expect(await rejectionOf(first.read(stream('hello')))).toMatchObject(TRAFFIC)
+  })
+})

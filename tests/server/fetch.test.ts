@@ -74,7 +74,7 @@ test.each([
   const { handler, onOrder, events } = merchant()
   const web = webRequest(request())
   await read(web)
-  expect(await summarizeResponse(await handler.fetch(web))).toStrictEqual({ ...TRY_LATER, status: 500 })
+  expect(await summarizeResponse(await handler.fetch(web))).toStrictEqual({ ...TRY_LATER, status: 500, signed: false })
   expect(events).toMatchObject([
     { code: 'ERR_BODY_PARSED', message: expect.stringContaining('request.clone().json()') },
   ])

@@ -1,4 +1,4 @@
-import { sign } from 'node:crypto'
+import { randomBytes, sign } from 'node:crypto'
 import { inspect } from 'node:util'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { OrderRefusedError, type RequestBody } from '../../src/public/index.ts'
@@ -6,8 +6,10 @@ import { deferred } from '../support/deferred.ts'
 import { gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, pem, strangerRsa } from '../support/keys.ts'
 import { merchant, SUCCESS, summarize, TRY_LATER } from '../support/merchant.ts'
 import {
+  aesKeyOf,
   bytesOf,
   CLIENT_ID,
+  encrypted,
   encryptedRequest,
   isSignedBy,
   merchantCredentials,
@@ -16,6 +18,7 @@ import {
   order,
   PATH,
   request,
+  signatureOver,
   success,
   TIME,
   withHeaders,
@@ -177,7 +180,7 @@ describe('the option "signedPath"', () => {
     expect(summarize(response)).toStrictEqual(SUCCESS)
     expect(summarize(await handler({ ...request(), path: `/other${PATH}` }), { path: `/other${PATH}` })).toMatchObject({
       resultCode: 'INVALID_SIGNATURE',
-      signed: true,
+      signed: false,
     })
   })
 
@@ -236,7 +239,7 @@ describe('the option "credentials", as a function,', () => {
     const tenants = [merchantCredentials(), other()]
     const { handler } = merchant({ credentials: (clientId) => tenants.find((tenant) => tenant.clientId === clientId) })
     const forged = await handler(request({ key: strangerRsa().privateKey }))
-    expect(summarize(forged)).toMatchObject({ status: 401, resultCode: 'INVALID_SIGNATURE', signed: true })
+    expect(summarize(forged)).toMatchObject({ status: 401, resultCode: 'INVALID_SIGNATURE', signed: false })
   })
 
   test.each([
@@ -322,7 +325,7 @@ describe('a body that was parsed before', () => {
     const emitWarning = recordWarnings()
     const { handler, onOrder, events, store } = merchant()
     const response = await handler({ ...request(), body: body as RequestBody, parsedBodyHint: 'Mount it first.' })
-    expect(summarize(response)).toStrictEqual({ ...TRY_LATER, status: 500 })
+    expect(summarize(response)).toStrictEqual({ ...TRY_LATER, status: 500, signed: false })
     expect(events).toMatchObject([
       { kind: 'unavailable', code: 'ERR_BODY_PARSED', message: expect.stringContaining('Mount it first.') },
     ])
@@ -338,7 +341,7 @@ describe('an encrypted request, without a key to encrypt the response,', () => {
     const credentials = { ...merchantCredentials(), peerPublicKeys: { 1: gatewayEcc().publicKey } }
     const { handler, onOrder, events } = merchant({ credentials })
     const response = await handler(encryptedRequest({ key: gatewayEcc().privateKey }))
-    expect(summarize(response)).toStrictEqual({ ...TRY_LATER, status: 500 })
+    expect(summarize(response)).toStrictEqual({ ...TRY_LATER, status: 500, signed: false })
     expect(events).toMatchObject([{ kind: 'unavailable', code: 'ERR_KEY_USE' }])
     expect(onOrder).not.toHaveBeenCalled()
   })
@@ -643,3 +646,38 @@ async function* stringsOf(text: string): AsyncGenerator<string> {
   yield text.slice(0, 9)
   yield text.slice(9)
 }
+
+describe('the response to an encrypted request', () => {
+  test.each([16, 24, 32])('is encrypted with an AES key of the size of the request: %d bytes', async (size) => {
+    const { handler } = merchant()
+    const { body, encrypt } = encrypted(bytesOf(order()), merchantRsa().publicKey, randomBytes(size))
+    const head = { method: 'POST', path: PATH, clientId: CLIENT_ID, time: TIME }
+    const Signature = signatureOver(head, body, gatewayRsa().privateKey)
+    const response = await handler({ ...withHeaders(encryptedRequest(), { Encrypt: encrypt, Signature }), body })
+    expect(summarize(response)).toStrictEqual({ ...SUCCESS, encrypted: true })
+    expect(aesKeyOf(response, gatewayRsa().privateKey)).toHaveLength(size)
+  })
+})
+
+describe('orderModifyTime', () => {
+  const DAY = 86_400_000
+
+  test.each([
+    ['a day ahead of the clock is accepted', DAY, 'SUCCESS'],
+    ['more than a day ahead of the clock is rejected, signed', DAY + 1, 'PARAM_ILLEGAL'],
+  ])('%s', async (_, aheadMs, resultCode) => {
+    const { handler } = merchant()
+    const message = order({ orderModifyTime: NOW + aheadMs })
+    expect(summarize(await handler(request({ message })))).toMatchObject({ status: 200, resultCode, signed: true })
+  })
+
+  test('may be as far ahead as maxFutureMs says', async () => {
+    const { handler } = merchant({ maxFutureMs: 1_000 })
+    expect(summarize(await handler(request({ message: order({ orderModifyTime: NOW + 1_001 }) })))).toMatchObject({
+      resultCode: 'PARAM_ILLEGAL',
+    })
+    expect(summarize(await handler(request({ message: order({ orderModifyTime: NOW + 1_000 }) })))).toStrictEqual(
+      SUCCESS,
+    )
+  })
+})

@@ -12,7 +12,7 @@ const TOO_MUCH_TRAFFIC = {
   status: 429,
   resultCode: 'REQUEST_TRAFFIC_EXCEED_LIMIT',
   resultStatus: 'U',
-  signed: true,
+  signed: false,
   encrypted: false,
 }
 
@@ -20,7 +20,7 @@ const delivery = (number: number) =>
   request({ message: order({ requestId: `r-${number}`, merchantBizNo: `b-${number}` }) })
 
 describe('maxConcurrent', () => {
-  test('rejects further requests, signed and without a claim, until earlier ones have ended', async () => {
+  test('rejects further requests, unsigned and without a claim, until earlier ones have ended', async () => {
     const gate = deferred()
     const { handler, onOrder, events, store } = merchant({
       maxConcurrent: 2,

@@ -168,6 +168,14 @@ export function isSignedBy(received: Received, key: KeyObject, head: Partial<Hea
   return verify('sha256', content, key, Buffer.from(decodeURIComponent(match[3] ?? ''), 'base64'))
 }
 
+/** The AES key of an encrypted message. */
+export function aesKeyOf(received: Received, key: KeyObject): Bytes {
+  const encrypt = headerOf(received, 'Encrypt') ?? ''
+  const wrapped = Buffer.from(decodeURIComponent(/symmetricKey=([\w%.~-]+)$/.exec(encrypt)?.[1] ?? ''), 'base64')
+  const block = privateDecrypt({ key, padding: constants.RSA_NO_PADDING }, wrapped)
+  return block.subarray(block.indexOf(0, 2) + 1)
+}
+
 /** The plaintext of a message: decrypted with the key if the message is encrypted. */
 export function plaintextOf(received: Received, key: KeyObject): Bytes {
   const encrypt = headerOf(received, 'Encrypt')
