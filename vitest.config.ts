@@ -7,7 +7,12 @@ const built = ['tests/cli/**/*.test.ts', 'tests/demo/**/*.test.ts', 'tests/packa
 const stores = ['tests/stores/**/*.test.ts']
 
 /** Tests that replace modules, timers or globals. In a shared process, other test files would see the replacements. */
-const isolated = ['tests/server/process.test.ts', 'tests/server/traffic.test.ts', 'tests/client/timers.test.ts']
+const isolated = [
+  'tests/timeout.test.ts',
+  'tests/server/process.test.ts',
+  'tests/server/traffic.test.ts',
+  'tests/client/timers.test.ts',
+]
 
 /** Tests that install the examples with npm. `npm run test:examples` runs them. */
 const examples = ['tests/examples/**/*.test.ts']

@@ -1,4 +1,4 @@
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { diagnoseSignature } from '../../src/diagnosis/signature.ts'
 import { collectHeaders, parseMessageHead } from '../../src/protocol/headers.ts'
 import { type Credentials, parseCredentials } from '../../src/secure-message/credentials.ts'
@@ -33,9 +33,9 @@ const twoKeys = () => ({
 /** The values of a query string may be secrets. */
 const masked = (path: string) => path.replace('=1', '=…')
 
-describe('the path', () => {
+describe('diagnoseSignature finds that the sender signed another path', () => {
   test.each([
-    ['that a proxy has cut', PATH, '/sync'],
+    ['when a proxy removed a prefix', PATH, '/sync'],
     ['without the query string', '/hook', '/hook?a=1'],
     ['with a slash at its end', '/hook/', '/hook'],
     ['without the slash at its end', '/hook', '/hook/'],
@@ -47,41 +47,53 @@ describe('the path', () => {
   })
 })
 
-describe('the key', () => {
-  test('is of another version than the header names', async () => {
+describe('diagnoseSignature finds that', () => {
+  test('the sender signed with another key version than the header names', async () => {
     const hint = await diagnose(request({ keyVersion: '1' }), {}, twoKeys())
     expect(hint).toBe('The sender signed with key version 2, but the header names 1.')
   })
 
-  test('is of another version than the latest, which the header means where it names none', async () => {
+  test('the sender signed with another key version than the latest, when the header names none', async () => {
     const signed = request({ key: strangerRsa().privateKey })
     const unnamed = withHeaders(signed, { Signature: signed.headers['Signature']?.replace('keyVersion=1,', '') })
     const hint = await diagnose(unnamed, {}, twoKeys())
     expect(hint).toBe('The sender signed with key version 1, but the header names none, which means the latest: 2.')
   })
 
-  test('is of a version that is not configured', async () => {
+  test('the header names a key version that is not configured', async () => {
     const hint = await diagnose(request({ keyVersion: '7' }), {}, twoKeys())
     expect(hint).toBe('The header names keyVersion 7; peerPublicKeys has 2, 1.')
   })
 
-  test('is for another algorithm', async () => {
+  test('the header names another algorithm than the key has', async () => {
     const peerPublicKeys = { 1: gatewayEcc().publicKey }
     const hint = await diagnose(request(), {}, { ...merchantCredentials(), peerPublicKeys })
     expect(hint).toBe('The header names RSA256; peerPublicKeys[1] is for ECC224.')
   })
 })
 
-describe('the body', () => {
+describe('diagnoseSignature finds that the body', () => {
   const compact = JSON.stringify(order())
   test.each([
     [
-      'was formatted on its way',
+      'was reformatted',
       compact,
       JSON.stringify(order(), null, 2),
       /without white space: something in between reformats the JSON/,
     ],
-    ['got a line break on its way', compact, `${compact}\n`, /without the white space around it/],
+    ['got a line break at its end', compact, `${compact}\n`, /without the white space around it/],
+    [
+      'was reformatted, although it is not JSON',
+      '{"a":[1,2',
+      '{ "a": [1, 2',
+      /without white space: something in between/,
+    ],
+    [
+      'was reformatted, although its number is too large for JSON.parse()',
+      '{"a":12345678901234567890}',
+      '{"a": 12345678901234567890}',
+      /without white space: something in between/,
+    ],
   ])('%s', async (_, message, received, hint) => {
     expect(await diagnose(request({ message }), { body: bytesOf(received) })).toMatch(hint)
   })
@@ -92,7 +104,7 @@ test.each([
   ['x-forwarded-prefix', '/shop/', '/shop/orders?a=1'],
   ['x-original-uri', '/front/orders', '/front/orders'],
   ['x-forwarded-uri', '/front/orders', '/front/orders'],
-])('a proxy that rewrote the path and says so in %s: %s', async (name, value, signed) => {
+])('diagnoseSignature finds the signed path in the header of a proxy, %s: %s', async (name, value, signed) => {
   const received = withHeaders(request({ path: signed }), { [name]: value })
   const hint = await diagnose(received, { path: '/orders?a=1' })
   expect(hint).toBe(
@@ -100,18 +112,12 @@ test.each([
   )
 })
 
-test('a body that nobody has vouched for is not parsed', async () => {
-  const parse = vi.spyOn(JSON, 'parse')
-  await diagnose(request({ key: strangerRsa().privateKey }))
-  expect(parse).not.toHaveBeenCalled()
-})
-
 test.each<[string, RequestParts, Uint8Array | undefined]>([
   ['another key', { key: strangerRsa().privateKey }, undefined],
   ['a forged body', {}, bytesOf('{"secret":"SECRET-1"}')],
   ['bytes that are not UTF-8', {}, Uint8Array.of(0xff)],
-  ['a body that no formatter gets through', {}, bytesOf('['.repeat(60_000))],
-])('nothing usual explains %s, and the hint quotes nothing of it', async (_, parts, body) => {
+  ['a body too deep for a JSON parser', {}, bytesOf('['.repeat(60_000))],
+])('diagnoseSignature finds no usual mistake for %s, and does not quote the body', async (_, parts, body) => {
   const hint = await diagnose(request(parts), body && { body })
   expect(hint).toMatch(
     /^No usual mistake explains it\. Compare three things .*the path \(here .*the body \(here \d+ bytes;/,
@@ -119,7 +125,7 @@ test.each<[string, RequestParts, Uint8Array | undefined]>([
   expect(hint).not.toMatch(/SECRET|\[\[/)
 })
 
-test('a path that no HTTP layer would let through stays one line', async () => {
+test('diagnoseSignature keeps its explanation on one line, and short, for any path', async () => {
   const hint = await diagnose(request({ key: strangerRsa().privateKey }), {
     path: `/a\nERROR forged${'x'.repeat(5_000)}`,
   })

@@ -6,7 +6,7 @@ import { thrownBy } from '../support/thrown.ts'
 
 const withClientId = (clientId: unknown) => ({ ...merchantCredentials(), clientId }) as Credentials
 
-test.each([CLIENT_ID, 'x', '!~', 'x'.repeat(128)])('the clientId %s is accepted', (clientId) => {
+test.each([CLIENT_ID, 'x', '!~', 'x'.repeat(128)])('parseCredentials accepts the clientId %s', (clientId) => {
   expect(parseCredentials(withClientId(clientId)).clientId).toBe(clientId)
 })
 
@@ -18,35 +18,40 @@ test.each<[unknown, string]>([
   ['x'.repeat(129), 'too long'],
   [undefined, 'absent'],
   [5, 'a number'],
-])('the clientId %j is refused: %s', (clientId) => {
+])('parseCredentials refuses the clientId %j: %s', (clientId) => {
   expect(() => parseCredentials(withClientId(clientId))).toThrow(
     expect.objectContaining({ name: 'ConfigurationError', code: 'ERR_CREDENTIALS' }),
   )
 })
 
-test('the latest private key signs', () => {
+test('parseCredentials chooses the latest private key to sign', () => {
   const privateKeys = { 9: merchantRsa().privateKey, 10: merchantEcc().privateKey }
   const { signingKey } = parseCredentials({ ...merchantCredentials(), privateKeys })
   expect(signingKey).toMatchObject({ version: '10', key: { algorithm: 'ECC224' } })
 })
 
-test('keys are parsed once for each object, and again for another', () => {
+test('parseCredentials parses the keys once for each object', () => {
   const credentials = merchantCredentials()
   expect(parseCredentials(credentials)).toBe(parseCredentials(credentials))
   expect(parseCredentials({ ...credentials })).not.toBe(parseCredentials(credentials))
 })
 
-describe('a key in the wrong place is refused, and the place is named', () => {
+describe('parseCredentials', () => {
   test.each<[string, Partial<Credentials>, string, string]>([
-    ['the keys swapped', { privateKeys: { 1: gatewayRsa().publicKey } }, 'ERR_KEY_KIND', 'privateKeys[1]'],
+    [
+      'a public key as the private key',
+      { privateKeys: { 1: gatewayRsa().publicKey } },
+      'ERR_KEY_KIND',
+      'privateKeys[1]',
+    ],
     [
       'a private key of the peer',
       { peerPublicKeys: { 2: gatewayRsa().privateKey } },
       'ERR_KEY_KIND',
       'peerPublicKeys[2]',
     ],
-    ['no private key', { privateKeys: {} }, 'ERR_KEY_RING', 'privateKeys'],
-    ['no public key', { peerPublicKeys: {} }, 'ERR_KEY_RING', 'peerPublicKeys'],
+    ['an empty privateKeys', { privateKeys: {} }, 'ERR_KEY_RING', 'privateKeys'],
+    ['an empty peerPublicKeys', { peerPublicKeys: {} }, 'ERR_KEY_RING', 'peerPublicKeys'],
     [
       'our own public key as the peer’s',
       { peerPublicKeys: { 1: merchantRsa().publicKey } },
@@ -54,7 +59,7 @@ describe('a key in the wrong place is refused, and the place is named', () => {
       'peerPublicKeys[1]',
     ],
     [
-      'our own old key among the peer’s, in another form',
+      'our own old key among the peer’s, in another format',
       {
         privateKeys: { 1: merchantEcc().privateKey, 2: merchantRsa().privateKey },
         peerPublicKeys: { 1: gatewayRsa().publicKey, 7: pem(merchantEcc().publicKey) },
@@ -62,27 +67,27 @@ describe('a key in the wrong place is refused, and the place is named', () => {
       'ERR_KEY_OWN',
       'peerPublicKeys[7]',
     ],
-  ])('%s', (_, changes, code, place) => {
+  ])('refuses %s, and names the place', (_, changes, code, place) => {
     const error = thrownBy(() => parseCredentials({ ...merchantCredentials(), ...changes }))
     expect(error).toMatchObject({ name: 'ConfigurationError', code })
     expect(error.message).toContain(place)
   })
 
-  test.each(['privateKeys', 'peerPublicKeys'])('%s left out', (name) => {
+  test.each(['privateKeys', 'peerPublicKeys'])('refuses credentials without %s', (name) => {
     const { [name as 'privateKeys']: _, ...rest } = merchantCredentials()
     expect(() => parseCredentials(rest as unknown as Credentials)).toThrow(
       expect.objectContaining({ code: 'ERR_KEY_RING' }),
     )
   })
 
-  test('several keys of the peer are fine, as long as none is ours', () => {
+  test('accepts several keys of the peer, when none is ours', () => {
     const peerPublicKeys = { 1: gatewayRsa().publicKey, 2: gatewayEcc().publicKey, 3: strangerRsa().publicKey }
     expect(parseCredentials({ ...merchantCredentials(), peerPublicKeys }).peerPublicKeys.newestFirst).toHaveLength(3)
   })
 })
 
 test.each([undefined, null, 'key', 5])(
-  'credentials that are %j are refused with the form they must have',
+  'parseCredentials refuses %j, and names the members that credentials must have',
   (credentials) => {
     expect(() => parseCredentials(credentials as unknown as Credentials)).toThrow(
       '"credentials" must be { clientId, privateKeys, peerPublicKeys }.',

@@ -28,8 +28,8 @@ const messageToSend = (changes: Partial<MessageToSend> = {}): MessageToSend => (
   ...changes,
 })
 
-describe('a message in the clear', () => {
-  test('has the headers of the page, and nothing but them', async () => {
+describe('secureMessage, without encryption,', () => {
+  test('creates exactly the documented headers, and leaves the body unchanged', async () => {
     const { headers, body } = await secureMessage(messageToSend(), parseCredentials(merchantCredentials()), encryption)
     expect(headers).toStrictEqual({
       'Client-Id': CLIENT_ID,
@@ -40,7 +40,7 @@ describe('a message in the clear', () => {
     expect(body).toStrictEqual(plaintext)
   })
 
-  test('is signed with our latest key over method, path, id, time and body', async () => {
+  test('signs with our latest key over method, path, clientId, time and body', async () => {
     const secured = await secureMessage(messageToSend(), parseCredentials(merchantCredentials()), encryption)
     const key = merchantRsa().publicKey
     expect(isSignedBy(secured, key)).toBe(true)
@@ -51,7 +51,7 @@ describe('a message in the clear', () => {
     expect(isSignedBy({ ...secured, body: bytesOf('{}') }, key)).toBe(false)
   })
 
-  test('carries Response-Time where it is a response', async () => {
+  test('sends Response-Time instead of Request-Time in a response', async () => {
     const secured = await secureMessage(
       messageToSend({ kind: 'response' }),
       parseCredentials(merchantCredentials()),
@@ -62,7 +62,7 @@ describe('a message in the clear', () => {
     expect(isSignedBy(secured, merchantRsa().publicKey)).toBe(true)
   })
 
-  test('names the algorithm and the version of the key that signs', async () => {
+  test('names the algorithm and the version of the signing key', async () => {
     const privateKeys = { 3: merchantRsa().privateKey, 12: merchantEcc().privateKey }
     const secured = await secureMessage(
       messageToSend(),
@@ -74,7 +74,7 @@ describe('a message in the clear', () => {
   })
 })
 
-describe('an encrypted message', () => {
+describe('secureMessage, with encryption,', () => {
   const credentials = () => parseCredentials(merchantCredentials())
   const encrypt = (changes: Partial<MessageToSend> = {}) =>
     secureMessage(
@@ -83,7 +83,7 @@ describe('an encrypted message', () => {
       encryption,
     )
 
-  test('is base64 text that only the peer can open, and Encrypt tells how', async () => {
+  test('creates a base64 body that only the peer can decrypt, and an Encrypt header', async () => {
     const secured = await encrypt()
     expect(secured.headers).toMatchObject({
       'Content-Type': 'text/plain; charset=UTF-8',
@@ -94,13 +94,13 @@ describe('an encrypted message', () => {
     expect(() => messageOf(secured, strangerRsa().privateKey)).toThrow()
   })
 
-  test('is signed over the ciphertext', async () => {
+  test('signs the ciphertext', async () => {
     const secured = await encrypt()
     expect(isSignedBy(secured, merchantRsa().publicKey)).toBe(true)
     expect(isSignedBy({ ...secured, body: plaintext }, merchantRsa().publicKey)).toBe(false)
   })
 
-  test('has a fresh key each time', async () => {
+  test('uses a new AES key for each message', async () => {
     const [one, other] = [await encrypt(), await encrypt()]
     expect(one.body).not.toStrictEqual(other.body)
     expect(one.headers['Encrypt']).not.toBe(other.headers['Encrypt'])
@@ -108,12 +108,12 @@ describe('an encrypted message', () => {
 })
 
 describe('requireEncryptionKey', () => {
-  test('is the latest RSA key of the peer: an ECC key cannot encrypt', () => {
+  test('returns the latest RSA key of the peer, because an ECC key cannot encrypt', () => {
     const peerPublicKeys = { 1: strangerRsa().publicKey, 2: gatewayRsa().publicKey, 3: gatewayEcc().publicKey }
     expect(requireEncryptionKey(parseCredentials({ ...merchantCredentials(), peerPublicKeys })).version).toBe('2')
   })
 
-  test('is an error of configuration where there is none', () => {
+  test('throws ERR_KEY_USE when the peer has no RSA key', () => {
     const credentials = parseCredentials({ ...merchantCredentials(), peerPublicKeys: { 1: gatewayEcc().publicKey } })
     expect(() => requireEncryptionKey(credentials)).toThrow(
       expect.objectContaining({ name: 'ConfigurationError', code: 'ERR_KEY_USE' }),
