@@ -1,4 +1,4 @@
-import { setFlagsFromString } from 'node:v8'
+import { queryObjects, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
 /** Whether nothing holds the object any more. Runs the garbage collector to find out. */
@@ -12,4 +12,10 @@ export async function isCollectable(reference: WeakRef<object>): Promise<boolean
     if (reference.deref() === undefined) return true
   }
   return false
+}
+
+/** How many AbortSignals are in memory, after a garbage collection. */
+export async function countAbortSignals(): Promise<number> {
+  await new Promise((resolve) => setImmediate(resolve))
+  return Number(queryObjects(AbortSignal))
 }
