@@ -96,7 +96,8 @@ async function sqlite(): Promise<Contender> {
     upsert: async (orderKey, orderModifyTime) => statement.run(orderKey, orderModifyTime).changes > 0,
     async fill(from, to) {
       database.exec(`WITH RECURSIVE n (i) AS (SELECT ${from} UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ${to})
-        INSERT INTO order_sync_orders SELECT 'filled-' || i, 1, NULL, 1, 1, '{}' FROM n`)
+        INSERT INTO order_sync_orders (order_key, token, last_modify_time, last_processed_at, last_response)
+          SELECT 'filled-' || i, 1, 1, 1, '{}' FROM n`)
       database.exec(`WITH RECURSIVE n (i) AS (SELECT ${from} UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ${to})
         INSERT INTO upserts SELECT 'filled-' || i, 1 FROM n`)
       database.exec('PRAGMA wal_checkpoint(TRUNCATE)')

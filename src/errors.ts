@@ -43,6 +43,7 @@ export type ConfigurationErrorCode =
   | 'ERR_BODY_PARSED'
   | 'ERR_ORDER_ID'
   | 'ERR_PATH'
+  | 'ERR_STORE_NOT_MIGRATED'
 
 /** Codes of {@link UntrustedResponseError}: why a response cannot be trusted. */
 export type UntrustedResponseCode =

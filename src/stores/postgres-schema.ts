@@ -1,16 +1,27 @@
 /** The schema version that this release needs. */
-export const POSTGRES_SCHEMA_VERSION = 1
+export const POSTGRES_SCHEMA_VERSION = 2
 
 /**
  * The schema of {@link postgresStore} as SQL: one text for each version. Run each once, in order. `migratePostgres` does that.
  * To run the migrations with your own tool, copy these texts. Tables and functions are created in the first schema of the
  * `search_path`.
  */
-export const POSTGRES_MIGRATIONS: readonly string[] = [
-  `
-CREATE SEQUENCE order_sync_token;
+export const POSTGRES_MIGRATIONS: readonly string[] = migrationsFor('')
 
-CREATE TABLE order_sync_orders (
+/**
+ * The migrations for one schema.
+ *
+ * @param prefix The quoted schema and a dot, or nothing for the first schema of the `search_path`.
+ */
+export function migrationsFor(prefix: string): readonly string[] {
+  return [createTables(prefix), createFunctions(prefix)]
+}
+
+function createTables(prefix: string): string {
+  return `
+CREATE SEQUENCE ${prefix}order_sync_token;
+
+CREATE TABLE ${prefix}order_sync_orders (
   order_key         text PRIMARY KEY,
   token             bigint NOT NULL DEFAULT 0,
   lease_until       timestamptz,
@@ -21,27 +32,38 @@ CREATE TABLE order_sync_orders (
   CHECK (num_nulls(last_modify_time, last_processed_at, last_response) IN (0, 3))
 );
 
-CREATE TABLE order_sync_requests (
+CREATE TABLE ${prefix}order_sync_requests (
   request_key text PRIMARY KEY,
   digest      text NOT NULL,
   response    text,
   expires_at  timestamptz NOT NULL
 );
 
-CREATE INDEX order_sync_requests_expiry ON order_sync_requests (expires_at);
+CREATE INDEX order_sync_requests_expiry ON ${prefix}order_sync_requests (expires_at);
+
+CREATE TABLE ${prefix}order_sync_schema (version integer NOT NULL);
+INSERT INTO ${prefix}order_sync_schema (version) VALUES (1);
+`
+}
+
+function createFunctions(prefix: string): string {
+  return `
+-- When the lease began. A lease that begins in the future is void: the clock was set back after the claim.
+ALTER TABLE ${prefix}order_sync_orders ADD COLUMN leased_at timestamptz;
 
 -- Decides on a delivery and takes the order, in one step. Both functions lock the request first, then the order: no deadlock.
-CREATE FUNCTION order_sync_claim(
+-- A frozen process can hold the lock on a row. A claim does not wait for it: it fails with lock_not_available, or it is busy.
+CREATE OR REPLACE FUNCTION ${prefix}order_sync_claim(
   p_order_key text, p_request_key text, p_digest text, p_modify_time bigint,
   p_lease_ms bigint, p_response_ttl_ms bigint, p_compare_processed_at boolean,
   OUT decision text, OUT stored_response text, OUT token bigint
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql SET lock_timeout = '500ms' AS $$
 DECLARE
   v_now timestamptz := clock_timestamp();
-  v_request order_sync_requests;
-  v_order order_sync_orders;
+  v_request ${prefix}order_sync_requests;
+  v_order ${prefix}order_sync_orders;
 BEGIN
-  INSERT INTO order_sync_requests AS r (request_key, digest, expires_at)
+  INSERT INTO ${prefix}order_sync_requests AS r (request_key, digest, expires_at)
   VALUES (p_request_key, p_digest, v_now + p_response_ttl_ms * interval '1 millisecond')
   ON CONFLICT (request_key) DO UPDATE SET
     digest     = CASE WHEN r.expires_at > v_now THEN r.digest ELSE excluded.digest END,
@@ -58,29 +80,35 @@ BEGIN
     RETURN;
   END IF;
 
-  INSERT INTO order_sync_orders (order_key) VALUES (p_order_key) ON CONFLICT (order_key) DO NOTHING;
-  SELECT * INTO v_order FROM order_sync_orders o WHERE o.order_key = p_order_key FOR UPDATE;
+  INSERT INTO ${prefix}order_sync_orders (order_key) VALUES (p_order_key) ON CONFLICT (order_key) DO NOTHING;
+  SELECT * INTO v_order FROM ${prefix}order_sync_orders o WHERE o.order_key = p_order_key FOR UPDATE SKIP LOCKED;
+  IF NOT FOUND THEN
+    decision := 'busy';
+    RETURN;
+  END IF;
 
-  -- Read the clock again: the lock on the row may have taken time.
+  -- Read the clock again: the locks may have taken time.
   v_now := clock_timestamp();
   IF v_order.last_modify_time IS NOT NULL AND NOT (p_modify_time > v_order.last_modify_time AND (
     NOT p_compare_processed_at OR p_modify_time > extract(epoch FROM v_order.last_processed_at) * 1000
   )) THEN
     decision := CASE WHEN p_modify_time = v_order.last_modify_time THEN 'duplicate' ELSE 'stale' END;
     stored_response := v_order.last_response;
-  ELSIF v_order.lease_until > v_now THEN
+  ELSIF v_order.lease_until > v_now AND (v_order.leased_at > v_now + interval '1 second') IS NOT TRUE THEN
     decision := 'busy';
   ELSE
     decision := 'process';
-    UPDATE order_sync_orders o
-    SET token = nextval('order_sync_token'), lease_until = v_now + p_lease_ms * interval '1 millisecond'
+    UPDATE ${prefix}order_sync_orders o SET
+      token       = nextval('${prefix}order_sync_token'),
+      leased_at   = v_now,
+      lease_until = v_now + p_lease_ms * interval '1 millisecond'
     WHERE o.order_key = p_order_key
     RETURNING o.token INTO token;
   END IF;
 END $$;
 
 -- Keeps the response and ends the claim. False when a later claim has the order, or this one has ended.
-CREATE FUNCTION order_sync_finish(
+CREATE OR REPLACE FUNCTION ${prefix}order_sync_finish(
   p_order_key text, p_request_key text, p_digest text, p_modify_time bigint,
   p_token bigint, p_response text, p_processed boolean, p_response_ttl_ms bigint
 ) RETURNS boolean LANGUAGE plpgsql AS $$
@@ -88,10 +116,10 @@ DECLARE
   v_now timestamptz := clock_timestamp();
 BEGIN
   -- Lock the request first, also when it has expired and was deleted.
-  INSERT INTO order_sync_requests AS r (request_key, digest, expires_at)
+  INSERT INTO ${prefix}order_sync_requests AS r (request_key, digest, expires_at)
   VALUES (p_request_key, p_digest, v_now + p_response_ttl_ms * interval '1 millisecond')
   ON CONFLICT (request_key) DO UPDATE SET expires_at = excluded.expires_at;
-  UPDATE order_sync_orders o SET
+  UPDATE ${prefix}order_sync_orders o SET
     lease_until       = NULL,
     last_modify_time  = CASE WHEN p_processed THEN p_modify_time ELSE o.last_modify_time END,
     last_processed_at = CASE WHEN p_processed THEN v_now ELSE o.last_processed_at END,
@@ -100,11 +128,10 @@ BEGIN
   IF NOT FOUND THEN
     RETURN false;
   END IF;
-  UPDATE order_sync_requests r SET response = p_response WHERE r.request_key = p_request_key;
+  UPDATE ${prefix}order_sync_requests r SET response = p_response WHERE r.request_key = p_request_key;
   RETURN true;
 END $$;
 
-CREATE TABLE order_sync_schema (version integer NOT NULL);
-INSERT INTO order_sync_schema (version) VALUES (1);
-`,
-]
+UPDATE ${prefix}order_sync_schema SET version = 2;
+`
+}

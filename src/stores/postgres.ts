@@ -1,52 +1,74 @@
-import { hasMethod, type OptionRules, resolveOptions, wholeNumber } from '../options.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ConfigurationError } from '../errors.ts'
+import { assertFunction, assertText, type OptionRules, resolveOptions, wholeNumber } from '../options.ts'
 import { toClaimResult } from '../policy/idempotency.ts'
-import { POSTGRES_MIGRATIONS, POSTGRES_SCHEMA_VERSION } from './postgres-schema.ts'
-import type { Completion, HeldClaim, OrderSyncStore } from './store.ts'
+import { backOff } from '../timeout.ts'
+import {
+  assertPool,
+  assertPoolOption,
+  type ClientOf,
+  inTransaction,
+  listenToPool,
+  type PostgresClient,
+  type PostgresPool,
+} from './postgres-pool.ts'
+import { migrationsFor, POSTGRES_MIGRATIONS, POSTGRES_SCHEMA_VERSION } from './postgres-schema.ts'
+import type { ClaimOptions, Completion, HeldClaim, OrderSyncStore } from './store.ts'
 
+export type { ClientOf, PostgresClient, PostgresPool }
 export { POSTGRES_MIGRATIONS, POSTGRES_SCHEMA_VERSION }
 
-/** The part of a `pg` client that the store uses. */
-export interface PostgresClient {
-  query(text: string, values?: unknown[]): Promise<{ rows: unknown[]; command?: string }>
-  release(destroy?: boolean | Error): void
-  on(event: 'error', listener: (error: Error) => void): unknown
-  off(event: 'error', listener: (error: Error) => void): unknown
+/** Where the tables and functions are. */
+export interface PostgresSchemaOptions {
+  /** The schema of the tables and functions. @defaultValue the first schema of the `search_path` */
+  schema?: string | undefined
 }
-
-/** The part of a `pg` pool that the store uses. */
-export interface PostgresPool {
-  query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>
-  connect(): Promise<PostgresClient>
-}
-
-/** The type that a pool's `connect()` resolves to: the full client of `pg`. */
-export type ClientOf<Pool extends PostgresPool> = Pool['connect'] extends {
-  (): Promise<infer Client>
-  // pg also declares a form with a callback. Without this line, inference would use only that one.
-  (...callback: never[]): unknown
-}
-  ? Client
-  : PostgresClient
 
 /** Options of {@link postgresStore}. */
-export interface PostgresStoreOptions<Pool extends PostgresPool = PostgresPool> {
-  /** Your pool. Set its `connectionTimeoutMillis`, so that calls fail when the database is down. */
+export interface PostgresStoreOptions<Pool extends PostgresPool = PostgresPool> extends PostgresSchemaOptions {
+  /** Your pool. Set its `connectionTimeoutMillis` and `query_timeout`, so that calls fail when the database is down. */
   pool: Pool
   /** How long a stored response can be replayed, in milliseconds. Orders are never removed. @defaultValue 604_800_000 (seven days) */
   responseTtlMs?: number | undefined
+  /**
+   * Receives the error of an idle connection that broke. The pool opens a new connection by itself. Without this option, and
+   * without a listener of your own on the pool, the first such error is a process warning.
+   */
+  onError?: ((error: unknown) => void) | undefined
+}
+
+const SCHEMA_RULE = {
+  assert(value: unknown, name: string) {
+    assertText(value, name)
+    // The SQL quotes the name. These characters would end a quotation.
+    if (!/^[^\0"'$\\]{1,63}$/.test(String(value))) {
+      throw new RangeError(
+        `"${name}" must be the name of a schema: 1 to 63 characters, without quotes, "$" or backslashes`,
+      )
+    }
+  },
 }
 
 const OPTIONS = {
-  pool: {
-    required: true,
-    assert(value: unknown, name: string) {
-      if (!hasMethod(value, 'query') || !hasMethod(value, 'connect')) {
-        throw new TypeError(`"${name}" must be a pool of the package "pg": new Pool()`)
-      }
-    },
-  },
+  pool: { required: true, assert: assertPool },
+  schema: SCHEMA_RULE,
   responseTtlMs: wholeNumber(604_800_000, { min: 1 }),
+  onError: { assert: assertFunction },
 } satisfies OptionRules<PostgresStoreOptions>
+
+function resolveStoreOptions(owner: string, options: PostgresStoreOptions): Settings {
+  assertPoolOption(owner, options)
+  const { pool, schema, responseTtlMs, onError } = resolveOptions(owner, OPTIONS, options)
+  listenToPool(owner, pool, onError)
+  return { pool, schema, responseTtlMs, sql: statementsFor(schema) }
+}
+
+interface Settings {
+  readonly pool: PostgresPool
+  readonly schema: string | undefined
+  readonly responseTtlMs: number
+  readonly sql: Statements
+}
 
 /**
  * A durable store in PostgreSQL, for any number of machines. A claim takes one round trip, a finish takes another. Leases are
@@ -61,51 +83,40 @@ const OPTIONS = {
  * import { Pool } from 'pg'
  *
  * const pool = new Pool({ connectionString: process.env['DATABASE_URL'], connectionTimeoutMillis: 3_000 })
+ * pool.on('error', (error) => console.error('an idle connection broke; the pool opens a new one', error))
  * await migratePostgres(pool)
  * export const store = postgresStore({ pool })
  * ```
  */
 export function postgresStore(options: PostgresStoreOptions): OrderSyncStore {
-  return createStore(resolveOptions('postgresStore', OPTIONS, options))
+  return createStore(resolveStoreOptions('postgresStore', options))
 }
 
-interface Settings {
-  readonly pool: PostgresPool
-  readonly responseTtlMs: number
-}
-
-function createStore({ pool, responseTtlMs }: Settings): OrderSyncStore {
+function createStore(settings: Settings): OrderSyncStore {
+  const { pool, responseTtlMs, sql } = settings
   let claims = 0
 
   return {
     async claim({ orderKey, requestKey, digest, orderModifyTime }, { leaseMs, compareModifyTimeWith }) {
-      // Do not await: cleaning up must neither delay nor fail a claim.
-      if (++claims % 1000 === 0) deleteExpired(pool).catch(() => undefined)
-      const { decision, stored_response, token } = await one<ClaimRow>(pool, CLAIM, [
+      // The first claim cleans up too: a process may end before its thousandth.
+      const statement = claims++ % DELETED_AT_ONCE === 0 ? sql.claimAndDeleteExpired : sql.claim
+      const { decision, stored_response, token } = await claimRow(settings, statement, [
         ...[orderKey, requestKey, digest, orderModifyTime],
         ...[leaseMs, responseTtlMs, compareModifyTimeWith === 'processedAt'],
       ])
       return toClaimResult({ decision, storedResponse: stored_response, token })
     },
 
-    finish: async (held, completion) => (await finish(pool, FINISH, { held, completion, responseTtlMs })) === true,
+    finish: async (held, completion) =>
+      (await withRetries(settings, () => finish(pool, sql.finish, { held, completion, responseTtlMs }))) === true,
 
     async release({ delivery, token }) {
-      const { rows } = await pool.query(
-        `UPDATE order_sync_orders SET lease_until = NULL
-         WHERE order_key = $1 AND token = $2 AND lease_until IS NOT NULL RETURNING 1`,
-        [delivery.orderKey, token],
-      )
+      const { rows } = await withRetries(settings, () => pool.query(sql.release, [delivery.orderKey, token]))
       return rows.length > 0
     },
 
     async read(orderKey) {
-      const { rows } = await pool.query(
-        `SELECT token::float8 AS token, lease_until > clock_timestamp() AS leased, last_modify_time::float8 AS last_modify_time,
-           floor(extract(epoch FROM last_processed_at) * 1000)::float8 AS last_processed_at, last_response
-         FROM order_sync_orders WHERE order_key = $1`,
-        [orderKey],
-      )
+      const { rows } = await withRetries(settings, () => pool.query(sql.read, [orderKey]))
       const order = rows[0] as OrderRow | undefined
       if (order === undefined) return undefined
       const last = lastProcessed(order)
@@ -145,24 +156,39 @@ function createStore({ pool, responseTtlMs }: Settings): OrderSyncStore {
 export function transactionalPostgresStore<Pool extends PostgresPool>(
   options: PostgresStoreOptions<Pool>,
 ): OrderSyncStore<ClientOf<Pool>> {
-  const settings = resolveOptions('transactionalPostgresStore', OPTIONS, options)
-  const { pool, responseTtlMs } = settings
+  const settings = resolveStoreOptions('transactionalPostgresStore', options)
+  const { pool, responseTtlMs, sql } = settings
+  const store = createStore(settings)
+  // The handler passes the same lease with each claim.
+  let leaseMs = 0
+
   return {
-    ...createStore(settings),
+    ...store,
+    claim(delivery, claimOptions: ClaimOptions) {
+      leaseMs = claimOptions.leaseMs
+      return store.claim(delivery, claimOptions)
+    },
     finishInTransaction: (held, work) =>
-      inTransaction(pool, async (client) => {
-        const completion = await work(client as ClientOf<Pool>)
-        const finished = await finish(client, FINISH_INSIDE, { held, completion, responseTtlMs })
-        if (finished === null)
-          throw new Error('"onOrder" ended the transaction itself; leave COMMIT and ROLLBACK to the store')
-        return { commit: finished, value: finished }
+      inTransaction(pool, {
+        begin: beginWork(leaseMs),
+        async work(client) {
+          const completion = await work(client as ClientOf<Pool>)
+          const finished = await finish(client, sql.finishInside, { held, completion, responseTtlMs }).catch(
+            (error) => {
+              throw explain(error, settings)
+            },
+          )
+          if (finished === null)
+            throw new Error('"onOrder" ended the transaction itself; leave COMMIT and ROLLBACK to the store')
+          return { commit: finished, value: finished }
+        },
       }),
   }
 }
 
 /**
  * Creates the tables and functions, or upgrades them to this release. Several processes may run it at once, and it may run
- * again.
+ * again: when the schema is up to date, it only reads. A schema that you name is created when it is missing.
  *
  * @throws Error when the database was migrated by a later release
  * @see docs/protocol.md section 7.3
@@ -171,28 +197,74 @@ export function transactionalPostgresStore<Pool extends PostgresPool>(
  * import { migratePostgres } from 'alipayhk-order-sync/stores/postgres'
  * import { Pool } from 'pg'
  *
- * await migratePostgres(new Pool())
+ * const pool = new Pool()
+ * pool.on('error', (error) => console.error('an idle connection broke; the pool opens a new one', error))
+ * await migratePostgres(pool, { schema: 'order_sync' })
  * ```
  */
-export async function migratePostgres(pool: PostgresPool): Promise<void> {
-  await inTransaction(pool, async (client) => {
-    // An arbitrary number. Every release must lock the same one.
-    await client.query('SELECT pg_advisory_xact_lock(7046029254386353131)')
-    const version = await schemaVersion(client)
-    if (version > POSTGRES_SCHEMA_VERSION)
-      throw new Error('The database was migrated by a later release of alipayhk-order-sync')
-    for (const migration of POSTGRES_MIGRATIONS.slice(version)) await client.query(migration)
-    return { commit: true, value: undefined }
+export async function migratePostgres(pool: PostgresPool, options: PostgresSchemaOptions = {}): Promise<void> {
+  assertPool(pool, 'pool')
+  const { schema } = resolveOptions('migratePostgres', { schema: SCHEMA_RULE }, options)
+  listenToPool('migratePostgres', pool)
+  // Without a lock: the role of the application may only read.
+  if ((await schemaVersion(pool, schema)) === POSTGRES_SCHEMA_VERSION) return
+  await inTransaction(pool, {
+    // A stricter default would show a version from before the lock was granted.
+    begin: 'BEGIN ISOLATION LEVEL READ COMMITTED',
+    async work(client) {
+      // An arbitrary number. Every release must lock the same one.
+      await client.query('SELECT pg_advisory_xact_lock(7046029254386353131)')
+      if (schema !== undefined) await createSchema(client, schema)
+      for (const migration of migrationsFor(prefixOf(schema)).slice(await schemaVersion(client, schema))) {
+        await client.query(migration)
+      }
+      return { commit: true, value: undefined }
+    },
   })
 }
 
-async function schemaVersion(client: PostgresClient): Promise<number> {
-  const { found } = await one<{ found: boolean }>(
-    client,
-    `SELECT to_regclass('order_sync_schema') IS NOT NULL AS found`,
-    [],
-  )
-  return found ? (await one<{ version: number }>(client, 'SELECT version FROM order_sync_schema', [])).version : 0
+/**
+ * Deletes the requests whose `responseTtlMs` is over, and resolves to their number. A store deletes up to 1,000 of them with
+ * its first claim and with each 1,000th. Run this function in a scheduled job when that is not enough.
+ *
+ * @see docs/stores.md
+ * @example
+ * ```ts
+ * import { forgetExpired } from 'alipayhk-order-sync/stores/postgres'
+ * import { Pool } from 'pg'
+ *
+ * const pool = new Pool()
+ * pool.on('error', (error) => console.error('an idle connection broke; the pool opens a new one', error))
+ * await forgetExpired({ pool })
+ * await pool.end()
+ * ```
+ */
+export async function forgetExpired(options: Pick<PostgresStoreOptions, 'pool' | 'schema'>): Promise<number> {
+  const settings = resolveStoreOptions('forgetExpired', options)
+  let total = 0
+  for (;;) {
+    const deleted = await deleteExpired(settings)
+    total += deleted
+    if (deleted < DELETED_AT_ONCE) return total
+  }
+}
+
+/** `CREATE SCHEMA IF NOT EXISTS` needs the right to create one, even when the schema exists. */
+async function createSchema(client: Queryable, schema: string): Promise<void> {
+  const { missing } = await one<{ missing: boolean }>(client, 'SELECT to_regnamespace($1) IS NULL AS missing', [
+    `"${schema}"`,
+  ])
+  if (missing) await client.query(`CREATE SCHEMA "${schema}"`)
+}
+
+async function schemaVersion(client: Queryable, schema: string | undefined): Promise<number> {
+  const table = `${prefixOf(schema)}order_sync_schema`
+  const { found } = await one<{ found: boolean }>(client, 'SELECT to_regclass($1) IS NOT NULL AS found', [table])
+  if (!found) return 0
+  const { version } = await one<{ version: number }>(client, `SELECT version FROM ${table}`, [])
+  if (version > POSTGRES_SCHEMA_VERSION)
+    throw new Error('The database was migrated by a later release of alipayhk-order-sync')
+  return version
 }
 
 interface ClaimRow {
@@ -211,21 +283,69 @@ function lastProcessed({ last_modify_time, last_processed_at, last_response }: O
   return { orderModifyTime: last_modify_time, processedAt: last_processed_at, storedResponse: last_response }
 }
 
-type Queryable = Pick<PostgresClient, 'query'>
+type Queryable = Pick<PostgresPool, 'query'>
 
-// pg returns a bigint as text, and a float8 as a number.
-const CLAIM = `SELECT decision, stored_response, token::float8 AS token
-  FROM order_sync_claim($1, $2, $3, $4, $5, $6, $7)`
+function prefixOf(schema: string | undefined): string {
+  return schema === undefined ? '' : `"${schema}".`
+}
 
-const FINISH_CALL = 'order_sync_finish($1, $2, $3, $4, $5, $6, $7, $8)'
-const FINISH = `SELECT ${FINISH_CALL} AS finished`
+type Statements = ReturnType<typeof statementsFor>
 
-// `SET LOCAL` lasts as long as the transaction. Once `onOrder` has ended it, its writes may be lost: do not finish then.
-const BEGIN = `BEGIN; SET LOCAL order_sync.transaction = 'open'`
-const FINISH_INSIDE = `SELECT CASE WHEN current_setting('order_sync.transaction', true) = 'open'
-  THEN ${FINISH_CALL} END AS finished`
+/** At most so many rows at a time: deleting months of rows at once would hold locks for long. */
+const DELETED_AT_ONCE = 1_000
 
-/** @returns null only for {@link FINISH_INSIDE}: the transaction has ended. */
+/** How long a transaction may stay idle after its finish, in milliseconds. COMMIT follows at once. */
+const IDLE_BEFORE_COMMIT_MS = 5_000
+
+function statementsFor(schema: string | undefined) {
+  const prefix = prefixOf(schema)
+  // pg returns a bigint as text, and a float8 as a number.
+  const claim = `SELECT decision, stored_response, token::float8 AS token
+    FROM ${prefix}order_sync_claim($1, $2, $3, $4, $5, $6, $7)`
+  const deleteExpired = `DELETE FROM ${prefix}order_sync_requests WHERE request_key IN (
+    SELECT request_key FROM ${prefix}order_sync_requests WHERE expires_at < clock_timestamp()
+    LIMIT ${DELETED_AT_ONCE} FOR UPDATE SKIP LOCKED)`
+  const finishCall = `${prefix}order_sync_finish($1, $2, $3, $4, $5, $6, $7, $8)`
+  return {
+    claim,
+    // One round trip, and no second connection. One statement must not change the row of the claimed request twice.
+    claimAndDeleteExpired: `WITH deleted AS (${deleteExpired} AND request_key <> $2) ${claim}`,
+    deleteExpired: `${deleteExpired} RETURNING 1`,
+    finish: `SELECT ${finishCall} AS finished`,
+    // Finish only inside the transaction of BEGIN_WORK: once `onOrder` has ended it, its writes may be lost. From here on, a
+    // process that freezes holds row locks that every delivery of the order needs: end its session soon.
+    finishInside: `SELECT CASE WHEN current_setting('order_sync.transaction', true) = 'open' THEN ${finishCall} END AS finished,
+      set_config('idle_in_transaction_session_timeout', '${IDLE_BEFORE_COMMIT_MS}', true)`,
+    release: `UPDATE ${prefix}order_sync_orders SET lease_until = NULL
+      WHERE order_key = $1 AND token = $2 AND lease_until IS NOT NULL RETURNING 1`,
+    read: `SELECT token::float8 AS token,
+        lease_until > clock_timestamp() AND (leased_at > clock_timestamp() + interval '1 second') IS NOT TRUE AS leased,
+        last_modify_time::float8 AS last_modify_time,
+        floor(extract(epoch FROM last_processed_at) * 1000)::float8 AS last_processed_at, last_response
+      FROM ${prefix}order_sync_orders WHERE order_key = $1`,
+  }
+}
+
+/**
+ * `SET LOCAL` lasts as long as the transaction. A process that is frozen in `onOrder` holds the locks of its writes: the
+ * database ends its session when it has been idle for much longer than the lease.
+ */
+function beginWork(leaseMs: number): string {
+  const idleMs = Math.min(2 ** 31 - 1, Math.max(2 * Math.ceil(leaseMs), 60_000))
+  return `BEGIN; SET LOCAL order_sync.transaction = 'open'; SET LOCAL idle_in_transaction_session_timeout = ${idleMs}`
+}
+
+/** Claims in one round trip. A lock that another process holds for long is a sign of work on this order: it is busy. */
+async function claimRow(settings: Settings, statement: string, values: unknown[]): Promise<ClaimRow> {
+  try {
+    return await withRetries(settings, () => one<ClaimRow>(settings.pool, statement, values))
+  } catch (error) {
+    if (sqlState(error) === '55P03') return { decision: 'busy', stored_response: null, token: null }
+    throw error
+  }
+}
+
+/** @returns null only for `finishInside`: the transaction has ended. */
 async function finish(
   client: Queryable,
   statement: string,
@@ -239,56 +359,47 @@ async function finish(
   return finished
 }
 
-async function inTransaction<Value>(
-  pool: PostgresPool,
-  work: (client: PostgresClient) => Promise<{ commit: boolean; value: Value }>,
-): Promise<Value> {
-  const client = await pool.connect()
-  const giveBack = borrow(client)
-  try {
-    await client.query(BEGIN)
-    const { commit, value } = await work(client)
-    const { command } = await client.query(commit ? 'COMMIT' : 'ROLLBACK')
-    // PostgreSQL reports ROLLBACK, without an error, when a query that was not awaited has failed before.
-    if (commit && command === 'ROLLBACK') throw new Error('The transaction was rolled back: a query in it had failed')
-    giveBack()
-    return value
-  } catch (error) {
-    await client.query('ROLLBACK').then(
-      () => giveBack(),
-      () => giveBack(true),
-    )
-    throw error
-  }
-}
-
-/** Keeps the client ours until it is given back. Returns the function that gives it back. */
-function borrow(client: PostgresClient): (destroy?: boolean) => void {
-  const { release } = client
-  // If `onOrder` released it, the pool would lend it to another order while our transaction is open.
-  client.release = () => {
-    throw new Error('context.transaction is released by the store')
-  }
-  // A connection that breaks between queries emits 'error'. Without a listener that ends the process.
-  client.on('error', ignore)
-  return (destroy = false) => {
-    client.off('error', ignore)
-    client.release = release
-    client.release(destroy)
-  }
-}
-
-function ignore(): void {}
-
-/** At most 1000 rows at a time: deleting months of rows at once would hold locks for long. */
-async function deleteExpired(client: Queryable): Promise<void> {
-  await client.query(
-    `DELETE FROM order_sync_requests WHERE request_key IN (
-       SELECT request_key FROM order_sync_requests WHERE expires_at < clock_timestamp() LIMIT 1000 FOR UPDATE SKIP LOCKED)`,
-  )
+async function deleteExpired(settings: Settings): Promise<number> {
+  const { rows } = await withRetries(settings, () => settings.pool.query(settings.sql.deleteExpired))
+  return rows.length
 }
 
 async function one<Row>(client: Queryable, text: string, values: unknown[]): Promise<Row> {
   const { rows } = await client.query(text, values)
   return rows[0] as Row
+}
+
+/** Serialization failure and deadlock: the statement was rolled back, and the next attempt succeeds. */
+const TRANSIENT = new Set(['40001', '40P01'])
+
+const MAX_ATTEMPTS = 10
+
+/** Runs a statement that is its own transaction, and repeats it after a transient failure. */
+async function withRetries<Value>(settings: Settings, statement: () => Promise<Value>): Promise<Value> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await statement()
+    } catch (error) {
+      if (!TRANSIENT.has(sqlState(error)) || attempt === MAX_ATTEMPTS) throw explain(error, settings)
+    }
+    // Random: those that failed together must not meet again.
+    await sleep(Math.random() * backOff(attempt, { firstMs: 4, maxMs: 100 }))
+  }
+}
+
+/** Undefined function, undefined table, invalid schema name. */
+const NOT_MIGRATED = new Set(['42883', '42P01', '3F000'])
+
+function explain(error: unknown, { schema }: Settings): unknown {
+  if (!NOT_MIGRATED.has(sqlState(error))) return error
+  const call = schema === undefined ? 'migratePostgres(pool)' : `migratePostgres(pool, { schema: '${schema}' })`
+  return new ConfigurationError(
+    'ERR_STORE_NOT_MIGRATED',
+    `The tables or functions of the store are missing in the database: run ${call} first. If you did, check the schema and the search_path of the connection.`,
+    { cause: error },
+  )
+}
+
+function sqlState(error: unknown): string {
+  return String((error as { code?: unknown } | null)?.code)
 }

@@ -5,11 +5,13 @@
  */
 export {
   type ClientOf,
+  forgetExpired,
   migratePostgres,
   POSTGRES_MIGRATIONS,
   POSTGRES_SCHEMA_VERSION,
   type PostgresClient,
   type PostgresPool,
+  type PostgresSchemaOptions,
   type PostgresStoreOptions,
   postgresStore,
   transactionalPostgresStore,
