@@ -95,7 +95,7 @@ describe('expressOrderSync', () => {
       maxBodyBytes: 1_000,
     })
     const response = await send(port, request({ message: 'x'.repeat(100_000) }))
-    expect(summarize(response)).toMatchObject({ status: 413, resultCode: 'PARAM_ILLEGAL', signed: true })
+    expect(summarize(response)).toMatchObject({ status: 413, resultCode: 'PARAM_ILLEGAL', signed: false })
     expect(onOrder).not.toHaveBeenCalled()
   })
 
@@ -120,7 +120,7 @@ describe('expressOrderSync behind express.json()', () => {
       app.use(express.json()).post(PATH, expressOrderSync(handler)),
     )
     const response = await send(port, request({ message }))
-    expect(summarize(response)).toStrictEqual({ ...TRY_LATER, status: 500 })
+    expect(summarize(response)).toStrictEqual({ ...TRY_LATER, status: 500, signed: false })
     expect(response.body.toString()).not.toMatch(/express|parse/)
     const hint = `  app.post(path, expressOrderSync(handler))
   app.use(express.json())

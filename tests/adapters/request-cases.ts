@@ -159,13 +159,11 @@ export const REQUEST_CASES: readonly RequestCase[] = [
     name: 'an unknown Client-Id',
     isMain: true,
     request: () => request({ clientId: 'stranger' }),
-    isUnsigned: true,
     ...rejected(401, 'INVALID_CLIENT', 'ERR_CLIENT_UNKNOWN'),
   },
   {
     name: 'a request without Client-Id',
     request: () => withHeaders(request(), { 'Client-Id': undefined }),
-    isUnsigned: true,
     ...rejected(400, 'PARAM_ILLEGAL', 'ERR_HEADER_MISSING'),
   },
   {
