@@ -80,9 +80,14 @@ BEGIN
     RETURN;
   END IF;
 
-  INSERT INTO ${prefix}order_sync_orders (order_key) VALUES (p_order_key) ON CONFLICT (order_key) DO NOTHING;
+  -- An INSERT would wait for whoever has locked the order. So it comes last.
   SELECT * INTO v_order FROM ${prefix}order_sync_orders o WHERE o.order_key = p_order_key FOR UPDATE SKIP LOCKED;
-  IF NOT FOUND THEN
+  IF NOT FOUND AND NOT EXISTS (SELECT FROM ${prefix}order_sync_orders o WHERE o.order_key = p_order_key) THEN
+    INSERT INTO ${prefix}order_sync_orders AS o (order_key) VALUES (p_order_key)
+    ON CONFLICT (order_key) DO NOTHING
+    RETURNING * INTO v_order;
+  END IF;
+  IF v_order.order_key IS NULL THEN
     decision := 'busy';
     RETURN;
   END IF;

@@ -251,15 +251,15 @@ export async function forgetExpired(options: Pick<PostgresStoreOptions, 'pool' |
 
 /** `CREATE SCHEMA IF NOT EXISTS` needs the right to create one, even when the schema exists. */
 async function createSchema(client: Queryable, schema: string): Promise<void> {
-  const { missing } = await one<{ missing: boolean }>(client, 'SELECT to_regnamespace($1) IS NULL AS missing', [
-    `"${schema}"`,
-  ])
-  if (missing) await client.query(`CREATE SCHEMA "${schema}"`)
+  const { rows } = await client.query('SELECT FROM pg_namespace WHERE nspname = $1', [schema])
+  if (rows.length === 0) await client.query(`CREATE SCHEMA "${schema}"`)
 }
 
 async function schemaVersion(client: Queryable, schema: string | undefined): Promise<number> {
   const table = `${prefixOf(schema)}order_sync_schema`
-  const { found } = await one<{ found: boolean }>(client, 'SELECT to_regclass($1) IS NOT NULL AS found', [table])
+  // FROM locks a table, and so makes this session see what others have created since it last looked.
+  const find = 'SELECT to_regclass($1) IS NOT NULL AS found FROM pg_class LIMIT 1'
+  const { found } = await one<{ found: boolean }>(client, find, [table])
   if (!found) return 0
   const { version } = await one<{ version: number }>(client, `SELECT version FROM ${table}`, [])
   if (version > POSTGRES_SCHEMA_VERSION)
