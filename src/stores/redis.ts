@@ -1,5 +1,6 @@
-import { assertText, hasMethod, type OptionRules, resolveOptions, wholeNumber } from '../options.ts'
+import { assertFunction, assertText, hasMethod, type OptionRules, resolveOptions, wholeNumber } from '../options.ts'
 import { toClaimResult } from '../policy/idempotency.ts'
+import { listenForErrors } from './connection.ts'
 import type { OrderSyncStore } from './store.ts'
 
 /** The part of a `redis` client (node-redis 4 and later) that the store uses. */
@@ -14,25 +15,30 @@ export interface IoRedisClient {
   eval(script: string, numberOfKeys: number, ...keysAndArguments: string[]): Promise<unknown>
 }
 
+/** The part of an `@upstash/redis` client that the store uses. */
+export interface UpstashRedisClient {
+  readonly evalsha: unknown
+  readonly createScript: unknown
+  eval(script: string, keys: string[], values: string[]): Promise<unknown>
+}
+
 /** Options of {@link redisStore}. */
 export interface RedisStoreOptions {
-  /** Your connected client of `redis` or `ioredis`. A cluster client works too. */
-  client: NodeRedisClient | IoRedisClient
+  /** Your connected client of `redis`, `ioredis` or `@upstash/redis`. A cluster client works too. */
+  client: NodeRedisClient | IoRedisClient | UpstashRedisClient
   /** The prefix of every key. @defaultValue 'order-sync:' */
   prefix?: string | undefined
   /** How long a stored response can be replayed, in milliseconds. Orders are never removed. @defaultValue 604_800_000 (seven days) */
   responseTtlMs?: number | undefined
+  /**
+   * Receives the error of a connection that broke. The client reconnects by itself. Without this option, and without a
+   * listener of your own on the client, the first such error is a process warning.
+   */
+  onError?: ((error: unknown) => void) | undefined
 }
 
 const OPTIONS = {
-  client: {
-    required: true,
-    assert(value: unknown, name: string) {
-      if (!hasMethod(value, 'eval') || !(hasMethod(value, 'evalSha') || hasMethod(value, 'evalsha'))) {
-        throw new TypeError(`"${name}" must be a client of the package "redis" or "ioredis"`)
-      }
-    },
-  },
+  client: { required: true, assert: assertClient },
   prefix: {
     defaultValue: 'order-sync:' as string,
     assert(value: unknown, name: string) {
@@ -42,38 +48,77 @@ const OPTIONS = {
     },
   },
   responseTtlMs: wholeNumber(604_800_000, { min: 1 }),
+  onError: { assert: assertFunction },
 } satisfies OptionRules<RedisStoreOptions>
 
+/** Throws unless the value is a client. The message says what the value is, where that can be recognised. */
+function assertClient(value: unknown, name: string): void {
+  if (hasMethod(value, 'then')) {
+    throw new TypeError(`"${name}" is a Promise: await it first, as in "await createClient().connect()"`)
+  }
+  if (hasMethod(value, 'internal_send_command')) {
+    throw new TypeError(`"${name}" is a client of redis 3 or earlier: install redis 4 or later`)
+  }
+  if (!hasMethod(value, 'eval') || !(hasMethod(value, 'evalSha') || hasMethod(value, 'evalsha'))) {
+    throw new TypeError(`"${name}" must be a client of the package "redis", "ioredis" or "@upstash/redis"`)
+  }
+}
+
+/** Throws when the client was passed in place of the options, or is missing in them. */
+function assertClientOption(options: unknown): void {
+  if (hasMethod(options, 'eval') || hasMethod(options, 'then')) {
+    throw new TypeError('redisStore() takes an object of options: redisStore({ client })')
+  }
+  if (typeof options === 'object' && options !== null && Reflect.get(options, 'client') === undefined) {
+    throw new TypeError('"client" is missing: redisStore({ client: await createClient().connect() })')
+  }
+}
+
 /**
- * KEYS: request. ARGV: digest, responseTtlMs. Remembers the digest, and returns the one that is known. A script of its own:
- * two orders can use the same requestId, so a request is not in the hash slot of its order.
+ * KEYS: request. ARGV: digest, responseTtlMs, '1' to write although the memory is full. Remembers the digest. Returns 0 when
+ * another one is known. A script of its own: two orders can use the same requestId, so a request is not in the hash slot of its
+ * order.
+ *
+ * With a full memory, Redis refuses a command that needs more as the first write of a script. After a DEL it does not.
  */
 const REMEMBER = `
 local known = redis.call('GET', KEYS[1])
-if known and known ~= ARGV[1] then return known end
+if known then
+  if known ~= ARGV[1] then return 0 end
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+  return 1
+end
+if ARGV[3] == '1' then redis.call('DEL', KEYS[1]) end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return ARGV[1]`
+return 1`
 
+/** The local clock, and whether a lease holds. One that began in the future is void: the clock was set back after the claim. */
 const CLOCK = `
 local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)`
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function holds(lease_until, leased_at)
+  lease_until, leased_at = tonumber(lease_until), tonumber(leased_at)
+  return lease_until and lease_until > now and not (leased_at and leased_at > now + 1000)
+end`
 
 /**
+ * Returned responses begin with "=": the client of Upstash would parse JSON.
+ *
  * KEYS: order, response to the request. ARGV: orderModifyTime, leaseMs, '1' to compare with processed_at too.
  * A token is never below the clock: if Redis loses the order, its next claim must not get a token that was given before.
  */
 const CLAIM = `${CLOCK}
 local response = redis.call('GET', KEYS[2])
-if response then return {'replay', response} end
-local order = redis.call('HMGET', KEYS[1], 'modify_time', 'processed_at', 'response', 'lease_until', 'token')
-local modify_time, processed_at, lease_until = tonumber(order[1]), tonumber(order[2]), tonumber(order[4])
+if response then return {'replay', '=' .. response} end
+local order = redis.call('HMGET', KEYS[1], 'modify_time', 'processed_at', 'response', 'token', 'lease_until', 'leased_at')
+local modify_time, processed_at = tonumber(order[1]), tonumber(order[2])
 local incoming = tonumber(ARGV[1])
 if modify_time and not (incoming > modify_time and (ARGV[3] == '0' or incoming > processed_at)) then
-  return {incoming == modify_time and 'duplicate' or 'stale', order[3]}
+  return {incoming == modify_time and 'duplicate' or 'stale', '=' .. order[3]}
 end
-if lease_until and lease_until > now then return {'busy'} end
-local token = string.format('%.0f', math.max((tonumber(order[5]) or 0) + 1, now))
-redis.call('HSET', KEYS[1], 'token', token, 'lease_until', now + ARGV[2])
+if holds(order[5], order[6]) then return {'busy'} end
+local token = string.format('%.0f', math.max((tonumber(order[4]) or 0) + 1, now))
+redis.call('HSET', KEYS[1], 'token', token, 'leased_at', now, 'lease_until', now + ARGV[2])
 return {'process', false, token}`
 
 const END_CLAIM = `
@@ -81,7 +126,11 @@ local order = redis.call('HMGET', KEYS[1], 'token', 'lease_until')
 if order[1] ~= ARGV[1] or not order[2] then return 0 end
 redis.call('HDEL', KEYS[1], 'lease_until')`
 
-/** KEYS: order, response to the request. ARGV: token, response, '1' if processed, orderModifyTime, responseTtlMs. */
+/**
+ * The HDEL of END_CLAIM comes first: after it, Redis does not refuse the other writes when its memory is full.
+ *
+ * KEYS: order, response to the request. ARGV: token, response, '1' if processed, orderModifyTime, responseTtlMs.
+ */
 const FINISH = `${CLOCK}${END_CLAIM}
 if ARGV[3] == '1' then
   redis.call('HSET', KEYS[1], 'modify_time', ARGV[4], 'processed_at', string.format('%.0f', now), 'response', ARGV[2])
@@ -95,9 +144,9 @@ return 1`
 
 /** KEYS: order. */
 const READ = `${CLOCK}
-local order = redis.call('HMGET', KEYS[1], 'token', 'modify_time', 'processed_at', 'response', 'lease_until')
-local leased = order[5] and tonumber(order[5]) > now
-return {order[1], order[2], order[3], order[4], leased and '1' or '0'}`
+local order = redis.call('HMGET', KEYS[1], 'token', 'modify_time', 'processed_at', 'response', 'lease_until', 'leased_at')
+local response = order[4] and '=' .. order[4]
+return {order[1], order[2], order[3], response, holds(order[5], order[6]) and '1' or '0'}`
 
 /**
  * A store in Redis, for any number of machines. Every step is one script, and all keys of a script are in one hash slot. Leases
@@ -114,12 +163,21 @@ return {order[1], order[2], order[3], order[4], leased and '1' or '0'}`
  * import { redisStore } from 'alipayhk-order-sync/stores/redis'
  * import { createClient } from 'redis'
  *
- * const client = await createClient({ url: 'redis://127.0.0.1:6379' }).connect()
+ * const client = createClient({ url: 'redis://127.0.0.1:6379' })
+ * client.on('error', (error) => console.error('the connection to Redis broke; the client reconnects', error))
+ * await client.connect()
  * export const store = redisStore({ client })
  * ```
  */
 export function redisStore(options: RedisStoreOptions): OrderSyncStore {
-  const { client, prefix, responseTtlMs } = resolveOptions('redisStore', OPTIONS, options)
+  assertClientOption(options)
+  const { client, prefix, responseTtlMs, onError } = resolveOptions('redisStore', OPTIONS, options)
+  listenForErrors(client, {
+    owner: 'redisStore',
+    meaning: 'the connection to Redis broke, and the client reconnects',
+    fix: 'Listen for errors: client.on("error", …)',
+    onError,
+  })
   const ttl = String(responseTtlMs)
   const run = createRunner(client)
   // Redis hashes what is in braces: all keys of an order are in one slot.
@@ -129,9 +187,8 @@ export function redisStore(options: RedisStoreOptions): OrderSyncStore {
 
   return {
     async claim({ orderKey, requestKey, digest, orderModifyTime }, { leaseMs, compareModifyTimeWith }) {
-      const known = await run(REMEMBER, [toRequestKey(requestKey)], [digest, ttl])
-      // As text: a client can be configured to return buffers.
-      if (String(known) !== digest) return toClaimResult({ decision: 'conflict' })
+      const remembered = await run(REMEMBER, [toRequestKey(requestKey)], [digest, ttl, '0'])
+      if (Number(remembered) !== 1) return toClaimResult({ decision: 'conflict' })
       const [decision, storedResponse, token] = toTexts(
         await run(
           CLAIM,
@@ -139,13 +196,13 @@ export function redisStore(options: RedisStoreOptions): OrderSyncStore {
           [String(orderModifyTime), String(Math.ceil(leaseMs)), compareModifyTimeWith === 'processedAt' ? '1' : '0'],
         ),
       )
-      return toClaimResult({ decision, storedResponse, token: token && Number(token) })
+      return toClaimResult({ decision, storedResponse: storedResponse?.slice(1), token: token && Number(token) })
     },
 
     async finish({ delivery, token }, { storedResponse, processed }) {
       const { orderKey, requestKey, digest, orderModifyTime } = delivery
       // The digest must live as long as the response: without it, another body would get this response.
-      await run(REMEMBER, [toRequestKey(requestKey)], [digest, ttl])
+      await run(REMEMBER, [toRequestKey(requestKey)], [digest, ttl, '1'])
       const keys = [toOrderKey(orderKey), toResponseKey(orderKey, requestKey)]
       const values = [String(token), storedResponse, processed ? '1' : '0', String(orderModifyTime), ttl]
       return Number(await run(FINISH, keys, values)) === 1
@@ -162,7 +219,11 @@ export function redisStore(options: RedisStoreOptions): OrderSyncStore {
       if (token === undefined) return undefined
       return {
         ...(storedResponse !== undefined && {
-          last: { orderModifyTime: Number(modifyTime), processedAt: Number(processedAt), storedResponse },
+          last: {
+            orderModifyTime: Number(modifyTime),
+            processedAt: Number(processedAt),
+            storedResponse: storedResponse.slice(1),
+          },
         }),
         ...(leased === '1' && { lease: { token: Number(token) } }),
       }
@@ -170,16 +231,20 @@ export function redisStore(options: RedisStoreOptions): OrderSyncStore {
   }
 }
 
-/** The elements of an array that a script returned. A false in Lua arrives as null. */
+/** The elements of an array that a script returned. A false in Lua arrives as null. A client can return buffers or numbers. */
 function toTexts(elements: unknown): (string | undefined)[] {
   if (!Array.isArray(elements)) throw new TypeError('Redis returned no array')
   return elements.map((element: unknown) => (element === null ? undefined : String(element)))
 }
 
-/** Runs a script with either client. They take arguments in different forms. Only node-redis has `evalSha` in this spelling. */
-function createRunner(client: NodeRedisClient | IoRedisClient) {
-  return async (script: string, keys: string[], values: string[]): Promise<unknown> =>
-    'evalSha' in client
-      ? await client.eval(script, { keys, arguments: values })
-      : await client.eval(script, keys.length, ...keys, ...values)
+/**
+ * Runs a script with any of the clients. They take arguments in different forms. Only node-redis has `evalSha` in this
+ * spelling, and only the client of Upstash has `createScript`.
+ */
+function createRunner(client: RedisStoreOptions['client']) {
+  return async (script: string, keys: string[], values: string[]): Promise<unknown> => {
+    if ('evalSha' in client) return await client.eval(script, { keys, arguments: values })
+    if ('createScript' in client) return await client.eval(script, keys, values)
+    return await client.eval(script, keys.length, ...keys, ...values)
+  }
 }

@@ -40,7 +40,7 @@ function merchant<Transaction>(
     onOrder: () => ({ orderId: `A-${++effects}` }),
     ...options,
   })
-  onTestFinished(() => handler.drain())
+  onTestFinished(async () => void (await handler.drain()))
   const deliver = async (changes: Record<string, unknown> = {}) =>
     (messageOf(await handler(request({ message: order(changes) }))) as { result: { resultCode: string } }).result
       .resultCode

@@ -1,3 +1,4 @@
+import { Client, Pool } from 'pg'
 import { describe, expect, test } from 'vitest'
 import { memoryStore } from '../../src/stores/memory.ts'
 import { postgresStore, transactionalPostgresStore } from '../../src/stores/postgres.ts'
@@ -101,5 +102,74 @@ describe('redisStore', () => {
     const error = thrownBy(() => stores['redisStore']?.({ prefix }))
     expect(error).toBeInstanceOf(type)
     expect(error.message).toContain('"prefix"')
+  })
+})
+
+/** What people pass in place of the options or the connection, and words of the fix. */
+const postgresJs = Object.assign(() => undefined, { unsafe: () => undefined, begin: () => undefined })
+const drizzle = { $client: pool, execute: mustNotBeCalled, query: {} }
+const url = 'postgres://user:secret@127.0.0.1/shop'
+
+describe.each([
+  ['postgresStore', postgresStore],
+  ['transactionalPostgresStore', transactionalPostgresStore],
+])('%s refuses at creation', (name, create) => {
+  test.each<[string, unknown, string]>([
+    ['the pool in place of the options', new Pool(), `${name}({ pool })`],
+    ['a client in place of the options', new Client(), `${name}({ pool })`],
+    ['a Drizzle database in place of the options', drizzle, `${name}({ pool })`],
+    ['no options', undefined, 'object of options'],
+    ['a URL in place of the options', url, 'object of options'],
+    ['options without a pool', {}, `"pool" is missing: ${name}({ pool: new Pool() })`],
+    ['an undefined pool', { pool: undefined }, `"pool" is missing: ${name}({ pool: new Pool() })`],
+    ['a promise of a pool', { pool: Promise.resolve(pool) }, '"pool" is a Promise: await it first'],
+    ['a client of pg', { pool: new Client() }, '"pool" is one client of the package "pg"'],
+    ['a URL', { pool: url }, '"pool" must be a pool, not a URL: new Pool({ connectionString })'],
+    ['a client of postgres.js', { pool: postgresJs }, '"pool" is a client of the package "postgres"'],
+    ['a Drizzle database', { pool: drizzle }, 'db.$client'],
+    [
+      'a database of pg-promise',
+      { pool: { $pool: pool, query: mustNotBeCalled, connect: mustNotBeCalled } },
+      'db.$pool',
+    ],
+    ['a TypeORM data source', { pool: { ...pool, createQueryRunner: mustNotBeCalled } }, 'TypeORM'],
+    ['onError that is no function', { pool, onError: true }, '"onError" must be a function'],
+    ['an unknown option', { pool, pol: 1 }, 'has no option "pol"'],
+  ])('%s', (_, options, fix) => {
+    const error = thrownBy(() => Reflect.apply(create, undefined, [options]))
+    expect(error).toBeInstanceOf(TypeError)
+    expect(error.message).toContain(fix)
+    expect(error.message).not.toContain('secret')
+  })
+})
+
+describe('redisStore refuses at creation', () => {
+  test.each<[string, unknown, string]>([
+    ['the client in place of the options', client, 'redisStore({ client })'],
+    [
+      'a client of ioredis in place of the options',
+      { evalsha: mustNotBeCalled, eval: mustNotBeCalled },
+      'redisStore({ client })',
+    ],
+    ['no options', undefined, 'object of options'],
+    [
+      'an undefined client',
+      { client: undefined },
+      '"client" is missing: redisStore({ client: await createClient().connect() })',
+    ],
+    ['a promise of a client', { client: Promise.resolve(client) }, '"client" is a Promise: await it first'],
+    ['a promise in place of the options', Promise.resolve(client), 'redisStore({ client })'],
+    ['a URL', { client: 'redis://:secret@127.0.0.1' }, '"client" must be a client of the package "redis"'],
+    [
+      'a client of redis 3',
+      { client: { ...client, internal_send_command: mustNotBeCalled } },
+      'install redis 4 or later',
+    ],
+    ['onError that is no function', { client, onError: 'log' }, '"onError" must be a function'],
+  ])('%s', (_, options, fix) => {
+    const error = thrownBy(() => Reflect.apply(redisStore, undefined, [options]))
+    expect(error).toBeInstanceOf(TypeError)
+    expect(error.message).toContain(fix)
+    expect(error.message).not.toContain('secret')
   })
 })

@@ -1,6 +1,7 @@
 import { createClient, RESP_TYPES } from 'redis'
 import { describe, expect, inject, onTestFinished, test } from 'vitest'
 import { redisStore } from '../../src/stores/redis.ts'
+import { startPrivateRedis } from '../support/services.ts'
 import { makePlace } from '../support/stores.ts'
 
 const url = inject('redisUrl')
@@ -60,4 +61,71 @@ describe.skipIf(url === undefined)('redisStore', () => {
     expect(await store.claim(delivery, claimOptions)).toEqual({ decision: 'replay', storedResponse: 'response' })
     expect(await store.claim({ ...delivery, digest: 'other' }, claimOptions)).toEqual({ decision: 'conflict' })
   })
+
+  test('works with a client that takes arrays and parses JSON in results, as that of Upstash does', async () => {
+    const { client, prefix } = await connect()
+    const parsed = (value: unknown): unknown => {
+      if (Array.isArray(value)) return value.map(parsed)
+      try {
+        return JSON.parse(String(value))
+      } catch {
+        return value
+      }
+    }
+    const store = redisStore({
+      client: {
+        evalsha: () => undefined,
+        createScript: () => undefined,
+        eval: async (script: string, keys: string[], values: string[]) =>
+          parsed(await client.eval(script, { keys, arguments: values })),
+      },
+      prefix,
+    })
+    // A digest and a response that JSON.parse would change.
+    const numeric = { ...delivery, digest: '1e10' }
+    const storedResponse = '{ "orderId": "1" }'
+    const claim = await store.claim(numeric, claimOptions)
+    if (claim.decision !== 'process') throw new Error(claim.decision)
+    expect((await store.read('order'))?.lease).toEqual({ token: claim.token })
+    expect(await store.finish({ delivery: numeric, token: claim.token }, { storedResponse, processed: true })).toBe(
+      true,
+    )
+    expect(await store.claim(numeric, claimOptions)).toEqual({ decision: 'replay', storedResponse })
+    expect((await store.read('order'))?.last).toMatchObject({ storedResponse, orderModifyTime: 1 })
+    expect(await store.claim({ ...numeric, digest: '10000000000' }, claimOptions)).toEqual({ decision: 'conflict' })
+  })
+})
+
+describe('redisStore, when Redis has no memory left', () => {
+  test.each(['known', 'lost'])(
+    'finishes and releases claims, and replays; the digest of the request is %s',
+    async (digest) => {
+      const redis = await startPrivateRedis()
+      if (redis === undefined) return
+      onTestFinished(redis.stop)
+      const client = await createClient({ url: redis.url }).connect()
+      onTestFinished(() => client.close())
+      const store = redisStore({ client })
+      const claim = await store.claim(delivery, claimOptions)
+      const other = { orderKey: 'other', requestKey: 'other', digest: 'digest', orderModifyTime: 1 }
+      const released = await store.claim(other, claimOptions)
+      if (claim.decision !== 'process' || released.decision !== 'process') throw new Error('not claimed')
+      if (digest === 'lost') await client.unlink('order-sync:request:request')
+      await client.configSet('maxmemory-policy', 'noeviction')
+      await client.configSet('maxmemory', '1mb')
+      const long = { storedResponse: 'response'.repeat(100), processed: true }
+      expect(await store.finish({ delivery, token: claim.token }, long)).toBe(true)
+      expect(await store.release({ delivery: other, token: released.token })).toBe(true)
+      expect(await store.claim(delivery, claimOptions)).toEqual({
+        decision: 'replay',
+        storedResponse: long.storedResponse,
+      })
+      await expect(store.claim({ ...other, requestKey: 'new', orderKey: 'new' }, claimOptions)).rejects.toThrow('OOM')
+      await client.configSet('maxmemory', '0')
+      expect((await store.claim({ ...other, requestKey: 'new', orderKey: 'new' }, claimOptions)).decision).toBe(
+        'process',
+      )
+      expect(await client.pTTL('order-sync:request:request')).toBeGreaterThan(604_000_000)
+    },
+  )
 })

@@ -98,6 +98,13 @@ async function startRedis(stops: (() => void)[]): Promise<string | undefined> {
   return await started(`redis://127.0.0.1:${port}`, pingRedis, child)
 }
 
+/** Starts a Redis for one test, which may change its configuration. Undefined where it is not installed. */
+export async function startPrivateRedis(): Promise<{ url: string; stop: () => void } | undefined> {
+  const stops: (() => void)[] = []
+  const url = await startRedis(stops)
+  return url === undefined ? undefined : { url, stop: () => stops.forEach((stop) => void stop()) }
+}
+
 async function startPostgres(stops: (() => void)[]): Promise<string | undefined> {
   const [initdb, server] = [program('initdb'), program('postgres')]
   if (initdb === undefined || server === undefined) return undefined

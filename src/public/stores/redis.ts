@@ -3,4 +3,10 @@
  *
  * @packageDocumentation
  */
-export { type IoRedisClient, type NodeRedisClient, type RedisStoreOptions, redisStore } from '../../stores/redis.ts'
+export {
+  type IoRedisClient,
+  type NodeRedisClient,
+  type RedisStoreOptions,
+  redisStore,
+  type UpstashRedisClient,
+} from '../../stores/redis.ts'
