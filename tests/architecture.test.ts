@@ -39,7 +39,15 @@ const TABLE: Readonly<Record<string, Row>> = {
   diagnosis: { imports: [...ROOT, 'protocol/*', 'crypto/*', 'keys/*', 'secure-message/*'] },
   policy: { imports: ['errors.ts', 'timeout.ts', 'ts-pattern'] },
   stores: {
-    imports: ['policy/*', 'timeout.ts', 'options.ts', 'node:module', 'node:process', 'node:timers/promises'],
+    imports: [
+      'errors.ts',
+      'policy/*',
+      'timeout.ts',
+      'options.ts',
+      'node:module',
+      'node:process',
+      'node:timers/promises',
+    ],
   },
   server: { imports: [...CORE, 'ts-pattern', 'node:timers/promises'], types: ['stores/store.ts'] },
   client: { imports: [...CORE, 'ts-pattern', 'node:timers/promises'] },

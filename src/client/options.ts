@@ -63,34 +63,36 @@ export interface ClientOptions<ExtInfo = OpenObject> {
 }
 
 /** Each option of the client: its default, and what it must be. */
-export const CLIENT_OPTION_RULES = {
-  credentials: { required: true, assert: (value: unknown) => void parseCredentials(value as Credentials) },
-  environment: { assert: assertEnvironment },
-  url: anyValue(),
-  signedPath: { assert: assertText },
-  encrypt: flag(false),
-  extInfoSchema: { assert: assertStandardSchema },
-  timeoutMs: positiveNumber(10_000, { isTimer: true }),
-  retries: wholeNumber(3, { min: 0 }),
-  baseDelayMs: positiveNumber(500),
-  maxDelayMs: positiveNumber(10_000, { isTimer: true }),
-  maxResponseBytes: positiveNumber(1_048_576),
-  clockToleranceSeconds: positiveNumber(300),
-  encryption: anyValue(),
-  agentToken: { assert: assertAgentToken },
-  allowFractions: flag(false),
-  fetch: { assert: assertFunction },
-  now: functionWithDefault(() => Date.now()),
-  random: functionWithDefault(() => Math.random()),
-  randomBytes: functionWithDefault<RandomBytes>(secureRandomBytes),
-  randomUUID: functionWithDefault<() => string>(secureRandomUUID),
-} as const satisfies OptionRules<ClientOptions>
+// A function, so that bundlers can drop it, and all that it refers to, from programs that create no client.
+export const clientOptionRules = () =>
+  ({
+    credentials: { required: true, assert: (value: unknown) => void parseCredentials(value as Credentials) },
+    environment: { assert: assertEnvironment },
+    url: anyValue(),
+    signedPath: { assert: assertText },
+    encrypt: flag(false),
+    extInfoSchema: { assert: assertStandardSchema },
+    timeoutMs: positiveNumber(10_000, { isTimer: true }),
+    retries: wholeNumber(3, { min: 0 }),
+    baseDelayMs: positiveNumber(500),
+    maxDelayMs: positiveNumber(10_000, { isTimer: true }),
+    maxResponseBytes: positiveNumber(1_048_576),
+    clockToleranceSeconds: positiveNumber(300),
+    encryption: anyValue(),
+    agentToken: { assert: assertAgentToken },
+    allowFractions: flag(false),
+    fetch: { assert: assertFunction },
+    now: functionWithDefault(() => Date.now()),
+    random: functionWithDefault(() => Math.random()),
+    randomBytes: functionWithDefault<RandomBytes>(secureRandomBytes),
+    randomUUID: functionWithDefault<() => string>(secureRandomUUID),
+  }) as const satisfies OptionRules<ClientOptions>
 
 /** Checks the options and fills in the defaults, once, when the client is created. */
 export function resolveClientOptions<ExtInfo>(options: ClientOptions<ExtInfo>) {
-  const resolved = resolveOptions<ClientOptions<ExtInfo>, typeof CLIENT_OPTION_RULES>(
+  const resolved = resolveOptions<ClientOptions<ExtInfo>, ReturnType<typeof clientOptionRules>>(
     'createOrderSyncClient',
-    CLIENT_OPTION_RULES,
+    clientOptionRules(),
     options,
   )
   const { encrypt, allowFractions, encryption, randomBytes, fetch = globalThis.fetch } = resolved

@@ -1,4 +1,4 @@
-import { match, P } from 'ts-pattern'
+import { match } from 'ts-pattern'
 import { diagnoseSignature } from '../diagnosis/signature.ts'
 import {
   DeliveryError,
@@ -138,18 +138,19 @@ export function requireSuccess(response: OrderSyncResponse, requestId: string, h
     const message = `The peer has not decided: its result status is ${resultStatus}. Retry later with the same requestId.`
     return new DeliveryError('ERR_RESULT_UNKNOWN', message, { httpStatus, requestId, response })
   }
-  return (
-    match({ resultStatus, orderId: response.orderId })
-      .with({ resultStatus: 'S', orderId: P.string }, ({ orderId }) => orderId)
-      .with({ resultStatus: 'F' }, () => {
-        throw new OrderRefusedError(resultCode, resultMessage, { requestId, response })
-      })
-      // The schema requires `orderId` with `S`; without it, nothing is decided.
-      .with({ resultStatus: P.union('U', 'A', 'S') }, () => {
-        throw undecided()
-      })
-      .exhaustive()
-  )
+  return match(resultStatus)
+    .with('S', () => {
+      // The schema requires `orderId` with `S`. Without it, nothing would be decided.
+      if (response.orderId === undefined) throw undecided()
+      return response.orderId
+    })
+    .with('F', () => {
+      throw new OrderRefusedError(resultCode, resultMessage, { requestId, response })
+    })
+    .with('U', 'A', () => {
+      throw undecided()
+    })
+    .exhaustive()
 }
 
 /**

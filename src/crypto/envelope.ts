@@ -157,7 +157,9 @@ export function decryptionFailed(): ProtocolError {
 }
 
 function decryptAes(body: Uint8Array, aesKey: Uint8Array, aesMode: AesMode): Uint8Array {
-  const ciphertext = decodeBase64(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1'))
+  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1')
+  // Many encoders wrap base64. The signature covers the line breaks; the ciphertext does not.
+  const ciphertext = decodeBase64(text) ?? decodeBase64(text.replace(/[ \t\r\n]+/g, ''))
   const { ivLength } = AES_MODES[aesMode]
   // Deno decrypts a ciphertext without blocks to nothing; PKCS#7 padding always makes at least one block.
   if (ciphertext === undefined || ciphertext.length <= ivLength) throw decryptionFailed()

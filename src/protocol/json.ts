@@ -128,9 +128,9 @@ function countKeys(value: unknown): number {
     for (const member of value) keys += countKeys(member)
     return keys
   }
-  for (const [key, member] of Object.entries(value)) {
+  for (const key of Object.keys(value)) {
     if (key === '__proto__') throw invalidJson('it has a "__proto__" key')
-    keys += 1 + countKeys(member)
+    keys += 1 + countKeys((value as Record<string, unknown>)[key])
   }
   return keys
 }
@@ -173,6 +173,7 @@ function isExactText(text: string, limits: JsonLimits): boolean {
 }
 
 function isIntegerText(number: string): boolean {
+  if (!/[.eE]/.test(number)) return true
   const [mantissa = '', exponent = '0'] = number.toLowerCase().split('e')
   const [whole = '', fraction = ''] = mantissa.split('.')
   const digits = whole + fraction

@@ -36,21 +36,25 @@ export function parseTime(text: string, header = 'Request-Time'): number {
 function parseIso8601(text: string): number | undefined {
   const match = ISO_8601.exec(text)
   if (match === null) return undefined
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1, 7).map(Number)
-  if (!isCalendarDate(year, month, day) || hour > 23 || minute > 59 || second > 59) return undefined
-  const [fraction = '', sign, offsetHours = '0', offsetMinutes = '0'] = match.slice(7)
+  const [, year, month, day, hour, minute, second, fraction = '', sign, offsetHours = 0, offsetMinutes = 0] = match
   const offset = Number(offsetHours) * 60 + Number(offsetMinutes)
   if (Number(offsetMinutes) > 59 || offset > MAX_OFFSET_MINUTES) return undefined
-  const millisecond = Number(fraction.slice(0, 3).padEnd(3, '0'))
-  const local = Date.UTC(year, month - 1, day, hour, minute, second, millisecond)
-  return local - (sign === '-' ? -offset : offset) * 60_000
-}
-
-/** Whether the calendar has this day. Rejects years before 100, because Date.UTC reads year 24 as 1924. */
-function isCalendarDate(year: number, month: number, day: number): boolean {
-  // Day 0 of the next month is the last day of this month.
-  const lastDay = new Date(Date.UTC(year, month, 0)).getUTCDate()
-  return year >= 100 && month >= 1 && month <= 12 && day >= 1 && day <= lastDay
+  if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59) return undefined
+  const millisecond = fraction === '' ? 0 : Number(fraction.slice(0, 3).padEnd(3, '0'))
+  const monthIndex = Number(month) - 1
+  const local = Date.UTC(
+    Number(year),
+    monthIndex,
+    Number(day),
+    Number(hour),
+    Number(minute),
+    Number(second),
+    millisecond,
+  )
+  // Date.UTC carries the 31st of April over to May, and reads year 24 as 1924.
+  const date = new Date(local)
+  const exists = date.getUTCMonth() === monthIndex && date.getUTCDate() === Number(day) && Number(year) >= 100
+  return exists ? local - (sign === '-' ? -offset : offset) * 60_000 : undefined
 }
 
 /**

@@ -106,41 +106,43 @@ export interface HandlerOptions<ExtInfo = OpenObject, Transaction = undefined> {
 }
 
 /** Each option of the handler: its default, and what it must be. */
-export const HANDLER_OPTION_RULES = {
-  // Keys are parsed when the handler is created: a wrong key is found then, not by the first order.
-  credentials: {
-    required: true,
-    assert: (value: unknown) => void (typeof value === 'function' || parseCredentials(value as Credentials)),
-  },
-  store: { required: true, assert: assertStore },
-  onOrder: { required: true, assert: assertFunction },
-  onEvent: { assert: assertFunction },
-  extInfoSchema: { assert: assertStandardSchema },
-  signedPath: textOrFunction(),
-  clockToleranceSeconds: positiveNumber(300),
-  maxBodyBytes: positiveNumber(1_048_576),
-  maxConcurrent: positiveNumber(1_000),
-  maxReading: positiveNumber(1_000),
-  maxReadingBytes: positiveNumber(67_108_864),
-  bodyTimeoutMs: positiveNumber(5_000, { isTimer: true }),
-  timeoutMs: positiveNumber(10_000, { isTimer: true }),
-  leaseMs: positiveNumber(30_000),
-  storeTimeoutMs: positiveNumber(5_000, { isTimer: true }),
-  busyWaitMs: nonNegativeNumber(2_000),
-  maxFutureMs: positiveNumber(86_400_000),
-  compareModifyTimeWith: oneOf<ModifyTimeComparison>(['orderModifyTime', 'processedAt'], 'orderModifyTime'),
-  encryption: anyValue(),
-  alwaysStatus200: flag(false),
-  allowFractions: flag(false),
-  now: functionWithDefault(() => Date.now()),
-  randomBytes: functionWithDefault<RandomBytes>(secureRandomBytes),
-} as const satisfies OptionRules<HandlerOptions>
+// A function, so that bundlers can drop it, and all that it refers to, from programs that create no handler.
+export const handlerOptionRules = () =>
+  ({
+    // Keys are parsed when the handler is created: a wrong key is found then, not by the first order.
+    credentials: {
+      required: true,
+      assert: (value: unknown) => void (typeof value === 'function' || parseCredentials(value as Credentials)),
+    },
+    store: { required: true, assert: assertStore },
+    onOrder: { required: true, assert: assertFunction },
+    onEvent: { assert: assertFunction },
+    extInfoSchema: { assert: assertStandardSchema },
+    signedPath: textOrFunction(),
+    clockToleranceSeconds: positiveNumber(300),
+    maxBodyBytes: positiveNumber(1_048_576),
+    maxConcurrent: positiveNumber(1_000),
+    maxReading: positiveNumber(1_000),
+    maxReadingBytes: positiveNumber(67_108_864),
+    bodyTimeoutMs: positiveNumber(5_000, { isTimer: true }),
+    timeoutMs: positiveNumber(10_000, { isTimer: true }),
+    leaseMs: positiveNumber(30_000),
+    storeTimeoutMs: positiveNumber(5_000, { isTimer: true }),
+    busyWaitMs: nonNegativeNumber(2_000),
+    maxFutureMs: positiveNumber(86_400_000),
+    compareModifyTimeWith: oneOf<ModifyTimeComparison>(['orderModifyTime', 'processedAt'], 'orderModifyTime'),
+    encryption: anyValue(),
+    alwaysStatus200: flag(false),
+    allowFractions: flag(false),
+    now: functionWithDefault(() => Date.now()),
+    randomBytes: functionWithDefault<RandomBytes>(secureRandomBytes),
+  }) as const satisfies OptionRules<HandlerOptions>
 
 /** Checks the options and fills in the defaults, once, when the handler is created. */
 export function resolveHandlerOptions<ExtInfo, Transaction>(options: HandlerOptions<ExtInfo, Transaction>) {
-  const resolved = resolveOptions<HandlerOptions<ExtInfo, Transaction>, typeof HANDLER_OPTION_RULES>(
+  const resolved = resolveOptions<HandlerOptions<ExtInfo, Transaction>, ReturnType<typeof handlerOptionRules>>(
     'createOrderSyncHandler',
-    HANDLER_OPTION_RULES,
+    handlerOptionRules(),
     options,
   )
   const { timeoutMs, leaseMs, storeTimeoutMs, allowFractions, encryption, randomBytes } = resolved

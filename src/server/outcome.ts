@@ -1,4 +1,4 @@
-import { match, P } from 'ts-pattern'
+import { match } from 'ts-pattern'
 import { isOrderSyncError, type OrderRefusedError, PROTOCOL_ERRORS, type ProtocolError } from '../errors.ts'
 import { isResultCode, type OrderSyncResponse, RESULT_CODES, type Result, type ResultCode } from '../result-codes.ts'
 
@@ -38,11 +38,15 @@ export function toResponse(
   { alwaysStatus200 }: { readonly alwaysStatus200: boolean },
 ): StatusAndResponse {
   const result = match(outcome)
-    .with({ kind: P.union('processed', 'replay', 'duplicate', 'stale', 'refused') }, ({ response }) => ({
-      status: 200,
-      response,
-    }))
-    .with({ kind: P.union('busy', 'fenced', 'failed') }, () => ({
+    .with(
+      { kind: 'processed' },
+      { kind: 'replay' },
+      { kind: 'duplicate' },
+      { kind: 'stale' },
+      { kind: 'refused' },
+      ({ response }) => ({ status: 200, response }),
+    )
+    .with({ kind: 'busy' }, { kind: 'fenced' }, { kind: 'failed' }, () => ({
       status: 200,
       response: resultResponse('UNKNOWN_EXCEPTION'),
     }))

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { match, P } from 'ts-pattern'
+import { match } from 'ts-pattern'
 import { sha256 } from '../crypto/node.ts'
 import { ConfigurationError, isOrderSyncError, ProtocolError } from '../errors.ts'
 import type { ClaimResult } from '../policy/idempotency.ts'
@@ -84,7 +84,7 @@ async function claimUnlessBusy<ExtInfo, Transaction>(
 
 function toKnownOutcome(claim: Exclude<ClaimResult, { decision: 'process' }>): Outcome {
   return match(claim)
-    .with({ decision: P.union('replay', 'duplicate', 'stale') }, ({ decision, storedResponse }) => ({
+    .with({ decision: 'replay' }, { decision: 'duplicate' }, { decision: 'stale' }, ({ decision, storedResponse }) => ({
       kind: decision,
       response: parseStoredResponse(storedResponse),
     }))

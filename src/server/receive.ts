@@ -195,12 +195,20 @@ function endVerified(error: unknown, credentials: ParsedCredentials, recipient: 
 }
 
 function resolveSignedPath(request: IncomingRequest, option: Settings['signedPath']): string {
-  const path: unknown = typeof option === 'function' ? option(request) : (option ?? request.path)
+  const path: unknown = typeof option === 'function' ? option(request) : (option ?? toOriginForm(request.path))
   if (typeof path === 'string') return path
   throw new ConfigurationError(
     'ERR_PATH',
     'The path is not a string: "signedPath" must be, or return, the request-target that the sender signs.',
   )
+}
+
+/** The path and query of a request-target in absolute form, `https://host/path`: senders sign the path alone. */
+function toOriginForm(target: unknown): unknown {
+  if (typeof target !== 'string') return target
+  const [, rest] = /^https?:\/\/[^/?#]*(.*)$/i.exec(target) ?? []
+  if (rest === undefined) return target
+  return rest.startsWith('/') ? rest : `/${rest}`
 }
 
 /** A line break in the first signed line would let a response be read as another message of ours. */

@@ -50,8 +50,9 @@ function compare(file: ts.SourceFile, name: string, rules: ReadonlyMap<string, t
 
 /** The members of an object literal, by their name. */
 function membersOf(expression: ts.Expression): ReadonlyMap<string, ts.Expression> {
-  // `{ … } as const satisfies …`
-  const literal = ts.isAsExpression(expression) ? expression.expression : expression
+  // `({ … }) as const satisfies …`
+  const inner = ts.isAsExpression(expression) ? expression.expression : expression
+  const literal = ts.isParenthesizedExpression(inner) ? inner.expression : inner
   if (!ts.isObjectLiteralExpression(literal)) throw new Error('rules must be an object literal')
   const assignments = literal.properties.filter(ts.isPropertyAssignment)
   return new Map(assignments.map(({ name, initializer }) => [name.getText(), initializer]))

@@ -681,3 +681,33 @@ describe('orderModifyTime', () => {
     )
   })
 })
+
+describe('an encrypted body with line breaks in its base64', () => {
+  test.each([['\n'], ['\r\n']])('is decrypted: %j', async (lineBreak) => {
+    const { handler, onOrder } = merchant()
+    const { body, encrypt } = encrypted(bytesOf(order()), merchantRsa().publicKey)
+    const wrapped = Buffer.from(`${body.toString().replace(/.{76}/g, `$&${lineBreak}`)}${lineBreak}`)
+    const head = { method: 'POST', path: PATH, clientId: CLIENT_ID, time: TIME }
+    const Signature = signatureOver(head, wrapped, gatewayRsa().privateKey)
+    const sent = { ...withHeaders(encryptedRequest(), { Encrypt: encrypt, Signature }), body: wrapped }
+    expect(summarize(await handler(sent))).toStrictEqual({ ...SUCCESS, encrypted: true })
+    expect(onOrder.mock.calls[0]?.[0]).toStrictEqual(order())
+  })
+})
+
+describe('a request-target in absolute form', () => {
+  test.each([
+    [`https://merchant.example${PATH}`, PATH],
+    [`http://merchant.example:8080${PATH}?a=1`, `${PATH}?a=1`],
+    ['https://merchant.example', '/'],
+    ['https://merchant.example?a=1', '/?a=1'],
+  ])('%s is verified as %s', async (target, path) => {
+    const { handler } = merchant()
+    expect(summarize(await handler({ ...request({ path }), path: target }), { path })).toStrictEqual(SUCCESS)
+  })
+
+  test('that was signed whole is rejected', async () => {
+    const target = `https://merchant.example${PATH}`
+    expect(summarize(await merchant().handler(request({ path: target })))).toMatchObject({ status: 401 })
+  })
+})
