@@ -2,6 +2,7 @@ import { ORDER_SYNC_PATH } from '../protocol/endpoint.ts'
 import type { OrderSyncHandler } from '../server/http.ts'
 import { drainBeforeClose } from './drain-before-close.ts'
 import { type NodeRequest, type NodeResponse, toIncomingRequest } from './node-request.ts'
+import { ignoreErrorsOf, isRespondedTo } from './send-response.ts'
 
 /** The members that are used of a Fastify instance. */
 export interface FastifyInstance {
@@ -31,6 +32,8 @@ interface FastifyReply {
   code(status: number): unknown
   headers(headers: { [name: string]: string }): unknown
   send(body: unknown): unknown
+  /** Fastify leaves the response alone. */
+  hijack(): unknown
 }
 
 /** Options of the {@link fastifyOrderSync} plugin. */
@@ -68,7 +71,9 @@ export async function fastifyOrderSync(fastify: FastifyInstance, options: Fastif
     preParsing: hideContentType,
   }
   fastify.all(path, routeOptions, async ({ raw }, reply) => {
+    ignoreErrorsOf(reply.raw)
     const { status, headers, body } = await handler(toIncomingRequest(raw, reply.raw, raw, PARSED_BODY_HINT))
+    if (isRespondedTo(reply.raw)) return reply.hijack()
     reply.code(status)
     reply.headers({ 'Content-Length': String(body.length), ...headers })
     return reply.send(drainBeforeClose(raw, reply.raw, body))

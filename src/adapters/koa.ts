@@ -1,6 +1,7 @@
 import type { OrderSyncHandler } from '../server/http.ts'
 import { drainBeforeClose } from './drain-before-close.ts'
 import { type NodeRequest, type NodeResponse, toIncomingRequest } from './node-request.ts'
+import { ignoreErrorsOf, isRespondedTo } from './send-response.ts'
 
 /** The members that are used of a Koa context. */
 export interface KoaContext {
@@ -9,6 +10,8 @@ export interface KoaContext {
   readonly request: { readonly originalUrl: string }
   status: number
   body: unknown
+  /** `false`: Koa leaves the response alone. */
+  respond?: boolean | undefined
   set(headers: { [name: string]: string }): void
 }
 
@@ -37,8 +40,13 @@ const PARSED_BODY_HINT = `In Koa, mount it before the body parser:
 export function koaOrderSync(handler: OrderSyncHandler): (context: KoaContext) => Promise<void> {
   return async (context) => {
     const { req, res, request } = context
+    ignoreErrorsOf(res)
     // Body parsers for Koa write `body`, and some of them `rawBody`, on the context's own request.
     const { status, headers, body } = await handler(toIncomingRequest(req, res, request, PARSED_BODY_HINT))
+    if (isRespondedTo(res)) {
+      context.respond = false
+      return
+    }
     context.status = status
     context.body = drainBeforeClose(req, res, body)
     context.set({ 'Content-Length': String(body.length), ...headers })

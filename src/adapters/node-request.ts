@@ -11,6 +11,7 @@ export type NodeRequest = Readable &
 export type NodeResponse = Writable & {
   /** Only in HTTP/2. */
   readonly stream?: Writable
+  readonly headersSent: boolean
   setHeader(name: string, value: string): unknown
   writeHead(status: number, headers: { [name: string]: string | number }): unknown
 }
@@ -43,7 +44,8 @@ export const PARSED_BODY_HINT = `Mount the handler before any body parser, or ha
  * export const serve = (handler: OrderSyncHandler) =>
  *   createServer(async (request, response) => {
  *     const { status, headers, body } = await handler(toIncomingRequest(request, response))
- *     response.writeHead(status, headers).end(body)
+ *     // Something else may have responded first, such as response.setTimeout().
+ *     if (!response.headersSent) response.writeHead(status, headers).end(body)
  *   })
  * ```
  */

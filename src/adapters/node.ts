@@ -1,6 +1,5 @@
 import { createServer, type Server } from 'node:http'
 import type { OrderSyncHandler } from '../server/http.ts'
-import { drainBeforeClose } from './drain-before-close.ts'
 import {
   type FrameworkRequest,
   type NodeRequest,
@@ -8,11 +7,13 @@ import {
   PARSED_BODY_HINT,
   toIncomingRequest,
 } from './node-request.ts'
+import { ignoreErrorsOf, sendResponse } from './send-response.ts'
 
 export { type FrameworkRequest, type NodeRequest, type NodeResponse, toIncomingRequest }
 
 /**
  * Turns a handler into a listener for `node:http`, `https` and `http2`, and for frameworks of the Connect family.
+ * Its promise never rejects. A response that something else has sent or destroyed is left alone.
  *
  * @param parsedBodyHint How to fix the mounting when a body parser ran first. The default suits any framework.
  * @see docs/protocol.md section 1
@@ -30,11 +31,8 @@ export function toNodeListener(
   parsedBodyHint: string = PARSED_BODY_HINT,
 ): (request: NodeRequest, response: NodeResponse) => Promise<void> {
   return async (request, response) => {
-    const { status, headers, body } = await handler(toIncomingRequest(request, response, request, parsedBodyHint))
-    const content = drainBeforeClose(request, response, body)
-    response.writeHead(status, { 'Content-Length': body.length, ...headers })
-    if (content instanceof Uint8Array) response.end(content)
-    else content.pipe(response)
+    ignoreErrorsOf(response)
+    sendResponse(request, response, await handler(toIncomingRequest(request, response, request, parsedBodyHint)))
   }
 }
 

@@ -4,17 +4,22 @@ import { buffer } from 'node:stream/consumers'
 import type { Connect } from './client.ts'
 import type { SuiteRequest } from './request-cases.ts'
 
-/** Sends all requests in one session of HTTP/2 over TLS. */
+/**
+ * Sends all requests in one session of HTTP/2.
+ *
+ * @param tls Without it, the session is in the clear.
+ */
 export const connectOverHttp2 =
-  (tls: SecureClientSessionOptions): Connect =>
+  (tls?: SecureClientSessionOptions): Connect =>
   (port) => {
-    const session = connect(`https://127.0.0.1:${port}`, tls)
+    const session = tls ? connect(`https://127.0.0.1:${port}`, tls) : connect(`http://127.0.0.1:${port}`)
     return {
       async send(request) {
         // Without `endStream: false`, Node ends a DELETE or GET before its body.
         const stream = session.request(toHttp2Headers(request), { endStream: false })
         stream.end(request.body)
-        const [{ ':status': status = 0, ...headers }] = (await once(stream, 'response')) as [
+        const closed = once(stream, 'close').then(() => Promise.reject(new Error('The stream closed')))
+        const [{ ':status': status = 0, ...headers }] = (await Promise.race([once(stream, 'response'), closed])) as [
           IncomingHttpHeaders & { readonly ':status'?: number },
         ]
         const received = Object.entries(headers).map(([name, value]) => [name, String(value)])

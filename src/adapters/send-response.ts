@@ -1,0 +1,42 @@
+import type { HttpResponse } from '../server/http.ts'
+import { drainBeforeClose } from './drain-before-close.ts'
+import type { NodeRequest, NodeResponse } from './node-request.ts'
+
+/**
+ * Whether the response cannot be sent any more: something else has responded first, such as `response.setTimeout()` or
+ * a middleware with a time limit, or the connection is closed.
+ */
+export function isRespondedTo(response: NodeResponse): boolean {
+  return response.headersSent || response.writableEnded || isClosed(response)
+}
+
+/** A response of HTTP/2 does not report that it is closed; its stream does. */
+function isClosed({ destroyed, stream }: NodeResponse): boolean {
+  return destroyed || stream?.destroyed === true
+}
+
+/**
+ * Keeps an 'error' event of a response from ending the process. Such an event means that the connection is lost, or
+ * that someone else ended the response while it was being sent. There is nothing to do: the outcome is stored.
+ */
+export function ignoreErrorsOf(response: NodeResponse): void {
+  response.on('error', () => {})
+}
+
+/** Sends a response, unless something else has responded first. Never throws. */
+export function sendResponse(
+  request: NodeRequest,
+  response: NodeResponse,
+  { status, headers, body }: HttpResponse,
+): void {
+  if (isRespondedTo(response)) return
+  try {
+    const content = drainBeforeClose(request, response, body)
+    response.writeHead(status, { 'Content-Length': body.length, ...headers })
+    if (content instanceof Uint8Array) response.end(content)
+    else content.pipe(response)
+  } catch {
+    // Code that listens to the response threw an error. The peer must not wait for the rest.
+    response.destroy()
+  }
+}
