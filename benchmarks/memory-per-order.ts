@@ -51,7 +51,8 @@ function fillSqlite(file: string, from: number, to: number): void {
   const numbers = `WITH RECURSIVE n (i) AS (SELECT ${from} UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ${to})`
   const response = `'${JSON.stringify(success())}'`
   database.exec(`BEGIN;
-    ${numbers} INSERT INTO order_sync_orders SELECT 'order-' || i || '${'_'.repeat(31)}', 1, NULL, i, i, ${response} FROM n;
+    ${numbers} INSERT INTO order_sync_orders (order_key, token, last_modify_time, last_processed_at, last_response)
+      SELECT 'order-' || i || '${'_'.repeat(31)}', 1, i, i, ${response} FROM n;
     ${numbers} INSERT INTO order_sync_requests SELECT 'request-' || i || '${'_'.repeat(29)}', 'digest-' || i, ${response}, 1e15 FROM n;
     COMMIT; PRAGMA wal_checkpoint(TRUNCATE)`)
   database.close()

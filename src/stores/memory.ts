@@ -1,5 +1,6 @@
 import { functionWithDefault, type OptionRules, resolveOptions, wholeNumber } from '../options.ts'
 import { decide, toClaimResult } from '../policy/idempotency.ts'
+import { holds, type Lease } from './lease.ts'
 import type { Delivery, HeldClaim, OrderSyncStore } from './store.ts'
 
 /** How much a {@link memoryStore} keeps, and for how long. */
@@ -23,7 +24,7 @@ const OPTIONS = {
 
 interface OrderEntry {
   last: { orderModifyTime: number; processedAt: number; storedResponse: string } | undefined
-  lease: { token: number; expiresAt: number } | undefined
+  lease: (Lease & { token: number }) | undefined
 }
 
 interface RequestEntry {
@@ -53,7 +54,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
   const requests = new Map<string, RequestEntry>()
   let lastToken = 0
 
-  const isLeased = ({ lease }: OrderEntry, at = now()) => lease !== undefined && lease.expiresAt > at
+  const isLeased = ({ lease }: OrderEntry, at = now()) => lease !== undefined && holds(lease, at)
 
   /** Returns what was known of the request before, and remembers its digest. */
   function rememberRequest({ requestKey, digest }: Delivery, at: number): RequestEntry | undefined {
@@ -77,9 +78,9 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
     return order
   }
 
-  function lease(order: OrderEntry, expiresAt: number): number {
+  function lease(order: OrderEntry, leasedAt: number, leaseMs: number): number {
     const token = ++lastToken
-    order.lease = { token, expiresAt }
+    order.lease = { token, leasedAt, expiresAt: leasedAt + leaseMs }
     return token
   }
 
@@ -108,7 +109,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
       return toClaimResult({
         decision,
         storedResponse: decision === 'replay' ? request?.storedResponse : order?.last?.storedResponse,
-        token: decision === 'process' ? lease(order ?? addOrder(orderKey), at + leaseMs) : undefined,
+        token: decision === 'process' ? lease(order ?? addOrder(orderKey), at, leaseMs) : undefined,
       })
     },
 

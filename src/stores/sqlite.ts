@@ -1,47 +1,41 @@
-import { createRequire } from 'node:module'
-import process from 'node:process'
-import { setTimeout as sleep } from 'node:timers/promises'
-import {
-  assertText,
-  functionWithDefault,
-  type OptionRules,
-  optionalOneOf,
-  resolveOptions,
-  wholeNumber,
-} from '../options.ts'
+import { functionWithDefault, type OptionRules, resolveOptions, wholeNumber } from '../options.ts'
 import { decide, toClaimResult } from '../policy/idempotency.ts'
-import { backOff } from '../timeout.ts'
+import { holds } from './lease.ts'
+import {
+  assertDriver,
+  assertFile,
+  createWriter,
+  openDatabase,
+  retryWhileBusy,
+  type SqliteDatabase,
+  type SqliteDriver,
+  type SqliteStatement,
+} from './sqlite-database.ts'
 import type { Delivery, HeldClaim, OrderSyncStore } from './store.ts'
 
-/** The part of a database that the store uses. `DatabaseSync` of `node:sqlite` and `Database` of `better-sqlite3` both have it. */
-export interface SqliteDatabase {
-  exec(sql: string): unknown
-  prepare(sql: string): SqliteStatement
-  close(): void
-}
-
-interface SqliteStatement {
-  get(...values: (string | number | null)[]): unknown
-  run(...values: (string | number | null)[]): unknown
-}
+export type { SqliteDatabase, SqliteDriver, SqliteStatement }
 
 /** Options of {@link sqliteStore}. */
 export interface SqliteStoreOptions {
   /** The database file. It is created when it is missing. Not `:memory:`. */
   file: string
-  /** The driver that opens the file. @defaultValue `node:sqlite` where the runtime has it, otherwise `better-sqlite3` */
-  driver?: 'node:sqlite' | 'better-sqlite3' | undefined
+  /**
+   * The driver that opens the file, by name or as a class. In a bundle, import the class of `better-sqlite3` and pass it:
+   * bundlers do not see the import inside this package. @defaultValue `node:sqlite` where the runtime has it, otherwise
+   * `better-sqlite3`
+   */
+  driver?: 'node:sqlite' | 'better-sqlite3' | SqliteDriver | undefined
   /** How long a stored response can be replayed, in milliseconds. Orders are never removed. @defaultValue 604_800_000 (seven days) */
   responseTtlMs?: number | undefined
-  /** How long to wait while another process writes, in milliseconds. @defaultValue 5_000 */
+  /** How long a write waits while another process writes, in milliseconds. The event loop keeps running. @defaultValue 5_000 */
   busyTimeoutMs?: number | undefined
   /** The clock, in milliseconds since the epoch. @defaultValue Date.now */
   now?: (() => number) | undefined
 }
 
 const OPTIONS = {
-  file: { required: true, assert: assertText },
-  driver: optionalOneOf(['node:sqlite', 'better-sqlite3']),
+  file: { required: true, assert: assertFile },
+  driver: { assert: assertDriver },
   responseTtlMs: wholeNumber(604_800_000, { min: 1 }),
   busyTimeoutMs: wholeNumber(5_000, { min: 0 }),
   now: functionWithDefault(Date.now),
@@ -53,30 +47,7 @@ export interface SqliteStore extends OrderSyncStore {
   close(): Promise<void>
 }
 
-const SCHEMA_VERSION = 1
-const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS order_sync_schema (version INTEGER NOT NULL);
-  CREATE TABLE IF NOT EXISTS order_sync_orders (
-    order_key         TEXT PRIMARY KEY,
-    token             INTEGER NOT NULL,
-    lease_until       INTEGER,
-    last_modify_time  INTEGER,
-    last_processed_at INTEGER,
-    last_response     TEXT,
-    -- All three are set, or none.
-    CHECK ((last_modify_time IS NULL) = (last_processed_at IS NULL) AND (last_modify_time IS NULL) = (last_response IS NULL))
-  ) WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS order_sync_requests (
-    request_key TEXT PRIMARY KEY,
-    digest      TEXT NOT NULL,
-    response    TEXT,
-    expires_at  INTEGER NOT NULL
-  ) WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS order_sync_requests_expiry ON order_sync_requests (expires_at);
-  INSERT INTO order_sync_schema (version) SELECT ${SCHEMA_VERSION} WHERE NOT EXISTS (SELECT 1 FROM order_sync_schema);
-`
-
-type OrderRow = { token: number; lease_until: number | null } & (
+type OrderRow = { token: number; leased_at: number | null; lease_until: number | null } & (
   | { last_modify_time: number; last_processed_at: number; last_response: string }
   | { last_modify_time: null; last_processed_at: null; last_response: null }
 )
@@ -86,8 +57,8 @@ interface RequestRow {
   response: string | null
 }
 
-/** Pauses while another process writes. */
-const BUSY_PAUSES = { firstMs: 2, maxMs: 100 }
+/** A claim deletes at most so many expired requests. */
+const DELETED_AT_ONCE = 1_000
 
 /**
  * A durable store in one SQLite file, for one machine and any number of processes. A commit is on the disk before the store
@@ -105,14 +76,13 @@ const BUSY_PAUSES = { firstMs: 2, maxMs: 100 }
  * ```
  */
 export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
+  if (typeof options === 'string') {
+    throw new TypeError('sqliteStore() takes an object of options: sqliteStore({ file })')
+  }
   const { file, driver, responseTtlMs, busyTimeoutMs, now } = resolveOptions('sqliteStore', OPTIONS, options)
   const database = openDatabase(file, driver)
-  database.exec('PRAGMA busy_timeout = 5000')
-  switchToWal(database)
-  database.exec('PRAGMA synchronous = FULL')
-  migrate(database)
-  // From here on, write() waits: SQLite's own wait would block the event loop.
-  database.exec('PRAGMA busy_timeout = 20')
+  const write = createWriter(database, file, busyTimeoutMs)
+  const deleteExpired = createDeletion(database)
 
   const findOrder = database.prepare('SELECT * FROM order_sync_orders WHERE order_key = ?')
   const findRequest = database.prepare(
@@ -123,8 +93,9 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
      ON CONFLICT (request_key) DO UPDATE SET digest = excluded.digest, response = NULL, expires_at = excluded.expires_at`,
   )
   const putLease = database.prepare(
-    `INSERT INTO order_sync_orders (order_key, token, lease_until) VALUES (?, ?, ?)
-     ON CONFLICT (order_key) DO UPDATE SET token = excluded.token, lease_until = excluded.lease_until`,
+    `INSERT INTO order_sync_orders (order_key, token, leased_at, lease_until) VALUES (?, ?, ?, ?)
+     ON CONFLICT (order_key) DO UPDATE
+     SET token = excluded.token, leased_at = excluded.leased_at, lease_until = excluded.lease_until`,
   )
   const putLast = database.prepare(
     'UPDATE order_sync_orders SET lease_until = NULL, last_modify_time = ?, last_processed_at = ?, last_response = ? WHERE order_key = ?',
@@ -133,24 +104,23 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
     'UPDATE order_sync_requests SET response = ?, expires_at = ? WHERE request_key = ?',
   )
   const dropLease = database.prepare('UPDATE order_sync_orders SET lease_until = NULL WHERE order_key = ?')
-  const dropExpired = database.prepare(
-    'DELETE FROM order_sync_requests WHERE request_key IN (SELECT request_key FROM order_sync_requests WHERE expires_at <= ? LIMIT 1000)',
-  )
   let claims = 0
   let open = true
 
-  const readOrder = (orderKey: string) => findOrder.get(orderKey) as OrderRow | undefined
+  // Some drivers return null for no row.
+  const readOrder = (orderKey: string) => (findOrder.get(orderKey) ?? undefined) as OrderRow | undefined
 
   /** Returns what was known of the request before, and remembers its digest. */
   function rememberRequest({ requestKey, digest }: Delivery): RequestRow | undefined {
-    const request = findRequest.get(requestKey, now()) as RequestRow | undefined
+    const request = (findRequest.get(requestKey, now()) ?? undefined) as RequestRow | undefined
     if (request === undefined) putRequest.run(requestKey, digest, now() + responseTtlMs)
     return request
   }
 
   function lease(orderKey: string, order: OrderRow | undefined, leaseMs: number): number {
     const token = (order?.token ?? 0) + 1
-    putLease.run(orderKey, token, now() + leaseMs)
+    const leasedAt = now()
+    putLease.run(orderKey, token, leasedAt, leasedAt + leaseMs)
     return token
   }
 
@@ -160,24 +130,12 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
     return order?.token === token && order.lease_until !== null
   }
 
-  /** Runs the steps in one transaction, which takes the write lock before it reads. */
-  async function write<Value>(steps: () => Value): Promise<Value> {
-    const giveUpAt = performance.now() + busyTimeoutMs
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return transact(database, steps)
-      } catch (error) {
-        if (!isBusy(error) || performance.now() >= giveUpAt) throw error
-      }
-      await sleep(backOff(attempt, BUSY_PAUSES))
-    }
-  }
-
   return {
     claim: (delivery, { leaseMs, compareModifyTimeWith }) =>
       write(() => {
         const { orderKey } = delivery
-        if (++claims % 1000 === 0) dropExpired.run(now())
+        // The first claim too: a process may end before its thousandth.
+        if (claims++ % DELETED_AT_ONCE === 0) deleteExpired(now())
         const request = rememberRequest(delivery)
         const order = readOrder(orderKey)
         const last = order && lastProcessed(order)
@@ -216,7 +174,7 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
       }),
 
     async read(orderKey) {
-      const order = readOrder(orderKey)
+      const order = await retryWhileBusy(() => readOrder(orderKey), performance.now() + busyTimeoutMs)
       if (order === undefined) return undefined
       const last = lastProcessed(order)
       return { ...(last && { last }), ...(isLeased(order, now()) && { lease: { token: order.token } }) }
@@ -229,86 +187,52 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
   }
 }
 
+/**
+ * Deletes the requests whose `responseTtlMs` is over, and resolves to their number. A store deletes up to 1,000 of them with
+ * its first claim and with each 1,000th. Run this function in a scheduled job when that is not enough.
+ *
+ * @see docs/stores.md
+ * @example
+ * ```ts
+ * import { forgetExpired } from 'alipayhk-order-sync/stores/sqlite'
+ *
+ * await forgetExpired({ file: './order-sync.db' })
+ * ```
+ */
+export async function forgetExpired(
+  options: Pick<SqliteStoreOptions, 'file' | 'driver' | 'busyTimeoutMs' | 'now'>,
+): Promise<number> {
+  const { file, driver, busyTimeoutMs, now } = resolveOptions('forgetExpired', OPTIONS, options)
+  const database = openDatabase(file, driver)
+  try {
+    const write = createWriter(database, file, busyTimeoutMs)
+    const deleteExpired = createDeletion(database)
+    let total = 0
+    for (;;) {
+      const deleted = await write(() => deleteExpired(now()))
+      total += deleted
+      if (deleted < DELETED_AT_ONCE) return total
+    }
+  } finally {
+    database.close()
+  }
+}
+
+function createDeletion(database: SqliteDatabase): (at: number) => number {
+  const statement = database.prepare(
+    `DELETE FROM order_sync_requests WHERE request_key IN
+     (SELECT request_key FROM order_sync_requests WHERE expires_at <= ? LIMIT ${DELETED_AT_ONCE})`,
+  )
+  return (at) => Number((statement.run(at) as { changes: number | bigint }).changes)
+}
+
 function isLeased(order: OrderRow | undefined, at: number): boolean {
-  return order !== undefined && order.lease_until !== null && order.lease_until > at
+  if (order === undefined || order.lease_until === null) return false
+  // A file of an earlier release does not say when the lease began.
+  return holds({ leasedAt: order.leased_at ?? 0, expiresAt: order.lease_until }, at)
 }
 
 function lastProcessed({ last_modify_time, last_processed_at, last_response }: OrderRow) {
   if (last_modify_time === null) return undefined
   return { orderModifyTime: last_modify_time, processedAt: last_processed_at, storedResponse: last_response }
-}
-
-function transact<Value>(database: SqliteDatabase, steps: () => Value): Value {
-  database.exec('BEGIN IMMEDIATE')
-  try {
-    const value = steps()
-    database.exec('COMMIT')
-    return value
-  } catch (error) {
-    rollBack(database)
-    throw error
-  }
-}
-
-/** Never throws: on a full disk SQLite has rolled back already, and "no transaction is active" would hide the real error. */
-function rollBack(database: SqliteDatabase): void {
-  try {
-    database.exec('ROLLBACK')
-  } catch {}
-}
-
-/** When several processes open a new file at once, one switches. For the others SQLite reports "locked" without waiting. */
-function switchToWal(database: SqliteDatabase): void {
-  const giveUpAt = performance.now() + 5_000
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return void database.exec('PRAGMA journal_mode = WAL')
-    } catch (error) {
-      if (!isBusy(error) || performance.now() >= giveUpAt) throw error
-    }
-    sleepSync(backOff(attempt, BUSY_PAUSES))
-  }
-}
-
-function sleepSync(milliseconds: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
-}
-
-function migrate(database: SqliteDatabase): void {
-  transact(database, () => {
-    database.exec(SCHEMA)
-    const { version } = database.prepare('SELECT version FROM order_sync_schema').get() as { version: number }
-    if (version > SCHEMA_VERSION) {
-      throw new Error('The SQLite file was written by a later release of alipayhk-order-sync')
-    }
-  })
-}
-
-function isBusy(error: unknown): boolean {
-  // better-sqlite3 sets "code" to a name. node:sqlite sets "errcode" to a number, whose last byte is the primary code.
-  const { code, errcode } = error as { code?: unknown; errcode?: unknown }
-  return String(code).startsWith('SQLITE_BUSY') || (typeof errcode === 'number' && (errcode & 0xff) === 5)
-}
-
-function openDatabase(file: string, driver: SqliteStoreOptions['driver']): SqliteDatabase {
-  if (driver !== 'better-sqlite3') {
-    const builtin = process.getBuiltinModule?.('node:sqlite' as never) as
-      | { DatabaseSync: new (file: string) => SqliteDatabase }
-      | undefined
-    if (builtin !== undefined) return new builtin.DatabaseSync(file)
-    if (driver === 'node:sqlite')
-      throw new Error('This runtime has no node:sqlite; use Node 22.13 or later, or better-sqlite3')
-  }
-  const Database = requireBetterSqlite()
-  return new Database(file)
-}
-
-function requireBetterSqlite(): new (file: string) => SqliteDatabase {
-  try {
-    return createRequire(import.meta.url)('better-sqlite3')
-  } catch (cause) {
-    throw new Error('SQLite needs Node 22.13 or later, or the package better-sqlite3: npm install better-sqlite3', {
-      cause,
-    })
-  }
 }

@@ -3,4 +3,12 @@
  *
  * @packageDocumentation
  */
-export { type SqliteDatabase, type SqliteStore, type SqliteStoreOptions, sqliteStore } from '../../stores/sqlite.ts'
+export {
+  forgetExpired,
+  type SqliteDatabase,
+  type SqliteDriver,
+  type SqliteStatement,
+  type SqliteStore,
+  type SqliteStoreOptions,
+  sqliteStore,
+} from '../../stores/sqlite.ts'
