@@ -9,7 +9,7 @@ const stores = ['tests/stores/**/*.test.ts']
 /** Tests that replace modules, timers or globals. In a shared process, other test files would see the replacements. */
 const isolated = [
   'tests/timeout.test.ts',
-  'tests/server/process.test.ts',
+  'tests/server/process-order.test.ts',
   'tests/server/traffic.test.ts',
   'tests/client/timers.test.ts',
 ]

@@ -17,7 +17,7 @@ interface Row {
 }
 
 /** The files beside the folders. Every folder may use them. */
-const ROOT = ['errors.ts', 'options.ts', 'result-codes.ts', 'timeout.ts']
+const ROOT = ['errors.ts', 'option-rules.ts', 'result-codes.ts', 'timeout.ts']
 
 /** One secured message, with what it is made of. Both shells use it. */
 const CORE = [...ROOT, 'protocol/*', 'crypto/*', 'keys/*', 'messages/*', 'secure-message/*', 'diagnosis/*', 'policy/*']
@@ -30,7 +30,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   'result-codes.ts': {},
   'errors.ts': { types: ['result-codes.ts'] },
   'timeout.ts': {},
-  'options.ts': {},
+  'option-rules.ts': {},
   protocol: { imports: [...ROOT, 'node:buffer'] },
   crypto: { imports: [...ROOT, 'protocol/*', 'node:crypto', 'node:os', 'node:util', 'tinypool'] },
   keys: { imports: [...ROOT, 'protocol/*', 'crypto/*', 'node:crypto', 'node:util', 'jose'] },
@@ -43,7 +43,7 @@ const TABLE: Readonly<Record<string, Row>> = {
       'errors.ts',
       'policy/*',
       'timeout.ts',
-      'options.ts',
+      'option-rules.ts',
       'node:module',
       'node:process',
       'node:timers/promises',
@@ -173,7 +173,7 @@ describe('the table of layers', () => {
     [
       'the server imports the interface of a store, and no store',
       {
-        from: 'server/process.ts',
+        from: 'server/process-order.ts',
         allowed: "import type { OrderSyncStore } from '../stores/store.ts'",
         forbidden: "import { memoryStore } from '../stores/memory.ts'",
       },

@@ -13,7 +13,7 @@ import {
   positiveNumber,
   resolveOptions,
   wholeNumber,
-} from '../options.ts'
+} from '../option-rules.ts'
 import { ENVIRONMENTS, type Environment, ORDER_SYNC_PATH } from '../protocol/endpoint.ts'
 import { STRICT_JSON } from '../protocol/json.ts'
 import { type Credentials, parseCredentials, requireEncryptionKey } from '../secure-message/credentials.ts'

@@ -1,7 +1,7 @@
-import { ConfigurationError, isOrderSyncError, ProtocolError } from '../errors.ts'
+import { ConfigurationError, describeKind, isOrderSyncError, ProtocolError } from '../errors.ts'
 import { encodeUtf8 } from '../protocol/encoding.ts'
 import { withTimeout } from '../timeout.ts'
-import type { RequestBody } from './http.ts'
+import { PARSED_BODY, type RequestBody } from './http.ts'
 
 /** The limits of bodies that are still arriving. */
 export interface BodyLimits {
@@ -21,7 +21,7 @@ export interface BodyPlace {
    * Reads the body, up to the limits.
    *
    * @throws {@link ProtocolError} `ERR_BODY_TOO_LARGE`, `ERR_BODY_INCOMPLETE`, `ERR_BODY_TIMEOUT`, `ERR_TRAFFIC`
-   * @throws {@link ConfigurationError} `ERR_BODY_PARSED`
+   * @throws {@link ConfigurationError} `ERR_BODY_PARSED`, `ERR_REQUEST`
    */
   readonly read: (body: RequestBody, options?: ReadOptions) => Promise<Uint8Array>
   /** Gives the place, and the buffer, up. */
@@ -82,8 +82,8 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
     let size = 0
     try {
       for await (const chunk of stream) {
-        const next: unknown = typeof chunk === 'string' ? encodeUtf8(chunk) : chunk
-        if (!(next instanceof Uint8Array)) throw bodyParsed(hint)
+        const next = toBytes(chunk)
+        if (next === undefined) throw notBytes(chunk, hint)
         const end = size + next.length
         if (end > maxBodyBytes) throw bodyTooLarge(maxBodyBytes)
         // At least doubled, so that a body without Content-Length is copied a few times and not with every chunk.
@@ -137,8 +137,8 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
       async read(body, options = {}) {
         if (isStream(body)) return await readStream(body, options)
         leave(place)
-        const bytes = typeof body === 'string' ? encodeUtf8(body) : (body ?? EMPTY)
-        if (!(bytes instanceof Uint8Array)) throw bodyParsed(options.parsedBodyHint)
+        const bytes = toBytes(body ?? EMPTY)
+        if (bytes === undefined) throw notBytes(body, options.parsedBodyHint)
         if (bytes.length > maxBodyBytes) throw bodyTooLarge(maxBodyBytes)
         return bytes
       },
@@ -149,14 +149,47 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
 const EMPTY = new Uint8Array()
 
 function isStream(body: unknown): body is AsyncIterable<unknown> {
-  return typeof body === 'object' && body !== null && Symbol.asyncIterator in body && !(body instanceof Uint8Array)
+  return isObject(body) && Symbol.asyncIterator in body && !ArrayBuffer.isView(body)
 }
 
-function bodyParsed(hint = 'Give the handler the raw bytes of the request.'): ConfigurationError {
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}
+
+/** The bytes of a body, or of a part of it, in any form that holds bytes. */
+function toBytes(body: unknown): Uint8Array | undefined {
+  if (typeof body === 'string') return encodeUtf8(body)
+  if (body instanceof Uint8Array) return body
+  if (ArrayBuffer.isView(body)) return new Uint8Array(body.buffer, body.byteOffset, body.byteLength)
+  return isArrayBuffer(body) ? new Uint8Array(body) : undefined
+}
+
+/** Not by `instanceof`: test runners give each file an `ArrayBuffer` of its own. */
+function isArrayBuffer(value: unknown): value is ArrayBuffer {
+  return Object.prototype.toString.call(value) === '[object ArrayBuffer]'
+}
+
+/** Says what was given as body, or as a part of it. It is either the result of a parser or no body at all. */
+function notBytes(body: unknown, hint = 'Give the handler the raw bytes of the request.'): ConfigurationError {
+  const kind = describeKind(body)
+  const fix = fixOf(body)
+  if (fix !== undefined) return new ConfigurationError('ERR_REQUEST', `The request body is ${kind}. ${fix}`)
+  const what = body === PARSED_BODY ? 'The request body' : `The request body is ${kind}: it`
   return new ConfigurationError(
     'ERR_BODY_PARSED',
-    `The request body was parsed before its signature could be verified, and a parsed body cannot be turned back into the bytes that were signed. ${hint}`,
+    `${what} was parsed before its signature could be verified, and a parsed body cannot be turned back into the bytes that were signed. ${hint}`,
   )
+}
+
+/** For a body that no parser returns, how to get the bytes. */
+function fixOf(body: unknown): string | undefined {
+  if (body === PARSED_BODY) return undefined
+  if (typeof body === 'function' || typeof body === 'symbol') return 'Give the handler the raw bytes of the request.'
+  if (!isObject(body)) return undefined
+  if ('then' in body) return 'Await it, and give the handler the bytes.'
+  if ('arrayBuffer' in body) return 'Give the handler its bytes: await body.arrayBuffer().'
+  if ('pipe' in body || 'getReader' in body) return 'Give the handler a stream that is an async iterable, or the bytes.'
+  return undefined
 }
 
 function bodyIncomplete(): ProtocolError {

@@ -9,8 +9,9 @@ export const PARSED_BODY: unique symbol = Symbol.for('alipayhk-order-sync/parsed
  */
 export type RequestBody =
   | Uint8Array
+  | ArrayBuffer
   | string
-  | AsyncIterable<Uint8Array | string | typeof PARSED_BODY>
+  | AsyncIterable<Uint8Array | ArrayBuffer | string | typeof PARSED_BODY>
   | typeof PARSED_BODY
   | null
   | undefined

@@ -14,14 +14,14 @@ import {
   positiveNumber,
   resolveOptions,
   textOrFunction,
-} from '../options.ts'
+} from '../option-rules.ts'
 import type { ModifyTimeComparison } from '../policy/idempotency.ts'
 import { STRICT_JSON } from '../protocol/json.ts'
 import { type Credentials, parseCredentials } from '../secure-message/credentials.ts'
 import type { OrderSyncStore } from '../stores/store.ts'
 import { boundStore } from './bounded-store.ts'
-import type { OrderSyncEvent } from './event.ts'
 import type { IncomingRequest } from './http.ts'
+import type { OrderSyncEvent } from './report.ts'
 
 /** What `onOrder` receives besides the order. */
 export interface OrderContext<Transaction = unknown> {

@@ -1,4 +1,4 @@
-import { ConfigurationError, ProtocolError } from '../errors.ts'
+import { ConfigurationError, describeKind, ProtocolError } from '../errors.ts'
 import type { Order } from '../messages/order.ts'
 import type { StandardSchema } from '../messages/standard-schema.ts'
 import { validateExtInfo, validateOrder } from '../messages/validate.ts'
@@ -11,10 +11,10 @@ import { timeoutError, withTimeout } from '../timeout.ts'
 import type { RequestAbort } from './abort.ts'
 import type { BodyPlace } from './body.ts'
 import type { EncryptMemory } from './encrypt-memory.ts'
-import type { Ended } from './event.ts'
 import type { IncomingRequest } from './http.ts'
 import type { HandlerSettings } from './options.ts'
 import { toOutcome } from './outcome.ts'
+import type { Ended } from './report.ts'
 import { type Recipient, STRANGER } from './respond.ts'
 
 /** A request whose caller is looked up. Its body may still be arriving. */
@@ -77,7 +77,7 @@ async function identify(
   settings: Settings,
 ): Promise<Identified | Ended> {
   try {
-    const { method } = request
+    const method = requireMethod(request)
     const headers = collectHeaders(request.headers)
     const path = resolveSignedPath(request, settings.signedPath)
     assertOneLine(method, path)
@@ -192,6 +192,20 @@ function endUnverified(error: unknown, credentials?: ParsedCredentials): Ended {
 function endVerified(error: unknown, credentials: ParsedCredentials, recipient: Recipient): Ended {
   const outcome = toOutcome(error)
   return { kind: 'ended', outcome, recipient: outcome.kind === 'unavailable' ? STRANGER : recipient, credentials }
+}
+
+/** Callers without types pass anything. A missing method is a fault of the mounting, not of the message. */
+function requireMethod(request: { readonly method?: unknown } | null | undefined): string {
+  const method = request?.method
+  if (typeof method === 'string' && method !== '') return method
+  const what =
+    typeof request === 'object' && request !== null
+      ? `"method" is ${describeKind(method)}`
+      : `The request is ${describeKind(request)}`
+  throw new ConfigurationError(
+    'ERR_REQUEST',
+    `${what}. Give the handler { method, path, headers, body }, or use the adapter of your framework.`,
+  )
 }
 
 function resolveSignedPath(request: IncomingRequest, option: Settings['signedPath']): string {

@@ -1,4 +1,4 @@
-import { hasMethod } from '../options.ts'
+import { hasMethod } from '../option-rules.ts'
 import { listenForErrors } from './connection.ts'
 
 /** The part of a `pg` client that the store uses. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigurationError } from '../errors.ts'
-import { assertFunction, assertText, type OptionRules, resolveOptions, wholeNumber } from '../options.ts'
+import { assertFunction, assertText, type OptionRules, resolveOptions, wholeNumber } from '../option-rules.ts'
 import { toClaimResult } from '../policy/idempotency.ts'
 import { backOff } from '../timeout.ts'
 import {

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { assertText, optionalOneOf } from '../options.ts'
+import { assertText, optionalOneOf } from '../option-rules.ts'
 import { backOff } from '../timeout.ts'
 import { inTurn } from './sqlite-queue.ts'
 

@@ -1,4 +1,4 @@
-import { functionWithDefault, type OptionRules, resolveOptions, wholeNumber } from '../options.ts'
+import { functionWithDefault, type OptionRules, resolveOptions, wholeNumber } from '../option-rules.ts'
 import { decide, toClaimResult } from '../policy/idempotency.ts'
 import { holds } from './lease.ts'
 import {

@@ -70,7 +70,7 @@ function defaultIn(rule: ts.Expression): string | undefined {
 }
 
 const defaults = files('src', /\.ts$/)
-  .filter((path) => path !== 'src/options.ts' && read(path).includes('OptionRules<'))
+  .filter((path) => path !== 'src/option-rules.ts' && read(path).includes('OptionRules<'))
   .flatMap((path) => optionDefaults(parse(path)))
 
 test.each(defaults.map((option) => [option.option, option] as const))(
@@ -113,7 +113,7 @@ describe('the rules of options', () => {
         direct: { defaultValue: 'a', assert: assertText },
         now: functionWithDefault(Date.now),
       } as const satisfies OptionRules<Options>`
-    expect(optionDefaults(parse('options.ts', text))).toEqual([
+    expect(optionDefaults(parse('option-rules.ts', text))).toEqual([
       { option: 'Options.right', documented: '1_000', actual: '1_000' },
       { option: 'Options.wrong', documented: "'CBC'", actual: "'ECB'" },
       { option: 'Options.missing', documented: undefined, actual: 'false' },

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, test, vi } from 'vitest'
 import { createBodyGate } from '../../src/server/body.ts'
 import { PARSED_BODY, type RequestBody } from '../../src/server/http.ts'
@@ -125,6 +126,15 @@ describe('readBody, with a stream that never continues,', () => {
   })
 })
 
+test.each<[string, RequestBody]>([
+  ['an ArrayBuffer', Uint8Array.of(49, 50).buffer],
+  ['an ArrayBuffer of another realm', runInNewContext('Uint8Array.of(49, 50).buffer')],
+  ['a Uint8Array of another realm', runInNewContext('Uint8Array.of(49, 50)')],
+  ['a stream of ArrayBuffers', Readable.from([Uint8Array.of(49).buffer, Uint8Array.of(50).buffer])],
+])('readBody takes %s as bytes', async (_, body) => {
+  expect(Buffer.from(await readBody(body)).toString()).toBe('12')
+})
+
 describe('readBody, after a body parser,', () => {
   test.each<[string, unknown]>([
     ['an object', { a: 1 }],
@@ -133,13 +143,30 @@ describe('readBody, after a body parser,', () => {
     ['a number', 5],
     ['a boolean', false],
     ['form data', new FormData()],
-    ['an ArrayBuffer', new ArrayBuffer(4)],
     ['PARSED_BODY', PARSED_BODY],
     ['a stream that yields PARSED_BODY', Readable.from([PARSED_BODY])],
   ])('rejects %s with ERR_BODY_PARSED and the hint', async (_, body) => {
     const error = await rejectionOf(readBody(body as RequestBody, { parsedBodyHint: 'Do this.' }))
     expect(error).toMatchObject({ name: 'ConfigurationError', code: 'ERR_BODY_PARSED' })
     expect(error.message).toMatch(/parsed before its signature could be verified.* Do this\.$/)
+  })
+
+  test.each<[string, unknown, string]>([
+    ['a Promise', Promise.resolve('{}'), 'The request body is a Promise. Await it'],
+    ['a Blob', new Blob(['{}']), 'The request body is a Blob. Give the handler its bytes: await body.arrayBuffer().'],
+    ['a Response', new Response('{}'), 'The request body is a Response. Give the handler its bytes'],
+    ['a function', () => '{}', 'The request body is a function. Give the handler the raw bytes'],
+    ['a stream of an old kind', { pipe: () => {} }, 'The request body is an object. Give the handler a stream'],
+    ['a stream of Blobs', Readable.from([new Blob(['{}'])]), 'The request body is a Blob.'],
+  ])('rejects %s with ERR_REQUEST, and names it', async (_, body, message) => {
+    const error = await rejectionOf(readBody(body as RequestBody))
+    expect(error).toMatchObject({ name: 'ConfigurationError', code: 'ERR_REQUEST' })
+    expect(error.message).toContain(message)
+  })
+
+  test('names what the parser returned', async () => {
+    const error = await rejectionOf(readBody({ a: 1 } as unknown as RequestBody))
+    expect(error.message).toContain('The request body is an object: it was parsed before')
   })
 
   test('rejects a stream of objects with ERR_BODY_PARSED', async () => {

@@ -335,6 +335,39 @@ describe('a body that was parsed before', () => {
   })
 })
 
+describe('a request that the HTTP layer did not pass as it should', () => {
+  test.each<[string, unknown, string]>([
+    ['undefined', undefined, 'The request is undefined.'],
+    ['a request without a method', { ...request(), method: undefined }, '"method" is undefined.'],
+    ['a request with an empty method', { ...request(), method: '' }, '"method" is a string.'],
+    ['a request without headers', { ...request(), headers: undefined }, '"headers" is undefined.'],
+    [
+      'a header that is a function',
+      { ...request(), headers: { Signature: () => 'x' } },
+      'The value of the header "Signature" is a function.',
+    ],
+    ['a body that is a Promise', { ...request(), body: Promise.resolve('{}') }, 'The request body is a Promise.'],
+  ])('is reported as ERR_REQUEST, and the response is HTTP 500: %s', async (_, given, message) => {
+    const emitWarning = recordWarnings()
+    const { handler, onOrder, events } = merchant()
+    const response = await handler(given as IncomingRequest)
+    expect(summarize(response)).toStrictEqual({ ...TRY_LATER, status: 500, signed: false })
+    expect(events).toMatchObject([
+      { kind: 'unavailable', code: 'ERR_REQUEST', message: expect.stringContaining(message) },
+    ])
+    expect(emitWarning.mock.calls[0]?.[0]).toContain(message)
+    expect(onOrder).not.toHaveBeenCalled()
+  })
+
+  test('is processed when a framework sets Content-Length as a number, as serverless-http does', async () => {
+    const { handler } = merchant()
+    const { headers, body, ...rest } = request()
+    expect(
+      summarize(await handler({ ...rest, body, headers: { ...headers, 'content-length': body.length } })),
+    ).toStrictEqual(SUCCESS)
+  })
+})
+
 describe('an encrypted request, without a key to encrypt the response,', () => {
   test('is reported as ERR_KEY_USE before the order is processed', async () => {
     recordWarnings()

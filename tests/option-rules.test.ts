@@ -14,7 +14,7 @@ import {
   positiveNumber,
   resolveOptions,
   wholeNumber,
-} from '../src/options.ts'
+} from '../src/option-rules.ts'
 import { thrownBy } from './support/thrown.ts'
 
 interface Options {
