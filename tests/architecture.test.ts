@@ -45,6 +45,7 @@ const TABLE: Readonly<Record<string, Row>> = {
       'timeout.ts',
       'option-rules.ts',
       'node:module',
+      'node:path',
       'node:process',
       'node:timers/promises',
     ],

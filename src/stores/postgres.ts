@@ -227,7 +227,7 @@ export async function migratePostgres(pool: PostgresPool, options: PostgresSchem
  * Deletes the requests whose `responseTtlMs` is over, and resolves to their number. A store deletes up to 1,000 of them with
  * its first claim and with each 1,000th. Run this function in a scheduled job when that is not enough.
  *
- * @see docs/stores.md
+ * @see docs/protocol.md section 7.3
  * @example
  * ```ts
  * import { forgetExpired } from 'alipayhk-order-sync/stores/postgres'

@@ -191,7 +191,7 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
  * Deletes the requests whose `responseTtlMs` is over, and resolves to their number. A store deletes up to 1,000 of them with
  * its first claim and with each 1,000th. Run this function in a scheduled job when that is not enough.
  *
- * @see docs/stores.md
+ * @see docs/protocol.md section 7.3
  * @example
  * ```ts
  * import { forgetExpired } from 'alipayhk-order-sync/stores/sqlite'
