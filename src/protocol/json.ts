@@ -12,11 +12,17 @@ export interface JsonLimits {
 /** The limits of this protocol. */
 export const STRICT_JSON: JsonLimits = { maxDepth: 64, allowFractions: false }
 
-/** JSON that `JSON.parse` accepts, before {@link assertStrict} has checked it. */
+/** JSON that {@link assertStrict} has not checked yet. */
 export interface LooseJson {
   readonly text: string
+  /** Whether the outermost value is an object. */
+  readonly isObject: boolean
+  /** What `JSON.parse` returned; {@link TOO_DEEP} when it was not called. */
   readonly value: unknown
 }
+
+/** Stands for a value that is nested too deep to be parsed: `JSON.parse` takes up to a second for 1 MiB of `[`. */
+export const TOO_DEEP: unique symbol = Symbol('nested too deep')
 
 /**
  * Parses JSON that every parser reads the same way: UTF-8, no duplicate keys, no `__proto__` keys, bounded depth,
@@ -26,16 +32,20 @@ export interface LooseJson {
  * @see docs/protocol.md section 5.3
  */
 export function parseJson(bytes: Uint8Array, limits: JsonLimits = STRICT_JSON): unknown {
-  const json = parseLoosely(bytes)
+  const json = parseLoosely(bytes, limits)
   if (json === undefined) throw invalidJson(decodeUtf8(bytes) === undefined ? 'it is not UTF-8' : 'it cannot be parsed')
   return assertStrict(json, limits)
 }
 
 /** Returns undefined when the bytes are not JSON. It drops the error of `JSON.parse`, which quotes the text. */
-export function parseLoosely(bytes: Uint8Array): LooseJson | undefined {
+export function parseLoosely(bytes: Uint8Array, limits: JsonLimits): LooseJson | undefined {
   const text = decodeUtf8(bytes)
+  if (text === undefined) return undefined
+  const isObject = /^[ \t\r\n]*\{/.test(text)
+  const { deepest, isClosed } = measureDepth(text)
+  if (deepest > limits.maxDepth) return isClosed ? { text, isObject, value: TOO_DEEP } : undefined
   try {
-    return text === undefined ? undefined : { text, value: JSON.parse(text) }
+    return { text, isObject, value: JSON.parse(text) }
   } catch {
     return undefined
   }
@@ -48,6 +58,7 @@ export function parseLoosely(bytes: Uint8Array): LooseJson | undefined {
  * @see docs/protocol.md section 5.3
  */
 export function assertStrict({ text, value }: LooseJson, limits: JsonLimits): unknown {
+  if (value === TOO_DEEP) throw invalidJson('it is nested too deep')
   const keysInText = scanText(text, limits)
   // JSON.parse keeps the last value of a repeated key, so the value has fewer keys than the text.
   if (countKeys(value) < keysInText) throw invalidJson('an object repeats a key')
@@ -70,10 +81,7 @@ export function formatJson(value: object, limits: JsonLimits = STRICT_JSON): Uin
     throw isCircular ? invalidOrder('', 'free of circular references') : error
   }
   if (text === undefined) throw invalidOrder('', 'a value that JSON can represent')
-  try {
-    scanText(text, limits)
-  } catch {
-    // checkMember() has checked everything but the depth.
+  if (measureDepth(text).deepest > limits.maxDepth) {
     throw invalidOrder('', `nested at most ${limits.maxDepth} levels deep`)
   }
   return encodeUtf8(text)
@@ -96,21 +104,36 @@ export function formatJson(value: object, limits: JsonLimits = STRICT_JSON): Uin
 const { isRawJSON = () => false } = JSON as { isRawJSON?: (value: unknown) => boolean }
 
 /**
- * Checks depth and numbers in text that JSON.parse() accepts. One pass without recursion, so that deep nesting cannot
- * overflow the stack.
+ * Measures the nesting of text that may not be JSON. One pass without recursion, so that deep nesting cannot overflow the
+ * stack.
+ *
+ * @returns The greatest depth, and whether every bracket and every string is closed.
+ */
+function measureDepth(text: string): { deepest: number; isClosed: boolean } {
+  let depth = 0
+  let deepest = 0
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === QUOTE) {
+      at = endOfString(text, at)
+      if (at === -1) return { deepest, isClosed: false }
+    } else if (code === OPEN_BRACE || code === OPEN_BRACKET) deepest = Math.max(deepest, ++depth)
+    else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) depth--
+  }
+  return { deepest, isClosed: depth === 0 }
+}
+
+/**
+ * Checks the numbers in text that JSON.parse() accepts.
  *
  * @returns The number of keys in the text.
  */
 function scanText(text: string, limits: JsonLimits): number {
   let keys = 0
-  let depth = 0
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at)
     if (code === QUOTE) at = endOfString(text, at)
     else if (code === COLON) keys++
-    else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
-      if (++depth > limits.maxDepth) throw invalidJson('it is nested too deep')
-    } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) depth--
     else if (isDigit(code) || code === MINUS) {
       const end = endOfNumber(text, at)
       if (!isExactText(text.slice(at, end), limits)) throw invalidJson('a number is not a safe integer')
@@ -120,7 +143,7 @@ function scanText(text: string, limits: JsonLimits): number {
   return keys
 }
 
-/** Recursion is safe here: {@link scanText} has limited the depth. */
+/** Recursion is safe here: {@link parseLoosely} has limited the depth. */
 function countKeys(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0
   let keys = 0
@@ -144,9 +167,10 @@ const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const MINUS = 0x2d
 
+/** The position of the closing quote; -1 when there is none. */
 function endOfString(text: string, start: number): number {
   let end = text.indexOf('"', start + 1)
-  while (isEscaped(text, end)) end = text.indexOf('"', end + 1)
+  while (end !== -1 && isEscaped(text, end)) end = text.indexOf('"', end + 1)
   return end
 }
 

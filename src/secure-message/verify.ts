@@ -127,11 +127,7 @@ async function decrypt(
 
 /** A wrong key gives correct padding once in 256 times, so a plaintext other than a JSON object is a failed decryption. */
 function parseDecrypted(plaintext: Uint8Array, limits: JsonLimits): unknown {
-  const json = parseLoosely(plaintext)
-  if (json === undefined || !isObject(json.value)) throw decryptionFailed()
+  const json = parseLoosely(plaintext, limits)
+  if (!json?.isObject) throw decryptionFailed()
   return assertStrict(json, limits)
-}
-
-function isObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

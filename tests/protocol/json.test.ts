@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { formatJson, parseJson, parseLoosely } from '../../src/protocol/json.ts'
+import { formatJson, parseJson, parseLoosely, STRICT_JSON, TOO_DEEP } from '../../src/protocol/json.ts'
 import { thrownBy } from '../support/thrown.ts'
 
 const encode = (text: string) => new TextEncoder().encode(text)
@@ -312,9 +312,27 @@ describe('formatJson', () => {
   })
 })
 
+const MEBIBYTE = 1_048_576
+
+describe('the cost of JSON that is nested too deep', () => {
+  test.each([
+    ['[', '['.repeat(MEBIBYTE)],
+    ['{"a":', '{"a":'.repeat(MEBIBYTE / 5)],
+    ['nested arrays that are closed', nested(MEBIBYTE / 2)],
+    ['nested objects that are closed', `${'{"a":'.repeat(MEBIBYTE / 6)}1${'}'.repeat(MEBIBYTE / 6)}`],
+  ])('rejects 1 MiB of %s in less than 150 ms of CPU time', (_, text) => {
+    const bytes = encode(text)
+    const start = process.cpuUsage()
+    expect(() => parseJson(bytes)).toThrow(invalidJson)
+    const { user, system } = process.cpuUsage(start)
+    expect((user + system) / 1_000).toBeLessThan(150)
+  })
+})
+
 describe('parseLoosely', () => {
   test.each(['{}', '{"a":1,"a":1.5}', '[]', 'null', '"{}"', '1e999'])('parses %s without the strict checks', (text) => {
-    expect(parseLoosely(encode(text))).toStrictEqual({ text, value: JSON.parse(text) })
+    const isObject = text.startsWith('{')
+    expect(parseLoosely(encode(text), STRICT_JSON)).toStrictEqual({ text, isObject, value: JSON.parse(text) })
   })
 
   test.each([
@@ -323,7 +341,22 @@ describe('parseLoosely', () => {
     ['a byte order mark', encode('\uFEFF{}')],
     ['bytes that are not UTF-8', Uint8Array.of(0x7b, 0xff, 0x7d)],
   ])('returns undefined for %s', (_, input) => {
-    expect(parseLoosely(input)).toBeUndefined()
+    expect(parseLoosely(input, STRICT_JSON)).toBeUndefined()
+  })
+
+  test.each([
+    ['an array', nested(65), false],
+    ['an object', ` \n{"a":${nested(65)}}`, true],
+  ])('does not parse %s that is nested too deep', (_, text, isObject) => {
+    expect(parseLoosely(encode(text), STRICT_JSON)).toStrictEqual({ text, isObject, value: TOO_DEEP })
+  })
+
+  test.each([
+    ['brackets that are not closed', '['.repeat(100)],
+    ['braces that are not closed', '{"a":'.repeat(100)],
+    ['a string that is not closed', `${nested(100)}"\\`],
+  ])('returns undefined for %s', (_, text) => {
+    expect(parseLoosely(encode(text), STRICT_JSON)).toBeUndefined()
   })
 })
 

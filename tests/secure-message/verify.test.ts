@@ -206,6 +206,9 @@ describe('a failed decryption', () => {
       encryptedRequest({ message: '"{}"' }),
       encryptedRequest({ message: '' }),
       encryptedRequest({ message: Uint8Array.of(0xff) }),
+      encryptedRequest({ message: '['.repeat(100) }),
+      encryptedRequest({ message: '['.repeat(100) + ']'.repeat(100) }),
+      encryptedRequest({ message: '{"a":'.repeat(100) }),
     ]
     const errors = await Promise.all(failures.map((message) => rejectionOf(verify(message))))
     const shapes = errors.map((error) => ({ ...error, message: error.message, cause: error.cause }))
@@ -215,6 +218,8 @@ describe('a failed decryption', () => {
 
   test('is not the error for decrypted JSON that is not strict', async () => {
     expect(await codeOf(encryptedRequest({ message: '{"a":1,"a":2}' }))).toBe('ERR_JSON_INVALID')
+    const tooDeep = `${'{"a":'.repeat(100)}1${'}'.repeat(100)}`
+    expect(await codeOf(encryptedRequest({ message: tooDeep }))).toBe('ERR_JSON_INVALID')
   })
 })
 
