@@ -40,6 +40,7 @@ export type ConfigurationErrorCode =
   | 'ERR_KEY_RING'
   | 'ERR_KEY_USE'
   | 'ERR_CREDENTIALS'
+  | 'ERR_REQUEST'
   | 'ERR_BODY_PARSED'
   | 'ERR_ORDER_ID'
   | 'ERR_PATH'
@@ -241,4 +242,21 @@ export function printable(text: string, maxLength: number): string {
     .slice(0, maxLength)
     .replace(/[^\p{L}\p{N}\p{P}\p{S} ]/gu, ' ')
     .trim()
+}
+
+/** What a value is, for a message: "a Promise", "undefined", "a number". Never the value itself. */
+export function describeKind(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  const kind = typeof value === 'object' ? nameOfClass(value) : typeof value
+  return /^[aeiou]/i.test(kind) ? `an ${kind}` : `a ${kind}`
+}
+
+/** Of a Proxy or a class without a name, "object". */
+function nameOfClass(value: object): string {
+  try {
+    const { name } = value.constructor
+    return typeof name === 'string' && /^[A-Z]\w{0,63}$/.test(name) && name !== 'Object' ? name : 'object'
+  } catch {
+    return 'object'
+  }
 }

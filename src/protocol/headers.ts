@@ -1,4 +1,4 @@
-import { ProtocolError } from '../errors.ts'
+import { ConfigurationError, describeKind, ProtocolError, printable } from '../errors.ts'
 import { decodeAnyBase64, decodeBase64, encodeBase64 } from './encoding.ts'
 import { parseTime } from './time.ts'
 
@@ -22,32 +22,91 @@ export interface EncryptHeader {
   readonly symmetricKey: Uint8Array
 }
 
-/** HTTP headers in any form that frameworks provide. Names are case-insensitive. */
+/**
+ * HTTP headers in any form that frameworks provide. Names are case-insensitive.
+ *
+ * `Headers`, a `Map`, an object, or a list: of pairs, of `{ key, value }`, or names and values in turn, as the
+ * `rawHeaders` of Node. A value is a text, a number or a boolean, or a list of such values or of `{ key, value }`, as in
+ * Lambda@Edge. `null` and `undefined` mean that there is no such header.
+ */
 export type HeadersInput =
-  | Iterable<readonly [string, string]>
-  | Readonly<Record<string, string | readonly string[] | undefined>>
+  | Iterable<readonly [name: string, value: HeaderValue]>
+  | readonly HeaderEntry[]
+  | readonly string[]
+  | Readonly<Record<string, HeaderValue>>
+
+/** The value of a header, as frameworks provide it. */
+export type HeaderValue = HeaderScalar | readonly (HeaderScalar | HeaderEntry)[]
+
+type HeaderScalar = string | number | bigint | boolean | null | undefined
+
+/** A header in a list of headers. */
+export interface HeaderEntry {
+  /** The name. Not needed where the entry stands below its name. */
+  readonly key?: string | undefined
+  readonly value: HeaderScalar
+}
 
 /**
  * Headers by lower-case name. The values of a repeated header are joined with a comma, as in HTTP.
  * The parsers below then reject it as a repeated key or a malformed value.
+ *
+ * @throws {@link ConfigurationError} `ERR_REQUEST` when the headers have another form: the mounting is wrong
  */
 export function collectHeaders(headers: HeadersInput): ReadonlyMap<string, string> {
   const collected = new Map<string, string>()
-  if (isIterable(headers)) for (const [name, value] of headers) collect(collected, name, value)
-  else for (const name of Object.keys(headers)) collect(collected, name, headers[name])
+  for (const [name, value] of entriesOf(headers)) {
+    if (typeof name !== 'string') throw unknownHeaders('A name among the headers', name)
+    const texts = [value].flat().flatMap((one) => toText(name, one))
+    const key = name.toLowerCase()
+    const before = collected.get(key)
+    if (texts.length > 0) collected.set(key, [...(before === undefined ? [] : [before]), ...texts].join(', '))
+  }
   return collected
 }
 
-function isIterable(headers: HeadersInput): headers is Iterable<readonly [string, string]> {
+/** Pairs of name and value. Nothing is known about them: callers without types pass anything. */
+function* entriesOf(headers: unknown): Generator<readonly [name: unknown, value: unknown]> {
+  if (typeof headers !== 'object' || headers === null) throw unknownHeaders('"headers"', headers)
+  if (!isIterable(headers)) {
+    yield* Object.entries(headers)
+    return
+  }
+  let name: string | undefined
+  for (const entry of headers) {
+    if (name !== undefined) {
+      yield [name, entry]
+      name = undefined
+    } else if (typeof entry === 'string') name = entry
+    else if (Array.isArray(entry)) yield [entry[0], entry[1]]
+    else if (isEntry(entry)) yield [entry.key, entry.value]
+    else throw unknownHeaders('An entry of "headers"', entry)
+  }
+  if (name !== undefined) throw unknownHeaders('A value among the headers', undefined)
+}
+
+function isIterable(headers: object): headers is Iterable<unknown> {
   return Symbol.iterator in headers
 }
 
-function collect(collected: Map<string, string>, name: string, value: string | readonly string[] | undefined): void {
-  if (value === undefined) return
-  const key = name.toLowerCase()
-  const text = typeof value === 'string' ? value : value.join(', ')
-  const before = collected.get(key)
-  collected.set(key, before === undefined ? text : `${before}, ${text}`)
+function isEntry(value: unknown): value is { readonly key?: unknown; readonly value: unknown } {
+  return typeof value === 'object' && value !== null && 'value' in value
+}
+
+/** One value as text; nothing for `null` and `undefined`. */
+function toText(name: string, value: unknown): string[] {
+  const plain = isEntry(value) ? value.value : value
+  if (plain === null || plain === undefined) return []
+  if (typeof plain === 'string') return [plain]
+  if (typeof plain === 'number' || typeof plain === 'bigint' || typeof plain === 'boolean') return [String(plain)]
+  throw unknownHeaders(`The value of the header "${printable(name, 64)}"`, plain)
+}
+
+function unknownHeaders(what: string, value: unknown): ConfigurationError {
+  return new ConfigurationError(
+    'ERR_REQUEST',
+    `${what} is ${describeKind(value)}. Give the handler the headers as they arrived: an object of texts, Headers, a Map, or a list of pairs.`,
+  )
 }
 
 /**

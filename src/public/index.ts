@@ -13,7 +13,6 @@ export type { OpenObject, Order } from '../messages/order.ts'
 export type { StandardSchema } from '../messages/standard-schema.ts'
 export { ENVIRONMENTS, type Environment, ORDER_SYNC_METHOD, ORDER_SYNC_PATH } from '../protocol/endpoint.ts'
 export type { Credentials } from '../secure-message/credentials.ts'
-export type { OrderSyncEvent } from '../server/event.ts'
 export { createOrderSyncHandler } from '../server/handler.ts'
 export {
   type HttpResponse,
@@ -23,6 +22,7 @@ export {
   type RequestBody,
 } from '../server/http.ts'
 export type { HandlerOptions, OrderContext, OrderResult } from '../server/options.ts'
+export type { OrderSyncEvent } from '../server/report.ts'
 export { type MemoryStoreOptions, memoryStore } from '../stores/memory.ts'
 
 // Errors and result codes.
@@ -94,7 +94,9 @@ export {
   type EncryptHeader,
   formatEncryptHeader,
   formatSignatureHeader,
+  type HeaderEntry,
   type HeadersInput,
+  type HeaderValue,
   parseEncryptHeader,
   parseSignatureHeader,
   type SignatureAlgorithm,

@@ -9,7 +9,7 @@ import { type ParsedCredentials, parseCredentials, requireEncryptionKey } from '
 import { assertSigned, decryptAndParse, parseFreshHead, type ReceivedMessage } from '../secure-message/verify.ts'
 import { timeoutError, withTimeout } from '../timeout.ts'
 import type { RequestAbort } from './abort.ts'
-import type { BodyPlace } from './body.ts'
+import type { BodyPlace } from './body-gate.ts'
 import type { EncryptMemory } from './encrypt-memory.ts'
 import type { IncomingRequest } from './http.ts'
 import type { HandlerSettings } from './options.ts'
@@ -197,7 +197,7 @@ function endVerified(error: unknown, credentials: ParsedCredentials, recipient: 
 /** Callers without types pass anything. A missing method is a fault of the mounting, not of the message. */
 function requireMethod(request: { readonly method?: unknown } | null | undefined): string {
   const method = request?.method
-  if (typeof method === 'string' && method !== '') return method
+  if (typeof method === 'string') return method
   const what =
     typeof request === 'object' && request !== null
       ? `"method" is ${describeKind(method)}`

@@ -7,6 +7,7 @@ import {
   collectHeaders,
   formatEncryptHeader,
   formatSignatureHeader,
+  type HeadersInput,
   parseEncryptHeader,
   parseSignatureHeader,
 } from '../../src/protocol/headers.ts'
@@ -363,7 +364,20 @@ describe('collectHeaders', () => {
       ]),
     ],
     ['Headers', new Headers({ 'Client-Id': 'a', Signature: value })],
-  ])('returns a Map by lower-case name from %s', (_, headers) => {
+    ['a flat list, as the rawHeaders of Node', ['Client-Id', 'a', 'Signature', value]],
+    [
+      'a list of keys and values',
+      [
+        { key: 'Client-Id', value: 'a' },
+        { key: 'Signature', value },
+      ],
+    ],
+    [
+      'an object of keys and values, as in Lambda@Edge',
+      { 'client-id': [{ key: 'Client-Id', value: 'a' }], signature: [{ value }] },
+    ],
+    ['values that are null', { 'Client-Id': 'a', Signature: [null, value], Encrypt: null, 'Agent-Token': [] }],
+  ] as const)('returns a Map by lower-case name from %s', (_, headers) => {
     expect(collectHeaders(headers)).toEqual(
       new Map([
         ['client-id', 'a'],
@@ -393,6 +407,56 @@ describe('collectHeaders', () => {
     const joined = collectHeaders(headers).get('signature') ?? ''
     expect(joined).toBe(`${value}, ${value}`)
     expect(() => parseSignatureHeader(joined)).toThrow(invalidHeader)
+  })
+
+  test.each<[string, HeadersInput]>([
+    ['an object', { 'content-length': 12, 'X-Flag': true, 'X-Big': 5n }],
+    ['a list of numbers', { 'content-length': [12], 'x-flag': [true], 'x-big': [5n] }],
+    [
+      'pairs',
+      [
+        ['Content-Length', 12],
+        ['X-Flag', true],
+        ['X-Big', 5n],
+      ],
+    ],
+    [
+      'a Map',
+      new Map<string, number | boolean | bigint>([
+        ['Content-Length', 12],
+        ['X-Flag', true],
+        ['X-Big', 5n],
+      ]),
+    ],
+  ])('takes numbers and booleans as text, from %s', (_, headers) => {
+    expect(Object.fromEntries(collectHeaders(headers))).toEqual({
+      'content-length': '12',
+      'x-flag': 'true',
+      'x-big': '5',
+    })
+  })
+
+  test.each([
+    ['undefined', undefined, '"headers" is undefined.'],
+    ['null', null, '"headers" is null.'],
+    ['a text', 'Client-Id: a', '"headers" is a string.'],
+    ['a value that is a function', { Signature: () => value }, 'The value of the header "Signature" is a function.'],
+    ['a value that is a Promise', { Signature: Promise.resolve(value) }, '"Signature" is a Promise.'],
+    ['a value that is an object', { Signature: [{ text: value }] }, '"Signature" is an object.'],
+    ['a value that is a symbol', { Signature: Symbol('x') }, '"Signature" is a symbol.'],
+    ['a list of numbers', [1, 2], 'An entry of "headers" is a number.'],
+    ['a list of objects', [{ name: 'Signature' }], 'An entry of "headers" is an object.'],
+    ['a pair without a name', [[undefined, value]], 'A name among the headers is undefined.'],
+    ['a flat list without its last value', ['Client-Id', 'a', 'Signature'], 'A value among the headers is undefined.'],
+    ['bytes', new Uint8Array([1]), 'An entry of "headers" is a number.'],
+  ])('throws ERR_REQUEST, and quotes no value, for %s', (_, headers, message) => {
+    expect(() => collectHeaders(headers as unknown as HeadersInput)).toThrow(
+      expect.objectContaining({
+        name: 'ConfigurationError',
+        code: 'ERR_REQUEST',
+        message: expect.stringContaining(message),
+      }),
+    )
   })
 
   test('keeps names such as "__proto__"', () => {
