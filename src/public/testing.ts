@@ -3,4 +3,4 @@
  *
  * @packageDocumentation
  */
-export { type StoreCase, storeCases } from '../testing/store-cases.ts'
+export { type StoreCase, type StoreCaseDatabase, storeCases } from '../testing/store-cases.ts'

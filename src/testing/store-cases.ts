@@ -1,74 +1,36 @@
 import assert from 'node:assert/strict'
-import process from 'node:process'
-import type { ClaimOptions, ClaimResult, Delivery, HeldClaim, OrderSyncStore } from '../stores/store.ts'
+import type { ClaimOptions, OrderSyncStore } from '../stores/store.ts'
+import {
+  anotherRequest,
+  type CaseOnStore,
+  claim,
+  claimAfterExpiry,
+  LEASE,
+  newDelivery,
+  processNow,
+  SHORT_LEASE,
+  untilExpired,
+} from './case-helpers.ts'
+import { CONCURRENT_CASES } from './concurrent-cases.ts'
+
+/** The database that a {@link StoreCase} tests. */
+export interface StoreCaseDatabase {
+  /**
+   * Opens a store. Each call returns a store over the same database, and each may be another object. A store whose data is
+   * in the object itself is returned again. Nothing is closed: close what you opened when the case has ended.
+   */
+  readonly createStore: () => OrderSyncStore<unknown> | Promise<OrderSyncStore<unknown>>
+}
 
 /** One rule that every store must keep, and its test. */
 export interface StoreCase {
   /** The rule. */
   readonly name: string
-  /** Rejects when the store breaks the rule. The store need not be empty: every case uses keys of its own. */
-  readonly run: (store: OrderSyncStore<unknown>) => Promise<void>
+  /** Rejects when the store breaks the rule. The database need not be empty: every case uses keys of its own. */
+  readonly run: (database: StoreCaseDatabase) => Promise<void>
 }
 
-const LEASE: ClaimOptions = { leaseMs: 60_000, compareModifyTimeWith: 'orderModifyTime' }
-const SHORT_LEASE: ClaimOptions = { leaseMs: 20, compareModifyTimeWith: 'orderModifyTime' }
-
-let deliveries = 0
-
-/** A delivery of an order that no store has seen. */
-function newDelivery(changes: Partial<Delivery> = {}): Delivery {
-  const id = `${process.pid}-${Date.now()}-${++deliveries}`
-  return {
-    orderKey: `order-${id}`,
-    requestKey: `request-${id}`,
-    digest: `digest-${id}`,
-    orderModifyTime: 1_000,
-    ...changes,
-  }
-}
-
-/** Another request about the same order. */
-function anotherRequest({ orderKey, orderModifyTime }: Delivery, changes: Partial<Delivery> = {}): Delivery {
-  return newDelivery({ orderKey, orderModifyTime, ...changes })
-}
-
-/** Claims a delivery that must be processed. */
-async function claim(store: OrderSyncStore<unknown>, delivery: Delivery, options = LEASE): Promise<HeldClaim> {
-  const result = await store.claim(delivery, options)
-  if (result.decision !== 'process') assert.fail(`expected "process", got "${result.decision}"`)
-  return { delivery, token: result.token }
-}
-
-/** Claims and finishes a delivery that must be processed. */
-async function processNow(store: OrderSyncStore<unknown>, delivery: Delivery, storedResponse: string): Promise<void> {
-  assert.equal(await store.finish(await claim(store, delivery), { storedResponse, processed: true }), true)
-}
-
-/** Claims repeatedly until the lease of an earlier claim has expired by the store's clock. */
-async function claimAfterExpiry(store: OrderSyncStore<unknown>, delivery: Delivery): Promise<HeldClaim> {
-  for (let tries = 0; tries < 500; tries++) {
-    const result = await store.claim(delivery, LEASE)
-    if (result.decision === 'process') return { delivery, token: result.token }
-    assert.deepEqual(result, { decision: 'busy' })
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-  return assert.fail('the lease did not expire')
-}
-
-/**
- * The rules that every store must keep, as plain data. Run them against your own store, in any test runner.
- *
- * @see docs/protocol.md section 7.3
- * @example
- * ```ts
- * import { memoryStore } from 'alipayhk-order-sync'
- * import { storeCases } from 'alipayhk-order-sync/testing'
- * import { test } from 'node:test'
- *
- * for (const { name, run } of storeCases) test(name, () => run(memoryStore()))
- * ```
- */
-export const storeCases: readonly StoreCase[] = [
+const CASES: readonly CaseOnStore[] = [
   {
     name: 'claim processes a first delivery, and read returns it once it is finished',
     async run(store) {
@@ -170,7 +132,7 @@ export const storeCases: readonly StoreCase[] = [
       'after it was a duplicate',
     ] as const
   ).map(
-    (state): StoreCase => ({
+    (state): CaseOnStore => ({
       name: `claim reports the same requestId with another body as a conflict ${state}`,
       async run(store) {
         const first = newDelivery()
@@ -286,24 +248,9 @@ export const storeCases: readonly StoreCase[] = [
     name: 'finish succeeds after the lease expired while nobody else has claimed the order',
     async run(store) {
       const late = await claim(store, newDelivery(), { ...LEASE, leaseMs: 1 })
-      for (let tries = 0; (await store.read(late.delivery.orderKey))?.lease !== undefined; tries++) {
-        assert.ok(tries < 500, 'the lease does not expire')
-        await new Promise((resolve) => setTimeout(resolve, 10))
-      }
+      await untilExpired(store, late.delivery)
       assert.equal(await store.finish(late, { storedResponse: 'A', processed: true }), true)
       assert.deepEqual(await store.claim(late.delivery, LEASE), { decision: 'replay', storedResponse: 'A' })
-    },
-  },
-  {
-    name: 'of 20 concurrent claims of an order, one is processed and 19 are busy',
-    async run(store) {
-      const first = newDelivery()
-      const results = await Promise.all(
-        Array.from({ length: 20 }, (_, index) => store.claim(index % 2 ? first : anotherRequest(first), LEASE)),
-      )
-      const count = (decision: ClaimResult['decision']) =>
-        results.filter((result) => result.decision === decision).length
-      assert.deepEqual([count('process'), count('busy')], [1, 19])
     },
   },
   {
@@ -325,4 +272,108 @@ export const storeCases: readonly StoreCase[] = [
       assert.deepEqual(await store.claim(anotherRequest(first), LEASE), { decision: 'stale', storedResponse: 'B' })
     },
   },
+  {
+    name: 'a stored response of 4,096 characters is returned unchanged',
+    async run(store) {
+      const storedResponse = '香'.repeat(4_096)
+      const first = newDelivery()
+      await processNow(store, first, storedResponse)
+      assert.deepEqual(await store.claim(first, LEASE), { decision: 'replay', storedResponse })
+      assert.equal((await store.read(first.orderKey))?.last?.storedResponse, storedResponse)
+    },
+  },
+  {
+    name: 'keys and digests that differ only in case, or in the last of 64 characters, are different',
+    async run(store) {
+      const { orderKey } = newDelivery()
+      for (const [one, other] of [
+        ['a', 'A'],
+        ['-', '_'],
+      ] as const) {
+        const key = (last: string) => `${orderKey}${last}`.padStart(64, '-')
+        const first = newDelivery({ orderKey: key(one), requestKey: key(one), digest: key(one) })
+        await processNow(store, first, 'A')
+        await processNow(store, { ...first, orderKey: key(other), requestKey: key(other) }, 'B')
+        assert.deepEqual(await store.claim({ ...first, digest: key(other) }, LEASE), { decision: 'conflict' })
+        assert.deepEqual(await store.claim(first, LEASE), { decision: 'replay', storedResponse: 'A' })
+      }
+    },
+  },
+  {
+    name: 'a refusal of a newer event leaves the last processed event as it is',
+    async run(store) {
+      const first = newDelivery()
+      await processNow(store, first, 'A')
+      const newer = await claim(store, anotherRequest(first, { orderModifyTime: 2_000 }))
+      assert.equal(await store.finish(newer, { storedResponse: 'F', processed: false }), true)
+      const { last, lease } = (await store.read(first.orderKey)) ?? {}
+      assert.deepEqual([last?.orderModifyTime, last?.storedResponse, lease], [1_000, 'A', undefined])
+    },
+  },
+  {
+    name: 'the digest of a busy request is remembered: another body is then a conflict, and the first body is processed later',
+    async run(store) {
+      const running = await claim(store, newDelivery())
+      const waiting = anotherRequest(running.delivery, { orderModifyTime: 2_000 })
+      assert.deepEqual(await store.claim(waiting, LEASE), { decision: 'busy' })
+      assert.deepEqual(await store.claim({ ...waiting, digest: 'another' }, LEASE), { decision: 'conflict' })
+      const elsewhere = newDelivery({ requestKey: waiting.requestKey })
+      assert.deepEqual(await store.claim(elsewhere, LEASE), { decision: 'conflict' })
+      assert.deepEqual(await store.claim(waiting, LEASE), { decision: 'busy' })
+      assert.equal(await store.finish(running, { storedResponse: 'A', processed: true }), true)
+      await processNow(store, waiting, 'B')
+    },
+  },
+  {
+    name: 'leases do not follow the clock of this process: an hour more or less changes nothing',
+    async run(store) {
+      const held = await claim(store, newDelivery())
+      for (const shiftMs of [3_600_000, -3_600_000]) {
+        const result = await withShiftedClock(shiftMs, () => store.claim(anotherRequest(held.delivery), LEASE))
+        assert.deepEqual(result, { decision: 'busy' }, `with the clock shifted by ${shiftMs} ms`)
+      }
+      const shifted = await withShiftedClock(-3_600_000, () => claim(store, newDelivery()))
+      assert.deepEqual(await store.claim(anotherRequest(shifted.delivery), LEASE), { decision: 'busy' })
+      assert.equal(await store.finish(held, { storedResponse: 'A', processed: true }), true)
+    },
+  },
 ]
+
+/** Sets the clock of this process as far as JavaScript reads it by `Date`. Timers keep the real time. */
+async function withShiftedClock<Value>(shiftMs: number, work: () => Promise<Value>): Promise<Value> {
+  const RealDate = globalThis.Date
+  const now = () => RealDate.now() + shiftMs
+  globalThis.Date = new Proxy(RealDate, {
+    construct: (target, args: unknown[], newTarget) =>
+      Reflect.construct(target, args.length > 0 ? args : [now()], newTarget),
+    get: (target, name) => (name === 'now' ? now : Reflect.get(target, name)),
+  })
+  try {
+    return await work()
+  } finally {
+    globalThis.Date = RealDate
+  }
+}
+
+/**
+ * The rules that every store must keep, as plain data. Run them against your own store, in any test runner, one after the
+ * other. `createStore` returns a store over the same database each time: the cases open two of them to see whether they agree.
+ *
+ * @see docs/protocol.md section 7.3
+ * @example
+ * ```ts
+ * import { memoryStore } from 'alipayhk-order-sync'
+ * import { storeCases } from 'alipayhk-order-sync/testing'
+ * import { test } from 'node:test'
+ *
+ * const store = memoryStore() // for a database: createStore: () => yourStore({ pool })
+ * for (const { name, run } of storeCases) test(name, () => run({ createStore: () => store }))
+ * ```
+ */
+export const storeCases: readonly StoreCase[] = [...CASES, ...CONCURRENT_CASES].map(({ name, run }) => ({
+  name,
+  async run({ createStore }) {
+    const create = async () => await createStore()
+    await run(await create(), create)
+  },
+}))

@@ -1,12 +1,11 @@
-import { beforeAll, describe, inject, test } from 'vitest'
+import { beforeAll, describe, inject, onTestFinished, test } from 'vitest'
 import { memoryStore } from '../../src/stores/memory.ts'
-import type { OrderSyncStore } from '../../src/stores/store.ts'
 import { storeCases } from '../../src/testing/store-cases.ts'
-import { hasNodeSqlite, type Kind, makePlace, openPlace } from '../support/stores.ts'
+import { hasNodeSqlite, type Kind, makePlace, openPlace, type Place } from '../support/stores.ts'
 
 describe('memory', () => {
   const store = memoryStore()
-  test.each(storeCases)('$name', ({ run }) => run(store))
+  test.each(storeCases)('$name', ({ run }) => run({ createStore: () => store }))
 })
 
 const postgresUrl = inject('postgresUrl')
@@ -28,17 +27,21 @@ const kinds: readonly { kind: Kind; url: string | undefined }[] = [
 
 for (const { kind, url } of kinds) {
   describe.skipIf(url === undefined)(kind, () => {
-    let store: OrderSyncStore<unknown>
+    let place: Place
     beforeAll(async () => {
-      const { place, remove } = await makePlace(kind, url ?? '')
-      const opened = await openPlace(place)
-      store = opened.store
-      return async () => {
-        await opened.close()
-        await remove()
-      }
+      const made = await makePlace(kind, url ?? '')
+      place = made.place
+      return made.remove
     })
-    test.each(storeCases)('$name', ({ run }) => run(store))
+    test.each(storeCases)('$name', ({ run }) =>
+      run({
+        async createStore() {
+          const { store, close } = await openPlace(place)
+          onTestFinished(async () => void (await close()))
+          return store
+        },
+      }),
+    )
   })
 }
 

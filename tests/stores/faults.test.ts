@@ -1,6 +1,6 @@
 import type { PoolClient } from 'pg'
 import { describe, expect, inject, onTestFinished, test } from 'vitest'
-import type { OrderSyncEvent } from '../../src/server/event.ts'
+import type { OrderSyncEvent } from '../../src/server/report.ts'
 import { createOrderSyncHandler } from '../../src/server/handler.ts'
 import type { HandlerOptions } from '../../src/server/options.ts'
 import type { OrderSyncStore } from '../../src/stores/store.ts'
