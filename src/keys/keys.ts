@@ -12,7 +12,7 @@ import {
 import { unwrapOnPool } from '../crypto/unwrap-pool.ts'
 import { ConfigurationError } from '../errors.ts'
 import type { SignatureAlgorithm } from '../protocol/headers.ts'
-import { isRecord, type KeyKind, toKeyObject, wrongKind } from './key-forms.ts'
+import { isRecord, type KeyKind, toKeyObject, wrongKind } from './key-formats.ts'
 
 /**
  * A public key in any common format: PEM (SPKI, PKCS#1, X.509 certificate), base64 DER, DER bytes, JWK, `KeyObject` or

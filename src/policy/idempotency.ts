@@ -22,7 +22,7 @@ export interface Remembered {
 
 /** What is known of the delivery itself. */
 export interface Incoming {
-  /** SHA-256 of the decrypted message. Two bodies are the same if their digests are. */
+  /** SHA-256 of the message as canonical JSON. Two contents are the same if their digests are. */
   readonly digest: string
   /** Milliseconds since the epoch. */
   readonly orderModifyTime: number

@@ -3,14 +3,14 @@ import { ProtocolError } from '../errors.ts'
 import type { OpenObject } from '../messages/order.ts'
 import { timeoutError, withTimeout } from '../timeout.ts'
 import { createRequestAbort } from './abort.ts'
-import { createBodyGate } from './body.ts'
+import { createBodyGate } from './body-gate.ts'
 import { createEncryptMemory } from './encrypt-memory.ts'
 import { discardRest, fromWebRequest } from './fetch.ts'
 import type { DrainResult, HttpResponse, IncomingRequest, OrderSyncHandler, RunningRequest } from './http.ts'
 import { type HandlerOptions, resolveHandlerOptions } from './options.ts'
 import { type Outcome, toResponse } from './outcome.ts'
 import { processOrder } from './process-order.ts'
-import { type Accepted, accept, type Received, receive } from './receive.ts'
+import { type Accepted, accept, createSecondsWarning, type Received, receive } from './receive.ts'
 import { createReporter, type Ended } from './report.ts'
 import { respond, respondUnsigned, STRANGER } from './respond.ts'
 
@@ -56,6 +56,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
   const responding = createInFlight()
   const enter = createBodyGate(settings)
   const encryptMemory = createEncryptMemory(settings.clockToleranceSeconds)
+  const warnOfSeconds = createSecondsWarning()
 
   async function handle(request: IncomingRequest): Promise<HttpResponse> {
     const startedAt = performance.now()
@@ -67,7 +68,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
       if (step.kind === 'ended') return step
       if (working.size() >= settings.maxConcurrent) return endCrowded(step)
       working.track(Promise.race([ended, abort.timedOut]), describe)
-      return accept(step, { abort, encryptMemory }, settings, settings.extInfoSchema)
+      return accept(step, { abort, encryptMemory, warnOfSeconds }, settings, settings.extInfoSchema)
     })
     const ended = accepted.then(async (step) =>
       step.kind === 'ended' ? step : endAccepted(step, await processOrder(step, abort, settings)),

@@ -114,10 +114,17 @@ async function readMessage(
   }
 }
 
+/** What {@link accept} needs besides the options: the abort of the request, and what the handler remembers of others. */
+interface AcceptContext {
+  readonly abort: RequestAbort
+  readonly encryptMemory: EncryptMemory
+  readonly warnOfSeconds: ReturnType<typeof createSecondsWarning>
+}
+
 /** Step 2: verifies the signature, and only then decrypts, parses and validates the message. */
 export async function accept<ExtInfo>(
   received: Received,
-  { abort, encryptMemory }: { abort: RequestAbort; encryptMemory: EncryptMemory },
+  { abort, encryptMemory, warnOfSeconds }: AcceptContext,
   settings: Settings,
   extInfoSchema: StandardSchema<unknown, ExtInfo> | undefined,
 ): Promise<Accepted<ExtInfo> | Ended> {
@@ -130,7 +137,9 @@ export async function accept<ExtInfo>(
   }
   try {
     // Bounded: a remote signer, or a schema, may never answer.
-    return await abort.beforeTimeout(openAndValidate(received, settings, extInfoSchema))
+    const accepted = await abort.beforeTimeout(openAndValidate(received, settings, extInfoSchema))
+    if (accepted.kind === 'accepted') warnOfSeconds(accepted.order)
+    return accepted
   } catch (error) {
     return endUnverified(error, credentials)
   }
@@ -259,4 +268,16 @@ function assertNotInFuture({ orderModifyTime }: Order, { now, maxFutureMs }: Set
   throw new ProtocolError('ERR_FIELD_INVALID', `The order is invalid: "orderModifyTime" must be ${expected}.`, {
     issues: [{ field: 'orderModifyTime', expected }],
   })
+}
+
+/** Creates the function that warns, once, of an `orderModifyTime` of ten digits. It is accepted: the API page names no unit. */
+export function createSecondsWarning(): (order: Pick<Order, 'orderModifyTime'>) => void {
+  let isWarned = false
+  return ({ orderModifyTime }) => {
+    if (isWarned || !/^\d{10}$/.test(String(orderModifyTime))) return
+    isWarned = true
+    const message =
+      'An "orderModifyTime" has ten digits: the peer sends seconds instead of milliseconds. Two events of an order within the same second count as duplicates.'
+    process.emitWarning(message, 'OrderSyncWarning')
+  }
 }

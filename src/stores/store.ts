@@ -8,7 +8,7 @@ export interface Delivery {
   readonly orderKey: string
   /** Identifies the request: a hash of the client and the `requestId`. */
   readonly requestKey: string
-  /** SHA-256 of the decrypted message. */
+  /** SHA-256 of the message as canonical JSON. */
   readonly digest: string
   /** Milliseconds since the epoch. */
   readonly orderModifyTime: number

@@ -714,6 +714,30 @@ describe('orderModifyTime', () => {
   })
 })
 
+describe('an orderModifyTime of ten digits', () => {
+  const seconds = Math.floor(NOW / 1_000)
+
+  test('is accepted, with one process warning per handler', async () => {
+    const emitWarning = recordWarnings()
+    const { handler } = merchant()
+    for (const later of [0, 1]) {
+      const message = order({ requestId: `r${later}`, orderModifyTime: seconds + later })
+      expect(summarize(await handler(request({ message })))).toStrictEqual(SUCCESS)
+    }
+    expect(emitWarning.mock.calls).toStrictEqual([
+      [expect.stringContaining('seconds instead of milliseconds'), 'OrderSyncWarning'],
+    ])
+    await merchant().handler(request({ message: order({ orderModifyTime: seconds }) }))
+    expect(emitWarning).toHaveBeenCalledTimes(2)
+  })
+
+  test.each([NOW, 1, 0])('is the only one that the handler warns of: %d', async (orderModifyTime) => {
+    const emitWarning = recordWarnings()
+    await merchant().handler(request({ message: order({ orderModifyTime }) }))
+    expect(emitWarning).not.toHaveBeenCalled()
+  })
+})
+
 describe('an encrypted body with line breaks in its base64', () => {
   test.each([['\n'], ['\r\n']])('is decrypted: %j', async (lineBreak) => {
     const { handler, onOrder } = merchant()

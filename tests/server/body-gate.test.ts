@@ -1,0 +1,252 @@
+import { Readable } from 'node:stream'
+import { runInNewContext } from 'node:vm'
+import { describe, expect, test, vi } from 'vitest'
+import { createBodyGate } from '../../src/server/body-gate.ts'
+import { PARSED_BODY, type RequestBody } from '../../src/server/http.ts'
+import { deferred } from '../support/deferred.ts'
+import { rejectionOf, thrownBy } from '../support/thrown.ts'
+
+const LIMITS = { maxBodyBytes: 10, maxReading: 100, maxReadingBytes: 1_000, bodyTimeoutMs: 5_000 }
+
+const readBody = (body: RequestBody, options: { parsedBodyHint?: string; signal?: AbortSignal } = {}) =>
+  createBodyGate(LIMITS)(undefined).read(body, options)
+const textOf = async (body: RequestBody) => Buffer.from(await readBody(body)).toString()
+
+async function* stream(...parts: (Uint8Array | string | Error)[]): AsyncGenerator<Uint8Array | string> {
+  for (const part of parts) {
+    if (part instanceof Error) throw part
+    yield part
+  }
+}
+
+describe('readBody', () => {
+  test.each<[string, () => RequestBody, string]>([
+    ['a string', () => 'héllo', 'héllo'],
+    ['bytes', () => Buffer.from('hello'), 'hello'],
+    ['a stream of bytes', () => stream(Buffer.from('he'), Buffer.from('llo')), 'hello'],
+    ['a stream of one chunk', () => stream(Buffer.from('hello')), 'hello'],
+    ['a stream of strings', () => stream('hé', 'llo'), 'héllo'],
+    ['a character split between two chunks', () => stream(Buffer.from([0xc3]), Buffer.from([0xa9])), 'é'],
+    ['a stream of node:stream', () => Readable.from([Buffer.from('hello')]), 'hello'],
+    ['a web stream', () => new Blob(['hello']).stream(), 'hello'],
+    ['an empty stream', () => stream(), ''],
+    ['null', () => null, ''],
+    ['undefined', () => undefined, ''],
+    ['a string of exactly maxBodyBytes', () => '0123456789', '0123456789'],
+    ['a stream of exactly maxBodyBytes', () => stream('01234', '56789'), '0123456789'],
+  ])('reads %s', async (_, body, text) => {
+    expect(await textOf(body())).toBe(text)
+  })
+})
+
+describe('readBody, above maxBodyBytes,', () => {
+  test.each<[string, () => RequestBody]>([
+    ['a string', () => '0123456789a'],
+    ['a string of fewer characters', () => 'éééééé'],
+    ['bytes', () => new Uint8Array(11)],
+    ['a stream', () => stream('012345', '6789a')],
+    ['a stream of one chunk', () => stream('0123456789a')],
+  ])('rejects %s with ERR_BODY_TOO_LARGE', async (_, body) => {
+    expect(await rejectionOf(readBody(body()))).toMatchObject({ code: 'ERR_BODY_TOO_LARGE' })
+  })
+
+  test('does not read a stream to its end', async () => {
+    const produceChunk = vi.fn()
+    const ended = vi.fn()
+    async function* endless() {
+      try {
+        for (;;) {
+          produceChunk()
+          yield '01234'
+        }
+      } finally {
+        ended()
+      }
+    }
+    expect(await rejectionOf(readBody(endless()))).toMatchObject({ code: 'ERR_BODY_TOO_LARGE' })
+    expect(produceChunk).toHaveBeenCalledTimes(3)
+    expect(ended).toHaveBeenCalledOnce()
+  })
+})
+
+test('readBody rejects with ERR_BODY_INCOMPLETE when the stream fails with any error, and does not quote the error', async () => {
+  for (const reason of [new Error('SECRET-1'), new TypeError('aborted')]) {
+    const error = await rejectionOf(readBody(stream('0123', reason)))
+    expect(error).toMatchObject({ code: 'ERR_BODY_INCOMPLETE' })
+    expect(error).not.toHaveProperty('cause')
+    expect(error.message).not.toContain('SECRET-1')
+  }
+})
+
+test('readBody copies each chunk, so that a stream can reuse its buffer', async () => {
+  async function* reuseBuffer() {
+    const chunk = Buffer.alloc(1)
+    for (const character of 'hello') {
+      chunk.write(character)
+      yield chunk
+    }
+  }
+  expect(await textOf(reuseBuffer())).toBe('hello')
+})
+
+describe('readBody, with a stream that never continues,', () => {
+  const silent = () => new ReadableStream<Uint8Array>()
+
+  test('rejects with ERR_BODY_INCOMPLETE when its signal is aborted', async () => {
+    const caller = new AbortController()
+    const reading = rejectionOf(readBody(silent(), { signal: caller.signal }))
+    caller.abort()
+    expect(await reading).toMatchObject({ code: 'ERR_BODY_INCOMPLETE' })
+  })
+
+  test('rejects with ERR_BODY_INCOMPLETE when its signal was aborted before', async () => {
+    expect(await rejectionOf(readBody(silent(), { signal: AbortSignal.abort() }))).toMatchObject({
+      code: 'ERR_BODY_INCOMPLETE',
+    })
+  })
+
+  test('stops reading when the stream continues after the abort', async () => {
+    const caller = new AbortController()
+    const gate = deferred()
+    const ended = vi.fn()
+    async function* lateStream() {
+      try {
+        await gate.promise
+        yield '01234'
+        yield '56789'
+      } finally {
+        ended()
+      }
+    }
+    const reading = rejectionOf(readBody(lateStream(), { signal: caller.signal }))
+    caller.abort()
+    await reading
+    gate.resolve()
+    await vi.waitFor(() => expect(ended).toHaveBeenCalledOnce())
+  })
+})
+
+test.each<[string, RequestBody]>([
+  ['an ArrayBuffer', Uint8Array.of(49, 50).buffer],
+  ['an ArrayBuffer of another realm', runInNewContext('Uint8Array.of(49, 50).buffer')],
+  ['a Uint8Array of another realm', runInNewContext('Uint8Array.of(49, 50)')],
+  ['a stream of ArrayBuffers', Readable.from([Uint8Array.of(49).buffer, Uint8Array.of(50).buffer])],
+])('readBody takes %s as bytes', async (_, body) => {
+  expect(Buffer.from(await readBody(body)).toString()).toBe('12')
+})
+
+describe('readBody, after a body parser,', () => {
+  test.each<[string, unknown]>([
+    ['an object', { a: 1 }],
+    ['an empty object', {}],
+    ['an array', []],
+    ['a number', 5],
+    ['a boolean', false],
+    ['form data', new FormData()],
+    ['PARSED_BODY', PARSED_BODY],
+    ['a stream that yields PARSED_BODY', Readable.from([PARSED_BODY])],
+  ])('rejects %s with ERR_BODY_PARSED and the hint', async (_, body) => {
+    const error = await rejectionOf(readBody(body as RequestBody, { parsedBodyHint: 'Do this.' }))
+    expect(error).toMatchObject({ name: 'ConfigurationError', code: 'ERR_BODY_PARSED' })
+    expect(error.message).toMatch(/parsed before its signature could be verified.* Do this\.$/)
+  })
+
+  test.each<[string, unknown, string]>([
+    ['a Promise', Promise.resolve('{}'), 'The request body is a Promise. Await it'],
+    ['a Blob', new Blob(['{}']), 'The request body is a Blob. Give the handler its bytes: await body.arrayBuffer().'],
+    ['a Response', new Response('{}'), 'The request body is a Response. Give the handler its bytes'],
+    ['a function', () => '{}', 'The request body is a function. Give the handler the raw bytes'],
+    ['a stream of an old kind', { pipe: () => {} }, 'The request body is an object. Give the handler a stream'],
+    ['a stream of Blobs', Readable.from([new Blob(['{}'])]), 'The request body is a Blob.'],
+  ])('rejects %s with ERR_REQUEST, and names it', async (_, body, message) => {
+    const error = await rejectionOf(readBody(body as RequestBody))
+    expect(error).toMatchObject({ name: 'ConfigurationError', code: 'ERR_REQUEST' })
+    expect(error.message).toContain(message)
+  })
+
+  test('names what the parser returned', async () => {
+    const error = await rejectionOf(readBody({ a: 1 } as unknown as RequestBody))
+    expect(error.message).toContain('The request body is an object: it was parsed before')
+  })
+
+  test('rejects a stream of objects with ERR_BODY_PARSED', async () => {
+    const error = await rejectionOf(readBody(Readable.from([{ a: 1 }]) as RequestBody))
+    expect(error).toMatchObject({ name: 'ConfigurationError', code: 'ERR_BODY_PARSED' })
+  })
+})
+
+test.each([['11'], ['1e9'], ['0x7fffffff'], ['Infinity']])(
+  'the gate rejects the Content-Length %s above maxBodyBytes before anything is read',
+  (length) => {
+    expect(thrownBy(() => createBodyGate(LIMITS)(length))).toMatchObject({ code: 'ERR_BODY_TOO_LARGE' })
+  },
+)
+
+test.each([['10'], ['0'], [''], ['nonsense'], ['2.5'], [undefined]])(
+  'the gate accepts the Content-Length %s: the body is measured when it is read',
+  async (length) => {
+    const enter = createBodyGate(LIMITS)
+    expect(Buffer.from(await enter(length).read(stream('01234', '56789'))).toString()).toBe('0123456789')
+    expect(await rejectionOf(enter(length).read(stream('01234', '56789a')))).toMatchObject({
+      code: 'ERR_BODY_TOO_LARGE',
+    })
+  },
+)
+
+describe('bodies that arrive slowly', () => {
+  /** A body that sends its first part and then nothing. */
+  const halfSent = () => {
+    const gate = deferred()
+    async function* body() {
+      yield '0123'
+      await gate.promise
+    }
+    return body()
+  }
+  const TRAFFIC = { name: 'ProtocolError', code: 'ERR_TRAFFIC' }
+
+  test('above maxReading, the one that has been arriving for longest is refused, and the newest is read', async () => {
+    const enter = createBodyGate({ ...LIMITS, maxReading: 2 })
+    const [first, second] = [enter('8').read(halfSent()), enter('8').read(halfSent())]
+    expect(Buffer.from(await enter('5').read(stream('hello'))).toString()).toBe('hello')
+    expect(await rejectionOf(first)).toMatchObject(TRAFFIC)
+    // There is room for the second one again.
+    expect(Buffer.from(await enter('5').read(stream('hello'))).toString()).toBe('hello')
+    enter('8')
+      .read(halfSent())
+      .catch(() => {})
+    enter('8')
+      .read(halfSent())
+      .catch(() => {})
+    expect(await rejectionOf(second)).toMatchObject(TRAFFIC)
+  })
+
+  test('above maxReadingBytes, the longest-arriving ones are refused until the new one fits', async () => {
+    const enter = createBodyGate({ ...LIMITS, maxReadingBytes: 20 })
+    const slow = [enter('8').read(halfSent()), enter('8').read(halfSent())]
+    expect(Buffer.from(await enter('9').read(stream('123456789'))).toString()).toBe('123456789')
+    expect(await rejectionOf(slow[0] ?? expect.fail())).toMatchObject(TRAFFIC)
+    const isPending = Symbol('pending')
+    expect(await Promise.race([slow[1], Promise.resolve(isPending)])).toBe(isPending)
+    slow[1]?.catch(() => {})
+  })
+
+  test('a body that takes longer than bodyTimeoutMs is refused with ERR_BODY_TIMEOUT', async () => {
+    const enter = createBodyGate({ ...LIMITS, bodyTimeoutMs: 1 })
+    expect(await rejectionOf(enter('8').read(halfSent()))).toMatchObject({ code: 'ERR_BODY_TIMEOUT' })
+  })
+
+  test('a place that is given up without reading makes room', async () => {
+    const enter = createBodyGate({ ...LIMITS, maxReading: 1 })
+    const place = enter('8')
+    place.leave()
+    expect(Buffer.from(await enter('5').read(stream('hello'))).toString()).toBe('hello')
+  })
+
+  test('a body that lost its place before it was read is refused', async () => {
+    const enter = createBodyGate({ ...LIMITS, maxReading: 1 })
+    const first = enter('8')
+    enter('8')
+    expect(await rejectionOf(first.read(stream('hello')))).toMatchObject(TRAFFIC)
+  })
+})
