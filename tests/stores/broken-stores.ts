@@ -1,0 +1,289 @@
+import { setImmediate as pause } from 'node:timers/promises'
+import { decide, toClaimResult } from '../../src/policy/idempotency.ts'
+import type { ClaimOptions, Completion, Delivery, HeldClaim, OrderSyncStore } from '../../src/stores/store.ts'
+
+/** A row of an order. */
+interface OrderRow {
+  token: number
+  leasedUntil: number | undefined
+  last: { orderModifyTime: number; processedAt: number; storedResponse: string } | undefined
+}
+
+interface RequestRow {
+  digest: string
+  response: string | undefined
+}
+
+/** A database in memory that answers in a later turn, as one over the network does. */
+export interface FakeDatabase {
+  readonly orders: Map<string, OrderRow>
+  readonly requests: Map<string, RequestRow>
+}
+
+/** What a store does. Each flaw replaces one step of the correct store. */
+interface Steps {
+  /** Runs the steps of one method as one atomic step. */
+  atomically<Value>(steps: () => Value | Promise<Value>): Promise<Value>
+  /** Between the read and the write of a claim. Only in a store that is not atomic does anything happen here. */
+  betweenReadAndWrite(order: OrderRow | undefined): Promise<void> | undefined
+  now(): number
+  toKey(key: string): string
+  toResponse(response: string): string
+  toTime(orderModifyTime: number): number
+  nextToken(order: OrderRow): number
+  /** Remembers the digest of a request that is new. */
+  remembersDigest(isBusy: boolean): boolean
+  /** The digest that is kept when another one is known. */
+  keptDigest(known: string, incoming: string): string
+  isLeased(order: OrderRow, at: number): boolean
+  holdsClaim(order: OrderRow, token: number): boolean
+  onRelease(database: FakeDatabase, delivery: Delivery): void
+  onFinish(order: OrderRow): void
+  countsAsProcessed(completion: Completion): boolean
+  shownLease(order: OrderRow, at: number): boolean
+}
+
+const correct: Steps = {
+  async atomically(steps) {
+    await pause()
+    return await steps()
+  },
+  betweenReadAndWrite: () => undefined,
+  now: () => performance.timeOrigin + performance.now(),
+  toKey: (key) => key,
+  toResponse: (response) => response,
+  toTime: (orderModifyTime) => orderModifyTime,
+  nextToken: ({ token }) => token + 1,
+  remembersDigest: () => true,
+  keptDigest: (known) => known,
+  isLeased: ({ leasedUntil }, at) => leasedUntil !== undefined && leasedUntil > at,
+  holdsClaim: (order, token) => order.token === token && order.leasedUntil !== undefined,
+  onRelease: () => undefined,
+  onFinish(order) {
+    order.leasedUntil = undefined
+  },
+  countsAsProcessed: ({ processed }) => processed,
+  shownLease: (order, at) => correct.isLeased(order, at),
+}
+
+/** One at a time, in one object: of no use between two objects or two processes. */
+function mutex(): Steps['atomically'] {
+  let last: Promise<unknown> = Promise.resolve()
+  return (steps) => {
+    const result = last.then(async () => {
+      await pause()
+      return await steps()
+    })
+    last = result.catch(() => undefined)
+    return result
+  }
+}
+
+function createStore({ orders, requests }: FakeDatabase, steps: Steps): OrderSyncStore {
+  const orderOf = ({ delivery }: HeldClaim) => orders.get(steps.toKey(delivery.orderKey))
+
+  return {
+    claim: (delivery: Delivery, { leaseMs, compareModifyTimeWith }: ClaimOptions) =>
+      steps.atomically(() => {
+        const [orderKey, requestKey] = [steps.toKey(delivery.orderKey), steps.toKey(delivery.requestKey)]
+        const order = orders.get(orderKey)
+        const request = requests.get(requestKey)
+        const leased = order !== undefined && steps.isLeased(order, steps.now())
+        if (request === undefined) {
+          if (steps.remembersDigest(leased))
+            requests.set(requestKey, { digest: steps.toKey(delivery.digest), response: undefined })
+        } else request.digest = steps.keptDigest(request.digest, delivery.digest)
+        const orderModifyTime = steps.toTime(delivery.orderModifyTime)
+        const decision = decide(
+          {
+            leased,
+            ...(order?.last && { last: order.last }),
+            ...(request && { request: { digest: request.digest, hasResponse: request.response !== undefined } }),
+          },
+          { digest: steps.toKey(delivery.digest), orderModifyTime },
+          compareModifyTimeWith,
+        )
+        const claimResult = (token?: number) =>
+          toClaimResult({
+            decision,
+            storedResponse: decision === 'replay' ? request?.response : order?.last?.storedResponse,
+            token,
+          })
+        if (decision !== 'process') return claimResult()
+        const write = () => {
+          const row = order ?? { token: 0, leasedUntil: undefined, last: undefined }
+          row.token = steps.nextToken(row)
+          row.leasedUntil = steps.now() + leaseMs
+          orders.set(orderKey, row)
+          return claimResult(row.token)
+        }
+        const gap = steps.betweenReadAndWrite(order)
+        return gap === undefined ? write() : gap.then(write)
+      }),
+
+    finish: (held, completion) =>
+      steps.atomically(() => {
+        const order = orderOf(held)
+        if (order === undefined || !steps.holdsClaim(order, held.token)) return false
+        const storedResponse = steps.toResponse(completion.storedResponse)
+        if (steps.countsAsProcessed(completion)) {
+          const orderModifyTime = steps.toTime(held.delivery.orderModifyTime)
+          order.last = { orderModifyTime, processedAt: steps.now(), storedResponse }
+        }
+        steps.onFinish(order)
+        requests.set(steps.toKey(held.delivery.requestKey), {
+          digest: steps.toKey(held.delivery.digest),
+          response: storedResponse,
+        })
+        return true
+      }),
+
+    release: (held) =>
+      steps.atomically(() => {
+        const order = orderOf(held)
+        if (order === undefined || !steps.holdsClaim(order, held.token)) return false
+        order.leasedUntil = undefined
+        steps.onRelease({ orders, requests }, held.delivery)
+        return true
+      }),
+
+    read: (orderKey) =>
+      steps.atomically(() => {
+        const order = orders.get(steps.toKey(orderKey))
+        if (order === undefined) return undefined
+        return {
+          ...(order.last && { last: order.last }),
+          ...(steps.shownLease(order, steps.now()) && { lease: { token: order.token } }),
+        }
+      }),
+  }
+}
+
+/** A store with a flaw, and the name of a case that it must fail. */
+export interface BrokenStore {
+  readonly flaw: string
+  readonly fails: string
+  readonly create: (database: FakeDatabase) => OrderSyncStore
+}
+
+/** The same store without a flaw. */
+export const correctStore = (database: FakeDatabase): OrderSyncStore => createStore(database, correct)
+
+/** @param changes A function is called for each store object. */
+function broken(flaw: string, fails: string, changes: Partial<Steps> | (() => Partial<Steps>)): BrokenStore {
+  const create = (database: FakeDatabase) =>
+    createStore(database, { ...correct, ...(typeof changes === 'function' ? changes() : changes) })
+  return { flaw, fails, create }
+}
+
+/** Stores with the mistakes that people make. */
+export const brokenStores: readonly BrokenStore[] = [
+  broken(
+    'inserts a new order atomically, but reads a known one and then updates it',
+    'of 20 concurrent claims of a newer event of a known order, one is processed and 19 are busy',
+    { betweenReadAndWrite: (order) => (order?.last === undefined ? undefined : pause()) },
+  ),
+  broken(
+    'reads an expired lease and then takes it over',
+    'of 20 concurrent claims of an order whose lease has expired, one is processed and 19 are busy',
+    { betweenReadAndWrite: (order) => (order?.leasedUntil === undefined ? undefined : pause()) },
+  ),
+  broken(
+    'reads a new order and then inserts it',
+    'of 20 concurrent claims of an order, one is processed and 19 are busy',
+    { betweenReadAndWrite: () => pause() },
+  ),
+  broken(
+    'is atomic by a mutex in its own object',
+    'of 20 concurrent claims of an order through two store objects, one is processed and 19 are busy',
+    () => ({ atomically: mutex(), betweenReadAndWrite: () => pause() }),
+  ),
+  broken(
+    'is atomic for known orders by a mutex in its own object',
+    'of 20 concurrent claims of a known order through two store objects, one is processed and 19 are busy',
+    () => ({ atomically: mutex(), betweenReadAndWrite: (order) => (order === undefined ? undefined : pause()) }),
+  ),
+  broken(
+    'judges leases by the clock of the machine',
+    'leases do not follow the clock of this process: an hour more or less changes nothing',
+    { now: () => Date.now() },
+  ),
+  broken(
+    'judges leases by new Date()',
+    'leases do not follow the clock of this process: an hour more or less changes nothing',
+    { now: () => Number(new Date()) },
+  ),
+  broken(
+    'does not remember the digest of a busy request',
+    'the digest of a busy request is remembered: another body is then a conflict, and the first body is processed later',
+    { remembersDigest: (isBusy) => !isBusy },
+  ),
+  broken(
+    'remembers the digest with the response only',
+    'claim reports the same requestId with another body as a conflict while it runs',
+    { remembersDigest: () => false },
+  ),
+  broken(
+    'forgets the digest of a request that failed',
+    'claim reports the same requestId with another body as a conflict after it failed',
+    { onRelease: ({ requests }, { requestKey }) => void requests.delete(requestKey) },
+  ),
+  broken(
+    'keeps the digest of the latest body',
+    'of 20 concurrent bodies with one requestId, one is processed and 19 are conflicts',
+    { keptDigest: (_, incoming) => incoming },
+  ),
+  broken(
+    'compares keys and digests without case',
+    'keys and digests that differ only in case, or in the last of 64 characters, are different',
+    { toKey: (key) => key.toLowerCase() },
+  ),
+  broken(
+    'cuts keys and digests at 63 characters',
+    'keys and digests that differ only in case, or in the last of 64 characters, are different',
+    { toKey: (key) => key.slice(0, 63) },
+  ),
+  broken('cuts responses at 255 characters', 'a stored response of 4,096 characters is returned unchanged', {
+    toResponse: (response) => response.slice(0, 255),
+  }),
+  broken('keeps responses in Latin-1', 'a stored response is returned unchanged', {
+    toResponse: (response) => Buffer.from(response, 'latin1').toString('latin1'),
+  }),
+  broken('keeps times as 32-bit floats', 'claim distinguishes times up to the greatest safe integer', {
+    toTime: Math.fround,
+  }),
+  broken(
+    'ignores the fencing token',
+    'finish and release resolve to false after the lease expired and another request claimed the order',
+    { holdsClaim: ({ leasedUntil }) => leasedUntil !== undefined },
+  ),
+  broken(
+    'finishes a claim twice',
+    'of 20 concurrent finishes of a claim, one resolves to true, and its response is kept',
+    {
+      holdsClaim: (order, token) => order.token === token,
+    },
+  ),
+  broken(
+    'does not finish after the lease expired',
+    'finish succeeds after the lease expired while nobody else has claimed the order',
+    { holdsClaim: (order, token) => order.token === token && correct.isLeased(order, correct.now()) },
+  ),
+  broken(
+    'starts tokens again after processing',
+    'the token grows with every claim of an order, also after processing',
+    {
+      nextToken: ({ token, last }) => (last === undefined ? token + 1 : 1),
+    },
+  ),
+  broken('treats a refusal as processed', 'a refusal of a newer event leaves the last processed event as it is', {
+    countsAsProcessed: () => true,
+  }),
+  broken(
+    'keeps the lease of a finished claim',
+    'claim processes a first delivery, and read returns it once it is finished',
+    {
+      onFinish: () => undefined,
+    },
+  ),
+]
