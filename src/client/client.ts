@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { OpenObject, Order } from '../messages/order.ts'
-import { validateExtInfo, validateOrder } from '../messages/validate.ts'
+import { validateExtInfo } from '../messages/validate.ts'
 import { isRetryable, retryDelay } from '../policy/retry.ts'
 import { formatJson } from '../protocol/json.ts'
 import type { OrderSyncResponse } from '../result-codes.ts'
 import { withTimeout } from '../timeout.ts'
 import { attempt } from './attempt.ts'
 import { type ClientOptions, type ClientSettings, resolveClientOptions } from './options.ts'
+import { toOutgoingOrder } from './order.ts'
 
 type FilledIn = 'requestId' | 'merchantBizType'
 
@@ -97,7 +98,7 @@ async function sync<ExtInfo>(
   const { extInfoSchema, retries, json, random } = settings
   const requestId = input.requestId ?? settings.randomUUID().replaceAll('-', '')
   const merchantBizType = input.merchantBizType ?? 'TRADE_ORDER'
-  const order = validateOrder({ ...input, requestId, merchantBizType })
+  const order = toOutgoingOrder({ ...input, requestId, merchantBizType })
   if (extInfoSchema !== undefined) await withTimeout(() => validateExtInfo(order.extInfo, extInfoSchema), { signal })
   const plaintext = formatJson(order, json)
   for (let attempts = 1; ; attempts++) {

@@ -49,7 +49,8 @@ export async function validateExtInfo<ExtInfo>(
   throw invalidFields('order', issues)
 }
 
-function invalidFields(message: 'order' | 'response', issues: readonly FieldIssue[]): ProtocolError {
+/** The error for fields that break a rule. */
+export function invalidFields(message: 'order' | 'response', issues: readonly FieldIssue[]): ProtocolError {
   const explanations = issues
     .slice(0, 5)
     .map(({ field, expected }) => (field === '' ? `it must be ${expected}` : `"${field}" must be ${expected}`))

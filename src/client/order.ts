@@ -1,0 +1,67 @@
+import type { FieldIssue } from '../errors.ts'
+import type { Amount } from '../messages/amount.ts'
+import type { Order } from '../messages/order.ts'
+import { invalidFields, validateOrder } from '../messages/validate.ts'
+
+/** 2000-01-01 in milliseconds. A later time in seconds is far below it. */
+const YEAR_2000 = 946_684_800_000
+
+/**
+ * Validates an order that will be sent. Stricter than a receiver, because the mistakes are still easy to correct: the times
+ * must be milliseconds, and in their order.
+ *
+ * @returns The order with its known members in the order of the API page, so that a retry from another process, which read
+ * the order from a database, has the same bytes.
+ * @throws {@link ProtocolError} `ERR_FIELD_INVALID`
+ * @see docs/protocol.md section 5.1
+ */
+export function toOutgoingOrder(value: unknown): Order {
+  const order = validateOrder(value)
+  const issues = timeIssues(order)
+  if (issues.length > 0) throw invalidFields('order', issues)
+  return inPageOrder(order)
+}
+
+function timeIssues({ orderCreateTime, orderModifyTime }: Order): FieldIssue[] {
+  const issues = Object.entries({ orderCreateTime, orderModifyTime })
+    .filter(([, time]) => time < YEAR_2000)
+    .map(([field]) => ({ field, expected: 'in milliseconds, after the year 2000; is it in seconds?' }))
+  if (issues.length > 0 || orderModifyTime >= orderCreateTime) return issues
+  return [{ field: 'orderModifyTime', expected: 'the same as "orderCreateTime" or later' }]
+}
+
+function inPageOrder(order: Order): Order {
+  const { requestId, merchantId, tradeNo, merchantBizNo, merchantBizType, ...afterType } = order
+  const { amount, payAmount, discountAmount, orderStatus, orderCreateTime, orderModifyTime, ...afterTimes } = afterType
+  const { userId, openId, extInfo, ...unknown } = afterTimes
+  return {
+    requestId,
+    ...defined({ merchantId }),
+    tradeNo,
+    merchantBizNo,
+    merchantBizType,
+    ...defined({
+      amount: amountInPageOrder(amount),
+      payAmount: amountInPageOrder(payAmount),
+      discountAmount: amountInPageOrder(discountAmount),
+    }),
+    orderStatus,
+    orderCreateTime,
+    orderModifyTime,
+    ...defined({ userId, openId }),
+    ...unknown,
+    extInfo,
+  }
+}
+
+function amountInPageOrder(amount: Amount | undefined): Amount | undefined {
+  if (amount === undefined) return undefined
+  const { value, currency, ...unknown } = amount
+  return { value, currency, ...unknown }
+}
+
+/** The members that are not undefined. */
+function defined<Members extends object>(members: Members): { [Name in keyof Members]?: NonNullable<Members[Name]> } {
+  const entries = Object.entries(members).filter(([, member]) => member !== undefined)
+  return Object.fromEntries(entries) as { [Name in keyof Members]?: NonNullable<Members[Name]> }
+}
