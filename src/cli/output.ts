@@ -3,10 +3,29 @@ import process from 'node:process'
 // When the reader closes the pipe, only the write fails, in its callback. Without a listener the process would crash.
 process.stdout.on('error', () => {})
 
-/** Writes a line to standard output. Resolves when the operating system has accepted it. */
+/** Lines that may wait for a reader that has stopped. */
+const MAX_WAITING_LINES = 1_000
+
+let waitingLines = 0
+
+/** Whether the reader of standard output has stopped: nothing more should be accepted until it continues. */
+export function isOutputBlocked(): boolean {
+  return waitingLines >= MAX_WAITING_LINES
+}
+
+/**
+ * Writes a line to standard output. Resolves when the operating system has accepted it. Rejects when 1,000 lines wait
+ * already: a reader that has stopped must not make this process grow without limit.
+ */
 export function print(line: string): Promise<void> {
+  if (isOutputBlocked()) return Promise.reject(new Error('Nobody reads standard output'))
+  waitingLines++
   return new Promise((resolve, reject) => {
-    process.stdout.write(`${line}\n`, (error) => (error ? reject(error) : resolve()))
+    process.stdout.write(`${line}\n`, (error) => {
+      waitingLines--
+      if (error) reject(error)
+      else resolve()
+    })
   })
 }
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import process from 'node:process'
 import { parseArgs } from 'node:util'
@@ -8,7 +8,7 @@ import { createOrderSyncHandler, ORDER_SYNC_PATH, type OrderSyncHandler } from '
 import { toNodeListener } from 'alipayhk-order-sync/node'
 import { assertNoPositionals, parseWholeNumber, UsageError } from './arguments.ts'
 import { IDENTITY_HELP, IDENTITY_OPTIONS, readCredentials } from './identity.ts'
-import { print, printJson } from './output.ts'
+import { isOutputBlocked, print, printJson } from './output.ts'
 import { DEFAULT_STORE, openStore, STORE_HELP } from './store.ts'
 
 export const help = `alipayhk-order-sync serve --client-id ID --private-key FILE --peer-public-key FILE [OPTIONS]
@@ -85,10 +85,16 @@ function createPathServer(handler: OrderSyncHandler, path: string): Server {
   const server = createServer((request, response) => {
     // close() leaves a connection open that is busy with a request. Close it after the response, or drain() waits.
     response.once('finish', () => server.listening || server.closeIdleConnections())
-    if (request.url?.split('?')[0] === path) listener(request, response)
-    else response.writeHead(404, { 'Content-Type': 'text/plain; charset=UTF-8' }).end('Not found\n')
+    if (request.url?.split('?')[0] !== path) respondText(response, 404, 'Not found')
+    // An order whose line cannot be printed would not be processed: the peer retries later.
+    else if (isOutputBlocked()) respondText(response, 503, 'Nobody reads the output of this process')
+    else listener(request, response)
   })
   return server
+}
+
+function respondText(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { 'Content-Type': 'text/plain; charset=UTF-8', Connection: 'close' }).end(`${text}\n`)
 }
 
 function urlOf(server: Server, host: string): string {

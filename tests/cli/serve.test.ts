@@ -1,6 +1,6 @@
 import { Agent, request as httpRequest } from 'node:http'
 import { connect } from 'node:net'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { createOrderSyncClient, type OrderInput } from '../../src/public/index.ts'
 import { cli, serve } from '../support/cli.ts'
 import { gatewayRsa, merchantRsa } from '../support/keys.ts'
@@ -118,4 +118,21 @@ test.each([
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
   expect(stderr).toContain(message)
   expect(stderr.trim().split('\n')).toHaveLength(1)
+})
+
+test('serve responds 503 while nobody reads its output, without growing, and processes orders when reading continues', async () => {
+  const { url, child } = await serve(merchant())
+  const stdout = child.stdout ?? expect.fail('serve has no standard output')
+  stdout.pause()
+  const stranger = () => fetch(url, { method: 'POST', headers: { 'Client-Id': 'x'.repeat(100) }, body: '{}' })
+  const statuses = new Set<number>()
+  // Each refused request prints a line of about 200 bytes. The pipe holds some 64 KiB of them.
+  for (let sent = 0; sent < 4_000 && !statuses.has(503); sent += 50) {
+    for (const { status } of await Promise.all(Array.from({ length: 50 }, stranger))) statuses.add(status)
+  }
+  expect(statuses).toStrictEqual(new Set([401, 503]))
+  stdout.resume()
+  const client = createClient(url, fetch)
+  const message = { ...order(), requestId: 'r-after' } as unknown as OrderInput
+  await vi.waitFor(async () => expect(await client.syncOrder(message)).toMatchObject({ attempts: 1 }), 10_000)
 })
