@@ -89,7 +89,7 @@ const SCENARIOS = [
 
 /** Passes requests to the handler without a network. */
 export const overFetch = (handler, fetch = handler.fetch) => [
-  { url: `http://merchant.test${ORDER_SYNC_PATH}`, fetch: (url, init) => fetch(new Request(url, init)) },
+  { url: `https://merchant.test${ORDER_SYNC_PATH}`, fetch: (url, init) => fetch(new Request(url, init)) },
   () => {},
 ]
 

@@ -14,6 +14,7 @@ merchantBizType if they are missing.
 
   --url BASE                 an origin, or a full URL
 ${IDENTITY_HELP}
+  --allow-insecure-url       allow an http URL to another machine
   --encrypt                  encrypt the order with the peer's RSA key
   --timeout MS               the time limit of each attempt (10000)
   --retries N                retries after "try later" or no response (3)
@@ -28,6 +29,7 @@ export async function run(args: string[]): Promise<void> {
     options: {
       ...IDENTITY_OPTIONS,
       url: { type: 'string' },
+      'allow-insecure-url': { type: 'boolean', default: false },
       encrypt: { type: 'boolean', default: false },
       timeout: { type: 'string', default: '10000' },
       retries: { type: 'string', default: '3' },
@@ -38,6 +40,7 @@ export async function run(args: string[]): Promise<void> {
   if (others.length > 0) throw new UsageError('One file is sent at a time, and more than one argument was given.')
   const client = createOrderSyncClient({
     url: requireOption('--url', values.url),
+    allowInsecureUrl: values['allow-insecure-url'],
     credentials: await readCredentials(values),
     encrypt: values.encrypt,
     timeoutMs: parseWholeNumber('--timeout', values.timeout, { min: 1, max: 3_600_000 }),

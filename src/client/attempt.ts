@@ -51,12 +51,13 @@ async function sendAndVerify<ExtInfo>(
   signal: AbortSignal,
 ): Promise<Success> {
   const { signedPath: path, credentials, encryptTo, encryption, now } = settings
-  const message = { kind: 'request', method: ORDER_SYNC_METHOD, path, now: now(), plaintext, encryptTo } as const
+  const sentAt = now()
+  const message = { kind: 'request', method: ORDER_SYNC_METHOD, path, now: sentAt, plaintext, encryptTo } as const
   const secured = await secureMessage(message, credentials, encryption)
   // Signing may have taken longer than the timeout: then nothing is sent.
   signal.throwIfAborted()
   const received = await send(secured, { requestId, signal }, settings)
-  const response = await verifyResponse(received, settings, requestId).catch((cause: unknown) => {
+  const response = await verifyResponse(received, settings, { requestId, sentAt }).catch((cause: unknown) => {
     if (cause instanceof UntrustedResponseError) throw cause
     // Our side failed, for example a signer that decrypts. The order was sent: the caller needs its requestId.
     const message = 'A response arrived, but it could not be verified or decrypted on this side.'

@@ -26,6 +26,8 @@ export interface ClientOptions<ExtInfo = OpenObject> {
   environment?: Environment | undefined
   /** Another endpoint: a whole URL, or an origin, to which the path of the API is added. */
   url?: string | URL | undefined
+  /** Allow an `http:` URL to another machine. Everyone on the way can read orders in the clear. @defaultValue false */
+  allowInsecureUrl?: boolean | undefined
   /** The path to sign, if a proxy rewrites it. @defaultValue path and query string of the URL */
   signedPath?: string | undefined
   /** Whether orders are encrypted with the peer's latest RSA key. @defaultValue false */
@@ -69,6 +71,7 @@ export const clientOptionRules = () =>
     credentials: { required: true, assert: (value: unknown) => void parseCredentials(value as Credentials) },
     environment: { assert: assertEnvironment },
     url: anyValue(),
+    allowInsecureUrl: flag(false),
     signedPath: { assert: assertText },
     encrypt: flag(false),
     extInfoSchema: { assert: assertStandardSchema },
@@ -96,7 +99,7 @@ export function resolveClientOptions<ExtInfo>(options: ClientOptions<ExtInfo>) {
     options,
   )
   const { encrypt, allowFractions, encryption, randomBytes, fetch = globalThis.fetch } = resolved
-  const url = resolveUrl(resolved.url, resolved.environment)
+  const url = resolveUrl(resolved)
   const credentials = parseCredentials(resolved.credentials)
   return {
     ...resolved,
@@ -110,7 +113,11 @@ export function resolveClientOptions<ExtInfo>(options: ClientOptions<ExtInfo>) {
   }
 }
 
-function resolveUrl(url: string | URL | undefined, environment: Environment | undefined): URL {
+interface UrlOptions extends Pick<ClientOptions, 'url' | 'environment'> {
+  readonly allowInsecureUrl: boolean
+}
+
+function resolveUrl({ url, environment, allowInsecureUrl }: UrlOptions): URL {
   if ((url === undefined) === (environment === undefined)) throw new TypeError('Give either "environment" or "url"')
   const given = String(environment === undefined ? url : ENVIRONMENTS[environment])
   if (!URL.canParse(given)) throw new TypeError('"url" is not a URL')
@@ -118,9 +125,19 @@ function resolveUrl(url: string | URL | undefined, environment: Environment | un
   if (!/^https?:$/.test(resolved.protocol) || resolved.username !== '' || resolved.password !== '') {
     throw new TypeError('"url" must be an http or https URL without user name and password')
   }
+  if (resolved.protocol === 'http:' && !allowInsecureUrl && !isLoopback(resolved.hostname)) {
+    throw new TypeError(
+      '"url" is http, so that everyone on the way can read the orders. Use https, or set "allowInsecureUrl" to true',
+    )
+  }
   if (resolved.pathname === '/') resolved.pathname = ORDER_SYNC_PATH
   resolved.hash = ''
   return resolved
+}
+
+/** The parser of URLs writes every IPv4 address as four numbers, and IPv6 in its shortest form. */
+function isLoopback(hostname: string): boolean {
+  return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)
 }
 
 function assertEnvironment(value: unknown): void {

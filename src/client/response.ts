@@ -62,16 +62,20 @@ function cancelQuietly(stream: { cancel(): Promise<void> } | null | undefined): 
   stream?.cancel().catch(() => {})
 }
 
+/** How far a `Response-Time` may be before the time of its own request: the two clocks may differ by this much. */
+const CLOCK_DIFFERENCE_MS = 60_000
+
 /**
  * Verifies a response with our own client id and the peer's key, and only then parses it.
  *
+ * @param request The time is that of the `Request-Time` header, in milliseconds since the epoch.
  * @throws {@link UntrustedResponseError} every code except those of {@link readResponse}
  * @see docs/protocol.md section 6.4
  */
 export async function verifyResponse<ExtInfo>(
   { headers, body, status }: ReceivedResponse,
   settings: ClientSettings<ExtInfo>,
-  requestId: string,
+  { requestId, sentAt }: { readonly requestId: string; readonly sentAt: number },
 ): Promise<OrderSyncResponse> {
   const { credentials, signedPath: path, clockToleranceSeconds, now } = settings
   const received = { method: ORDER_SYNC_METHOD, path, body }
@@ -82,6 +86,7 @@ export async function verifyResponse<ExtInfo>(
       throw new ProtocolError('ERR_HEADER_INVALID', 'The Client-Id header is not ours.')
     }
     const head = parseFreshHead(headers, 'response', { now: now(), clockToleranceSeconds })
+    assertNotBefore(head.sentAt, sentAt)
     const { value } = await verifyMessage({ ...received, head }, credentials, settings)
     return validateResponse(value)
   } catch (error) {
@@ -98,6 +103,14 @@ export async function verifyResponse<ExtInfo>(
       excerpt: excerptOf(body),
     })
   }
+}
+
+/** A response that is older than its request responds to another request: somebody may have recorded it. */
+function assertNotBefore(respondedAt: number, sentAt: number): void {
+  if (respondedAt >= sentAt - CLOCK_DIFFERENCE_MS) return
+  const seconds = Math.round((sentAt - respondedAt) / 1_000)
+  const message = `Response-Time is ${seconds} s before the Request-Time of its own request. Check the clocks of both machines.`
+  throw new ProtocolError('ERR_TIME_RANGE', message)
 }
 
 /** Without a signature to diagnose, the HTTP status may explain the response. */

@@ -303,6 +303,11 @@ describe('a verified response with an orderId', () => {
   })
 })
 
+test('syncOrder accepts a response whose Response-Time is 60 s before its own request', async () => {
+  const { client } = await startClientAndGateway([respondsSigned(success(), { time: '2024-05-22T09:11:21+08:00' })])
+  expect(await client.syncOrder(ORDER)).toMatchObject({ orderId: 'A-1' })
+})
+
 describe('a retry', () => {
   const clock = () => {
     let now = NOW - 1_000
@@ -534,6 +539,11 @@ describe('an untrusted response', () => {
     ['is signed over another time', changed({ 'Response-Time': '2024-05-22T09:12:22+08:00' }), 'ERR_REPLY_SIGNATURE'],
     ['is 301 s old', respondsSigned(success(), { time: stale }), 'ERR_REPLY_TIME'],
     ['is 301 s ahead', respondsSigned(success(), { time: '2024-05-22T09:17:22+08:00' }), 'ERR_REPLY_TIME'],
+    [
+      'is 61 s before its own request',
+      respondsSigned(success(), { time: '2024-05-22T09:11:20+08:00' }),
+      'ERR_REPLY_TIME',
+    ],
     ['has no Response-Time', changed({ 'Response-Time': undefined }), 'ERR_REPLY_INVALID'],
     ['has no Content-Type', changed({ 'Content-Type': undefined }), 'ERR_REPLY_INVALID'],
     ['has another Content-Type', changed({ 'Content-Type': 'text/html' }), 'ERR_REPLY_INVALID'],

@@ -25,6 +25,32 @@ describe('resolveClientOptions', () => {
     expect(resolved.signedPath).toBe(resolved.url.pathname + resolved.url.search)
   })
 
+  test.each([
+    'http://localhost:8080',
+    'http://LOCALHOST',
+    'http://127.0.0.1',
+    'http://127.9.8.7:80',
+    'http://127.1',
+    'http://[::1]:8080',
+    'http://[0:0:0:0:0:0:0:1]',
+  ])('accepts an http URL of this machine: %s', (url) => {
+    expect(resolveClientOptions(at(url)).url.protocol).toBe('http:')
+  })
+
+  test.each([
+    'http://merchant.example',
+    'http://10.0.0.1',
+    'http://localhost.example',
+    'http://127.0.0.1.example',
+    'http://[::2]',
+    'http://0.0.0.0',
+  ])('refuses an http URL of another machine, unless allowInsecureUrl is true: %s', (url) => {
+    expect(() => createOrderSyncClient(at(url))).toThrow(TypeError)
+    expect(() => createOrderSyncClient(at(url))).toThrow(/"url" is http.*"allowInsecureUrl"/)
+    expect(() => createOrderSyncClient({ ...at(url), allowInsecureUrl: false })).toThrow(TypeError)
+    expect(resolveClientOptions({ ...at(url), allowInsecureUrl: true }).url.protocol).toBe('http:')
+  })
+
   test('does not change a URL object', () => {
     const url = new URL('https://x.example/#a')
     resolveClientOptions(at(url))

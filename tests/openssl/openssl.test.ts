@@ -151,7 +151,7 @@ describe.each([
     const requests: Message[] = []
     const client = createOrderSyncClient({
       credentials: credentials(gateway, merchant),
-      url: 'http://merchant.invalid',
+      url: 'https://merchant.invalid',
       encrypt: encrypted,
       retries: 0,
       async fetch(_, init) {
