@@ -36,7 +36,12 @@ function openSqlite(file: string): OpenStore {
 
 async function openPostgres(connectionString: string): Promise<OpenStore> {
   const { default: pg } = await importDriver('pg', () => import('pg'))
-  const pool = new pg.Pool({ connectionString, connectionTimeoutMillis: 5_000 })
+  const pool = new pg.Pool({
+    connectionString,
+    connectionTimeoutMillis: 5_000,
+    query_timeout: 10_000,
+    keepAlive: true,
+  })
   // An idle connection may break; the pool opens a new one. Without a listener the error would end the process.
   pool.on('error', () => {})
   try {
@@ -50,7 +55,17 @@ async function openPostgres(connectionString: string): Promise<OpenStore> {
 
 async function openRedis(url: string): Promise<OpenStore> {
   const { createClient } = await importDriver('redis', () => import('redis'))
-  const client = createClient({ url, socket: { connectTimeout: 5_000 }, disableOfflineQueue: true })
+  const client = createClient({
+    url,
+    socket: {
+      connectTimeout: 5_000,
+      socketTimeout: 10_000,
+      reconnectStrategy: (retries) => Math.min(50 * 2 ** Math.min(retries, 6), 3_000),
+    },
+    // Without pings, a connection without orders would count as dead after socketTimeout.
+    pingInterval: 4_000,
+    disableOfflineQueue: true,
+  })
   // The client reconnects by itself, and orders fail meanwhile. Without a listener the error would end the process.
   client.on('error', () => {})
   const connected = client.connect()
