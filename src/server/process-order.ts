@@ -233,7 +233,7 @@ async function finish<ExtInfo, Transaction>(
     const pauseMs = backOff(attempt, { firstMs: 50, maxMs: 1_000 })
     try {
       const isStored = await store.finish(held, completion)
-      // False after a failure can mean that the failed call was carried out and only its answer was lost: not fenced.
+      // False after a failure can mean that the failed call was carried out and only its result was lost: not fenced.
       if (!isStored && failures.length > 0) break
       return isStored
     } catch (error) {

@@ -136,7 +136,7 @@ export async function accept<ExtInfo>(
     return { ...endUnverified(error, credentials), unverified: { message, headers } }
   }
   try {
-    // Bounded: a remote signer, or a schema, may never answer.
+    // Bounded: a remote signer, or a schema, may never settle.
     const accepted = await abort.beforeTimeout(openAndValidate(received, settings, extInfoSchema))
     if (accepted.kind === 'accepted') warnOfSeconds(accepted.order)
     return accepted
