@@ -54,6 +54,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   client: { imports: [...CORE, 'ts-pattern', 'node:timers/promises'] },
   adapters: {
     imports: [
+      'errors.ts',
       'protocol/endpoint.ts',
       'server/http.ts#PARSED_BODY',
       'node:buffer',
@@ -159,8 +160,8 @@ describe('the table of layers', () => {
       'an adapter imports types of the server',
       {
         from: 'adapters/node.ts',
-        allowed: "import type { RequestBody } from '../server/body.ts'",
-        forbidden: "import { readBody } from '../server/body.ts'",
+        allowed: "import type { RequestBody } from '../server/body-gate.ts'",
+        forbidden: "import { readBody } from '../server/body-gate.ts'",
       },
     ],
     [

@@ -1,14 +1,18 @@
 import { Buffer } from 'node:buffer'
-import { type OrderSyncHandler, PARSED_BODY, type RequestBody } from '../server/http.ts'
-import type { LambdaEvent, LambdaResult } from './lambda-event.ts'
+import { type IncomingRequest, type OrderSyncHandler, PARSED_BODY, type RequestBody } from '../server/http.ts'
+import { type LambdaEvent, type LambdaResult, parseEvent } from './lambda-event.ts'
 
 export type { LambdaEvent, LambdaResult }
 
 const PARSED_BODY_HINT = `In AWS Lambda, pass the event on before a middleware such as httpJsonBodyParser() of Middy parses its body.`
 
 /**
- * Turns a handler into a Lambda handler. The signature is verified over the path that the caller used, stage included.
- * Set the handler's `signedPath` where a custom domain hides that path, or where query strings have unusual escapes.
+ * Turns a handler into a function for AWS Lambda, and for the platforms whose events are alike: Alibaba Cloud Function
+ * Compute 3, Tencent Cloud SCF and Huawei Cloud FunctionGraph. The signature is verified over the path that the caller
+ * used, stage included. Set the handler's `signedPath` where a custom domain hides that path, or where query strings have
+ * unusual escapes.
+ *
+ * An event that is no HTTP request is reported as `ERR_REQUEST`, and the result is HTTP 500.
  *
  * @see docs/protocol.md section 1
  * @example
@@ -29,20 +33,17 @@ const PARSED_BODY_HINT = `In AWS Lambda, pass the event on before a middleware s
  * )
  * ```
  */
-export function lambdaOrderSync(handler: OrderSyncHandler): (event: LambdaEvent) => Promise<LambdaResult> {
-  return async (event) => {
-    const { status, headers, body } = await handler({
-      method: event.requestContext?.http?.method ?? event.httpMethod ?? '',
-      path: toPath(event),
-      headers: event.multiValueHeaders ?? event.headers ?? {},
-      body: toBody(event),
-      parsedBodyHint: PARSED_BODY_HINT,
-    })
+export function lambdaOrderSync(
+  handler: OrderSyncHandler,
+): (event: LambdaEvent | Uint8Array | string) => Promise<LambdaResult> {
+  return async (given) => {
+    const [event, request] = toRequest(given)
+    const { status, headers, body } = await handler(request)
     const lists = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, [value]]))
     return {
       statusCode: status,
       // A load balancer that sends lists expects lists, and ignores `headers`.
-      ...(event.multiValueHeaders && event.requestContext?.elb
+      ...(event?.multiValueHeaders && event.requestContext?.elb
         ? { multiValueHeaders: lists }
         : { headers: { ...headers } }),
       // JSON or base64: text in both cases.
@@ -52,21 +53,81 @@ export function lambdaOrderSync(handler: OrderSyncHandler): (event: LambdaEvent)
   }
 }
 
+function toRequest(given: unknown): [event: LambdaEvent | undefined, request: IncomingRequest] {
+  try {
+    const event = parseEvent(given)
+    const headers = event.multiValueHeaders ?? event.headers ?? {}
+    const request: IncomingRequest = {
+      method: event.requestContext?.http?.method ?? event.httpMethod ?? '',
+      path: toPath(event),
+      headers,
+      body: toBody(event, headers),
+      parsedBodyHint: PARSED_BODY_HINT,
+    }
+    return [event, request]
+  } catch (error) {
+    return [undefined, toFailedRequest(error)]
+  }
+}
+
+/** A request that the handler reports as the error, and responds to with HTTP 500. */
+function toFailedRequest(error: unknown): IncomingRequest {
+  const fail = (): never => {
+    throw error
+  }
+  return {
+    get method() {
+      return fail()
+    },
+    path: '',
+    headers: {},
+  }
+}
+
 /** A middleware can replace the text by the parsed JSON, against the type of the event. */
-function toBody({ body, isBase64Encoded }: LambdaEvent): RequestBody {
-  if (typeof body === 'string') return Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8')
+function toBody({ body, isBase64Encoded }: LambdaEvent, headers: object): RequestBody {
+  if (typeof body === 'string') {
+    const isBase64 = isBase64Encoded || isBase64OfMessage(body, isEncrypted(headers))
+    return Buffer.from(body, isBase64 ? 'base64' : 'utf8')
+  }
   return body === null || body === undefined ? null : PARSED_BODY
 }
 
-function toPath(event: LambdaEvent): string {
-  const query = event.rawQueryString ?? toQuery(event)
-  return `${event.rawPath ?? event.requestContext?.path ?? event.path ?? ''}${query === '' ? '' : `?${query}`}`
+function isEncrypted(headers: object): boolean {
+  return Object.keys(headers).some((name) => name.toLowerCase() === 'encrypt')
 }
 
-/** API Gateway decodes the query string, a load balancer does not. */
-function toQuery({ multiValueQueryStringParameters, queryStringParameters, requestContext }: LambdaEvent): string {
+/**
+ * Whether a text is the base64 of a message, although `isBase64Encoded` was lost on the way. A text that can be a message
+ * itself is left alone: JSON is not base64, and the ciphertext of an encrypted message is, but what it stands for is not
+ * text in base64 again. The signature covers what comes out.
+ */
+function isBase64OfMessage(text: string, isCiphertext: boolean): boolean {
+  if (!BASE64.test(text)) return false
+  const bytes = Buffer.from(text, 'base64')
+  if (bytes.toString('base64') !== text) return false
+  return !isCiphertext || BASE64.test(bytes.toString('latin1'))
+}
+
+const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/
+
+function toPath(event: LambdaEvent): string {
+  const query = event.rawQueryString ?? toQuery(event)
+  return `${event.rawPath ?? contextPath(event) ?? event.path ?? ''}${query === '' ? '' : `?${query}`}`
+}
+
+/** Of AWS: the path with its stage. In Tencent Cloud, `requestContext.path` is that of the route, such as `/a/{b}`. */
+function contextPath({ requestContext, queryString }: LambdaEvent): string | undefined {
+  const path = requestContext?.path
+  return queryString !== undefined || path?.includes('{') ? undefined : path
+}
+
+/** Most platforms decode the query string; a load balancer does not. */
+function toQuery(event: LambdaEvent): string {
+  const { requestContext, multiValueQueryStringParameters, queryString, queryParameters, queryStringParameters } = event
   const encode = requestContext?.elb ? (text: string) => text : encodeURIComponent
-  return Object.entries(multiValueQueryStringParameters ?? queryStringParameters ?? {})
+  const parameters = multiValueQueryStringParameters ?? queryString ?? queryParameters ?? queryStringParameters ?? {}
+  return Object.entries(parameters)
     .flatMap(([name, value = []]) => [value].flat().map((one) => `${encode(name)}=${encode(one)}`))
     .join('&')
 }

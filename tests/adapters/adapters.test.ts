@@ -41,6 +41,6 @@ describeAdapter('Next.js pages', {
   },
 })
 for (const [name, platform] of Object.entries(LAMBDA_PLATFORMS)) {
-  // Lambda invokes the function only when the request is complete.
-  describeAdapter(`AWS Lambda behind ${name}`, { ...platform, without: SOCKET_GROUPS })
+  // These platforms invoke the function only when the request is complete.
+  describeAdapter(`lambdaOrderSync behind ${name}`, { ...platform, without: SOCKET_GROUPS })
 }

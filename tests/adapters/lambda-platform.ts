@@ -3,8 +3,8 @@ import { type LambdaEvent, type LambdaResult, lambdaOrderSync } from '../../src/
 import { type Adapter, mainMount } from './adapter.ts'
 import { readAll, serveHttp } from './node-mounts.ts'
 
-/** Turns a request into the event of a platform, as the documentation of AWS shows it. */
-type ToEvent = (request: ReceivedRequest) => LambdaEvent & { readonly [more: string]: unknown }
+/** Turns a request into the event of a platform, as its documentation shows it. */
+type ToEvent = (request: ReceivedRequest) => (LambdaEvent & { readonly [more: string]: unknown }) | Uint8Array
 
 interface ReceivedRequest {
   readonly method: string
@@ -107,6 +107,61 @@ const toBalancerEvent =
     }
   }
 
+/** Alibaba Cloud. The function receives the event as the bytes of its JSON. */
+const toFunctionComputeEvent: ToEvent = (request) => {
+  const { method, path, query, headers } = request
+  const event = {
+    version: 'v1',
+    rawPath: path,
+    headers: joined(headers),
+    queryParameters: joined([...new URLSearchParams(query)]),
+    requestContext: {
+      accountId: '1234567890123456',
+      domainName: 'x.cn-hongkong.fcapp.run',
+      http: { method, path: decodeURIComponent(path), protocol: 'HTTP/1.1', sourceIp: '127.0.0.1', userAgent: 'x' },
+      requestId: '1-64f6cd87-x',
+    },
+    ...bodyOf(request, false),
+  }
+  return Buffer.from(JSON.stringify(event))
+}
+
+const toTencentEvent: ToEvent = (request) => {
+  const { method, path, query, headers, body } = request
+  return {
+    requestContext: {
+      serviceId: 'service-x',
+      path: '/api/{proxy}',
+      httpMethod: method,
+      identity: {},
+      sourceIp: '127.0.0.1',
+      stage: 'release',
+    },
+    headers: joined(headers),
+    body: body.toString(),
+    pathParameters: { proxy: 'x' },
+    queryStringParameters: {},
+    headerParameters: {},
+    stageVariables: { stage: 'release' },
+    path,
+    queryString: single(new URLSearchParams(query)),
+    httpMethod: method,
+  }
+}
+
+const toHuaweiEvent: ToEvent = (request) => {
+  const { method, path, query, headers } = request
+  return {
+    ...bodyOf(request, true),
+    requestContext: { apiId: 'x', requestId: 'x', stage: 'RELEASE' },
+    queryStringParameters: single(new URLSearchParams(query)),
+    httpMethod: method,
+    pathParameters: {},
+    headers: joined(headers),
+    path,
+  }
+}
+
 /** Reads a result as the platform does: each ignores the headers of the other form. */
 type FromResult = (result: LambdaResult) => { readonly [name: string]: string | string[] }
 
@@ -131,6 +186,9 @@ export const LAMBDA_PLATFORMS: Readonly<Record<string, Pick<Adapter, 'mounts' | 
   'a function URL': createPlatform((request) => ({ ...toHttpEvent(request), ...bodyOf(request, true) }), fromHeaders),
   'a load balancer': createPlatform(toBalancerEvent(false), fromHeaders, { ...bodyAsText, ...lastHeaderOnly }),
   'a load balancer with lists': createPlatform(toBalancerEvent(true), fromLists, bodyAsText),
+  'an HTTP trigger of Function Compute 3': createPlatform(toFunctionComputeEvent, fromHeaders, bodyAsText),
+  'the API Gateway of Tencent Cloud': createPlatform(toTencentEvent, fromHeaders, bodyAsText),
+  'APIG of Huawei Cloud': createPlatform(toHuaweiEvent, fromHeaders),
 }
 
 function createPlatform(
