@@ -24,7 +24,7 @@ export interface LambdaEvent {
   readonly requestContext?: {
     readonly path?: string
     readonly elb?: unknown
-    readonly stage?: string
+    readonly stage?: string | undefined
     readonly http?: { readonly method?: string }
   }
 }
