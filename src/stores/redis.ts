@@ -1,4 +1,11 @@
-import { assertFunction, assertText, hasMethod, type OptionRules, resolveOptions, wholeNumber } from '../option-rules.ts'
+import {
+  assertFunction,
+  assertText,
+  hasMethod,
+  type OptionRules,
+  resolveOptions,
+  wholeNumber,
+} from '../option-rules.ts'
 import { toClaimResult } from '../policy/idempotency.ts'
 import { listenForErrors } from './connection.ts'
 import type { OrderSyncStore } from './store.ts'

@@ -9,11 +9,10 @@ import {
   retryWhileBusy,
   type SqliteDatabase,
   type SqliteDriver,
-  type SqliteStatement,
 } from './sqlite-database.ts'
 import type { Delivery, HeldClaim, OrderSyncStore } from './store.ts'
 
-export type { SqliteDatabase, SqliteDriver, SqliteStatement }
+export type { SqliteDatabase, SqliteDriver }
 
 /** Options of {@link sqliteStore}. */
 export interface SqliteStoreOptions {

@@ -7,7 +7,6 @@ export {
   forgetExpired,
   type SqliteDatabase,
   type SqliteDriver,
-  type SqliteStatement,
   type SqliteStore,
   type SqliteStoreOptions,
   sqliteStore,
