@@ -7,9 +7,12 @@ const PARSED_BODY_HINT = `In Express, mount it before express.json():
   app.post(path, expressOrderSync(handler))
   app.use(express.json())
 
-or let express.json() keep the bytes:
+or keep express.json() away from this path:
 
-  app.use(express.json({ verify: (req, _res, rawBody) => { Object.assign(req, { rawBody }) } }))`
+  const parseJson = express.json()
+  app.use((req, res, next) => (req.path === path ? next() : parseJson(req, res, next)))
+
+With express.json({ verify }) instead, Express refuses bodies above its own limit of 100 kB before the handler sees them.`
 
 /**
  * Turns a handler into Express middleware.

@@ -97,7 +97,7 @@ export function createExpressAdapter(create: typeof Express, serve: typeof serve
   app.post(path, expressOrderSync(handler))
   app.use(express.json())
 `,
-      `  app.use(express.json({ verify: (req, _res, rawBody) => { Object.assign(req, { rawBody }) } }))`,
+      `  app.use((req, res, next) => (req.path === path ? next() : parseJson(req, res, next)))`,
     ],
   }
   return {
@@ -124,6 +124,13 @@ export function createExpressAdapter(create: typeof Express, serve: typeof serve
             .use(create.json({ type: 'text/x' }), create.urlencoded({ extended: false, type: 'text/x' }))
             .all(path, orderSync),
         ),
+      ),
+      'behind a json() that skips the path': mount(
+        serveApp((app, orderSync, path) => {
+          const parseJson = create.json()
+          app.use((req, res, next) => (req.path === path ? next() : parseJson(req, res, next)))
+          app.all(path, orderSync)
+        }),
       ),
       'behind json() with verify': bytesKeptMount(
         serveApp((app, orderSync, path) => app.use(create.json({ verify: keepBytes })).all(path, orderSync)),
