@@ -4,7 +4,14 @@
  */
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
-import { createOrderSyncClient, createOrderSyncHandler, memoryStore, ORDER_SYNC_PATH } from '../dist/index.js'
+import {
+  createOrderSyncClient,
+  createOrderSyncHandler,
+  DeliveryError,
+  memoryStore,
+  ORDER_SYNC_PATH,
+  UntrustedResponseError,
+} from '../dist/index.js'
 
 const pem = { publicKeyEncoding: { type: 'spki', format: 'pem' }, privateKeyEncoding: { type: 'pkcs8', format: 'pem' } }
 const rsa = () => generateKeyPairSync('rsa', { modulusLength: 2048, ...pem })
@@ -37,7 +44,7 @@ const order = {
   tradeNo: '20240522000000000000263818',
   merchantBizNo: 'A-1',
   orderStatus: 'PAID',
-  orderCreateTime: 1_716_331_341_000,
+  orderCreateTime: 1_716_331_340_000,
   orderModifyTime: 1_716_331_341_000,
   userId: '2088000000000000',
   amount: { value: '8800', currency: 'HKD' },
@@ -45,7 +52,7 @@ const order = {
 }
 const older = { ...order, orderStatus: 'CREATED', orderModifyTime: order.orderModifyTime - 1 }
 
-/** Sends an order, and returns its `orderId`, or the result code of the error. */
+/** Sends an order, and returns its `orderId`, or the result code of the response. It is unsigned when the order did not verify. */
 async function syncOrder(transport, changes, options) {
   try {
     const client = createOrderSyncClient({
@@ -56,7 +63,7 @@ async function syncOrder(transport, changes, options) {
     })
     return (await client.syncOrder({ ...order, ...changes })).orderId
   } catch (error) {
-    return error.resultCode ?? error
+    return error.resultCode ?? /"resultCode":"(\w+)"/.exec(error.excerpt)?.[1] ?? error
   }
 }
 
@@ -86,6 +93,46 @@ const SCENARIOS = [
     [{ orderStatus: 'PAID', encrypted: false }],
   ],
 ]
+
+/** Customer data that nothing prints: scripts/runtimes.ts searches the output for it. */
+const CUSTOMER_DATA = 'MARKER-OF-CUSTOMER-DATA'
+
+/** Prints events and errors with console.log, in every way. */
+async function printEventsAndErrors() {
+  const events = []
+  const handler = createOrderSyncHandler({
+    credentials: credentials(keys.merchant, keys.alipay),
+    store: memoryStore(),
+    onEvent: (event) => events.push(event),
+    onOrder() {
+      throw new Error(CUSTOMER_DATA)
+    },
+  })
+  const [transport] = overFetch(handler)
+  await syncOrder(transport, { extInfo: { note: CUSTOMER_DATA } })
+  const [event] = events
+  assert.equal(event.order.extInfo.note, CUSTOMER_DATA)
+  assert.equal(event.error.message, CUSTOMER_DATA)
+  const response = { result: { resultCode: 'X', resultStatus: 'U', resultMessage: CUSTOMER_DATA } }
+  const untrusted = new UntrustedResponseError('ERR_REPLY_UNSIGNED', 'The response is unsigned.', {
+    excerpt: CUSTOMER_DATA,
+  })
+  const delivery = new DeliveryError('ERR_NETWORK', 'No response.', {
+    excerpt: CUSTOMER_DATA,
+    response,
+    cause: untrusted,
+  })
+  for (const value of [event, untrusted, delivery, new Error('An error of the application', { cause: delivery })]) {
+    console.log(value)
+    console.log('nested', { value }, [value])
+    console.log('%o', value)
+    console.log('%O', value)
+    console.log('%s', value)
+    console.log('%j', value)
+    console.dir(value)
+    console.log(JSON.stringify(value))
+  }
+}
 
 /** Passes requests to the handler without a network. */
 export const overFetch = (handler, fetch = handler.fetch) => [
@@ -117,5 +164,6 @@ export async function runScenarios(transports) {
       }
     }
   }
+  await printEventsAndErrors()
   return counts
 }

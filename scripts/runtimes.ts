@@ -25,6 +25,9 @@ const nodeOf = (version: string) => ({
   ownTests: allTests,
 })
 
+/** See scripts/runtime-scenarios.mjs. */
+const CUSTOMER_DATA = 'MARKER-OF-CUSTOMER-DATA'
+
 /** Hosts merchants for the adapter tests. */
 const HOST = 'tests/runtimes/process.ts'
 const DENO = ['run', '--no-prompt', '--node-modules-dir=manual']
@@ -42,6 +45,7 @@ const RUNTIMES: Readonly<Record<string, Runtime>> = {
     version: '1',
     binary: 'bin/bun',
     ownTests: scenarios([]),
+    printsEvents: true,
     host: () => [HOST],
   },
   deno: {
@@ -49,6 +53,7 @@ const RUNTIMES: Readonly<Record<string, Runtime>> = {
     version: '2',
     binary: 'deno',
     ownTests: scenarios(DENO_WITHOUT_ENV),
+    printsEvents: true,
     host: () => [...DENO, '--allow-all', HOST],
   },
   workerd: {
@@ -56,6 +61,7 @@ const RUNTIMES: Readonly<Record<string, Runtime>> = {
     version: '1',
     binary: 'bin/workerd',
     ownTests: workerScenarios,
+    printsEvents: true,
     printsCounts: true,
     host: hostWorker,
   },
@@ -68,6 +74,8 @@ interface Runtime {
   readonly binary: string
   /** Arguments of the binary for the tests that run on it entirely. */
   readonly ownTests: (results: string) => string[]
+  /** It prints events and errors that contain {@link CUSTOMER_DATA}. Nothing of it may be in the output. */
+  readonly printsEvents?: true
   /** The counts are in its last line of output, because it cannot write files. */
   readonly printsCounts?: true
   /** Arguments of the binary to host merchants for the adapter tests. */
@@ -128,22 +136,25 @@ function install(name: string, { package: packageName, version, binary }: Runtim
 }
 
 /** Runs the tests that run on the runtime entirely. */
-function runOwnTests(name: string, { ownTests, printsCounts }: Runtime, binary: string): boolean {
+function runOwnTests(name: string, { ownTests, printsEvents, printsCounts }: Runtime, binary: string): boolean {
   // Processes that the tests start must use the same runtime.
   const PATH = dirname(binary) + delimiter + process.env['PATH']
   const results = `.cache/results/${name}.json`
   const { status, stdout } = spawnSync(binary, ownTests(results), {
     // The long race and crash tests run in full with npm test.
     env: { ...process.env, PATH, SHORT: '1' },
-    stdio: ['ignore', printsCounts ? 'pipe' : 'inherit', 'inherit'],
+    stdio: ['ignore', printsEvents ? 'pipe' : 'inherit', 'inherit'],
+    maxBuffer: 64 * 1024 * 1024,
   })
+  const output = printsEvents ? stdout.toString() : ''
+  process.stdout.write(output)
   if (printsCounts) {
-    const output = stdout.toString()
-    process.stdout.write(output)
     const [, passed = 0, failed = 1] = /(\d+) passed, (\d+) failed/.exec(output) ?? []
     writeFileSync(results, JSON.stringify({ numPassedTests: Number(passed), numFailedTests: Number(failed) }))
   }
-  return status === 0
+  const isSilent = !output.includes(CUSTOMER_DATA)
+  if (!isSilent) console.error(`console.log() printed customer data: ${CUSTOMER_DATA}`)
+  return status === 0 && isSilent
 }
 
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(RUNTIMES)

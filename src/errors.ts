@@ -68,6 +68,25 @@ export type ErrorCode =
 
 const brand: unique symbol = Symbol.for('alipayhk-order-sync/error')
 
+/**
+ * The name of the method that `console.log()` calls on Node, Bun, Deno and workerd. Without it, members that are not
+ * enumerable are printed by Bun, by `%o` and by `showHidden`.
+ */
+export const inspectSymbol: unique symbol = Symbol.for('nodejs.util.inspect.custom')
+
+type Inspect = (value: unknown, options?: unknown) => string
+
+/** Prints an error without its hidden members. Its copy has no method of this kind, so it is printed in the usual way. */
+function inspectError(this: Error, _depth?: number, options?: unknown, inspect?: Inspect): unknown {
+  const copy: Error = Object.create(Object.getPrototypeOf(this), {
+    stack: { value: this.stack },
+    message: { value: this.message },
+    ...('cause' in this && { cause: { value: this.cause } }),
+  })
+  Object.assign(copy, this)
+  return inspect === undefined ? copy : inspect(copy, options)
+}
+
 /** The base class of all errors in this package. The subclass says who must act, the code says why. */
 export abstract class OrderSyncError extends Error {
   /** Stable: use it in code and in alerts. The message may change between releases. */
@@ -76,7 +95,7 @@ export abstract class OrderSyncError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options)
     // Not enumerable: `inspect()` must show the class name and the code only.
-    Object.defineProperty(this, brand, { value: true })
+    Object.defineProperties(this, { [brand]: { value: true }, [inspectSymbol]: { value: inspectError } })
   }
 }
 

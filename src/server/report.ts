@@ -1,5 +1,5 @@
 import { diagnoseSignature } from '../diagnosis/signature.ts'
-import { type ErrorCode, isOrderSyncError } from '../errors.ts'
+import { type ErrorCode, inspectSymbol, isOrderSyncError } from '../errors.ts'
 import type { Order } from '../messages/order.ts'
 import type { ParsedCredentials } from '../secure-message/credentials.ts'
 import type { ReceivedMessage } from '../secure-message/verify.ts'
@@ -12,7 +12,7 @@ import type { Recipient } from './respond.ts'
  * or when the response could not be signed.
  *
  * The enumerable members contain no customer data and no secret.
- * `order` and `error` can be read, but `inspect()` and `JSON.stringify()` do not show them.
+ * `order` and `error` can be read, but `console.log()`, `inspect()` and `JSON.stringify()` do not show them.
  */
 export interface OrderSyncEvent {
   /** `late`: the work ended after the response `UNKNOWN_EXCEPTION` was sent; `ended` says how. */
@@ -131,7 +131,16 @@ function toEvent(
     ...(message !== undefined && { message: hint === undefined ? message : `${message} ${hint}` }),
     durationMs: performance.now() - startedAt,
   }
-  return Object.defineProperties(event, { order: { value: order }, error: { value: error } })
+  return Object.defineProperties(event, {
+    order: { value: order },
+    error: { value: error },
+    [inspectSymbol]: { value: inspectEvent },
+  })
+}
+
+/** Bun, `%o` and `showHidden` would print `order` and `error`. */
+function inspectEvent(this: OrderSyncEvent): object {
+  return { ...this }
 }
 
 function messageOf(error: unknown): string | undefined {
