@@ -19,7 +19,9 @@ const PARSED_BODY_HINT = `In Koa, mount it before the body parser:
 
   router.post(path, koaOrderSync(handler))
   app.use(router.routes())
-  app.use(bodyParser())`
+  app.use(bodyParser())
+
+or let koa-body keep the text: koaBody({ includeUnparsed: true }).`
 
 /**
  * Turns a handler into Koa middleware.

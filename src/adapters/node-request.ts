@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Readable, Writable } from 'node:stream'
 import { type IncomingRequest, PARSED_BODY } from '../server/http.ts'
+import { addFrameworkHint } from './framework-hint.ts'
 
 /** The members that are used of a request of `node:http` or `node:http2`, and of what frameworks add to it. */
 export type NodeRequest = Readable &
@@ -62,7 +63,7 @@ export function toIncomingRequest(
     headers: request.headers,
     body: readBody(request, framework),
     signal: connectionSignal(response),
-    parsedBodyHint,
+    parsedBodyHint: addFrameworkHint(parsedBodyHint, request),
   }
 }
 
@@ -83,13 +84,27 @@ function keptBytes(framework: FrameworkRequest): Uint8Array | string | undefined
   for (const name of ['rawBody', 'body'] as const) {
     try {
       const kept = framework[name]
-      if (kept instanceof Uint8Array || typeof kept === 'string') return kept
+      if (isBytes(kept)) return kept
+      const unparsed = unparsedBodyOf(kept)
+      if (isBytes(unparsed)) return unparsed
     } catch {
       // On some platforms `body` is a getter that parses, and throws when that fails.
     }
   }
   return undefined
 }
+
+function isBytes(value: unknown): value is Uint8Array | string {
+  return value instanceof Uint8Array || typeof value === 'string'
+}
+
+/** koa-body and Strapi, with `includeUnparsed`, keep the text as a member of the parsed body. */
+function unparsedBodyOf(parsed: unknown): unknown {
+  if (typeof parsed !== 'object' || parsed === null) return undefined
+  return (parsed as { readonly [UNPARSED_BODY]?: unknown })[UNPARSED_BODY]
+}
+
+const UNPARSED_BODY: unique symbol = Symbol.for('unparsedBody')
 
 /** Aborted when the connection closes before the response is complete. */
 function connectionSignal(response: NodeResponse): AbortSignal {

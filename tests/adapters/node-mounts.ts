@@ -199,6 +199,18 @@ export function createKoaAdapter(Application: typeof Koa, serve: typeof serveHtt
           app.use(routeTo(rest, handler))
         }),
       ),
+      'behind a body parser that keeps the text as koa-body does': bytesKeptMount(
+        serveApp((app, handler, path) =>
+          app
+            .use(async (context, next) => {
+              if (!context.is('json')) return await next()
+              const text = String(await readAll(context.req))
+              Object.assign(context.request, { body: { [Symbol.for('unparsedBody')]: text } })
+              await next()
+            })
+            .use(routeTo(path, handler)),
+        ),
+      ),
       'behind a body parser': parsedMount(
         serveApp((app, handler, path) => app.use(bodyParser).use(routeTo(path, handler))),
         parsedBody,

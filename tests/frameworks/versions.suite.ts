@@ -86,6 +86,9 @@ function withKoa(load: Load): Adapter {
       'behind @koa/bodyparser': bytesKeptMount(
         serveApp((app, handler, path) => app.use(newBodyParser()).use(routeTo(path, handler))),
       ),
+      'behind koa-body that keeps the text': bytesKeptMount(
+        serveApp((app, handler, path) => app.use(koaBody({ includeUnparsed: true })).use(routeTo(path, handler))),
+      ),
       'behind koa-body': parsedMount(
         serveApp((app, handler, path) => app.use(koaBody()).use(routeTo(path, handler))),
         parsedBody,
