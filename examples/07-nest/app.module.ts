@@ -16,5 +16,6 @@ class HealthController {
     OrdersService,
     { provide: OrderSync, inject: [OrdersService], useFactory: (orders: OrdersService) => new OrderSync(orders) },
   ],
+  exports: [OrderSync],
 })
 export class AppModule {}

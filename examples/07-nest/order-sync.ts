@@ -21,7 +21,7 @@ export class OrderSync implements OnApplicationShutdown {
   }
 
   /** Runs after the last response. Waits for calls of onOrder that take longer than their response. */
-  onApplicationShutdown(): Promise<void> {
-    return this.handler.drain()
+  async onApplicationShutdown(): Promise<void> {
+    await this.handler.drain()
   }
 }

@@ -42,7 +42,14 @@ const examples: readonly Example[] = [
     // Next.js shuts down cleanly, with the exit code of the signal.
     exitCode: 143,
   },
-  { name: '07-nest', starts: ['node --import tsx main-express.ts', 'node --import tsx main-fastify.ts'] },
+  {
+    name: '07-nest',
+    starts: [
+      'node --import tsx main-express.ts',
+      'node --import tsx main-controller.ts',
+      'node --import tsx main-fastify.ts',
+    ],
+  },
   { name: '08-lambda', starts: ['node local.js'] },
 ]
 
@@ -139,7 +146,7 @@ async function testOrders(port: number, path: string, expect: (value: unknown) =
     encrypted: true,
   })
   expect(await sendAndSummarize(message('plain', { path }))).toEqual(processed('plain'))
-  const forged = { status: 401, resultCode: 'INVALID_SIGNATURE', resultStatus: 'F', signed: true, encrypted: false }
+  const forged = { status: 401, resultCode: 'INVALID_SIGNATURE', resultStatus: 'F', signed: false, encrypted: false }
   expect(await sendAndSummarize(message('forged', { path, key: strangerRsa().privateKey }))).toEqual(forged)
 }
 
