@@ -37,11 +37,13 @@ export interface PostgresStoreOptions<Pool extends PostgresPool = PostgresPool> 
   onError?: ((error: unknown) => void) | undefined
 }
 
+const SCHEMA_NAME = /^[^\0"'$\\]{1,63}$/
+
 const SCHEMA_RULE = {
   assert(value: unknown, name: string) {
     assertText(value, name)
     // The SQL quotes the name. These characters would end a quotation.
-    if (!/^[^\0"'$\\]{1,63}$/.test(String(value))) {
+    if (!SCHEMA_NAME.test(String(value))) {
       throw new RangeError(
         `"${name}" must be the name of a schema: 1 to 63 characters, without quotes, "$" or backslashes`,
       )
@@ -215,9 +217,10 @@ export async function migratePostgres(pool: PostgresPool, options: PostgresSchem
       // An arbitrary number. Every release must lock the same one.
       await client.query('SELECT pg_advisory_xact_lock(7046029254386353131)')
       if (schema !== undefined) await createSchema(client, schema)
-      for (const migration of migrationsFor(prefixOf(schema)).slice(await schemaVersion(client, schema))) {
-        await client.query(migration)
-      }
+      const version = await schemaVersion(client, schema)
+      // With the name of the schema, the functions find their tables whatever the search_path is when they are called.
+      const prefix = prefixOf(schema ?? (await schemaInUse(client)))
+      for (const migration of migrationsFor(prefix).slice(version)) await client.query(migration)
       return { commit: true, value: undefined }
     },
   })
@@ -253,6 +256,19 @@ export async function forgetExpired(options: Pick<PostgresStoreOptions, 'pool' |
 async function createSchema(client: Queryable, schema: string): Promise<void> {
   const { rows } = await client.query('SELECT FROM pg_namespace WHERE nspname = $1', [schema])
   if (rows.length === 0) await client.query(`CREATE SCHEMA "${schema}"`)
+}
+
+/** The schema of the tables, or where the search_path creates them. Undefined when its name cannot be quoted. */
+async function schemaInUse(client: Queryable): Promise<string | undefined> {
+  const { name } = await one<{ name: string | null }>(
+    client,
+    `SELECT coalesce(
+       (SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = to_regclass('order_sync_schema')),
+       quote_ident(current_schema())) AS name`,
+    [],
+  )
+  const unquoted = name?.replace(/^"(.*)"$/, '$1')
+  return unquoted !== undefined && SCHEMA_NAME.test(unquoted) ? unquoted : undefined
 }
 
 async function schemaVersion(client: Queryable, schema: string | undefined): Promise<number> {
@@ -387,8 +403,8 @@ async function withRetries<Value>(settings: Settings, statement: () => Promise<V
   }
 }
 
-/** Undefined function, undefined table, invalid schema name. */
-const NOT_MIGRATED = new Set(['42883', '42P01', '3F000'])
+/** Undefined function, undefined table, undefined type, invalid schema name. */
+const NOT_MIGRATED = new Set(['42883', '42P01', '42704', '3F000'])
 
 function explain(error: unknown, { schema }: Settings): unknown {
   if (!NOT_MIGRATED.has(sqlState(error))) return error

@@ -210,6 +210,8 @@ describe.skipIf(postgresUrl === undefined)('transactionalPostgresStore', () => {
     expect(await deliverWithRetries(quick.deliver)).toBe('SUCCESS')
     gate.resolve(undefined)
     await slow.handler.drain()
+    // A request stops counting when its lease is over: drain() has not waited for this one.
+    await expect.poll(() => slow.events.length).toBe(2)
     expect(slow.events.map(({ kind, ended }) => [kind, ended])).toEqual([
       ['failed', undefined],
       ['late', 'fenced'],

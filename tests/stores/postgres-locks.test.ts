@@ -1,9 +1,11 @@
+import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Pool } from 'pg'
-import { describe, expect, inject, onTestFinished, test } from 'vitest'
+import { describe, expect, inject, onTestFinished, test, vi } from 'vitest'
 import { migratePostgres, postgresStore, transactionalPostgresStore } from '../../src/stores/postgres.ts'
 import type { PostgresClient, PostgresPool } from '../../src/stores/postgres-pool.ts'
 import type { OrderSyncStore } from '../../src/stores/store.ts'
+import { run } from '../support/processes.ts'
 import { makePlace } from '../support/stores.ts'
 
 const url = inject('postgresUrl')
@@ -100,17 +102,53 @@ describe.skipIf(url === undefined)('transactionalPostgresStore', () => {
     },
   )
 
-  test('frees an order whose process is frozen before COMMIT, and rolls its writes back', async () => {
-    const pool = await newPool()
-    const store = transactionalPostgresStore({ pool: poolWithCommit(pool, () => sleep(7_000)) })
-    const token = await claim(store)
-    const frozen = store.finishInTransaction?.({ delivery, token }, async () => completion)
-    const rejection = expect(frozen).rejects.toThrow()
-    await sleep(1_500)
-    expect(await store.claim(delivery, claimOptions)).toEqual({ decision: 'busy' })
-    await expect
-      .poll(async () => (await store.claim(delivery, claimOptions)).decision, { timeout: 8_000, interval: 250 })
-      .toBe('process')
-    await rejection
+  test('frees the order of a process that was stopped before COMMIT, and rolls its writes back', async () => {
+    const pool = await newPool(4)
+    await pool.query('CREATE TABLE effects (author text)')
+    const { schema } = (await pool.query('SELECT current_schema() AS schema')).rows[0]
+    const frozen = run('tests/stores/frozen-worker.ts', [url ?? '', schema, '1000'])
+    const idle = `SELECT application_name AS name FROM pg_stat_activity
+      WHERE application_name LIKE $1 AND state = 'idle in transaction' AND query LIKE '%order_sync_finish%'`
+    const name = await vi.waitUntil(
+      async () => (await pool.query(idle, [`frozen % ${schema}`])).rows[0]?.name as string | undefined,
+      { timeout: 10_000 },
+    )
+    const pid = Number(name.split(' ')[1])
+    onTestFinished(() => {
+      if (isRunning(pid)) process.kill(pid, 'SIGKILL')
+    })
+    // The lease is over.
+    await sleep(1_200)
+
+    const store = transactionalPostgresStore({ pool })
+    const before = performance.now()
+    const claims = await Promise.all(
+      Array.from({ length: 8 }, (_, index) =>
+        store.claim(index % 2 ? delivery : { ...delivery, requestKey: `${index}` }, claimOptions),
+      ),
+    )
+    expect(claims).toEqual(Array.from({ length: 8 }, () => ({ decision: 'busy' })))
+    expect(performance.now() - before).toBeLessThan(2_500)
+
+    const claimed = await vi.waitUntil(
+      async () => {
+        const claim = await store.claim(delivery, claimOptions)
+        return claim.decision === 'process' && claim
+      },
+      { timeout: 10_000, interval: 250 },
+    )
+    expect((await pool.query('SELECT * FROM effects')).rows).toEqual([])
+    expect(await store.finish({ delivery, token: claimed.token }, completion)).toBe(true)
+    process.kill(pid, 'SIGCONT')
+    expect((await frozen).stdout).toBe('rejected\n')
+    expect((await store.read('order'))?.last?.storedResponse).toBe('response')
   })
 })
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}

@@ -99,6 +99,23 @@ describe.skipIf(url === undefined)('migratePostgres', () => {
     expect(await store.claim(delivery, claimOptions)).toEqual({ decision: 'duplicate', storedResponse: 'response' })
   })
 
+  test('creates functions that a store finds without the search_path of the migration', async () => {
+    const schema = await newSchema()
+    await migratePostgres(open({ search_path: schema }))
+    await processOne(postgresStore({ pool: open({}), schema }))
+  })
+
+  test('upgrades the tables that the search_path finds, also when they are not in its first schema', async () => {
+    const [first, second] = [await newSchema(), await newSchema()]
+    await open({ search_path: second }).query(POSTGRES_MIGRATIONS[0] ?? '')
+    const pool = open({ search_path: `${first},${second}` })
+    await migratePostgres(pool)
+    await processOne(postgresStore({ pool }))
+    expect((await pool.query('SELECT to_regclass($1) AS found', [`${first}.order_sync_orders`])).rows).toEqual([
+      { found: null },
+    ])
+  })
+
   test('rejects when the database was migrated by a later release', async () => {
     const pool = open({ search_path: await newSchema() })
     await migratePostgres(pool)
