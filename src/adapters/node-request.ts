@@ -6,6 +6,7 @@ import { addFrameworkHint } from './framework-hint.ts'
 /** The members that are used of a request of `node:http` or `node:http2`, and of what frameworks add to it. */
 export type NodeRequest = Readable &
   Pick<IncomingMessage, 'complete' | 'headers' | 'httpVersionMajor' | 'method' | 'url'> &
+  Partial<Pick<IncomingMessage, 'rawHeaders'>> &
   FrameworkRequest
 
 /** The members that are used of a response of `node:http` or `node:http2`. */
@@ -60,11 +61,17 @@ export function toIncomingRequest(
     method: request.method ?? '',
     // Routers remove their mount path from `url`.
     path: framework.originalUrl ?? request.originalUrl ?? request.url ?? '',
-    headers: request.headers,
+    headers: readHeaders(request),
     body: readBody(request, framework),
     signal: connectionSignal(response),
     parsedBodyHint: addFrameworkHint(parsedBodyHint, request),
   }
+}
+
+/** Of several Content-Type headers, Node keeps the first only. Elsewhere they are joined; the verdict must be the same. */
+function readHeaders({ headers, rawHeaders = [] }: NodeRequest): IncomingRequest['headers'] {
+  const types = rawHeaders.filter((_, at) => at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === 'content-type')
+  return types.length > 1 ? { ...headers, 'content-type': types } : headers
 }
 
 /** A generator: a body parser may still run between the creation of the request and the moment the handler reads. */
