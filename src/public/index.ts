@@ -15,11 +15,13 @@ export { ENVIRONMENTS, type Environment, ORDER_SYNC_METHOD, ORDER_SYNC_PATH } fr
 export type { Credentials } from '../secure-message/credentials.ts'
 export { createOrderSyncHandler } from '../server/handler.ts'
 export {
+  type DrainResult,
   type HttpResponse,
   type IncomingRequest,
   type OrderSyncHandler,
   PARSED_BODY,
   type RequestBody,
+  type RunningRequest,
 } from '../server/http.ts'
 export type { HandlerOptions, OrderContext, OrderResult } from '../server/options.ts'
 export type { OrderSyncEvent } from '../server/report.ts'
