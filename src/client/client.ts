@@ -4,6 +4,7 @@ import { validateExtInfo } from '../messages/validate.ts'
 import { isRetryable, retryDelay } from '../policy/retry.ts'
 import { formatJson } from '../protocol/json.ts'
 import type { OrderSyncResponse } from '../result-codes.ts'
+import { assertPeerKeysNotOwn, startOwnKeyProbe } from '../secure-message/own-key.ts'
 import { withTimeout } from '../timeout.ts'
 import { attempt } from './attempt.ts'
 import { type ClientOptions, type ClientSettings, resolveClientOptions } from './options.ts'
@@ -34,6 +35,7 @@ export interface OrderSyncClient<ExtInfo = OpenObject> {
    * Sends one order, retries when the outcome is unknown, and resolves when the peer reports success.
    *
    * @throws {@link ProtocolError} `ERR_FIELD_INVALID`: the order breaks the protocol; nothing was sent
+   * @throws {@link ConfigurationError} `ERR_KEY_OWN`: the peer's key is that of your own signer or CryptoKey; nothing was sent
    * @throws {@link OrderRefusedError} `ERR_REFUSED`: the peer refused the order
    * @throws {@link DeliveryError} `ERR_TIMEOUT`, `ERR_NETWORK`, `ERR_HTTP_STATUS`, `ERR_RESULT_UNKNOWN`: unknown after all retries
    * @throws {@link UntrustedResponseError} `ERR_REPLY_…`: a response arrived that cannot be trusted
@@ -78,6 +80,7 @@ export interface OrderSyncClient<ExtInfo = OpenObject> {
  */
 export function createOrderSyncClient<ExtInfo = OpenObject>(options: ClientOptions<ExtInfo>): OrderSyncClient<ExtInfo> {
   const settings = resolveClientOptions(options)
+  startOwnKeyProbe(settings.credentials)
   return {
     async syncOrder(input, { signal: caller } = {}) {
       const followed = caller && follow(caller)
@@ -101,6 +104,7 @@ async function sync<ExtInfo>(
   const order = toOutgoingOrder({ ...input, requestId, merchantBizType })
   if (extInfoSchema !== undefined) await withTimeout(() => validateExtInfo(order.extInfo, extInfoSchema), { signal })
   const plaintext = formatJson(order, json)
+  await assertPeerKeysNotOwn(settings.credentials, { timeoutMs: settings.timeoutMs, signal })
   for (let attempts = 1; ; attempts++) {
     try {
       return { requestId, attempts, ...(await attempt({ plaintext, requestId, signal }, settings)) }

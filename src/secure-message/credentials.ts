@@ -57,12 +57,17 @@ function assertDistinct(privateKeys: KeyRing<PrivateKey>, peerPublicKeys: KeyRin
   const ours = new Set(privateKeys.newestFirst.map(({ key }) => key.fingerprint))
   for (const { version, key } of peerPublicKeys.newestFirst) {
     if (key.fingerprint !== undefined && ours.has(key.fingerprint)) {
-      throw new ConfigurationError(
-        'ERR_KEY_OWN',
-        `peerPublicKeys[${version}] is the public half of your own private key; paste the key that AlipayHK shows as its own.`,
-      )
+      throw ownKeyError(version)
     }
   }
+}
+
+/** The error for a key of the peer that is our own. */
+export function ownKeyError(version: string): ConfigurationError {
+  return new ConfigurationError(
+    'ERR_KEY_OWN',
+    `peerPublicKeys[${version}] is the public half of your own private key; paste the key that AlipayHK shows as its own.`,
+  )
 }
 
 /** The peer's latest key that can encrypt, if there is one. */

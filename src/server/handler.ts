@@ -1,6 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { ProtocolError } from '../errors.ts'
 import type { OpenObject } from '../messages/order.ts'
+import { parseCredentials } from '../secure-message/credentials.ts'
+import { startOwnKeyProbe } from '../secure-message/own-key.ts'
 import { timeoutError, withTimeout } from '../timeout.ts'
 import { createRequestAbort } from './abort.ts'
 import { createBodyGate } from './body-gate.ts'
@@ -57,6 +59,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
   const enter = createBodyGate(settings)
   const encryptMemory = createEncryptMemory(settings.clockToleranceSeconds)
   const warnOfSeconds = createSecondsWarning()
+  if (typeof settings.credentials !== 'function') startOwnKeyProbe(parseCredentials(settings.credentials))
 
   async function handle(request: IncomingRequest): Promise<HttpResponse> {
     const startedAt = performance.now()

@@ -6,6 +6,7 @@ import { ORDER_SYNC_METHOD } from '../protocol/endpoint.ts'
 import { collectHeaders, requireHeader } from '../protocol/headers.ts'
 import { canonicalJson } from '../protocol/json.ts'
 import { type ParsedCredentials, parseCredentials, requireEncryptionKey } from '../secure-message/credentials.ts'
+import { assertPeerKeysNotOwn } from '../secure-message/own-key.ts'
 import { assertSigned, decryptAndParse, parseFreshHead, type ReceivedMessage } from '../secure-message/verify.ts'
 import { timeoutError, withTimeout } from '../timeout.ts'
 import type { RequestAbort } from './abort.ts'
@@ -130,6 +131,8 @@ export async function accept<ExtInfo>(
 ): Promise<Accepted<ExtInfo> | Ended> {
   const { message, headers, credentials } = received
   try {
+    // Half of the time: a signer that does not respond must not use up the time of the order.
+    await assertPeerKeysNotOwn(credentials, { timeoutMs: settings.timeoutMs / 2 })
     await assertSigned(message, credentials)
     encryptMemory.assertUnchanged(message.head, settings.now())
   } catch (error) {

@@ -1,0 +1,109 @@
+import type { PrivateKey, PublicKey } from '../crypto/key.ts'
+import type { VersionedKey } from '../keys/key-ring.ts'
+import { encodeUtf8 } from '../protocol/encoding.ts'
+import { type WaitLimits, withTimeout } from '../timeout.ts'
+import { ownKeyError, type ParsedCredentials } from './credentials.ts'
+
+/** The check of one pair of key rings. */
+interface Probe {
+  running?: Promise<void> | undefined
+  /** Nobody waits for it any more: it has ended, or it takes too long. */
+  isOver: boolean
+  /** The version of the peer's key that is our own. */
+  ownVersion?: string | undefined
+}
+
+const probes = new WeakMap<ParsedCredentials, Probe>()
+
+/** One line, so that it is never the signed content of a message. */
+const PROBE = encodeUtf8('alipayhk-order-sync checks that this key is not the key of the peer')
+
+/**
+ * Starts the check of {@link assertPeerKeysNotOwn}, so that the first message does not wait for it. A failure is no verdict:
+ * the first message tries again, because Workers allow no signature before it.
+ */
+export function startOwnKeyProbe(credentials: ParsedCredentials): void {
+  run(probeOf(credentials), credentials).catch(() => {})
+}
+
+/**
+ * Checks, once for each credentials, that no key of the peer is the public half of a private key of ours. Where a key cannot
+ * be exported (a signer, a CryptoKey), fingerprints cannot be compared: our key signs a fixed text, and the peer's keys verify it.
+ * A signer that fails, or takes longer than the limit, gives no verdict.
+ *
+ * @throws {@link ConfigurationError} `ERR_KEY_OWN`
+ * @throws the reason of the signal when it aborts
+ */
+export async function assertPeerKeysNotOwn(credentials: ParsedCredentials, limits: WaitLimits): Promise<void> {
+  const probe = probeOf(credentials)
+  if (!probe.isOver) {
+    try {
+      await withTimeout(() => run(probe, credentials), limits)
+    } catch {
+      limits.signal?.throwIfAborted()
+      probe.isOver = true
+    }
+  }
+  if (probe.ownVersion !== undefined) throw ownKeyError(probe.ownVersion)
+}
+
+function probeOf(credentials: ParsedCredentials): Probe {
+  const known = probes.get(credentials)
+  if (known !== undefined) return known
+  const probe = { isOver: pairsToProbe(credentials).length === 0 }
+  probes.set(credentials, probe)
+  return probe
+}
+
+function run(probe: Probe, credentials: ParsedCredentials): Promise<void> {
+  if (probe.isOver) return Promise.resolve()
+  probe.running ??= findOwnKey(credentials).then(
+    (version) => {
+      probe.isOver = true
+      probe.ownVersion = version
+    },
+    (error) => {
+      probe.running = undefined
+      throw error
+    },
+  )
+  return probe.running
+}
+
+interface Pair {
+  readonly ours: PrivateKey
+  readonly theirs: readonly VersionedKey<PublicKey>[]
+}
+
+/** The keys whose fingerprints cannot be compared. */
+function pairsToProbe({ privateKeys, peerPublicKeys }: ParsedCredentials): Pair[] {
+  return privateKeys.newestFirst
+    .map(({ key: ours }) => ({
+      ours,
+      theirs: peerPublicKeys.newestFirst.filter(
+        ({ key }) =>
+          key.algorithm === ours.algorithm && (ours.fingerprint === undefined || key.fingerprint === undefined),
+      ),
+    }))
+    .filter(({ theirs }) => theirs.length > 0)
+}
+
+/** @throws what a signer throws, unless another key gives a verdict */
+async function findOwnKey(credentials: ParsedCredentials): Promise<string | undefined> {
+  const results = await Promise.allSettled(pairsToProbe(credentials).map(findOwnKeyOf))
+  for (const result of results) {
+    if (result.status === 'fulfilled' && result.value !== undefined) return result.value
+  }
+  for (const result of results) {
+    if (result.status === 'rejected') throw result.reason
+  }
+  return undefined
+}
+
+async function findOwnKeyOf({ ours, theirs }: Pair): Promise<string | undefined> {
+  const signature = await ours.sign(PROBE)
+  for (const { version, key } of theirs) {
+    if (await key.verify(PROBE, signature)) return version
+  }
+  return undefined
+}
