@@ -1,5 +1,3 @@
-import type { FrameworkRequest } from './node-request.ts'
-
 /** What can be seen of a framework that is built on another one: the adapter only knows the one below. */
 interface Framework {
   readonly isUsed: (request: object) => boolean
@@ -30,7 +28,7 @@ const FRAMEWORKS: readonly Framework[] = [
 const BOTH_TYPES = `Test with a plain and with an encrypted order: body parsers treat application/json and text/plain differently.`
 
 /** Adds to a hint how to fix the mounting in the framework that is used, where that can be told. */
-export function addFrameworkHint(hint: string, request: FrameworkRequest): string {
+export function addFrameworkHint(hint: string, request: object): string {
   const fixes = FRAMEWORKS.filter(({ isUsed }) => isUsed(request)).map(({ fix }) => fix)
   return [hint, ...fixes, BOTH_TYPES].join('\n\n')
 }
