@@ -31,6 +31,7 @@ export async function diagnoseSignature(
   headers: ReadonlyMap<string, string>,
   { clientId, peerPublicKeys }: ParsedCredentials,
 ): Promise<string> {
+  if (body.length === 0) return emptyBody(headers.get('content-length'))
   if (body.length > MAX_DIAGNOSED_BYTES) return 'The body is too large to be diagnosed.'
   const { algorithm, keyVersion, signature } = head.signature
   const named = peerPublicKeys.get(keyVersion)
@@ -49,6 +50,11 @@ export async function diagnoseSignature(
     if (await verify(key, content, signature)) return explanation
   }
   return `No usual mistake explains it. Compare three things with the sender: the path (here ${shown(path)}; a proxy may have removed a prefix), the key (compare fingerprints: describeKey() prints that of peerPublicKeys[${named.version}]), and the body (here ${body.length} bytes; a proxy or middleware may rewrite it).`
+}
+
+function emptyBody(contentLength = '0'): string {
+  const announced = Number(contentLength) > 0 ? ` Content-Length announced ${printable(contentLength, 20)} bytes.` : ''
+  return `The body is empty, and no order is empty: something in front has read or dropped it.${announced} Usual causes: a body parser or logger that read the stream, a proxy or firewall that drops bodies, or a redirect that turned POST into a request without a body.`
 }
 
 /** The headers in which proxies write the path that they received. */

@@ -132,3 +132,13 @@ test('diagnoseSignature keeps its explanation on one line, and short, for any pa
   expect(hint).not.toContain('\n')
   expect(hint?.length).toBeLessThan(600)
 })
+
+describe('diagnoseSignature, for an empty body,', () => {
+  test.each([
+    ['0', /^The body is empty, and no order is empty: something in front has read or dropped it\. Usual causes: /],
+    ['349', /dropped it\. Content-Length announced 349 bytes\. Usual causes: /],
+  ])('explains what may have dropped it, when Content-Length is %s', async (contentLength, expected) => {
+    const received = withHeaders(request(), { 'Content-Length': contentLength })
+    expect(await diagnose(received, { body: bytesOf('') })).toMatch(expected)
+  })
+})
