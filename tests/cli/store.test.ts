@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, inject, onTestFinished, test } from 'vitest'
 import { cli, folderIn, type ServeProcess, serve } from '../support/cli.ts'
-import { order } from '../support/messages.ts'
+import { NOW, order } from '../support/messages.ts'
 import { makePlace, openPlace } from '../support/stores.ts'
 import { folder, gateway, merchant } from './identity.ts'
 
@@ -48,7 +48,9 @@ for (const { store, url, create } of stores) {
       const second = await serve([...merchant(), '--store', location])
       expect(await send(second)).toEqual(response)
       expect(await second.nextEvent()).toMatchObject({ event: 'replay' })
-      expect(await send(second, { requestId: `${sent['requestId']}-2`, orderModifyTime: 1 })).toEqual(response)
+      expect(await send(second, { requestId: `${sent['requestId']}-2`, orderModifyTime: NOW - 2_000 })).toEqual(
+        response,
+      )
       expect(await second.nextEvent()).toMatchObject({ event: 'stale' })
       second.child.kill('SIGTERM')
       expect(await second.exitCode).toBe(0)
