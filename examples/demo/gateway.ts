@@ -1,4 +1,10 @@
-import { type ClientOptions, createOrderSyncClient, type OrderInput, OrderRefusedError } from 'alipayhk-order-sync'
+import {
+  type ClientOptions,
+  createOrderSyncClient,
+  type OrderInput,
+  OrderRefusedError,
+  UntrustedResponseError,
+} from 'alipayhk-order-sync'
 
 /** One HTTP message, as sent over the network. */
 export interface HttpMessage {
@@ -8,11 +14,13 @@ export interface HttpMessage {
   readonly body: string
 }
 
-/** The request, the response and the verified result. */
+/** The request, the response and its result. */
 export interface RoundTrip {
   readonly request: HttpMessage
   readonly response: HttpMessage
   readonly resultCode: string
+  /** Whether the merchant signed the response. It signs none to a request that it cannot verify. */
+  readonly isSigned: boolean
   readonly orderId?: string
 }
 
@@ -33,14 +41,21 @@ export async function sendOrder(order: OrderInput, options: ClientOptions): Prom
     },
   })
   const result = await client.syncOrder(order).then(
-    ({ response, orderId }) => ({ resultCode: response.result.resultCode, orderId }),
+    ({ response, orderId }) => ({ resultCode: response.result.resultCode, isSigned: true, orderId }),
     (error: unknown) => {
-      // The response to a refused order is verified too. All other errors end the demo.
-      if (error instanceof OrderRefusedError) return { resultCode: error.resultCode }
-      throw error
+      // The response to a refused order is verified too.
+      if (error instanceof OrderRefusedError) return { resultCode: error.resultCode, isSigned: true }
+      // All other errors end the demo.
+      if (!(error instanceof UntrustedResponseError) || error.httpStatus !== 401) throw error
+      return { resultCode: resultCodeOf(messages[1]), isSigned: false }
     },
   )
   const [request, response] = messages
   if (request === undefined || response === undefined) throw new Error('The client sent no request.')
   return { request, response, ...result }
+}
+
+function resultCodeOf(response: HttpMessage | undefined): string {
+  const message: { result?: { resultCode?: string } } = JSON.parse(response?.body ?? '{}')
+  return message.result?.resultCode ?? 'none'
 }

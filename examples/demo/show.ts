@@ -24,11 +24,11 @@ export function showScenario(number: number, { title, explanation }: Scenario): 
 }
 
 export function showRoundTrip(roundTrip: RoundTrip, event: OrderSyncEvent | undefined, asExpected: boolean): void {
-  const { request, response, resultCode, orderId } = roundTrip
+  const { request, response, resultCode, isSigned, orderId } = roundTrip
   showHttpMessage(cyan('→'), request)
   showHttpMessage(magenta('←'), response)
   const order = orderId === undefined ? '' : `: orderId ${orderId}`
-  console.log(`\n   Verified response  ${bold(resultCode)}${order}`)
+  console.log(`\n   ${isSigned ? 'Verified response' : 'Unsigned response'}  ${bold(resultCode)}${order}`)
   console.log(`   At the merchant    ${bold(event?.kind ?? 'no event')}${describeEvent(event)}`)
   console.log(`   ${asExpected ? green('✓ as expected') : red('✗ not as expected')}`)
 }
