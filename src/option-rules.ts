@@ -3,7 +3,7 @@ export interface OptionRule<Value> {
   readonly defaultValue?: Value
   /** Throws when the value is wrong. Not called when an optional value is absent. */
   readonly assert: (value: unknown, name: string) => void
-  /** The option has no default and must be given: `assert` is also called when it is absent. */
+  /** The option has no default and must be given. */
   readonly required?: true
 }
 

@@ -37,10 +37,12 @@ export type PrivateKeyInput = PublicKeyInput | Signer
  * ```
  */
 export function parsePrivateKey(input: PrivateKeyInput, name = 'private key'): PrivateKey {
-  if (isSigner(input)) return fromSigner(input, name)
+  if (isSigner(input)) return parsedOnce(input, () => fromSigner(input, name))
   if (isCryptoKey(input)) {
-    const algorithm = cryptoKeyAlgorithm(input, 'private', name)
-    return { algorithm, isRemote: false, sign: (content) => signWithCryptoKey(input, content) }
+    return parsedOnce(input, () => {
+      const algorithm = cryptoKeyAlgorithm(input, 'private', name)
+      return { algorithm, isRemote: false, sign: (content) => signWithCryptoKey(input, content) }
+    })
   }
   const handle = toKeyObject(input, 'private', name)
   const algorithm = algorithmFor(handle, name)
@@ -84,6 +86,17 @@ export function parsePublicKey(input: PublicKeyInput, name = 'public key'): Publ
   }
   if (algorithm !== 'RSA256') return key
   return { ...key, wrap: (aesKey, keyWrap) => wrap(aesKey, handle, keyWrap) }
+}
+
+const parsedHandles = new WeakMap<object, PrivateKey>()
+
+/** The same parsed key for the same signer or CryptoKey, so that what is known about the key is found again. */
+function parsedOnce(handle: object, parse: () => PrivateKey): PrivateKey {
+  const known = parsedHandles.get(handle)
+  if (known !== undefined) return known
+  const key = parse()
+  parsedHandles.set(handle, key)
+  return key
 }
 
 function fromSigner(signer: Signer, name: string): PrivateKey {

@@ -72,8 +72,13 @@ export function decide(
     if (request.hasResponse) return 'replay'
   }
   // Before the lease: this event stays old, however the running request ends.
-  if (last !== undefined && !(incoming.orderModifyTime > Math.max(last.orderModifyTime, last[compareModifyTimeWith]))) {
-    return incoming.orderModifyTime === last.orderModifyTime ? 'duplicate' : 'stale'
+  if (last !== undefined) {
+    const { orderModifyTime, processedAt } = last
+    const threshold = compareModifyTimeWith === 'processedAt' ? Math.max(orderModifyTime, processedAt) : orderModifyTime
+    // Phrased so that NaN is refused too: every comparison with NaN is false.
+    if (!(incoming.orderModifyTime > threshold)) {
+      return incoming.orderModifyTime === orderModifyTime ? 'duplicate' : 'stale'
+    }
   }
   return leased ? 'busy' : 'process'
 }

@@ -27,6 +27,11 @@ export interface ParsedCredentials {
   readonly signingKey: VersionedKey<PrivateKey>
 }
 
+/** Whether a value can be a `Client-Id`: 1 to 128 visible ASCII characters. */
+export function isClientId(value: unknown): value is string {
+  return typeof value === 'string' && /^[!-~]{1,128}$/.test(value)
+}
+
 const parsed = new WeakMap<Credentials, ParsedCredentials>()
 
 /**
@@ -41,7 +46,7 @@ export function parseCredentials(credentials: Credentials): ParsedCredentials {
   const known = parsed.get(credentials)
   if (known !== undefined) return known
   const { clientId } = credentials
-  if (typeof clientId !== 'string' || !/^[!-~]{1,128}$/.test(clientId)) {
+  if (!isClientId(clientId)) {
     throw new ConfigurationError('ERR_CREDENTIALS', '"clientId" must be 1 to 128 visible ASCII characters.')
   }
   const privateKeys = createKeyRing(credentials.privateKeys ?? {}, 'privateKeys', parsePrivateKey)

@@ -100,8 +100,21 @@ async function findOwnKey(credentials: ParsedCredentials): Promise<string | unde
   return undefined
 }
 
+const probeSignatures = new WeakMap<PrivateKey, Promise<Uint8Array>>()
+
+/** Signs the probe once for each key: requests that are not verified must not reach a signer again and again. */
+function signProbe(key: PrivateKey): Promise<Uint8Array> {
+  const known = probeSignatures.get(key)
+  if (known !== undefined) return known
+  const signature = key.sign(PROBE)
+  probeSignatures.set(key, signature)
+  // A failure is tried again by the next message that is not sent at the same time.
+  signature.catch(() => probeSignatures.delete(key))
+  return signature
+}
+
 async function findOwnKeyOf({ ours, theirs }: Pair): Promise<string | undefined> {
-  const signature = await ours.sign(PROBE)
+  const signature = await signProbe(ours)
   for (const { version, key } of theirs) {
     if (await key.verify(PROBE, signature)) return version
   }

@@ -25,7 +25,7 @@ export function createRequestAbort(
 ): RequestAbort & { readonly release: () => void } {
   const controller = new AbortController()
   let isTimedOut = false
-  const peer = connection instanceof AbortSignal ? connection : undefined
+  const peer = typeof connection?.addEventListener === 'function' ? connection : undefined
   const abortForPeer = () => controller.abort(peer?.reason)
   if (peer?.aborted) abortForPeer()
   else peer?.addEventListener('abort', abortForPeer)

@@ -38,6 +38,10 @@ interface ReadOptions {
 /** The state of one place. */
 interface Arriving {
   bytes: number
+  /** Content-Length, if it is known. */
+  readonly maxBytes: number
+  /** False while the caller is looked up: such a place is not taken away, or look-ups would go on without a place. */
+  isReading: boolean
   buffer: Uint8Array<ArrayBuffer>
   readonly refused: AbortController
 }
@@ -58,12 +62,15 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
     place.buffer = EMPTY
   }
 
-  function refuseLongest(): void {
+  /** Refuses the body that has been arriving for longest. Returns false when none has begun to arrive. */
+  function refuseLongest(): boolean {
     for (const place of places) {
-      if (places.size <= maxReading && totalBytes <= maxReadingBytes) return
+      if (!place.isReading) continue
       leave(place)
-      place.refused.abort(new ProtocolError('ERR_TRAFFIC', 'Too many request bodies are arriving at the same time.'))
+      place.refused.abort(tooManyBodies())
+      return true
     }
+    return false
   }
 
   /** Makes room in the buffer, and accounts for it. */
@@ -74,27 +81,24 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
     const larger = new Uint8Array(bytes)
     larger.set(place.buffer)
     place.buffer = larger
-    refuseLongest()
+    while (totalBytes > maxReadingBytes && refuseLongest());
   }
 
   async function collect(place: Arriving, stream: AsyncIterable<unknown>, hint: string | undefined) {
     const { signal } = place.refused
     let size = 0
-    try {
-      for await (const chunk of stream) {
-        const next = toBytes(chunk)
-        if (next === undefined) throw notBytes(chunk, hint)
-        const end = size + next.length
-        if (end > maxBodyBytes) throw bodyTooLarge(maxBodyBytes)
-        // At least doubled, so that a body without Content-Length is copied a few times and not with every chunk.
-        if (end > place.bytes) reserve(place, Math.min(maxBodyBytes, Math.max(end, place.bytes * 2)))
-        if (signal.aborted) throw signal.reason
-        // Copied into one buffer: chunks of one byte, kept as objects, would cost a hundred times their size.
-        place.buffer.set(next, size)
-        size = end
-      }
-    } catch (error) {
-      throw isOrderSyncError(error) ? error : bodyIncomplete()
+    for await (const chunk of untilBroken(stream)) {
+      const next = toBytes(chunk)
+      if (next === undefined) throw notBytes(chunk, hint)
+      const end = size + next.length
+      if (end > maxBodyBytes) throw bodyTooLarge(maxBodyBytes)
+      // At least doubled, so that a body is copied a few times and not with every chunk; never above Content-Length. Memory is
+      // reserved as bytes arrive: a stranger could announce 1 MiB with each request and send nothing.
+      if (end > place.bytes) reserve(place, Math.max(end, Math.min(place.bytes * 2, place.maxBytes)))
+      if (signal.aborted) throw signal.reason
+      // Copied into one buffer: chunks of one byte, kept as objects, would cost a hundred times their size.
+      place.buffer.set(next, size)
+      size = end
     }
     return place.buffer.subarray(0, size)
   }
@@ -102,15 +106,17 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
   /**
    * Takes a place for the body of a request.
    *
-   * @param contentLength The header: the buffer gets this size.
-   * @throws {@link ProtocolError} `ERR_BODY_TOO_LARGE` when the header is above the limit
+   * @param contentLength The header: the buffer never exceeds it.
+   * @throws {@link ProtocolError} `ERR_BODY_TOO_LARGE` when the header is above the limit; `ERR_TRAFFIC` when all places wait
+   * for the look-up of their caller
    */
   return function enter(contentLength: string | undefined): BodyPlace {
     const announced = Number(contentLength ?? 0)
     if (announced > maxBodyBytes) throw bodyTooLarge(maxBodyBytes)
-    const place: Arriving = { bytes: 0, buffer: EMPTY, refused: new AbortController() }
+    if (places.size >= maxReading && !refuseLongest()) throw tooManyBodies()
+    const maxBytes = announced > 0 ? Math.ceil(announced) : maxBodyBytes
+    const place: Arriving = { bytes: 0, maxBytes, buffer: EMPTY, isReading: false, refused: new AbortController() }
     places.add(place)
-    refuseLongest()
 
     async function readStream(stream: AsyncIterable<unknown>, { parsedBodyHint, signal }: ReadOptions) {
       const { refused } = place
@@ -118,7 +124,7 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
       if (signal?.aborted) abort()
       else signal?.addEventListener('abort', abort)
       try {
-        if (announced > 0) reserve(place, Math.ceil(announced))
+        place.isReading = true
         return await withTimeout(() => collect(place, stream, parsedBodyHint), {
           timeoutMs: bodyTimeoutMs,
           onTimeout: bodyTimeout,
@@ -147,6 +153,15 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
 }
 
 const EMPTY = new Uint8Array()
+
+/** Turns the errors of a stream, and only those, into `ERR_BODY_INCOMPLETE`. */
+async function* untilBroken(stream: AsyncIterable<unknown>): AsyncGenerator<unknown, void> {
+  try {
+    yield* stream
+  } catch (error) {
+    throw isOrderSyncError(error) ? error : bodyIncomplete()
+  }
+}
 
 function isStream(body: unknown): body is AsyncIterable<unknown> {
   return isObject(body) && Symbol.asyncIterator in body && !ArrayBuffer.isView(body)
@@ -190,6 +205,10 @@ function fixOf(body: unknown): string | undefined {
   if ('arrayBuffer' in body) return 'Give the handler its bytes: await body.arrayBuffer().'
   if ('pipe' in body || 'getReader' in body) return 'Give the handler a stream that is an async iterable, or the bytes.'
   return undefined
+}
+
+function tooManyBodies(): ProtocolError {
+  return new ProtocolError('ERR_TRAFFIC', 'Too many request bodies are arriving at the same time.')
 }
 
 function bodyIncomplete(): ProtocolError {

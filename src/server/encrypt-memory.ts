@@ -1,19 +1,26 @@
 import { sha256 } from '../crypto/node.ts'
 import { ProtocolError } from '../errors.ts'
-import type { MessageHead } from '../protocol/headers.ts'
+import { signedContent } from '../protocol/signed-content.ts'
+import type { ReceivedMessage } from '../secure-message/verify.ts'
 
-/** Remembers which `Encrypt` header came with which signature. */
+/** Remembers which `Encrypt` header came with which signed content. */
 export interface EncryptMemory {
   /**
-   * Throws when this signature was seen with another `Encrypt` header. Call it after the signature has verified.
+   * Throws when this content was seen with another `Encrypt` header, or without one. Call it after the signature has verified.
    *
    * @throws {@link ProtocolError} `ERR_ENCRYPT_CHANGED`
    */
-  readonly assertUnchanged: (head: MessageHead, now: number) => void
+  readonly assertUnchanged: (message: ReceivedMessage, clientId: string, now: number) => void
 }
 
-/** Signatures that are remembered. Above it, the oldest are forgotten first. */
-const MAX_SIGNATURES = 10_000
+interface MemoryLimits {
+  readonly clockToleranceSeconds: number
+  /** Milliseconds between the check of the time of a message and the arrival of its body. */
+  readonly maxArrivalMs: number
+}
+
+/** Messages that are remembered. Above it, the oldest are forgotten first. */
+const MAX_MESSAGES = 10_000
 
 /**
  * The signature does not cover the `Encrypt` header. Whoever captured one encrypted message could send it again with a
@@ -22,26 +29,27 @@ const MAX_SIGNATURES = 10_000
  *
  * @see docs/protocol.md section 4.2
  */
-export function createEncryptMemory(clockToleranceSeconds: number): EncryptMemory {
+export function createEncryptMemory({ clockToleranceSeconds, maxArrivalMs }: MemoryLimits): EncryptMemory {
   const seen = new Map<string, { readonly encrypt: string; readonly expiresAt: number }>()
   return {
-    assertUnchanged({ signature, encrypt, sentAt }, now) {
-      if (encrypt === undefined) return
-      const key = sha256(signature.signature, 'base64url')
-      const value = `${encrypt.keyVersion ?? ''} ${sha256(encrypt.symmetricKey, 'base64url')}`
+    assertUnchanged({ method, path, head, body }, clientId, now) {
+      const { encrypt, sentAt, time } = head
+      // Not the signature: a second valid one can be derived from an ECDSA signature.
+      const key = sha256(signedContent({ method, path, clientId, time }, body), 'base64url')
+      const value = encrypt ? `${encrypt.keyVersion ?? ''} ${sha256(encrypt.symmetricKey, 'base64url')}` : 'plaintext'
       const known = seen.get(key)
       if (known !== undefined && known.encrypt !== value) {
         throw new ProtocolError(
           'ERR_ENCRYPT_CHANGED',
-          'The same signature was sent before with another Encrypt header.',
+          'The same signed content was sent before with another Encrypt header.',
         )
       }
       if (known !== undefined) return
       for (const [old, { expiresAt }] of seen) {
-        if (expiresAt > now && seen.size < MAX_SIGNATURES) break
+        if (expiresAt > now && seen.size < MAX_MESSAGES) break
         seen.delete(old)
       }
-      seen.set(key, { encrypt: value, expiresAt: sentAt + clockToleranceSeconds * 1000 })
+      seen.set(key, { encrypt: value, expiresAt: sentAt + clockToleranceSeconds * 1000 + maxArrivalMs })
     },
   }
 }

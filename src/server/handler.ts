@@ -52,37 +52,52 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
   const settings = resolveHandlerOptions(options)
   const { timeoutMs } = settings
   const report = createReporter(settings.onEvent)
-  /** Counted by `maxConcurrent`: until the work on a request ends, or until its lease is over, since some work never ends. */
+  /** Requests whose message has arrived, until their work ends or their time is up. Limited by `maxConcurrent`. */
   const working = createInFlight()
-  /** Requests without a response yet. Only `drain()` waits for them. */
+  /** Work that outlives its response, until it ends or its lease is over: some work never ends. Limited by `maxConcurrent` too. */
+  const outliving = createInFlight()
+  /** Requests without a response yet, also those whose body is still arriving. Not limited. */
   const responding = createInFlight()
   const enter = createBodyGate(settings)
-  const encryptMemory = createEncryptMemory(settings.clockToleranceSeconds)
+  const encryptMemory = createEncryptMemory({
+    clockToleranceSeconds: settings.clockToleranceSeconds,
+    maxArrivalMs: timeoutMs,
+  })
   const warnOfSeconds = createSecondsWarning()
   if (typeof settings.credentials !== 'function') startOwnKeyProbe(parseCredentials(settings.credentials))
 
-  async function handle(request: IncomingRequest): Promise<HttpResponse> {
+  function handler(request: IncomingRequest): Promise<HttpResponse> {
     const startedAt = performance.now()
     // `?.` for callers without types: the handler must not throw, whatever it is given.
     const abort = createRequestAbort(timeoutMs, request?.signal, () => timeoutError('The request', timeoutMs))
     // Three promises, not one async function: at the deadline, the response depends on the step that was reached.
     const received = receive(request, { abort, enter }, settings)
-    const accepted = received.then((step) => {
-      if (step.kind === 'ended') return step
-      if (working.size() >= settings.maxConcurrent) return endCrowded(step)
-      working.track(Promise.race([ended, abort.timedOut]), describe)
-      return accept(step, { abort, encryptMemory, warnOfSeconds }, settings, settings.extInfoSchema)
-    })
+    const accepted = received.then((step) => (step.kind === 'ended' ? step : startWork(step)))
     const ended = accepted.then(async (step) =>
       step.kind === 'ended' ? step : endAccepted(step, await processOrder(step, abort, settings)),
     )
-    const describe = async () => describeRequest(await reachedStep(received, accepted), startedAt)
-    void ended.then(abort.release)
-    const result = await Promise.race([ended, abort.timedOut])
-    if (result !== undefined) return await conclude(result, startedAt)
-    const late = ended.then((lateEnd) => reportLate(lateEnd, startedAt))
-    working.track(settledWithin(late, settings.leaseMs), describe)
-    return await conclude(toTimedOut(await reachedStep(received, accepted), timeoutMs), startedAt)
+    ended.then(abort.release, abort.release)
+    return responding.track(respondInTime(), describe)
+
+    /** Runs when the message has arrived; `ended` is initialized by then. */
+    async function startWork(step: Received): Promise<Accepted<ExtInfo> | Ended> {
+      if (working.size() + outliving.size() >= settings.maxConcurrent) return endCrowded(step)
+      working.track(Promise.race([ended, abort.timedOut]), describe)
+      // The schema separately: the other parameters do not depend on the type of `extInfo`.
+      return await accept(step, { abort, encryptMemory, warnOfSeconds }, settings, settings.extInfoSchema)
+    }
+
+    async function respondInTime(): Promise<HttpResponse> {
+      const result = await Promise.race([ended, abort.timedOut])
+      if (result !== undefined) return await conclude(result, startedAt)
+      const late = ended.then((lateEnd) => reportLate(lateEnd, startedAt))
+      outliving.track(settledWithin(late, settings.leaseMs), describe)
+      return await conclude(toTimedOut(await reachedStep(received, accepted), timeoutMs), startedAt)
+    }
+
+    async function describe(): Promise<RunningRequest> {
+      return describeRequest(await reachedStep(received, accepted), startedAt)
+    }
   }
 
   /** Reports an ending to the merchant, and makes the response for the peer. */
@@ -106,18 +121,19 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
     await report(ended, { response: toResponse(ended.outcome, settings), startedAt, isLate: true })
   }
 
-  const handler = (request: IncomingRequest) => responding.track(handle(request))
-
   async function drain({ timeoutMs: limitMs }: { timeoutMs?: number | undefined } = {}): Promise<DrainResult> {
-    const drained = async () => {
-      while (working.size() + responding.size() > 0) {
-        await Promise.all([working.settled(), responding.settled()])
-        // Wait one more turn: the last response is on its way to the HTTP layer.
-        await nextTurn()
-      }
+    if (limitMs !== undefined && !(limitMs >= 0)) throw new RangeError('"timeoutMs" must not be negative')
+    // A timer above 2 ** 31 would fire at once.
+    await settledWithin(waitUntilIdle(), limitMs !== undefined && limitMs < 2 ** 31 ? limitMs : undefined)
+    return { stillRunning: [...(await responding.describe()), ...(await outliving.describe())] }
+  }
+
+  async function waitUntilIdle(): Promise<void> {
+    while (responding.size() + outliving.size() > 0) {
+      await Promise.all([responding.settled(), outliving.settled()])
+      // Wait one more turn: the last response is on its way to the HTTP layer.
+      await nextTurn()
     }
-    await settledWithin(drained(), limitMs)
-    return { stillRunning: await working.describe() }
   }
 
   return Object.assign(handler, {
@@ -187,7 +203,7 @@ function createInFlight() {
   const descriptions = new Map<Promise<unknown>, () => Promise<RunningRequest>>()
   return {
     size: () => descriptions.size,
-    track<Value>(promise: Promise<Value>, describe = async (): Promise<RunningRequest> => ({ runningMs: 0 })) {
+    track<Value>(promise: Promise<Value>, describe: () => Promise<RunningRequest>): Promise<Value> {
       descriptions.set(promise, describe)
       const remove = () => void descriptions.delete(promise)
       promise.then(remove, remove)

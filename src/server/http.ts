@@ -45,8 +45,9 @@ export interface OrderSyncHandler {
   /** The same for the web standard: Next.js, Hono, Bun, Deno, Workers. Needs no `this`. */
   readonly fetch: (request: Request) => Promise<Response>
   /**
-   * Resolves when nothing is in flight any more, work that outlived its response included. For a clean shutdown.
-   * It always ends: a request stops counting when its lease is over, at most `timeoutMs` + `leaseMs` after it arrived.
+   * Resolves when nothing is in flight any more, work that outlived its response included. For a clean shutdown: stop
+   * accepting requests first. It then ends, at the latest when the last lease is over: `timeoutMs` + `leaseMs` after the last
+   * request arrived.
    *
    * @param options `timeoutMs`: milliseconds to wait at most. @defaultValue until every lease is over
    */

@@ -8,6 +8,7 @@ import {
   assertStandardSchema,
   flag,
   functionWithDefault,
+  hasMethod,
   nonNegativeNumber,
   type OptionRules,
   oneOf,
@@ -70,7 +71,7 @@ export interface HandlerOptions<ExtInfo = OpenObject, Transaction = undefined> {
   clockToleranceSeconds?: number | undefined
   /** The largest accepted body, in bytes. @defaultValue 1_048_576 */
   maxBodyBytes?: number | undefined
-  /** Requests at work at the same time. Above it, the response is `REQUEST_TRAFFIC_EXCEED_LIMIT`. @defaultValue 1_000 */
+  /** Requests at work at the same time, without the signing of their responses. Above it, the response is `REQUEST_TRAFFIC_EXCEED_LIMIT`. @defaultValue 1_000 */
   maxConcurrent?: number | undefined
   /** Requests whose body is still arriving. Above it, the longest-arriving one is refused. @defaultValue 1_000 */
   maxReading?: number | undefined
@@ -126,7 +127,7 @@ export const handlerOptionRules = () =>
     maxReadingBytes: positiveNumber(67_108_864),
     bodyTimeoutMs: positiveNumber(5_000, { isTimer: true }),
     timeoutMs: positiveNumber(10_000, { isTimer: true }),
-    leaseMs: positiveNumber(30_000),
+    leaseMs: positiveNumber(30_000, { isTimer: true }),
     storeTimeoutMs: positiveNumber(5_000, { isTimer: true }),
     busyWaitMs: nonNegativeNumber(2_000),
     maxFutureMs: positiveNumber(86_400_000),
@@ -148,6 +149,9 @@ export function resolveHandlerOptions<ExtInfo, Transaction>(options: HandlerOpti
   const { timeoutMs, leaseMs, storeTimeoutMs, allowFractions, encryption, randomBytes } = resolved
   // Otherwise a second delivery could start while the first one is still within its time.
   if (!(leaseMs > timeoutMs)) throw new RangeError('"leaseMs" must be greater than "timeoutMs"')
+  if (resolved.maxReadingBytes < resolved.maxBodyBytes) {
+    throw new RangeError('"maxReadingBytes" must not be less than "maxBodyBytes"')
+  }
   return {
     ...resolved,
     store: boundStore(resolved.store, storeTimeoutMs),
@@ -159,7 +163,7 @@ export function resolveHandlerOptions<ExtInfo, Transaction>(options: HandlerOpti
 }
 
 function assertStore(value: unknown): void {
-  if (typeof (value as Partial<OrderSyncStore> | null | undefined)?.claim !== 'function') {
+  if (!['claim', 'finish', 'release', 'read'].every((method) => hasMethod(value, method))) {
     throw new TypeError('"store" must be a store, such as memoryStore()')
   }
 }

@@ -23,7 +23,10 @@ export type Outcome =
   | { readonly kind: 'rejected'; readonly error: ProtocolError }
   /** A failure on our side after the message was accepted: in `onOrder` or the store, or the time was up. */
   | { readonly kind: 'failed'; readonly error: unknown }
-  /** A failure on our side before the message could be verified, in the mounting or the credentials; or in the signer. */
+  /**
+   * A failure on our side before the order was accepted (mounting, credentials, decryption key, extInfoSchema), or in the signer.
+   * Nothing was decided, and the response is unsigned.
+   */
   | { readonly kind: 'unavailable'; readonly error: unknown }
 
 /** The status and the body of a response. */
@@ -58,7 +61,8 @@ export function toResponse(
 
 /** The outcome of an error that ended a request before its message was accepted. */
 export function toOutcome(error: unknown): Outcome {
-  return isOrderSyncError(error) && error.name === 'ProtocolError'
+  // The code is checked too: the error may come from another version of this package.
+  return isOrderSyncError(error) && error.name === 'ProtocolError' && Object.hasOwn(PROTOCOL_ERRORS, error.code)
     ? { kind: 'rejected', error }
     : { kind: 'unavailable', error }
 }

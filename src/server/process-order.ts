@@ -123,8 +123,8 @@ async function runOnce<ExtInfo, Transaction>(
     const context = { clientId, agentToken, encrypted, fencingToken: held.token, transaction, signal }
     return successResponse(assertOrderId(await settings.onOrder(accepted.order, context)))
   }
-  const { store } = settings
-  const finishInTransaction = store.finishInTransaction?.bind(store)
+  // Bound already, see bounded-store.ts.
+  const { finishInTransaction } = settings.store
   const run = finishInTransaction
     ? await runInTransaction(runOnOrder, (work) => finishInTransaction(held, work))
     : // A store without transactions has the type parameter `undefined`.

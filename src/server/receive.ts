@@ -5,10 +5,14 @@ import { validateExtInfo, validateOrder } from '../messages/validate.ts'
 import { ORDER_SYNC_METHOD } from '../protocol/endpoint.ts'
 import { collectHeaders, requireHeader } from '../protocol/headers.ts'
 import { canonicalJson } from '../protocol/json.ts'
-import { type ParsedCredentials, parseCredentials, requireEncryptionKey } from '../secure-message/credentials.ts'
+import {
+  isClientId,
+  type ParsedCredentials,
+  parseCredentials,
+  requireEncryptionKey,
+} from '../secure-message/credentials.ts'
 import { assertPeerKeysNotOwn } from '../secure-message/own-key.ts'
 import { assertSigned, decryptAndParse, parseFreshHead, type ReceivedMessage } from '../secure-message/verify.ts'
-import { timeoutError, withTimeout } from '../timeout.ts'
 import type { RequestAbort } from './abort.ts'
 import type { BodyPlace } from './body-gate.ts'
 import type { EncryptMemory } from './encrypt-memory.ts'
@@ -62,19 +66,26 @@ type Settings = Pick<
   'credentials' | 'signedPath' | 'clockToleranceSeconds' | 'now' | 'timeoutMs' | 'json' | 'encryption' | 'maxFutureMs'
 >
 
+/** What {@link receive} needs besides the options. */
+interface ReceiveContext {
+  readonly abort: RequestAbort
+  /** Takes a place for a body that arrives. */
+  readonly enter: (contentLength: string | undefined) => BodyPlace
+}
+
 /** Step 1: checks the headers, looks the caller up and reads the body. */
 export async function receive(
   request: IncomingRequest,
-  { abort, enter }: { abort: RequestAbort; enter: (contentLength: string | undefined) => BodyPlace },
+  { abort, enter }: ReceiveContext,
   settings: Settings,
 ): Promise<Received | Ended> {
-  const identified = await identify(request, enter, settings)
+  const identified = await identify(request, { abort, enter }, settings)
   return identified.kind === 'ended' ? identified : await readMessage(identified, request, abort, settings)
 }
 
 async function identify(
   request: IncomingRequest,
-  enter: (contentLength: string | undefined) => BodyPlace,
+  { abort, enter }: ReceiveContext,
   settings: Settings,
 ): Promise<Identified | Ended> {
   try {
@@ -87,7 +98,7 @@ async function identify(
     // Before the look-up: a stranger must not be able to start more of them than there are places.
     const place = enter(headers.get('content-length'))
     try {
-      const credentials = await findCredentials(clientId, settings)
+      const credentials = await findCredentials(clientId, abort, settings)
       return { kind: 'identified', credentials, method, path, headers, place }
     } catch (error) {
       place.leave()
@@ -100,11 +111,13 @@ async function identify(
 
 async function readMessage(
   { credentials, method, path, headers, place }: Identified,
-  { body: given, parsedBodyHint }: IncomingRequest,
+  request: IncomingRequest,
   abort: RequestAbort,
   { now, clockToleranceSeconds }: Settings,
 ): Promise<Received | Ended> {
   try {
+    // Inside the `try`: the body may be a getter that throws.
+    const { body: given, parsedBodyHint } = request
     const head = parseFreshHead(headers, 'request', { now: now(), clockToleranceSeconds })
     const body = await place.read(given, { parsedBodyHint, signal: abort.signal })
     return { kind: 'received', credentials, headers, message: { method, path, head, body } }
@@ -134,7 +147,7 @@ export async function accept<ExtInfo>(
     // Half of the time: a signer that does not respond must not use up the time of the order.
     await assertPeerKeysNotOwn(credentials, { timeoutMs: settings.timeoutMs / 2 })
     await assertSigned(message, credentials)
-    encryptMemory.assertUnchanged(message.head, settings.now())
+    encryptMemory.assertUnchanged(message, credentials.clientId, settings.now())
   } catch (error) {
     return { ...endUnverified(error, credentials), unverified: { message, headers } }
   }
@@ -247,18 +260,17 @@ function assertOneLine(method: string, path: string): void {
 /** Checked before the look-up: the id may be anything that fits into a header. */
 function requireClientId(headers: ReadonlyMap<string, string>): string {
   const clientId = requireHeader(headers, 'Client-Id')
-  if (/^[!-~]{1,128}$/.test(clientId)) return clientId
+  if (isClientId(clientId)) return clientId
   throw new ProtocolError('ERR_HEADER_INVALID', 'The Client-Id header is not 1 to 128 visible ASCII characters.')
 }
 
-async function findCredentials(clientId: string, { credentials, timeoutMs }: Settings): Promise<ParsedCredentials> {
-  const found =
-    typeof credentials === 'function'
-      ? await withTimeout(async () => await credentials(clientId), {
-          timeoutMs,
-          onTimeout: () => timeoutError('"credentials"', timeoutMs),
-        })
-      : credentials
+async function findCredentials(
+  clientId: string,
+  abort: RequestAbort,
+  { credentials }: Settings,
+): Promise<ParsedCredentials> {
+  const lookUp = typeof credentials === 'function' ? credentials : () => credentials
+  const found = await abort.beforeTimeout((async () => await lookUp(clientId))())
   // Compared here as well: a look-up may ignore case, or always return the same tenant.
   if (found != null && found.clientId === clientId) return parseCredentials(found)
   throw new ProtocolError('ERR_CLIENT_UNKNOWN', 'The Client-Id is not known here.')

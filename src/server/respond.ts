@@ -3,7 +3,7 @@ import { encodeUtf8 } from '../protocol/encoding.ts'
 import { ORDER_SYNC_METHOD } from '../protocol/endpoint.ts'
 import { CONTENT_TYPES } from '../protocol/headers.ts'
 import { formatTime } from '../protocol/time.ts'
-import { findEncryptionKey, type ParsedCredentials } from '../secure-message/credentials.ts'
+import { type ParsedCredentials, requireEncryptionKey } from '../secure-message/credentials.ts'
 import { type Encryption, secureMessage } from '../secure-message/secure.ts'
 import { timeoutError, withTimeout } from '../timeout.ts'
 import type { HttpResponse } from './http.ts'
@@ -48,7 +48,7 @@ export async function respond(
       path,
       now: settings.now(),
       plaintext: encodeUtf8(response.response.text),
-      encryptTo: isEncrypted ? findEncryptionKey(credentials) : undefined,
+      encryptTo: isEncrypted ? requireEncryptionKey(credentials) : undefined,
     },
     credentials,
     { options: { ...options, aesBits: aesBits ?? options.aesBits }, randomBytes },

@@ -222,7 +222,7 @@ describe('bodies that arrive slowly', () => {
   })
 
   test('above maxReadingBytes, the longest-arriving ones are refused until the new one fits', async () => {
-    const enter = createBodyGate({ ...LIMITS, maxReadingBytes: 20 })
+    const enter = createBodyGate({ ...LIMITS, maxReadingBytes: 14 })
     const slow = [enter('8').read(halfSent()), enter('8').read(halfSent())]
     expect(Buffer.from(await enter('9').read(stream('123456789'))).toString()).toBe('123456789')
     expect(await rejectionOf(slow[0] ?? expect.fail())).toMatchObject(TRAFFIC)
@@ -243,10 +243,23 @@ describe('bodies that arrive slowly', () => {
     expect(Buffer.from(await enter('5').read(stream('hello'))).toString()).toBe('hello')
   })
 
-  test('a body that lost its place before it was read is refused', async () => {
+  test('a place whose caller is still looked up is not taken away: the newcomer is refused', async () => {
     const enter = createBodyGate({ ...LIMITS, maxReading: 1 })
     const first = enter('8')
-    enter('8')
-    expect(await rejectionOf(first.read(stream('hello')))).toMatchObject(TRAFFIC)
+    expect(thrownBy(() => enter('8'))).toMatchObject(TRAFFIC)
+    expect(Buffer.from(await first.read(stream('hello'))).toString()).toBe('hello')
+    expect(Buffer.from(await enter('5').read(stream('hello'))).toString()).toBe('hello')
+  })
+
+  test('a Content-Length alone reserves no memory', async () => {
+    const enter = createBodyGate({ ...LIMITS, maxBodyBytes: 1_000, maxReadingBytes: 1_000 })
+    const slow = Array.from({ length: 50 }, () => enter('1000').read(halfSent()))
+    const isPending = Symbol('pending')
+    await new Promise(setImmediate)
+    expect(Buffer.from(await enter('5').read(stream('hello'))).toString()).toBe('hello')
+    for (const reading of slow) {
+      reading.catch(() => {})
+      expect(await Promise.race([reading, Promise.resolve(isPending)])).toBe(isPending)
+    }
   })
 })

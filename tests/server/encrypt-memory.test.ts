@@ -5,6 +5,7 @@ import { createEncryptMemory } from '../../src/server/encrypt-memory.ts'
 import { merchantRsa } from '../support/keys.ts'
 import { merchant, SUCCESS, summarize } from '../support/merchant.ts'
 import {
+  CLIENT_ID,
   encryptedRequest,
   encryptHeader,
   merchantCredentials,
@@ -50,39 +51,66 @@ describe('a captured message with another Encrypt header', () => {
 })
 
 describe('createEncryptMemory', () => {
-  const headOf = ({ headers }: TestRequest) => parseMessageHead(collectHeaders(headers), 'request')
-  const TOLERANCE_SECONDS = 300
+  const LIMITS = { clockToleranceSeconds: 300, maxArrivalMs: 10_000 }
+  const received = ({ method, path, headers, body }: TestRequest) => ({
+    method,
+    path,
+    head: parseMessageHead(collectHeaders(headers), 'request'),
+    body,
+  })
+  const create = () => {
+    const { assertUnchanged } = createEncryptMemory(LIMITS)
+    return (message: ReturnType<typeof received>, now = NOW) => assertUnchanged(message, CLIENT_ID, now)
+  }
 
-  test('accepts the same header again, and every message that is not encrypted', () => {
-    const { assertUnchanged } = createEncryptMemory(TOLERANCE_SECONDS)
-    for (const head of [headOf(encryptedRequest()), headOf(request())]) {
-      assertUnchanged(head, NOW)
-      assertUnchanged(head, NOW)
+  test('accepts the same message again, encrypted or not', () => {
+    const assertUnchanged = create()
+    for (const message of [received(encryptedRequest()), received(request())]) {
+      assertUnchanged(message)
+      assertUnchanged(message)
     }
   })
 
-  test('forgets a signature when its time is no longer accepted', () => {
-    const { assertUnchanged } = createEncryptMemory(TOLERANCE_SECONDS)
-    const captured = encryptedRequest()
-    assertUnchanged(headOf(captured), NOW)
-    const changed = headOf(otherKey(captured))
-    expect(thrownBy(() => assertUnchanged(changed, NOW + 299_000))).toMatchObject({ code: 'ERR_ENCRYPT_CHANGED' })
-    // Another message makes room.
-    assertUnchanged(headOf(encryptedRequest({ path: '/other' })), NOW + 300_001)
-    expect(() => assertUnchanged(changed, NOW + 300_001)).not.toThrow()
+  test('rejects a message in plaintext to which somebody has added an Encrypt header', () => {
+    const assertUnchanged = create()
+    assertUnchanged(received(request()))
+    expect(thrownBy(() => assertUnchanged(received(otherKey(request()))))).toMatchObject({
+      code: 'ERR_ENCRYPT_CHANGED',
+    })
   })
 
-  test('remembers 10,000 signatures, and forgets the oldest first', () => {
-    const { assertUnchanged } = createEncryptMemory(TOLERANCE_SECONDS)
-    const head = headOf(encryptedRequest())
+  test('rejects the same content with another Encrypt header, whatever the form of its signature', () => {
+    const assertUnchanged = create()
+    const captured = encryptedRequest()
+    assertUnchanged(received(captured))
+    const changed = received(otherKey(captured))
+    const resigned = { ...changed, head: { ...changed.head, signature: received(request()).head.signature } }
+    expect(thrownBy(() => assertUnchanged(resigned))).toMatchObject({ code: 'ERR_ENCRYPT_CHANGED' })
+  })
+
+  test('forgets a message when its time is no longer accepted, and no body of that time can still arrive', () => {
+    const assertUnchanged = create()
+    const captured = encryptedRequest()
+    assertUnchanged(received(captured))
+    const changed = received(otherKey(captured))
+    // Another message makes room.
+    assertUnchanged(received(encryptedRequest({ path: '/a' })), NOW + 309_999)
+    expect(thrownBy(() => assertUnchanged(changed, NOW + 309_999))).toMatchObject({ code: 'ERR_ENCRYPT_CHANGED' })
+    assertUnchanged(received(encryptedRequest({ path: '/b' })), NOW + 310_001)
+    expect(() => assertUnchanged(changed, NOW + 310_001)).not.toThrow()
+  })
+
+  test('remembers 10,000 messages, and forgets the oldest first', () => {
+    const assertUnchanged = create()
+    const message = received(encryptedRequest())
     const numbered = (number: number, symmetricKey = Buffer.from('key')) => ({
-      ...head,
-      signature: { ...head.signature, signature: Buffer.from(String(number)) },
-      encrypt: { algorithm: 'RSA_AES' as const, symmetricKey },
+      ...message,
+      path: `/${number}`,
+      head: { ...message.head, encrypt: { algorithm: 'RSA_AES' as const, symmetricKey } },
     })
-    for (let number = 0; number <= 10_000; number++) assertUnchanged(numbered(number), NOW)
+    for (let number = 0; number <= 10_000; number++) assertUnchanged(numbered(number))
     const other = Buffer.from('other')
-    expect(() => assertUnchanged(numbered(0, other), NOW)).not.toThrow()
-    expect(thrownBy(() => assertUnchanged(numbered(10_000, other), NOW))).toMatchObject({ code: 'ERR_ENCRYPT_CHANGED' })
+    expect(() => assertUnchanged(numbered(0, other))).not.toThrow()
+    expect(thrownBy(() => assertUnchanged(numbered(10_000, other)))).toMatchObject({ code: 'ERR_ENCRYPT_CHANGED' })
   })
 })

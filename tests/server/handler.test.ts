@@ -1,7 +1,7 @@
 import { randomBytes, sign } from 'node:crypto'
 import { inspect } from 'node:util'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { type IncomingRequest, OrderRefusedError, type RequestBody } from '../../src/public/index.ts'
+import { type IncomingRequest, OrderRefusedError, ProtocolError, type RequestBody } from '../../src/public/index.ts'
 import { deferred } from '../support/deferred.ts'
 import { gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, pem, strangerRsa } from '../support/keys.ts'
 import { merchant, SUCCESS, summarize, TRY_LATER } from '../support/merchant.ts'
@@ -766,4 +766,55 @@ describe('a request-target in absolute form', () => {
     const target = `https://merchant.example${PATH}`
     expect(summarize(await merchant().handler(request({ path: target })))).toMatchObject({ status: 401 })
   })
+})
+
+test('drain rejects a timeout that is no time, and waits for ever with a timeout that no timer can hold', async () => {
+  const gate = deferred<{ orderId: string }>()
+  const { handler } = merchant({ onOrder: () => gate.promise })
+  const response = handler(request())
+  for (const timeoutMs of [-1, Number.NaN]) {
+    await expect(handler.drain({ timeoutMs })).rejects.toThrow(RangeError)
+  }
+  const drained = vi.fn()
+  const draining = handler.drain({ timeoutMs: Number.POSITIVE_INFINITY }).then(drained)
+  await new Promise((resolve) => setTimeout(resolve, 5))
+  expect(drained).not.toHaveBeenCalled()
+  gate.resolve({ orderId: 'A-1' })
+  await Promise.all([response, draining])
+  expect(drained).toHaveBeenCalledWith({ stillRunning: [] })
+})
+
+test('drain names a request whose body is still arriving', async () => {
+  const { handler } = merchant()
+  async function* endless(): AsyncGenerator<Uint8Array> {
+    yield Buffer.from('{')
+    await new Promise<never>(() => {})
+  }
+  const connection = new AbortController()
+  const response = handler({ ...request(), body: endless(), signal: connection.signal })
+  expect(await handler.drain({ timeoutMs: 1 })).toMatchObject({ stillRunning: [{ runningMs: expect.any(Number) }] })
+  connection.abort()
+  expect((await response).status).toBe(400)
+})
+
+test('a body getter that throws makes the response HTTP 500, and the handler does not reject', async () => {
+  const { handler, events } = merchant()
+  const { body: _, ...rest } = request()
+  const broken = Object.defineProperty(rest, 'body', {
+    get() {
+      throw new Error('SECRET-1')
+    },
+  })
+  expect((await handler(broken)).status).toBe(500)
+  expect(events).toMatchObject([{ kind: 'unavailable' }])
+  await handler.drain()
+})
+
+test('an error of another version of the package, with a code that this one does not know, makes the response HTTP 500', async () => {
+  const { handler } = merchant({
+    credentials: () => {
+      throw Object.assign(new ProtocolError('ERR_METHOD', 'x'), { code: 'ERR_FROM_THE_FUTURE' })
+    },
+  })
+  expect((await handler(request())).status).toBe(500)
 })

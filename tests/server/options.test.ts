@@ -45,7 +45,7 @@ describe('createOrderSyncHandler accepts', () => {
     ],
     ['a busyWaitMs of 0', { busyWaitMs: 0 }],
     ['a leaseMs just above timeoutMs', { timeoutMs: 1_000, leaseMs: 1_001 }],
-    ['the longest timeoutMs that a timer supports', { timeoutMs: 2 ** 31 - 1, leaseMs: 2 ** 31 }],
+    ['the longest timeoutMs that a timer supports', { timeoutMs: 2 ** 31 - 2, leaseMs: 2 ** 31 - 1 }],
     ['a fraction of a second as clockToleranceSeconds', { clockToleranceSeconds: 0.5 }],
     ['other encryption options', { encryption: { aesMode: 'CBC', keyWrap: 'RSA-OAEP-256' } }],
   ])('%s', (_, changes) => {
@@ -78,6 +78,9 @@ describe('createOrderSyncHandler refuses, and names the option:', () => {
     [{ onOrder: 'x' }, 'onOrder'],
     [{ store: undefined }, 'store'],
     [{ store: {} }, 'store'],
+    [{ store: { ...memoryStore(), finish: undefined } }, 'store'],
+    [{ leaseMs: 2 ** 31 }, 'leaseMs'],
+    [{ maxReadingBytes: 1_000 }, 'maxReadingBytes'],
   ])('%j', (changes, name) => {
     const error = thrownBy(() => create(changes))
     expect(['RangeError', 'TypeError']).toContain(error.name)
