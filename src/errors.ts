@@ -1,4 +1,4 @@
-import type { OrderSyncResponse, ResultCode } from './result-codes.ts'
+import { isResultCode, type OrderSyncResponse, type ResultCode } from './result-codes.ts'
 
 /**
  * The codes of {@link ProtocolError}, each with the HTTP status and the result code of the response.
@@ -141,10 +141,10 @@ export class ConfigurationError extends OrderSyncError {
  * The receiver refused the order. Throw it in `onOrder` to respond with a result code of your choice.
  * The client throws it when the peer's verified response is a refusal.
  *
- * In `onOrder`, use a code of `RESULT_CODES`. Any other code, and `SUCCESS`, is sent as `PROCESS_FAIL`.
- * A code with status `U` makes the peer retry; the others are final.
+ * In `onOrder`, use a code of `RESULT_CODES` other than `SUCCESS`. A code with status `U` makes the peer retry; the others are final.
  *
- * @see docs/protocol.md section 6.3
+ * @throws TypeError any other code, in an error without `response`
+ * @see docs/protocol.md section 6
  * @example
  * ```ts
  * import { type Order, OrderRefusedError } from 'alipayhk-order-sync'
@@ -171,6 +171,12 @@ export class OrderRefusedError extends OrderSyncError {
     resultMessage?: string,
     options?: ErrorOptions & { requestId?: string; response?: OrderSyncResponse },
   ) {
+    // A peer may send a code that is not in the list.
+    if (options?.response === undefined && (!isResultCode(resultCode) || resultCode === 'SUCCESS')) {
+      throw new TypeError(
+        `An OrderRefusedError needs a code of RESULT_CODES, for example PROCESS_FAIL, not "${printable(String(resultCode), 64)}"`,
+      )
+    }
     super(`The order was refused with ${printable(resultCode, 64)}.`, options)
     Object.defineProperty(this, 'response', { value: options?.response })
     this.resultCode = resultCode

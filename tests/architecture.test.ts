@@ -28,7 +28,7 @@ const CORE = [...ROOT, 'protocol/*', 'crypto/*', 'keys/*', 'messages/*', 'secure
  */
 const TABLE: Readonly<Record<string, Row>> = {
   'result-codes.ts': {},
-  'errors.ts': { types: ['result-codes.ts'] },
+  'errors.ts': { imports: ['result-codes.ts'] },
   'timeout.ts': {},
   'option-rules.ts': {},
   protocol: { imports: [...ROOT, 'node:buffer'] },

@@ -57,10 +57,11 @@ export function collectHeaders(headers: HeadersInput): ReadonlyMap<string, strin
   const collected = new Map<string, string>()
   for (const [name, value] of entriesOf(headers)) {
     if (typeof name !== 'string') throw unknownHeaders('A name among the headers', name)
-    const texts = [value].flat().flatMap((one) => toText(name, one))
+    const text = toText(name, value)
+    if (text === undefined) continue
     const key = name.toLowerCase()
     const before = collected.get(key)
-    if (texts.length > 0) collected.set(key, [...(before === undefined ? [] : [before]), ...texts].join(', '))
+    collected.set(key, before === undefined ? text : `${before}, ${text}`)
   }
   return collected
 }
@@ -93,13 +94,15 @@ function isEntry(value: unknown): value is { readonly key?: unknown; readonly va
   return typeof value === 'object' && value !== null && 'value' in value
 }
 
-/** One value as text; nothing for `null` and `undefined`. */
-function toText(name: string, value: unknown): string[] {
-  const plain = isEntry(value) ? value.value : value
-  if (plain === null || plain === undefined) return []
-  if (typeof plain === 'string') return [plain]
-  if (typeof plain === 'number' || typeof plain === 'bigint' || typeof plain === 'boolean') return [String(plain)]
-  throw unknownHeaders(`The value of the header "${printable(name, 64)}"`, plain)
+/** The values of a header as one text; `undefined` for `null`, `undefined` and an empty list. */
+function toText(name: string, value: unknown): string | undefined {
+  if (typeof value === 'string') return value
+  if (value === null || value === undefined) return undefined
+  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') return String(value)
+  if (isEntry(value)) return toText(name, value.value)
+  if (!Array.isArray(value)) throw unknownHeaders(`The value of the header "${printable(name, 64)}"`, value)
+  const texts = value.map((one) => toText(name, one)).filter((text) => text !== undefined)
+  return texts.length > 0 ? texts.join(', ') : undefined
 }
 
 function unknownHeaders(what: string, value: unknown): ConfigurationError {

@@ -77,8 +77,17 @@ export async function verifyMessage(
  *
  * @throws {@link ProtocolError} `ERR_SIGNATURE_INVALID`
  */
-export async function assertSigned(message: ReceivedMessage, credentials: ParsedCredentials): Promise<void> {
-  if (await isSignedByPeer(message, credentials)) return
+export async function assertSigned(
+  { method, path, head, body }: ReceivedMessage,
+  { clientId, peerPublicKeys }: ParsedCredentials,
+): Promise<void> {
+  const { algorithm, keyVersion, signature } = head.signature
+  const key = peerPublicKeys.get(keyVersion)?.key
+  // The algorithm in the header must be the key's own: the sender never chooses how a key is used.
+  if (key?.algorithm === algorithm) {
+    const content = signedContent({ method, path, clientId, time: head.time }, body)
+    if (await verify(key, content, signature)) return
+  }
   throw new ProtocolError(
     'ERR_SIGNATURE_INVALID',
     'The signature is not that of the configured key over this method, path, Client-Id, time and body.',
@@ -99,17 +108,6 @@ export async function decryptAndParse(
   if (head.encrypt === undefined) return { value: parseJson(body, json) }
   const { plaintext, aesBits } = await decrypt(head.encrypt, body, credentials, encryption)
   return { value: parseDecrypted(plaintext, json), aesBits }
-}
-
-async function isSignedByPeer(
-  { method, path, head, body }: ReceivedMessage,
-  { clientId, peerPublicKeys }: ParsedCredentials,
-): Promise<boolean> {
-  const { algorithm, keyVersion, signature } = head.signature
-  const found = peerPublicKeys.get(keyVersion)
-  // The algorithm in the header must be the key's own: the sender never chooses how a key is used.
-  if (found === undefined || found.key.algorithm !== algorithm) return false
-  return await verify(found.key, signedContent({ method, path, clientId, time: head.time }, body), signature)
 }
 
 async function decrypt(

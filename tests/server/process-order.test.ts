@@ -382,15 +382,19 @@ describe('when onOrder throws an OrderRefusedError', () => {
     },
   )
 
-  test.each(['SUCCESS', 'NO_SUCH_CODE', '', 'constructor'])(
-    'with the unusable code %j, the response is PROCESS_FAIL',
-    async (resultCode) => {
-      expect(summarize(await refuse(resultCode).handler(delivery('r1')))).toMatchObject({
-        resultCode: 'PROCESS_FAIL',
-        resultStatus: 'F',
-      })
+  test.each(['SUCCESS', 'NO_SUCH_CODE', '', 'constructor', undefined])(
+    'with the unusable code %j, it is a TypeError where it is made',
+    (resultCode) => {
+      expect(() => new OrderRefusedError(resultCode as string)).toThrow(
+        /^An OrderRefusedError needs a code of RESULT_CODES/,
+      )
     },
   )
+
+  test('with an unknown code of a peer, it is made', () => {
+    const response = refusal('PROCESS_FAIL')
+    expect(new OrderRefusedError('NO_SUCH_CODE', undefined, { response })).toMatchObject({ resultCode: 'NO_SUCH_CODE' })
+  })
 
   test('the response has its message, at most 256 characters, or the message of the result code', async () => {
     const messageOf = async (text?: string) => {
@@ -414,6 +418,8 @@ describe('when onOrder throws an OrderRefusedError', () => {
     Object.defineProperty(error, Symbol.for('alipayhk-order-sync/error'), { value: true })
     onOrder.mockRejectedValueOnce(error)
     expect(summarize(await handler(delivery('r1')))).toMatchObject({ resultCode: 'ACCESS_DENIED' })
+    onOrder.mockRejectedValueOnce(Object.assign(error, { resultCode: 'NO_SUCH_CODE' }))
+    expect(summarize(await handler(delivery('r2')))).toMatchObject({ resultCode: 'PROCESS_FAIL' })
   })
 })
 
