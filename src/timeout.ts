@@ -9,34 +9,46 @@ export interface WaitLimits {
 }
 
 /**
- * Waits for work until a timeout or an abort, and passes the work a signal that aborts then.
+ * Waits for work until a timeout or an abort.
  *
- * It rejects at once, even when the work ignores its signal: not every fetch, signer or validator stops when told.
+ * It rejects at once, even when the work goes on: not every fetch, signer or validator stops when told.
  * It uses its own timer because `AbortSignal.timeout()` keeps everything that belongs to a request in memory until it fires.
+ *
+ * @param onStop Called with the reason when the wait ends before the work.
  */
-export function withTimeout<Value>(
-  work: (signal: AbortSignal) => Promise<Value>,
-  { timeoutMs, onTimeout = () => timeoutError('The operation', timeoutMs ?? 0), signal: outer }: WaitLimits,
+export function waitFor<Value>(
+  work: () => Promise<Value>,
+  { timeoutMs, onTimeout = () => timeoutError('The operation', timeoutMs ?? 0), signal }: WaitLimits,
+  onStop?: (reason: unknown) => void,
 ): Promise<Value> {
   return new Promise((resolve, reject) => {
-    const inner = new AbortController()
     const release = () => {
       clearTimeout(timer)
-      outer?.removeEventListener('abort', abort)
+      signal?.removeEventListener('abort', abort)
     }
     const stop = (reason: unknown) => {
       // Release here too: work that ignores its signal may never settle.
       release()
-      inner.abort(reason)
+      onStop?.(reason)
       reject(reason)
     }
-    const abort = () => stop(outer?.reason)
+    const abort = () => stop(signal?.reason)
     const timer = timeoutMs === undefined ? undefined : setTimeout(() => stop(onTimeout()), timeoutMs)
-    outer?.addEventListener('abort', abort)
-    if (outer?.aborted) abort()
+    signal?.addEventListener('abort', abort)
+    if (signal?.aborted) abort()
     // Async, so that work that throws synchronously is released too.
-    else (async () => await work(inner.signal))().finally(release).then(resolve, reject)
+    else (async () => await work())().finally(release).then(resolve, reject)
   })
+}
+
+/** Like {@link waitFor}, for work that can be stopped: it gets a signal that aborts when the wait ends before the work. */
+export function withTimeout<Value>(work: (signal: AbortSignal) => Promise<Value>, limits: WaitLimits): Promise<Value> {
+  const controller = new AbortController()
+  return waitFor(
+    () => work(controller.signal),
+    limits,
+    (reason) => controller.abort(reason),
+  )
 }
 
 const ownTimeoutErrors = new WeakSet<object>()

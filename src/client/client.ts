@@ -5,7 +5,7 @@ import { isRetryable, retryDelay } from '../policy/retry.ts'
 import { formatJson } from '../protocol/json.ts'
 import type { OrderSyncResponse } from '../result-codes.ts'
 import { assertPeerKeysNotOwn, startOwnKeyProbe } from '../secure-message/own-key.ts'
-import { withTimeout } from '../timeout.ts'
+import { waitFor } from '../timeout.ts'
 import { attempt } from './attempt.ts'
 import { type ClientOptions, type ClientSettings, resolveClientOptions } from './options.ts'
 import { toOutgoingOrder } from './order.ts'
@@ -102,7 +102,7 @@ async function sync<ExtInfo>(
   const requestId = input.requestId ?? settings.randomUUID().replaceAll('-', '')
   const merchantBizType = input.merchantBizType ?? 'TRADE_ORDER'
   const order = toOutgoingOrder({ ...input, requestId, merchantBizType })
-  if (extInfoSchema !== undefined) await withTimeout(() => validateExtInfo(order.extInfo, extInfoSchema), { signal })
+  if (extInfoSchema !== undefined) await waitFor(() => validateExtInfo(order.extInfo, extInfoSchema), { signal })
   const plaintext = formatJson(order, json)
   await assertPeerKeysNotOwn(settings.credentials, { timeoutMs: settings.timeoutMs, signal })
   for (let attempts = 1; ; attempts++) {

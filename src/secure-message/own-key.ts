@@ -1,7 +1,7 @@
 import type { PrivateKey, PublicKey } from '../crypto/key.ts'
 import type { VersionedKey } from '../keys/key-ring.ts'
 import { encodeUtf8 } from '../protocol/encoding.ts'
-import { type WaitLimits, withTimeout } from '../timeout.ts'
+import { type WaitLimits, waitFor } from '../timeout.ts'
 import { ownKeyError, type ParsedCredentials } from './credentials.ts'
 
 /** The check of one pair of key rings. */
@@ -38,7 +38,7 @@ export async function assertPeerKeysNotOwn(credentials: ParsedCredentials, limit
   const probe = probeOf(credentials)
   if (!probe.isOver) {
     try {
-      await withTimeout(() => run(probe, credentials), limits)
+      await waitFor(() => run(probe, credentials), limits)
     } catch {
       limits.signal?.throwIfAborted()
       probe.isOver = true

@@ -1,6 +1,6 @@
 import { ConfigurationError, describeKind, isOrderSyncError, ProtocolError } from '../errors.ts'
 import { encodeUtf8 } from '../protocol/encoding.ts'
-import { withTimeout } from '../timeout.ts'
+import { waitFor } from '../timeout.ts'
 import { PARSED_BODY, type RequestBody } from './http.ts'
 
 /** The limits of bodies that are still arriving. */
@@ -43,7 +43,10 @@ interface Arriving {
   /** False while the caller is looked up: such a place is not taken away, or look-ups would go on without a place. */
   isReading: boolean
   buffer: Uint8Array<ArrayBuffer>
-  readonly refused: AbortController
+  /** Whether no more of the body is read. */
+  isStopped: boolean
+  /** Ends the wait for the body. */
+  rejectWait: (reason: ProtocolError) => void
 }
 
 /**
@@ -62,12 +65,17 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
     place.buffer = EMPTY
   }
 
+  function stop(place: Arriving, reason: ProtocolError): void {
+    place.isStopped = true
+    place.rejectWait(reason)
+  }
+
   /** Refuses the body that has been arriving for longest. Returns false when none has begun to arrive. */
   function refuseLongest(): boolean {
     for (const place of places) {
       if (!place.isReading) continue
       leave(place)
-      place.refused.abort(tooManyBodies())
+      stop(place, tooManyBodies())
       return true
     }
     return false
@@ -85,7 +93,6 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
   }
 
   async function collect(place: Arriving, stream: AsyncIterable<unknown>, hint: string | undefined) {
-    const { signal } = place.refused
     let size = 0
     for await (const chunk of untilBroken(stream)) {
       const next = toBytes(chunk)
@@ -95,7 +102,7 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
       // At least doubled, so that a body is copied a few times and not with every chunk; never above Content-Length. Memory is
       // reserved as bytes arrive: a stranger could announce 1 MiB with each request and send nothing.
       if (end > place.bytes) reserve(place, Math.max(end, Math.min(place.bytes * 2, place.maxBytes)))
-      if (signal.aborted) throw signal.reason
+      if (place.isStopped) break
       // Copied into one buffer: chunks of one byte, kept as objects, would cost a hundred times their size.
       place.buffer.set(next, size)
       size = end
@@ -115,25 +122,32 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
     if (announced > maxBodyBytes) throw bodyTooLarge(maxBodyBytes)
     if (places.size >= maxReading && !refuseLongest()) throw tooManyBodies()
     const maxBytes = announced > 0 ? Math.ceil(announced) : maxBodyBytes
-    const place: Arriving = { bytes: 0, maxBytes, buffer: EMPTY, isReading: false, refused: new AbortController() }
+    const place: Arriving = {
+      bytes: 0,
+      maxBytes,
+      buffer: EMPTY,
+      isReading: false,
+      isStopped: false,
+      rejectWait: () => {},
+    }
     places.add(place)
 
     async function readStream(stream: AsyncIterable<unknown>, { parsedBodyHint, signal }: ReadOptions) {
-      const { refused } = place
-      const abort = () => refused.abort(bodyIncomplete())
+      const refused = new Promise<never>((_, reject) => {
+        place.rejectWait = reject
+      })
+      refused.catch(() => {})
+      const abort = () => stop(place, bodyIncomplete())
+      signal?.addEventListener('abort', abort)
       if (signal?.aborted) abort()
-      else signal?.addEventListener('abort', abort)
       try {
         place.isReading = true
-        return await withTimeout(() => collect(place, stream, parsedBodyHint), {
-          timeoutMs: bodyTimeoutMs,
-          onTimeout: bodyTimeout,
-          signal: refused.signal,
-        })
+        const work = () => Promise.race([collect(place, stream, parsedBodyHint), refused])
+        return await waitFor(work, { timeoutMs: bodyTimeoutMs, onTimeout: bodyTimeout })
       } finally {
         signal?.removeEventListener('abort', abort)
         // Ends the loop over a stream that continues after all.
-        refused.abort(bodyIncomplete())
+        place.isStopped = true
         leave(place)
       }
     }

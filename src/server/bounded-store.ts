@@ -1,5 +1,5 @@
 import type { OrderSyncStore } from '../stores/store.ts'
-import { timeoutError, withTimeout } from '../timeout.ts'
+import { timeoutError, waitFor } from '../timeout.ts'
 
 /**
  * A store whose calls reject when they take too long. On a network that drops packets silently, a database driver can
@@ -12,7 +12,7 @@ export function boundStore<Transaction>(
   timeoutMs: number,
 ): OrderSyncStore<Transaction> {
   const bounded = <Value>(method: string, call: () => Promise<Value>): Promise<Value> =>
-    withTimeout(async () => await call(), { timeoutMs, onTimeout: () => timeoutError(`store.${method}()`, timeoutMs) })
+    waitFor(call, { timeoutMs, onTimeout: () => timeoutError(`store.${method}()`, timeoutMs) })
   const finishInTransaction = store.finishInTransaction?.bind(store)
   return {
     claim(delivery, options) {

@@ -3,7 +3,7 @@ import { ProtocolError } from '../errors.ts'
 import type { OpenObject } from '../messages/order.ts'
 import { parseCredentials } from '../secure-message/credentials.ts'
 import { startOwnKeyProbe } from '../secure-message/own-key.ts'
-import { timeoutError, withTimeout } from '../timeout.ts'
+import { timeoutError, waitFor } from '../timeout.ts'
 import { createRequestAbort } from './abort.ts'
 import { createBodyGate } from './body-gate.ts'
 import { createEncryptMemory } from './encrypt-memory.ts'
@@ -195,7 +195,7 @@ function valueNow<Value>(promise: Promise<Value>): Promise<Value | undefined> {
 
 /** Resolves when the work settles, or after a time, whichever is first. Never rejects. */
 async function settledWithin(work: Promise<unknown>, timeoutMs: number | undefined): Promise<void> {
-  await withTimeout(() => work, { timeoutMs }).catch(() => {})
+  await waitFor(() => work, { timeoutMs }).catch(() => {})
 }
 
 /** Tracks promises until they settle. */

@@ -5,7 +5,7 @@ import { CONTENT_TYPES } from '../protocol/headers.ts'
 import { formatTime } from '../protocol/time.ts'
 import { type ParsedCredentials, requireEncryptionKey } from '../secure-message/credentials.ts'
 import { type Encryption, secureMessage } from '../secure-message/secure.ts'
-import { timeoutError, withTimeout } from '../timeout.ts'
+import { timeoutError, waitFor } from '../timeout.ts'
 import type { HttpResponse } from './http.ts'
 import type { StatusAndResponse } from './outcome.ts'
 
@@ -55,7 +55,7 @@ export async function respond(
   )
   const { timeoutMs } = settings
   const { headers, body } = credentials.signingKey.key.isRemote
-    ? await withTimeout(() => securing, { timeoutMs, onTimeout: () => timeoutError('The signer', timeoutMs) })
+    ? await waitFor(() => securing, { timeoutMs, onTimeout: () => timeoutError('The signer', timeoutMs) })
     : await securing
   return { status: response.status, headers: withAllow(headers, response), body }
 }
