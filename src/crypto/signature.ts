@@ -1,5 +1,6 @@
 import { createVerify, type KeyObject, sign as signNode, verify as verifyNode, webcrypto } from 'node:crypto'
 import { promisify } from 'node:util'
+import { describeKind } from '../errors.ts'
 import type { SignatureAlgorithm } from '../protocol/headers.ts'
 import type { PrivateKey, PublicKey, Signer } from './key.ts'
 
@@ -62,7 +63,16 @@ export async function signWithCryptoKey(key: webcrypto.CryptoKey, content: Uint8
 
 export async function signWithSigner(signer: Signer, content: Uint8Array): Promise<Uint8Array> {
   // A copy: small Buffers share memory, and the signer must not see or change what lies around the content.
-  return await signer.sign(Uint8Array.from(content))
+  const signature: unknown = await signer.sign(Uint8Array.from(content))
+  if (isBytes(signature)) return signature
+  throw new TypeError(
+    `"sign" of the signer returned ${describeKind(signature)}. Return the bytes of the signature: of base64 text, Buffer.from(text, 'base64').`,
+  )
+}
+
+/** Not by `instanceof`: test runners give each file a `Uint8Array` of its own. */
+function isBytes(value: unknown): value is Uint8Array {
+  return ArrayBuffer.isView(value)
 }
 
 /** The algorithm is the key's own; no header decides it. */

@@ -187,6 +187,17 @@ describe('a signer', () => {
   })
 
   test.each([
+    ['base64 text', 'AQID', 'a string'],
+    ['an ArrayBuffer', new ArrayBuffer(3), 'an ArrayBuffer'],
+    ['nothing', undefined, 'undefined'],
+  ])('that returns %s makes sign reject, and the message says what to return', async (_, returned, kind) => {
+    const signer = { algorithm: 'RSA256', sign: () => returned } as unknown as Signer
+    await expect(sign(parsePrivateKey(signer), content)).rejects.toThrow(
+      `"sign" of the signer returned ${kind}. Return the bytes of the signature`,
+    )
+  })
+
+  test.each([
     [
       'throws',
       () => {
