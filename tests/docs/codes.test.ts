@@ -45,9 +45,19 @@ test('docs/keys.md lists the codes of a refused key, and no others', () => {
   expect(codesIn('When a key is refused', read('docs/keys.md')).sort()).toEqual(ofKeys.sort())
 })
 
-test.each(documents)('%s names no error code that does not exist', (path) => {
+/** The codes of warnings that belong to no error. */
+const WARNING_CODES = files('src', /\.ts$/).flatMap((path) =>
+  [...read(path).matchAll(/type: 'OrderSyncWarning',\s+code: '(\w+)'/g)].map(([, code]) => code),
+)
+
+test.each(documents)('%s names no code that does not exist', (path) => {
   const named = read(path).match(/\bERR_[A-Z_]*[A-Z]\b/g) ?? []
-  expect(named.filter((code) => !ALL_ERROR_CODES.includes(code))).toEqual([])
+  expect(named.filter((code) => ![...ALL_ERROR_CODES, ...WARNING_CODES].includes(code))).toEqual([])
+})
+
+test('docs/stores.md names the codes of warnings', () => {
+  expect(WARNING_CODES).toEqual(['ERR_STORE_CONNECTION'])
+  expect(read('docs/stores.md')).toContain('`ERR_STORE_CONNECTION`')
 })
 
 test('src/ uses every error code', () => {
