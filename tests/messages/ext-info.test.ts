@@ -10,6 +10,7 @@ import {
   type OpenObject,
   type StandardSchema,
 } from '../../src/public/index.ts'
+import { summarize } from '../support/merchant.ts'
 import { merchantCredentials, order, request } from '../support/messages.ts'
 import { rejectionOf } from '../support/thrown.ts'
 
@@ -23,8 +24,8 @@ const valibotSchema = v.object({ note: v.string(), table: v.number() })
 const arktypeSchema = type({ note: 'string', table: 'number' })
 
 const options = () => ({ credentials: merchantCredentials(), store: memoryStore(), now: () => 1716340341000 })
-const statusFor = async (extInfo: unknown, handler: ReturnType<typeof createOrderSyncHandler>) =>
-  (await handler(request({ message: order({ extInfo }) }))).status
+const resultFor = async (extInfo: unknown, handler: ReturnType<typeof createOrderSyncHandler>) =>
+  summarize(await handler(request({ message: order({ extInfo }) }))).resultCode
 
 describe('createOrderSyncHandler with extInfoSchema', () => {
   const noteLengths: number[] = []
@@ -71,9 +72,9 @@ describe('createOrderSyncHandler with extInfoSchema', () => {
     ],
   ])('validates extInfo with %s and narrows its type', async (_, create) => {
     noteLengths.length = 0
-    expect(await statusFor({ note: 'hot', table: 5 }, create())).toBe(200)
-    expect(await statusFor({ note: 'hot', table: 'five' }, create())).toBe(400)
-    expect(await statusFor({ note: 'hot' }, create())).toBe(400)
+    expect(await resultFor({ note: 'hot', table: 5 }, create())).toBe('SUCCESS')
+    expect(await resultFor({ note: 'hot', table: 'five' }, create())).toBe('PARAM_ILLEGAL')
+    expect(await resultFor({ note: 'hot' }, create())).toBe('PARAM_ILLEGAL')
     expect(noteLengths).toStrictEqual([3])
   })
 
@@ -85,7 +86,7 @@ describe('createOrderSyncHandler with extInfoSchema', () => {
         return { orderId: String(extInfo['note']) }
       },
     })
-    expect(await statusFor({ note: 'hot' }, handler)).toBe(200)
+    expect(await resultFor({ note: 'hot' }, handler)).toBe('SUCCESS')
   })
 
   test('passes the output of the schema to onOrder', async () => {
@@ -99,7 +100,7 @@ describe('createOrderSyncHandler with extInfoSchema', () => {
         return { orderId: 'A-1' }
       },
     })
-    expect(await statusFor({ at: '2024-05-22T01:12:21Z' }, handler)).toBe(200)
+    expect(await resultFor({ at: '2024-05-22T01:12:21Z' }, handler)).toBe('SUCCESS')
     expect(outputs).toStrictEqual([new Date('2024-05-22T01:12:21Z')])
   })
 })
