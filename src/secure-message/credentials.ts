@@ -75,18 +75,13 @@ export function ownKeyError(version: string): ConfigurationError {
   )
 }
 
-/** The peer's latest key that can encrypt, if there is one. */
-export function findEncryptionKey({ peerPublicKeys }: ParsedCredentials): VersionedKey<PublicKey> | undefined {
-  return peerPublicKeys.newestFirst.find(({ key }) => key.wrap !== undefined)
-}
-
 /**
  * The peer's latest key that can encrypt.
  *
  * @throws {@link ConfigurationError} `ERR_KEY_USE` when none can
  */
-export function requireEncryptionKey(credentials: ParsedCredentials): VersionedKey<PublicKey> {
-  const found = findEncryptionKey(credentials) ?? credentials.peerPublicKeys.latest
+export function requireEncryptionKey({ peerPublicKeys }: ParsedCredentials): VersionedKey<PublicKey> {
+  const found = peerPublicKeys.newestFirst.find(({ key }) => key.wrap !== undefined) ?? peerPublicKeys.latest
   requireOperation(found.key.wrap, 'encryption')
   return found
 }

@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto'
+import { createOrderSyncClient } from '../../src/public/index.ts'
 import { temporaryFolder, writeTo } from '../support/cli.ts'
 import { gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, type Pair, pem, strangerRsa } from '../support/keys.ts'
 import { CLIENT_ID } from '../support/messages.ts'
@@ -23,3 +24,18 @@ export const identity = (ownPair: string, peerPair: string): string[] => [
 
 export const merchant = () => identity('merchantRsa', 'gatewayRsa')
 export const gateway = () => identity('gatewayRsa', 'merchantRsa')
+
+type SendOptions = Pick<Parameters<typeof createOrderSyncClient>[0], 'fetch' | 'now'>
+
+/** A client of the gateway, in this process. It sends each order once. */
+export const gatewayClient = (url: string, options: SendOptions) =>
+  createOrderSyncClient({
+    credentials: {
+      clientId: CLIENT_ID,
+      privateKeys: { 1: gatewayRsa().privateKey },
+      peerPublicKeys: { 1: merchantRsa().publicKey },
+    },
+    url,
+    retries: 0,
+    ...options,
+  })

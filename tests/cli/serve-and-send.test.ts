@@ -1,11 +1,10 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { createOrderSyncClient, type OrderInput } from '../../src/public/index.ts'
+import type { OrderInput } from '../../src/public/index.ts'
 import { cli, serve, writeTo } from '../support/cli.ts'
-import { gatewayRsa, merchantRsa } from '../support/keys.ts'
 import { CLIENT_ID, NOW, order, orderWithout } from '../support/messages.ts'
-import { folder, gateway, identity, merchant } from './identity.ts'
+import { folder, gateway, gatewayClient, identity, merchant } from './identity.ts'
 
 const SUCCESS = { resultCode: 'SUCCESS', resultStatus: 'S', resultMessage: 'success' }
 
@@ -129,16 +128,9 @@ test('serve --path receives orders at that path only', async () => {
 test('serve --clock-tolerance limits the difference of Request-Time to the clock', async () => {
   const { url, nextEvent } = await serve([...merchant(), '--clock-tolerance', '60'])
   const sync = (secondsAgo: number, requestId: string) =>
-    createOrderSyncClient({
-      credentials: {
-        clientId: CLIENT_ID,
-        privateKeys: { 1: gatewayRsa().privateKey },
-        peerPublicKeys: { 1: merchantRsa().publicKey },
-      },
-      url,
-      retries: 0,
-      now: () => Date.now() - secondsAgo * 1000,
-    }).syncOrder(order({ requestId }) as unknown as OrderInput)
+    gatewayClient(url, { now: () => Date.now() - secondsAgo * 1000 }).syncOrder(
+      order({ requestId }) as unknown as OrderInput,
+    )
   await expect(sync(45, 'r-1')).resolves.toMatchObject({ attempts: 1 })
   expect(await nextEvent()).toMatchObject({ event: 'order' })
   await expect(sync(75, 'r-2')).rejects.toMatchObject({

@@ -1,23 +1,10 @@
 import { Agent, request as httpRequest } from 'node:http'
 import { connect } from 'node:net'
 import { expect, test, vi } from 'vitest'
-import { createOrderSyncClient, type OrderInput } from '../../src/public/index.ts'
+import type { OrderInput } from '../../src/public/index.ts'
 import { cli, serve } from '../support/cli.ts'
-import { gatewayRsa, merchantRsa } from '../support/keys.ts'
-import { CLIENT_ID, order } from '../support/messages.ts'
-import { identity, keyFile, merchant } from './identity.ts'
-
-const createClient = (url: string, fetch: typeof globalThis.fetch) =>
-  createOrderSyncClient({
-    credentials: {
-      clientId: CLIENT_ID,
-      privateKeys: { 1: gatewayRsa().privateKey },
-      peerPublicKeys: { 1: merchantRsa().publicKey },
-    },
-    url,
-    retries: 0,
-    fetch,
-  })
+import { order } from '../support/messages.ts'
+import { gatewayClient, identity, keyFile, merchant } from './identity.ts'
 
 /** Returns a fetch that calls `betweenHeadAndBody` when the server has read the head, and then sends the body. */
 function fetchInTwoSteps(betweenHeadAndBody: () => Promise<void>): typeof globalThis.fetch {
@@ -64,7 +51,7 @@ test.each(['SIGTERM', 'SIGINT'] as const)(
       child.kill(signal)
       await connectionsRefused(url)
     })
-    const { orderId } = await createClient(url, fetch).syncOrder(order() as unknown as OrderInput)
+    const { orderId } = await gatewayClient(url, { fetch: fetch }).syncOrder(order() as unknown as OrderInput)
     expect(await nextEvent()).toEqual({ event: 'order', order: order(), orderId })
     expect(await exitCode).toBe(0)
   },
@@ -73,7 +60,7 @@ test.each(['SIGTERM', 'SIGINT'] as const)(
 test('serve exits after SIGTERM while a connection is idle', async () => {
   const { url, child, nextEvent, exitCode } = await serve(merchant())
   // The global fetch keeps its connection open.
-  await createClient(url, fetch).syncOrder(order() as unknown as OrderInput)
+  await gatewayClient(url, { fetch: fetch }).syncOrder(order() as unknown as OrderInput)
   await nextEvent()
   child.kill('SIGTERM')
   expect(await exitCode).toBe(0)
@@ -82,7 +69,7 @@ test('serve exits after SIGTERM while a connection is idle', async () => {
 test('serve does not process the order and exits with 1 when standard output is closed', async () => {
   const { url, child, exitCode } = await serve(merchant())
   child.stdout?.destroy()
-  await expect(createClient(url, fetch).syncOrder(order() as unknown as OrderInput)).rejects.toMatchObject({
+  await expect(gatewayClient(url, { fetch: fetch }).syncOrder(order() as unknown as OrderInput)).rejects.toMatchObject({
     code: 'ERR_RESULT_UNKNOWN',
   })
   expect(await exitCode).toBe(1)
@@ -132,7 +119,7 @@ test('serve responds 503 while nobody reads its output, without growing, and pro
   }
   expect(statuses).toStrictEqual(new Set([401, 503]))
   stdout.resume()
-  const client = createClient(url, fetch)
+  const client = gatewayClient(url, { fetch })
   const message = { ...order(), requestId: 'r-after' } as unknown as OrderInput
   await vi.waitFor(async () => expect(await client.syncOrder(message)).toMatchObject({ attempts: 1 }), 10_000)
 })
