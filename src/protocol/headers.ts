@@ -224,7 +224,7 @@ function decodeValue(header: string, key: string, value = ''): Uint8Array {
     ? removeSpace(decodePercent(header, key, removeSpace(value)))
     : decodePercent(header, key, value)
   const bytes = decodeBase64(text) ?? decodeAnyBase64(text)
-  if (bytes === undefined) throw invalid(header, `"${key}" is not base64`)
+  if (bytes === undefined || bytes.length === 0) throw invalid(header, `"${key}" is not base64`)
   return bytes
 }
 
