@@ -26,6 +26,12 @@ export function waitFor<Value>(
       clearTimeout(timer)
       signal?.removeEventListener('abort', abort)
     }
+    const releaseAnd =
+      <Result>(settle: (result: Result) => void) =>
+      (result: Result) => {
+        release()
+        settle(result)
+      }
     const stop = (reason: unknown) => {
       // Release here too: work that ignores its signal may never settle.
       release()
@@ -37,7 +43,7 @@ export function waitFor<Value>(
     signal?.addEventListener('abort', abort)
     if (signal?.aborted) abort()
     // Async, so that work that throws synchronously is released too.
-    else (async () => await work())().finally(release).then(resolve, reject)
+    else (async () => await work())().then(releaseAnd(resolve), releaseAnd(reject))
   })
 }
 

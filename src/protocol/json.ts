@@ -229,14 +229,11 @@ function invalidOrder(field: string, expected: string): ProtocolError {
  * that {@link parseJson} returned.
  */
 export function canonicalJson(value: unknown): string {
-  return JSON.stringify(withSortedKeys(value))
-}
-
-/** An engine puts keys that are integers first, in any object. The order is still the same for the same keys. */
-function withSortedKeys(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value
-  if (Array.isArray(value)) return value.map(withSortedKeys)
-  const sorted: Record<string, unknown> = {}
-  for (const key of Object.keys(value).sort()) sorted[key] = withSortedKeys((value as Record<string, unknown>)[key])
-  return sorted
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
+  const members = value as Readonly<Record<string, unknown>>
+  const texts = Object.keys(members)
+    .sort()
+    .map((key) => `${JSON.stringify(key)}:${canonicalJson(members[key])}`)
+  return `{${texts.join(',')}}`
 }

@@ -2,6 +2,8 @@
 export interface RequestAbort {
   /** Aborted when the time is up, or when the peer closes the connection before that. */
   readonly signal: AbortSignal
+  /** Aborted when the peer closes the connection. Undefined when the HTTP layer does not tell. */
+  readonly connection: AbortSignal | undefined
   /** Resolves when the time is up. Never rejects; stays pending when the request is released in time. */
   readonly timedOut: Promise<void>
   readonly isTimedOut: () => boolean
@@ -23,22 +25,34 @@ export function createRequestAbort(
   connection: AbortSignal | undefined,
   timeoutReason: () => Error,
 ): RequestAbort & { readonly release: () => void } {
-  const controller = new AbortController()
-  let isTimedOut = false
   const peer = typeof connection?.addEventListener === 'function' ? connection : undefined
-  const abortForPeer = () => controller.abort(peer?.reason)
-  if (peer?.aborted) abortForPeer()
-  else peer?.addEventListener('abort', abortForPeer)
+  let isTimedOut = false
+  let controller: AbortController | undefined
+  const abortForPeer = () => controller?.abort(peer?.reason)
   let timer: ReturnType<typeof setTimeout> | undefined
   const timedOut = new Promise<void>((resolve) => {
     timer = setTimeout(() => {
       isTimedOut = true
-      controller.abort(timeoutReason())
+      controller?.abort(timeoutReason())
       resolve()
     }, timeoutMs)
   })
+
+  function createController(): AbortController {
+    const created = new AbortController()
+    if (isTimedOut) created.abort(timeoutReason())
+    else if (peer?.aborted) created.abort(peer.reason)
+    else peer?.addEventListener('abort', abortForPeer)
+    return created
+  }
+
   return {
-    signal: controller.signal,
+    // Created when it is first used: with its listeners, it costs as much as parsing an order.
+    get signal() {
+      controller ??= createController()
+      return controller.signal
+    },
+    connection: peer,
     timedOut,
     isTimedOut: () => isTimedOut,
     async beforeTimeout(work) {

@@ -31,8 +31,8 @@ export interface BodyPlace {
 interface ReadOptions {
   /** How to fix the mounting, for a developer whose body parser ran first. */
   readonly parsedBodyHint?: string | undefined
-  /** Ends the wait for a stream. */
-  readonly signal?: AbortSignal | undefined
+  /** Aborted when the connection closes: ends the wait for a stream. */
+  readonly connection?: AbortSignal | undefined
 }
 
 /** The state of one place. */
@@ -94,7 +94,7 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
 
   async function collect(place: Arriving, stream: AsyncIterable<unknown>, hint: string | undefined) {
     let size = 0
-    for await (const chunk of untilBroken(stream)) {
+    for await (const chunk of stream) {
       const next = toBytes(chunk)
       if (next === undefined) throw notBytes(chunk, hint)
       const end = size + next.length
@@ -132,20 +132,19 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
     }
     places.add(place)
 
-    async function readStream(stream: AsyncIterable<unknown>, { parsedBodyHint, signal }: ReadOptions) {
+    async function readStream(stream: AsyncIterable<unknown>, { parsedBodyHint, connection }: ReadOptions) {
       const refused = new Promise<never>((_, reject) => {
         place.rejectWait = reject
       })
       refused.catch(() => {})
-      const abort = () => stop(place, bodyIncomplete())
-      signal?.addEventListener('abort', abort)
-      if (signal?.aborted) abort()
       try {
         place.isReading = true
         const work = () => Promise.race([collect(place, stream, parsedBodyHint), refused])
-        return await waitFor(work, { timeoutMs: bodyTimeoutMs, onTimeout: bodyTimeout })
+        return await waitFor(work, { timeoutMs: bodyTimeoutMs, onTimeout: bodyTimeout, signal: connection })
+      } catch (error) {
+        // Any other error is that of the stream or of the connection: it broke.
+        throw isOrderSyncError(error) ? error : bodyIncomplete()
       } finally {
-        signal?.removeEventListener('abort', abort)
         // Ends the loop over a stream that continues after all.
         place.isStopped = true
         leave(place)
@@ -167,15 +166,6 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
 }
 
 const EMPTY = new Uint8Array()
-
-/** Turns the errors of a stream, and only those, into `ERR_BODY_INCOMPLETE`. */
-async function* untilBroken(stream: AsyncIterable<unknown>): AsyncGenerator<unknown, void> {
-  try {
-    yield* stream
-  } catch (error) {
-    throw isOrderSyncError(error) ? error : bodyIncomplete()
-  }
-}
 
 function isStream(body: unknown): body is AsyncIterable<unknown> {
   return isObject(body) && Symbol.asyncIterator in body && !ArrayBuffer.isView(body)

@@ -64,7 +64,7 @@ const hash = (data: string) => sha256(data, 'base64url')
 /** Claims an order. While another delivery of it is being processed, claims again, for at most `busyWaitMs`. */
 async function claimUnlessBusy<ExtInfo, Transaction>(
   delivery: Delivery,
-  { signal }: RequestAbort,
+  abort: RequestAbort,
   { store, leaseMs, compareModifyTimeWith, busyWaitMs }: HandlerSettings<ExtInfo, Transaction>,
 ): Promise<ClaimResult> {
   const deadline = performance.now() + busyWaitMs
@@ -74,7 +74,7 @@ async function claimUnlessBusy<ExtInfo, Transaction>(
     if (claim.decision !== 'busy' || leftMs <= 0) return claim
     const pauseMs = Math.min(backOff(attempt, { firstMs: 25, maxMs: 250 }), leftMs)
     // Aborted: nobody waits for the response any more, and the order stays with the other delivery.
-    const isAborted = await sleep(pauseMs, undefined, { signal }).then(
+    const isAborted = await sleep(pauseMs, undefined, { signal: abort.signal }).then(
       () => false,
       () => true,
     )
@@ -119,8 +119,16 @@ async function runOnce<ExtInfo, Transaction>(
   const runOnOrder = async (transaction: Transaction): Promise<SerializedResponse> => {
     const { credentials, agentToken, encrypted } = accepted
     const { clientId } = credentials
-    const { signal } = abort
-    const context = { clientId, agentToken, encrypted, fencingToken: held.token, transaction, signal }
+    const context = {
+      clientId,
+      agentToken,
+      encrypted,
+      fencingToken: held.token,
+      transaction,
+      get signal() {
+        return abort.signal
+      },
+    }
     return successResponse(assertOrderId(await settings.onOrder(accepted.order, context)))
   }
   // Bound already, see bounded-store.ts.

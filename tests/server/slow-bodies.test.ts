@@ -49,6 +49,7 @@ test('1,000 strangers with half-sent bodies do not keep the handler from a singl
   const refused = () => events.filter(({ kind }) => kind === 'rejected')
   await until(() => refused().length > STRANGERS / 2)
   for (const event of refused()) expect(event).toMatchObject({ code: 'ERR_TRAFFIC', clientId: CLIENT_ID })
-  expect(memoryInUse() - idle).toBeLessThan(100 * MIB)
+  // What a socket has just delivered counts as well until it is dropped, so one look can be too early.
+  await until(() => memoryInUse() - idle < 100 * MIB)
   expect(events.filter(({ kind }) => kind === 'processed')).toHaveLength(50)
 }, 60_000)
