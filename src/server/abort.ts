@@ -27,6 +27,7 @@ export function createRequestAbort(
 ): RequestAbort & { readonly release: () => void } {
   const peer = typeof connection?.addEventListener === 'function' ? connection : undefined
   let isTimedOut = false
+  let isReleased = false
   let controller: AbortController | undefined
   const abortForPeer = () => controller?.abort(peer?.reason)
   let timer: ReturnType<typeof setTimeout> | undefined
@@ -41,6 +42,7 @@ export function createRequestAbort(
   function createController(): AbortController {
     const created = new AbortController()
     if (isTimedOut) created.abort(timeoutReason())
+    else if (isReleased) return created
     else if (peer?.aborted) created.abort(peer.reason)
     else peer?.addEventListener('abort', abortForPeer)
     return created
@@ -62,6 +64,9 @@ export function createRequestAbort(
       return await Promise.race([work, expired])
     },
     release() {
+      // A signal that is looked at later tells what was true until now.
+      if (peer?.aborted) controller ??= createController()
+      isReleased = true
       clearTimeout(timer)
       peer?.removeEventListener('abort', abortForPeer)
     },

@@ -59,15 +59,12 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
   let totalBytes = 0
 
   function leave(place: Arriving): void {
+    // Ends the loop over a stream that continues after all.
+    place.isStopped = true
     if (!places.delete(place)) return
     totalBytes -= place.bytes
     // A stream that never continues keeps its reader alive, but must not keep the bytes.
     place.buffer = EMPTY
-  }
-
-  function stop(place: Arriving, reason: ProtocolError): void {
-    place.isStopped = true
-    place.rejectWait(reason)
   }
 
   /** Refuses the body that has been arriving for longest. Returns false when none has begun to arrive. */
@@ -75,7 +72,7 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
     for (const place of places) {
       if (!place.isReading) continue
       leave(place)
-      stop(place, tooManyBodies())
+      place.rejectWait(tooManyBodies())
       return true
     }
     return false
@@ -145,8 +142,6 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
         // Any other error is that of the stream or of the connection: it broke.
         throw isOrderSyncError(error) ? error : bodyIncomplete()
       } finally {
-        // Ends the loop over a stream that continues after all.
-        place.isStopped = true
         leave(place)
       }
     }

@@ -119,7 +119,7 @@ async function readMessage(
     // Inside the `try`: the body may be a getter that throws.
     const { body: given, parsedBodyHint } = request
     const head = parseFreshHead(headers, 'request', { now: now(), clockToleranceSeconds })
-    const body = await place.read(given, { parsedBodyHint, connection: abort.connection })
+    const body = await abort.beforeTimeout(place.read(given, { parsedBodyHint, connection: abort.connection }))
     return { kind: 'received', credentials, headers, message: { method, path, head, body } }
   } catch (error) {
     return endUnverified(error, credentials)

@@ -199,8 +199,10 @@ function createPlatform(
   const alone = mainMount((handler) => {
     const invoke = lambdaOrderSync(handler)
     return serveHttp(async (request, response) => {
-      const result = await invoke(toEvent(await receive(request)))
-      respond(response, result, fromResult)
+      // A platform invokes no function for a request that broke off.
+      const received = await receive(request).catch(() => undefined)
+      if (received === undefined) response.destroy()
+      else respond(response, await invoke(toEvent(received)), fromResult)
     })
   })
   return { mounts: { alone }, differences }

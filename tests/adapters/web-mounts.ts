@@ -15,6 +15,8 @@ export const serveFetch: ServeFetch = (fetch) =>
     const body = method === 'GET' ? null : Readable.toWeb(incoming)
     const init = { method, headers: headers as HeadersInit, body, duplex: 'half' } as RequestInit
     const response = await fetch(new Request(`http://127.0.0.1${url}`, init))
+    // The peer may have gone meanwhile.
+    outgoing.on('error', () => undefined)
     outgoing.writeHead(response.status, Object.fromEntries(response.headers))
     outgoing.end(Buffer.from(await response.arrayBuffer()))
   })

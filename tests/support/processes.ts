@@ -18,7 +18,7 @@ export interface ProcessResult {
 const bundles = new Map<string, Promise<string>>()
 
 /** Bundles a script once into one file. Without it, a process spends most of its time on loading fifty modules. */
-function bundle(script: string): Promise<string> {
+export function bundle(script: string): Promise<string> {
   const file = bundles.get(script) ?? writeBundle(script)
   bundles.set(script, file)
   return file

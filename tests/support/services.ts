@@ -15,23 +15,37 @@ declare module 'vitest' {
   }
 }
 
-/**
- * Real servers for the store tests: the ones that run already, or new ones when the machine has the programs. Without
- * either, the tests are skipped with a warning.
- */
-export default async function setup(project: TestProject): Promise<() => void> {
+/** The real servers of the tests. */
+export interface Services {
+  readonly postgresUrl: string | undefined
+  readonly redisUrl: string | undefined
+  readonly stop: () => void
+}
+
+/** The servers that run already, or new ones when the machine has the programs. Without either, it warns. */
+export async function startServices(): Promise<Services> {
   const stops: (() => void)[] = []
-  const postgres =
+  const postgresUrl =
     (await reachable(POSTGRES_URLS, pingPostgres)) ?? (await startPostgres(stops).catch(report('PostgreSQL')))
-  const redis = (await reachable(REDIS_URLS, pingRedis)) ?? (await startRedis(stops).catch(report('Redis')))
-  if (postgres === undefined)
+  const redisUrl = (await reachable(REDIS_URLS, pingRedis)) ?? (await startRedis(stops).catch(report('Redis')))
+  if (postgresUrl === undefined)
     console.warn('PostgreSQL is not running and cannot be started here; its tests are skipped')
-  if (redis === undefined) console.warn('Redis is not running and cannot be started here; its tests are skipped')
-  project.provide('postgresUrl', postgres)
-  project.provide('redisUrl', redis)
-  return () => {
-    for (const stop of stops) stop()
+  if (redisUrl === undefined) console.warn('Redis is not running and cannot be started here; its tests are skipped')
+  return {
+    postgresUrl,
+    redisUrl,
+    stop() {
+      for (const stop of stops) stop()
+    },
   }
+}
+
+/** For the store tests. */
+export default async function setup(project: TestProject): Promise<() => void> {
+  const { postgresUrl, redisUrl, stop } = await startServices()
+  project.provide('postgresUrl', postgresUrl)
+  project.provide('redisUrl', redisUrl)
+  return stop
 }
 
 const POSTGRES_URLS = [

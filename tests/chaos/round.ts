@@ -1,0 +1,211 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Pool } from 'pg'
+import { match } from 'ts-pattern'
+import { migratePostgres } from '../../src/stores/postgres.ts'
+import { keyFolder } from '../support/processes.ts'
+import { startTcpProxy } from '../support/proxy/tcp.ts'
+import { makePlace } from '../support/stores.ts'
+import { type Fault, faultsOf } from './faults.ts'
+import { type ChaosGateway, createChaosGateway } from './gateway.ts'
+import { createChaosMerchant } from './merchant.ts'
+import type { Pair } from './plan.ts'
+import { createRandom } from './random.ts'
+
+/** The servers that a round may use. */
+export interface Servers {
+  readonly postgresUrl: string
+  readonly redisUrl: string
+}
+
+/** What a round has shown. */
+export interface RoundResult {
+  readonly events: number
+  readonly attempts: number
+  /** How often each fault occurred. */
+  readonly faults: Readonly<Record<string, number>>
+  /** Events whose effect happened more than once. */
+  readonly repeated: number
+  /** Milliseconds from the last fault until everything was delivered. */
+  readonly recoveryMs: number
+  /** What must not happen. */
+  readonly violations: readonly string[]
+}
+
+/** The time to deliver everything after the last fault: a frozen transaction may hold its order for a minute. */
+const RECOVERY_LIMIT_MS = 75_000
+
+/** Runs two processes with one store under load, with one fault after another, and checks what has become of the orders. */
+export async function runRound(pair: Pair, servers: Servers, durationMs: number, seed: number): Promise<RoundResult> {
+  const random = createRandom(seed)
+  const setting = await prepare(pair, servers)
+  const violations: string[] = []
+  const { adapter, store } = pair
+  const merchants = Array.from({ length: store === 'memory' ? 1 : 2 }, () =>
+    createChaosMerchant([setting.place, adapter, setting.effectsFile, setting.gatewayPem, setting.merchantPem], (end) =>
+      violations.push(`A process ${end}`),
+    ),
+  )
+  const ports = () => merchants.map(({ port }) => port()).filter((port) => port !== undefined)
+  const gateway = createChaosGateway(() => (ports().length > 0 ? ports() : [1]), random)
+  try {
+    await Promise.all(merchants.map(({ start }) => start()))
+    const delivering = gateway.run()
+    const faults = await breakThings(faultsOf({ merchants, ...setting }), durationMs, random)
+    gateway.stop()
+    const healedAt = performance.now()
+    const isDelivered = await Promise.race([
+      delivering.then(() => true),
+      sleep(RECOVERY_LIMIT_MS, false, { ref: false }),
+    ])
+    const recoveryMs = Math.round(performance.now() - healedAt)
+    if (!isDelivered) {
+      const lost = [...gateway.pending].slice(0, 5).map(({ requestId }) => requestId)
+      violations.push(`${gateway.pending.size} events were not delivered in ${RECOVERY_LIMIT_MS} ms, such as ${lost}`)
+      gateway.abandon()
+    }
+    for (const [index, merchant] of merchants.entries()) {
+      const wrong = await merchant.shutDown()
+      if (wrong !== undefined) violations.push(`Process ${index + 1} ${wrong}`)
+    }
+    const effects = await setting.effects()
+    violations.push(
+      ...gateway.violations,
+      ...checkEffects(gateway, effects, { isExactlyOnce: store === 'transactional' }),
+    )
+    const repeated = effects.length - new Set(effects.map(String)).size
+    return { events: gateway.events.length, attempts: gateway.attempts(), faults, repeated, recoveryMs, violations }
+  } finally {
+    gateway.abandon()
+    for (const merchant of merchants) await merchant.kill()
+    await setting.remove()
+  }
+}
+
+/** One effect: the order, and the time of its event. In the order in which they happened. */
+type Effect = readonly [merchantBizNo: string, orderModifyTime: number]
+
+/** The place of the store, and everything around it. */
+async function prepare({ store }: Pair, { postgresUrl, redisUrl }: Servers) {
+  const keys = keyFolder()
+  const effectsFile = join(keys.folder, 'effects')
+  writeFileSync(effectsFile, '')
+  const readFile = (): Effect[] =>
+    readFileSync(effectsFile, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => line.split(' '))
+      .map(([order = '', time]) => [order, Number(time)])
+  const common = { effectsFile, gatewayPem: keys.gateway, merchantPem: keys.merchant, isDurable: store !== 'memory' }
+  if (store === 'memory') {
+    return { ...common, place: 'memory', effects: async () => readFile(), remove: async () => keys.remove() }
+  }
+  const serverUrl = match(store)
+    .with('postgres', 'transactional', () => postgresUrl)
+    .with('redis', 'ioredis', () => redisUrl)
+    .with('better-sqlite3', 'node:sqlite', () => '')
+    .exhaustive()
+  const { place: direct, remove } = await makePlace(store, serverUrl)
+  const [, where = '', name = ''] = direct.split(' ')
+  if (serverUrl === '') {
+    return {
+      ...common,
+      place: direct,
+      file: where,
+      effects: async () => readFile(),
+      async remove() {
+        await remove()
+        keys.remove()
+      },
+    }
+  }
+  const url = new URL(serverUrl)
+  const proxy = await startTcpProxy({
+    host: url.hostname,
+    port: Number(url.port || (store.endsWith('redis') ? 6379 : 5432)),
+  })
+  const throughProxy = new URL(serverUrl)
+  throughProxy.hostname = '127.0.0.1'
+  throughProxy.port = String(proxy.port)
+  const database = store.endsWith('redis') ? undefined : await prepareDatabase(postgresUrl, name)
+  return {
+    ...common,
+    place: `${store} ${throughProxy.href} ${name}`,
+    proxy,
+    postgres: database && { url: postgresUrl, schema: name },
+    effects: async () => (store === 'transactional' && database ? await database.effects() : readFile()),
+    async remove() {
+      await database?.close()
+      await proxy.close()
+      await remove()
+      keys.remove()
+    },
+  }
+}
+
+async function prepareDatabase(url: string, schema: string) {
+  const pool = new Pool({ connectionString: url, options: `-c search_path=${schema}`, max: 1 })
+  pool.on('error', () => undefined)
+  await migratePostgres(pool)
+  await pool.query('CREATE TABLE effects (id bigserial, order_no text, modify_time bigint)')
+  return {
+    async effects(): Promise<Effect[]> {
+      const { rows } = await pool.query<{ order_no: string; modify_time: string }>('SELECT * FROM effects ORDER BY id')
+      return rows.map(({ order_no, modify_time }) => [order_no, Number(modify_time)])
+    },
+    close: () => pool.end(),
+  }
+}
+
+/** One fault after another, with short pauses. */
+async function breakThings(
+  faults: Readonly<Record<string, Fault>>,
+  durationMs: number,
+  random: ReturnType<typeof createRandom>,
+) {
+  const counts: Record<string, number> = {}
+  const until = performance.now() + durationMs
+  // Each fault occurs once before one is repeated.
+  let names: string[] = []
+  while (performance.now() < until) {
+    if (names.length === 0) names = random.shuffle(Object.keys(faults))
+    const name = names.pop() ?? ''
+    await faults[name]?.(random)
+    counts[name] = (counts[name] ?? 0) + 1
+    await sleep(random.between(50, 400))
+  }
+  return counts
+}
+
+/** No order is lost; in transactional mode, none is processed twice, nor an older event after a newer one. */
+function checkEffects(
+  { events, pending }: ChaosGateway,
+  effects: readonly Effect[],
+  { isExactlyOnce }: { isExactlyOnce: boolean },
+): string[] {
+  const violations: string[] = []
+  const timesByOrder = groupTimes(effects)
+  for (const [merchantBizNo, latest] of latestEvents(events)) {
+    const times = timesByOrder.get(merchantBizNo) ?? []
+    const isPending = [...pending].some((event) => event.merchantBizNo === merchantBizNo)
+    if (!isPending && !times.includes(latest))
+      violations.push(`${merchantBizNo}: its last event was accepted without effect`)
+    if (isExactlyOnce && times.some((time, at) => at > 0 && time <= (times[at - 1] ?? 0)))
+      violations.push(`${merchantBizNo}: processed twice or out of order: ${times}`)
+  }
+  return violations
+}
+
+function groupTimes(effects: readonly Effect[]): Map<string, number[]> {
+  const times = new Map<string, number[]>()
+  for (const [order, time] of effects) times.set(order, [...(times.get(order) ?? []), time])
+  return times
+}
+
+function latestEvents(events: ChaosGateway['events']): Map<string, number> {
+  const latest = new Map<string, number>()
+  for (const { merchantBizNo, orderModifyTime } of events)
+    latest.set(merchantBizNo, Math.max(orderModifyTime, latest.get(merchantBizNo) ?? 0))
+  return latest
+}
