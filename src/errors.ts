@@ -39,6 +39,7 @@ export type ConfigurationErrorCode =
   | 'ERR_KEY_OWN'
   | 'ERR_KEY_RING'
   | 'ERR_KEY_USE'
+  | 'ERR_SIGNER'
   | 'ERR_CREDENTIALS'
   | 'ERR_REQUEST'
   | 'ERR_BODY_PARSED'

@@ -59,7 +59,7 @@ async function openRedis(url: string): Promise<OpenStore> {
     url,
     socket: {
       connectTimeout: 5_000,
-      socketTimeout: 10_000,
+      socketTimeout: 8_000,
       reconnectStrategy: (retries) => Math.min(50 * 2 ** Math.min(retries, 6), 3_000),
     },
     // Without pings, a connection without orders would count as dead after socketTimeout.

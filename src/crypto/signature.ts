@@ -1,6 +1,6 @@
 import { createVerify, type KeyObject, sign as signNode, verify as verifyNode, webcrypto } from 'node:crypto'
 import { promisify } from 'node:util'
-import { describeKind } from '../errors.ts'
+import { ConfigurationError, describeKind, isOrderSyncError } from '../errors.ts'
 import type { SignatureAlgorithm } from '../protocol/headers.ts'
 import type { PrivateKey, PublicKey, Signer } from './key.ts'
 
@@ -61,12 +61,37 @@ export async function signWithCryptoKey(key: webcrypto.CryptoKey, content: Uint8
   return new Uint8Array(await webcrypto.subtle.sign(WEB_ALGORITHM, key, content))
 }
 
+/** What most KMS services accept of a message, in bytes. They accept its digest in place of a longer one. */
+const MAX_KMS_MESSAGE = 4_096
+
+/** @throws {@link ConfigurationError} `ERR_SIGNER` when the signer returns no bytes, or fails with content that may be too long */
 export async function signWithSigner(signer: Signer, content: Uint8Array): Promise<Uint8Array> {
-  // A copy: small Buffers share memory, and the signer must not see or change what lies around the content.
-  const signature: unknown = await signer.sign(Uint8Array.from(content))
+  let signature: unknown
+  try {
+    // A copy: small Buffers share memory, and the signer must not see or change what lies around the content.
+    signature = await signer.sign(Uint8Array.from(content))
+  } catch (error) {
+    throw content.length > MAX_KMS_MESSAGE && mayBeOfSize(error) ? tooLongError(content.length, error) : error
+  }
   if (isBytes(signature)) return signature
-  throw new TypeError(
+  throw new ConfigurationError(
+    'ERR_SIGNER',
     `"sign" of the signer returned ${describeKind(signature)}. Return the bytes of the signature: of base64 text, Buffer.from(text, 'base64').`,
+  )
+}
+
+/** Our own errors, timeouts and failures of the network have other causes. */
+function mayBeOfSize(error: unknown): boolean {
+  if (isOrderSyncError(error)) return false
+  const { name, syscall } = (error ?? {}) as { name?: unknown; syscall?: unknown }
+  return name !== 'TimeoutError' && name !== 'AbortError' && syscall === undefined
+}
+
+function tooLongError(length: number, cause: unknown): ConfigurationError {
+  return new ConfigurationError(
+    'ERR_SIGNER',
+    `The signer failed to sign ${length} bytes. Many KMS services accept at most ${MAX_KMS_MESSAGE} bytes of a message. Sign the SHA-256 digest of the bytes instead: for AWS KMS with MessageType "DIGEST", for Google Cloud KMS with digest.sha256. The error of the signer is in "cause".`,
+    { cause },
   )
 }
 

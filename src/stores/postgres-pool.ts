@@ -1,4 +1,5 @@
 import { hasMethod } from '../option-rules.ts'
+import { waitFor } from '../timeout.ts'
 import { listenForErrors } from './connection.ts'
 
 /** The part of a `pg` client that the store uses. */
@@ -94,6 +95,9 @@ export interface TransactionSteps<Value> {
   readonly work: (client: PostgresClient) => Promise<{ commit: boolean; value: Value }>
 }
 
+/** A ROLLBACK takes less than a millisecond. */
+const ROLLBACK_TIMEOUT_MS = 200
+
 /** Runs work in a transaction on a client of the pool. Rolls back when the work rejects. */
 export async function inTransaction<Value>(
   pool: PostgresPool,
@@ -109,7 +113,8 @@ export async function inTransaction<Value>(
     giveBack()
     return value
   } catch (error) {
-    await client.query('ROLLBACK').then(
+    // On a silent connection, a ROLLBACK would wait for another `query_timeout`. The end of the connection rolls back too.
+    await waitFor(() => client.query('ROLLBACK'), { timeoutMs: ROLLBACK_TIMEOUT_MS }).then(
       () => giveBack(),
       () => giveBack(true),
     )

@@ -8,6 +8,7 @@ import {
 } from '../option-rules.ts'
 import { toClaimResult } from '../policy/idempotency.ts'
 import { listenForErrors } from './connection.ts'
+import { pauseWhileSilent } from './redis-silence.ts'
 import type { OrderSyncStore } from './store.ts'
 
 /** The part of a `redis` client (node-redis 4 and later) that the store uses. */
@@ -249,9 +250,11 @@ function toTexts(elements: unknown): (string | undefined)[] {
  * spelling, and only the client of Upstash has `createScript`.
  */
 function createRunner(client: RedisStoreOptions['client']) {
-  return async (script: string, keys: string[], values: string[]): Promise<unknown> => {
+  const run = async (script: string, keys: string[], values: string[]): Promise<unknown> => {
     if ('evalSha' in client) return await client.eval(script, { keys, arguments: values })
     if ('createScript' in client) return await client.eval(script, keys, values)
     return await client.eval(script, keys.length, ...keys, ...values)
   }
+  // node-redis with a single connection: its clients for pools and clusters do not have this property.
+  return 'evalSha' in client && 'isPubSubActive' in client ? pauseWhileSilent(run) : run
 }

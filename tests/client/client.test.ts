@@ -385,6 +385,26 @@ describe('a retry', () => {
     expect(requests).toHaveLength(1)
   })
 
+  test('does not follow ERR_SIGNER: a KMS that refuses more than 4,096 bytes, which refuses only the long order', async () => {
+    const { privateKey } = merchantRsa()
+    const failure = new Error('ValidationException')
+    const limited = customSigner({
+      sign(bytes) {
+        if (bytes.length > 4_096) throw failure
+        return sign('sha256', bytes, privateKey)
+      },
+    })
+    const credentials = { ...merchantCredentials(), privateKeys: { 1: limited } }
+    const { client, requests } = await startClientAndGateway([], { credentials })
+    expect(await client.syncOrder(ORDER)).toMatchObject({ orderId: 'A-1', attempts: 1 })
+    await expect(client.syncOrder({ ...ORDER, extInfo: { note: 'x'.repeat(4_096) } })).rejects.toMatchObject({
+      code: 'ERR_SIGNER',
+      message: expect.stringContaining('Sign the SHA-256 digest'),
+      cause: failure,
+    })
+    expect(requests).toHaveLength(1)
+  })
+
   test('does not follow another error of a custom signer', async () => {
     const failure = new Error('The HSM is broken.')
     const signWithKey = vi.fn<Signer['sign']>(() => Promise.reject(failure))

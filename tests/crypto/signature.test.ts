@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Signer } from '../../src/crypto/key.ts'
 import { sign, verify } from '../../src/crypto/signature.ts'
+import { DeliveryError } from '../../src/errors.ts'
 import { parsePrivateKey, parsePublicKey } from '../../src/keys/keys.ts'
 import { signedContent } from '../../src/protocol/signed-content.ts'
 import { der, gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, type Pair } from '../support/keys.ts'
@@ -192,9 +193,67 @@ describe('a signer', () => {
     ['nothing', undefined, 'undefined'],
   ])('that returns %s makes sign reject, and the message says what to return', async (_, returned, kind) => {
     const signer = { algorithm: 'RSA256', sign: () => returned } as unknown as Signer
-    await expect(sign(parsePrivateKey(signer), content)).rejects.toThrow(
-      `"sign" of the signer returned ${kind}. Return the bytes of the signature`,
-    )
+    await expect(sign(parsePrivateKey(signer), content)).rejects.toMatchObject({
+      name: 'ConfigurationError',
+      code: 'ERR_SIGNER',
+      message: expect.stringContaining(`"sign" of the signer returned ${kind}. Return the bytes of the signature`),
+    })
+  })
+
+  describe('whose KMS refuses more than 4,096 bytes', () => {
+    const refusal = new Error('1 validation error: value at "message" must have length less than or equal to 4096')
+    const kms = (sign: (bytes: Uint8Array) => Uint8Array): Signer => ({
+      algorithm: 'RSA256',
+      sign: async (bytes) => sign(bytes),
+    })
+    const limited = kms((bytes) => {
+      if (bytes.length > 4_096) throw refusal
+      return Uint8Array.of(1)
+    })
+
+    test('signs 4,096 bytes; sign rejects more with ERR_SIGNER, which says to sign the digest', async () => {
+      const key = parsePrivateKey(limited)
+      expect(await sign(key, new Uint8Array(4_096))).toEqual(Uint8Array.of(1))
+      await expect(sign(key, new Uint8Array(4_097))).rejects.toMatchObject({
+        name: 'ConfigurationError',
+        code: 'ERR_SIGNER',
+        message: expect.stringMatching(
+          /4097 bytes\. .* at most 4096 bytes of a message\. Sign the SHA-256 digest .*"DIGEST"/,
+        ),
+        cause: refusal,
+      })
+    })
+
+    test.each([
+      ['a failure with 4,096 bytes', 4_096, new Error('denied')],
+      ['an own error', 5_000, new DeliveryError('ERR_TIMEOUT', 'The HSM did not respond.')],
+      ['a timeout', 5_000, new DOMException('too late', 'TimeoutError')],
+      ['an abort', 5_000, new DOMException('stop', 'AbortError')],
+      [
+        'a failure of the network',
+        5_000,
+        Object.assign(new Error('connect'), { code: 'ECONNREFUSED', syscall: 'connect' }),
+      ],
+    ])('is not blamed for the size after %s', async (_, length, failure) => {
+      const key = parsePrivateKey(
+        kms(() => {
+          throw failure
+        }),
+      )
+      await expect(sign(key, new Uint8Array(length))).rejects.toBe(failure)
+    })
+
+    test.each([
+      ['nothing', undefined],
+      ['a text', 'too long'],
+    ])('and that throws %s is reported too', async (_, thrown) => {
+      const key = parsePrivateKey(
+        kms(() => {
+          throw thrown
+        }),
+      )
+      await expect(sign(key, new Uint8Array(4_097))).rejects.toMatchObject({ code: 'ERR_SIGNER', cause: thrown })
+    })
   })
 
   test.each([

@@ -434,6 +434,29 @@ describe('when the signer fails', () => {
     await handler.drain()
   })
 
+  test('the event and a warning say to sign the digest, if the KMS refuses more than 4,096 bytes', async () => {
+    const warnings = recordWarnings()
+    const { privateKey } = merchantRsa()
+    const credentials = withSigner(async (bytes) => {
+      if (bytes.length > 4_096) throw new Error('ValidationException')
+      return sign('sha256', bytes, privateKey)
+    })
+    const { handler, events } = merchant({ credentials })
+    const path = `${PATH}?padding=${'x'.repeat(4_096)}`
+    expect(summarize(await handler(request({ path })))).toMatchObject({ status: 500, signed: false })
+    expect(events[1]).toMatchObject({
+      kind: 'unavailable',
+      code: 'ERR_SIGNER',
+      message: expect.stringContaining('Sign the SHA-256 digest'),
+      error: { cause: { message: 'ValidationException' } },
+    })
+    expect(warnings).toHaveBeenCalledWith(
+      expect.stringContaining('Sign the SHA-256 digest'),
+      expect.objectContaining({ code: 'ERR_SIGNER' }),
+    )
+    expect(summarize(await handler(request()))).toStrictEqual(SUCCESS)
+  })
+
   test('the response to a rejected request is HTTP 500, unsigned, too', async () => {
     const { handler } = merchant({ credentials: withSigner(() => Promise.reject(new Error('down'))) })
     expect(summarize(await handler(request({ message: '{' })))).toStrictEqual({

@@ -1,6 +1,7 @@
 import { createClient, RESP_TYPES } from 'redis'
-import { describe, expect, inject, onTestFinished, test } from 'vitest'
+import { describe, expect, inject, onTestFinished, test, vi } from 'vitest'
 import { redisStore } from '../../src/stores/redis.ts'
+import { deferred } from '../support/deferred.ts'
 import { startPrivateRedis } from '../support/services.ts'
 import { makePlace } from '../support/stores.ts'
 
@@ -128,4 +129,47 @@ describe('redisStore, when Redis has no memory left', () => {
       expect(await client.pTTL('order-sync:request:request')).toBeGreaterThan(604_000_000)
     },
   )
+})
+
+describe('redisStore, while Redis does not respond', () => {
+  /** A node-redis client whose commands wait, and a clock that the test moves. */
+  function silent(properties: Record<string, unknown>) {
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(0)
+    const sent = [deferred<unknown>(), deferred<unknown>(), deferred<unknown>()]
+    const send = vi.fn(() => sent[send.mock.calls.length - 1]?.promise ?? Promise.reject(new Error('too many')))
+    const store = redisStore({ client: { evalSha: send, eval: send, ...properties } })
+    const read = () =>
+      store.read('order').then(
+        () => 'read',
+        (error: Error) => error.message,
+      )
+    return { clock, sent, send, read }
+  }
+
+  test('sends no further commands to a single connection after two seconds, until the oldest one is settled', async () => {
+    const { clock, sent, send, read } = silent({ isPubSubActive: false })
+    const oldest = read()
+    clock.mockReturnValue(2_000)
+    const inTime = read()
+    expect(send).toHaveBeenCalledTimes(2)
+    clock.mockReturnValue(2_001)
+    expect(await read()).toMatch(/^Redis has not responded for more than 2000 ms\. .*socketTimeout/)
+    expect(send).toHaveBeenCalledTimes(2)
+    sent[0]?.reject(new Error('Socket timeout'))
+    expect(await oldest).toBe('Socket timeout')
+    const next = read()
+    expect(send).toHaveBeenCalledTimes(3)
+    for (const { resolve } of sent) resolve([null, null, null, null, '0'])
+    expect(await Promise.all([inTime, next])).toEqual(['read', 'read'])
+  })
+
+  test('goes on sending commands to a cluster, whose other nodes may respond', async () => {
+    const { clock, sent, send, read } = silent({})
+    const oldest = read()
+    clock.mockReturnValue(60_000)
+    const later = read()
+    expect(send).toHaveBeenCalledTimes(2)
+    for (const { resolve } of sent) resolve([null, null, null, null, '0'])
+    expect(await Promise.all([oldest, later])).toEqual(['read', 'read'])
+  })
 })

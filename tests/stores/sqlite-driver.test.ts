@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import { build } from 'esbuild'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { type SqliteDriver, sqliteStore } from '../../src/stores/sqlite.ts'
 import { root } from '../support/project.ts'
-import { hasNodeSqlite } from '../support/stores.ts'
+import { betterSqliteWorks, hasNodeSqlite } from '../support/stores.ts'
 import { thrownBy } from '../support/thrown.ts'
 
 function newFolder(): string {
@@ -37,8 +37,7 @@ describe('sqliteStore with the option driver', () => {
   const builtin = hasNodeSqlite
     ? (process.getBuiltinModule('node:sqlite' as never) as { DatabaseSync: SqliteDriver }).DatabaseSync
     : undefined
-  const works =
-    spawnSync(process.execPath, ['-e', `new (require('better-sqlite3'))(':memory:')`], { cwd: root }).status === 0
+  const works = betterSqliteWorks()
 
   test.skipIf(!works)('opens the file with the class of better-sqlite3', async () => {
     const store = sqliteStore({ file: join(newFolder(), 'store.db'), driver: BetterSqlite })

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -10,6 +11,7 @@ import { migratePostgres, postgresStore, transactionalPostgresStore } from '../.
 import { redisStore } from '../../src/stores/redis.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 import type { OrderSyncStore } from '../../src/stores/store.ts'
+import { root } from './project.ts'
 
 /** An open store. */
 export interface Opened {
@@ -28,6 +30,10 @@ export type Kind = 'node:sqlite' | 'better-sqlite3' | 'postgres' | 'transactiona
 
 /** Whether this runtime has `node:sqlite`. */
 export const hasNodeSqlite = process.getBuiltinModule?.('node:sqlite' as never) !== undefined
+
+/** Whether better-sqlite3 is installed, with a binary for this runtime. In a process of its own: a wrong binary may crash it. */
+export const betterSqliteWorks = (): boolean =>
+  spawnSync(process.execPath, ['-e', `new (require('better-sqlite3'))(':memory:')`], { cwd: root }).status === 0
 
 /** Creates a place for one test. */
 export async function makePlace(kind: Kind, url: string): Promise<{ place: Place; remove: () => Promise<void> }> {
