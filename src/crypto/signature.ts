@@ -1,6 +1,6 @@
 import { createVerify, type KeyObject, sign as signNode, verify as verifyNode, webcrypto } from 'node:crypto'
 import { promisify } from 'node:util'
-import { describeKind } from '../errors.ts'
+import { ConfigurationError, describeKind } from '../errors.ts'
 import type { SignatureAlgorithm } from '../protocol/headers.ts'
 import type { PrivateKey, PublicKey, Signer } from './key.ts'
 
@@ -65,7 +65,8 @@ export async function signWithSigner(signer: Signer, content: Uint8Array): Promi
   // A copy: small Buffers share memory, and the signer must not see or change what lies around the content.
   const signature: unknown = await signer.sign(Uint8Array.from(content))
   if (isBytes(signature)) return signature
-  throw new TypeError(
+  throw new ConfigurationError(
+    'ERR_SIGNER_RESULT',
     `"sign" of the signer returned ${describeKind(signature)}. Return the bytes of the signature: of base64 text, Buffer.from(text, 'base64').`,
   )
 }
