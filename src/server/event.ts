@@ -1,5 +1,6 @@
 import { match } from 'ts-pattern'
 import {
+  type ConfigurationError,
   type ConfigurationErrorCode,
   type ErrorCode,
   type HandlerError,
@@ -10,7 +11,6 @@ import {
   type ProtocolErrorCode,
 } from '../errors.ts'
 import type { Order } from '../messages/order.ts'
-import type { OwnSideError } from './failures.ts'
 import type { Outcome, StatusAndResponse } from './outcome.ts'
 import type { RequestTrace } from './trace.ts'
 
@@ -27,7 +27,7 @@ export interface EventBase {
   /** What went wrong, in words that quote no customer data. Present when there is an `error`. */
   readonly message?: string
   /** The error behind the outcome, if there is one. Not enumerable. */
-  readonly error?: ProtocolError | OrderRefusedError | OwnSideError
+  readonly error?: ProtocolError | OrderRefusedError | HandlerError | ConfigurationError
 }
 
 /** Members of an event about an order that verified and is valid. */
@@ -141,7 +141,7 @@ export interface FailedEvent extends OrderEvent {
   /** What failed, with the class and the `code` of the error that your code threw. */
   readonly message: string
   /** The error that your code threw is its `cause`, which may contain anything. Not enumerable. */
-  readonly error: OwnSideError
+  readonly error: HandlerError | ConfigurationError
 }
 
 /**
@@ -154,7 +154,7 @@ export interface UnavailableEvent extends RequestEvent {
   /** What failed, with the class and the `code` of the error that your code threw. */
   readonly message: string
   /** The error that your code threw is its `cause`, which may contain anything. Not enumerable. */
-  readonly error: OwnSideError
+  readonly error: HandlerError | ConfigurationError
 }
 
 /** The work ended after the response `UNKNOWN_EXCEPTION` was sent. The next delivery gets the result, if it is stored. */

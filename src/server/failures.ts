@@ -60,7 +60,8 @@ export function timedOut(waiting: Waiting, timeoutMs: number): HandlerError {
     .exhaustive()
 }
 
-const IN_CAUSE = 'The error is the cause of event.error. It is not shown, because it may contain anything.'
+const IN_CAUSE =
+  '"onEvent" can read the error: event.error.cause. It is not printed, because it may contain customer data.'
 
 /** `onOrder` threw. */
 export function onOrderThrew(cause: unknown): HandlerError {

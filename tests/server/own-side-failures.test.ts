@@ -47,7 +47,8 @@ const signer = (changes: object) => ({
     privateKeys: { 1: { algorithm: 'RSA256' as const, sign: throws(coded(14)), ...changes } },
   },
 })
-const CAUSE = 'The error is the cause of event.error. It is not shown, because it may contain anything.'
+const CAUSE =
+  '"onEvent" can read the error: event.error.cause. It is not printed, because it may contain customer data.'
 const AFTER = 'The time was up after 20 ms ("timeoutMs")'
 
 const FAILURES: readonly Failure[] = [
