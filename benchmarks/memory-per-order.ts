@@ -82,6 +82,7 @@ async function processOrder(store: OrderSyncStore, number: number): Promise<void
     orderKey: hash('order'),
     requestKey: hash('request'),
     digest: hash('digest'),
+    contentDigest: hash('content'),
     orderModifyTime: number,
   }
   const result = await store.claim(delivery, { leaseMs: 30_000, compareModifyTimeWith: 'orderModifyTime' })

@@ -48,6 +48,7 @@ const delivery = (orderKey: string): Delivery => ({
   orderKey,
   requestKey: randomUUID(),
   digest: 'digest',
+  contentDigest: 'content',
   orderModifyTime: Date.now(),
 })
 

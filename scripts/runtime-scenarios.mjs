@@ -112,7 +112,7 @@ async function printEventsAndErrors() {
   await syncOrder(transport, { extInfo: { note: CUSTOMER_DATA } })
   const [event] = events
   assert.equal(event.order.extInfo.note, CUSTOMER_DATA)
-  assert.equal(event.error.message, CUSTOMER_DATA)
+  assert.equal(event.error.cause.message, CUSTOMER_DATA)
   const response = { result: { resultCode: 'X', resultStatus: 'U', resultMessage: CUSTOMER_DATA } }
   const untrusted = new UntrustedResponseError('ERR_REPLY_UNSIGNED', 'The response is unsigned.', {
     excerpt: CUSTOMER_DATA,
@@ -122,7 +122,13 @@ async function printEventsAndErrors() {
     response,
     cause: untrusted,
   })
-  for (const value of [event, untrusted, delivery, new Error('An error of the application', { cause: delivery })]) {
+  for (const value of [
+    event,
+    event.error,
+    untrusted,
+    delivery,
+    new Error('An error of the application', { cause: delivery }),
+  ]) {
     console.log(value)
     console.log('nested', { value }, [value])
     console.log('%o', value)

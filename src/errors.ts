@@ -39,13 +39,27 @@ export type ConfigurationErrorCode =
   | 'ERR_KEY_OWN'
   | 'ERR_KEY_RING'
   | 'ERR_KEY_USE'
-  | 'ERR_SIGNER'
   | 'ERR_CREDENTIALS'
   | 'ERR_REQUEST'
   | 'ERR_BODY_PARSED'
   | 'ERR_ORDER_ID'
   | 'ERR_PATH'
+  | 'ERR_SIGNER_LIMIT'
+  | 'ERR_SIGNER_RESULT'
   | 'ERR_STORE_NOT_MIGRATED'
+
+/** Codes of {@link HandlerError}: what failed on the merchant's side while the handler worked on a request. */
+export type HandlerErrorCode =
+  | 'ERR_STORE'
+  | 'ERR_STORE_TIMEOUT'
+  | 'ERR_ON_ORDER'
+  | 'ERR_ON_ORDER_TIMEOUT'
+  | 'ERR_CREDENTIALS_LOOKUP'
+  | 'ERR_SIGNER'
+  | 'ERR_OPTION'
+  | 'ERR_HANDLER_TIMEOUT'
+  | 'ERR_FENCED'
+  | 'ERR_INTERNAL'
 
 /** Codes of {@link UntrustedResponseError}: why a response cannot be trusted. */
 export type UntrustedResponseCode =
@@ -63,6 +77,7 @@ export type DeliveryErrorCode = 'ERR_TIMEOUT' | 'ERR_NETWORK' | 'ERR_HTTP_STATUS
 export type ErrorCode =
   | ProtocolErrorCode
   | ConfigurationErrorCode
+  | HandlerErrorCode
   | UntrustedResponseCode
   | DeliveryErrorCode
   | 'ERR_REFUSED'
@@ -77,12 +92,15 @@ export const inspectSymbol: unique symbol = Symbol.for('nodejs.util.inspect.cust
 
 type Inspect = (value: unknown, options?: unknown) => string
 
-/** Prints an error without its hidden members. Its copy has no method of this kind, so it is printed in the usual way. */
+/**
+ * Prints an error without its hidden members. Its copy has no method of this kind, so it is printed in the usual way.
+ * The cause of a {@link HandlerError} is hidden too: an error of the merchant's code can quote customer data.
+ */
 function inspectError(this: Error, _depth?: number, options?: unknown, inspect?: Inspect): unknown {
   const copy: Error = Object.create(Object.getPrototypeOf(this), {
     stack: { value: this.stack },
     message: { value: this.message },
-    ...('cause' in this && { cause: { value: this.cause } }),
+    ...('cause' in this && this.name !== 'HandlerError' && { cause: { value: this.cause } }),
   })
   Object.assign(copy, this)
   return inspect === undefined ? copy : inspect(copy, options)
@@ -133,6 +151,23 @@ export class ConfigurationError extends OrderSyncError {
   readonly code: ConfigurationErrorCode
 
   constructor(code: ConfigurationErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+/**
+ * Something on the merchant's side failed while the handler worked on a request: `onOrder`, the store, a signer, or another
+ * function of the options. The peer retries. You must act when it happens again and again.
+ *
+ * The message names the part that failed and, of an error of your own code, its class and its `code`, such as `ECONNREFUSED`.
+ * That error is the `cause`. It may contain customer data, so `console.log()` and `inspect()` do not show it.
+ */
+export class HandlerError extends OrderSyncError {
+  override readonly name = 'HandlerError'
+  readonly code: HandlerErrorCode
+
+  constructor(code: HandlerErrorCode, message: string, options?: ErrorOptions) {
     super(message, options)
     this.code = code
   }
@@ -258,7 +293,13 @@ export class DeliveryError extends HttpResponseError {
  */
 export function isOrderSyncError(
   value: unknown,
-): value is ProtocolError | ConfigurationError | OrderRefusedError | DeliveryError | UntrustedResponseError {
+): value is
+  | ProtocolError
+  | ConfigurationError
+  | HandlerError
+  | OrderRefusedError
+  | DeliveryError
+  | UntrustedResponseError {
   return value instanceof Error && brand in value
 }
 
@@ -284,5 +325,47 @@ function nameOfClass(value: object): string {
     return typeof name === 'string' && /^[A-Z]\w{0,63}$/.test(name) && name !== 'Object' ? name : 'object'
   } catch {
     return 'object'
+  }
+}
+
+/** How many causes of an error {@link describeFailure} names. */
+const MAX_CAUSES = 2
+
+/**
+ * What another library or the merchant's code threw, for a message: the class and the `code` of the error and of its causes,
+ * as in "TypeError, caused by Error (code ECONNREFUSED)". Never the message, which may quote anything.
+ */
+export function describeFailure(thrown: unknown): string {
+  const descriptions = [describeThrown(thrown)]
+  let cause = readMember(thrown, 'cause')
+  while (cause !== undefined && cause !== null && descriptions.length <= MAX_CAUSES) {
+    descriptions.push(describeThrown(cause))
+    cause = readMember(cause, 'cause')
+  }
+  return descriptions.join(', caused by ')
+}
+
+function describeThrown(thrown: unknown): string {
+  const name = readMember(thrown, 'name')
+  const code = readMember(thrown, 'code')
+  const known = thrown instanceof Error && typeof name === 'string' && /^[A-Za-z_$][\w$]{0,63}$/.test(name)
+  return `${known ? name : describeKind(thrown)}${isPrintableCode(code) ? ` (code ${code})` : ''}`
+}
+
+/** A code such as `ECONNREFUSED`, `23505` or `14`. A longer number may be the number of a customer. */
+function isPrintableCode(code: unknown): code is string | number {
+  return (
+    (typeof code === 'string' || typeof code === 'number') &&
+    /^[\w.:-]{1,64}$/.test(String(code)) &&
+    !/\d{7}/.test(String(code))
+  )
+}
+
+/** Undefined when there is no such member, or when reading it throws. */
+function readMember(value: unknown, name: string): unknown {
+  try {
+    return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
+  } catch {
+    return undefined
   }
 }

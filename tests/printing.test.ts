@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import {
   ConfigurationError,
   DeliveryError,
+  HandlerError,
   OrderRefusedError,
   type OrderSyncEvent,
   ProtocolError,
@@ -11,6 +12,7 @@ import {
 import { merchant } from './support/merchant.ts'
 import { order, refusal, request } from './support/messages.ts'
 
+const [BIZ_NO, TRADE_NO] = ['MARKER-of-the-biz-no', 'MARKER-of-the-trade-no']
 const SECRET = 'MARKER-of-customer-data'
 
 /** The ways in which a log can print a value. */
@@ -29,6 +31,7 @@ const response = { ...refusal('PROCESS_FAIL'), orderId: SECRET }
 const errors: [string, Error & { code: string }][] = [
   ['ProtocolError', new ProtocolError('ERR_TRAFFIC', 'the message')],
   ['ConfigurationError', new ConfigurationError('ERR_PATH', 'the message')],
+  ['HandlerError', new HandlerError('ERR_STORE', 'the message')],
   ['OrderRefusedError', new OrderRefusedError('PROCESS_FAIL', 'no', { response })],
   ['DeliveryError', new DeliveryError('ERR_NETWORK', 'the message', { excerpt: SECRET, response })],
   ['UntrustedResponseError', new UntrustedResponseError('ERR_REPLY_UNSIGNED', 'the message', { excerpt: SECRET })],
@@ -45,12 +48,14 @@ describe.each(Object.entries(prints))('%s', (_, print) => {
       throw new Error(SECRET)
     }
     const { handler, events } = merchant({ onOrder })
-    await handler(request({ message: order({ extInfo: { note: SECRET } }) }))
+    await handler(request({ message: order({ merchantBizNo: BIZ_NO, tradeNo: TRADE_NO, extInfo: { note: SECRET } }) }))
     const [event] = events as [OrderSyncEvent]
     expect(JSON.stringify(event.order)).toContain(SECRET)
-    expect(String(event.error)).toContain(SECRET)
+    expect(String(event.error?.cause)).toContain(SECRET)
+    expect([event.merchantBizNo, event.tradeNo]).toStrictEqual([BIZ_NO, TRADE_NO])
+    for (const hidden of [BIZ_NO, TRADE_NO]) expect(print(event)).not.toContain(hidden)
     expect(print(event)).not.toContain(SECRET)
-    expect(print(event)).toMatch(/UNKNOWN_EXCEPTION|object Object/)
+    expect(print(event)).toMatch(/ERR_ON_ORDER|object Object/)
   })
 })
 
@@ -59,6 +64,16 @@ describe('inspect', () => {
     const printed = inspect(error)
     expect(printed).toMatch(new RegExp(`^${name}: ${error.message}\n +at .*printing\\.test\\.ts`))
     expect(printed).toContain(`code: '${error.code}'`)
+  })
+
+  test('hides the cause of a HandlerError, also inside another error', () => {
+    const cause = new Error(SECRET)
+    const error = new HandlerError('ERR_ON_ORDER', 'the message', { cause })
+    expect(error.cause).toBe(cause)
+    for (const print of Object.values(prints)) {
+      expect(print(error)).not.toContain(SECRET)
+      expect(print(new Error('outer', { cause: error }))).not.toContain(SECRET)
+    }
   })
 
   test('shows the cause of an error', () => {

@@ -49,7 +49,7 @@ export interface PrivateKey {
  *
  * - `sign`: RSASSA-PKCS1-v1_5 with SHA-256 for RSA256; ECDSA over secp224r1 with SHA-256, in ASN.1 DER, for ECC224.
  *   Many services limit what they sign to 4,096 bytes: send them the SHA-256 digest of the bytes. A signer that fails with
- *   more bytes, or returns no bytes, is reported as `ERR_SIGNER`.
+ *   more bytes is reported as `ERR_SIGNER_LIMIT`, one that returns no bytes as `ERR_SIGNER_RESULT`.
  * - `decrypt`: decrypts a wrapped AES key with RSAES-PKCS1-v1_5, or with the RSA-OAEP variant that the `encryption`
  *   option names. Needed for encrypted messages only. Resolve to undefined when the service refuses the ciphertext.
  *   Reject only when the service cannot be reached: the response is then `UNKNOWN_EXCEPTION`, and the peer retries.

@@ -64,7 +64,7 @@ export async function signWithCryptoKey(key: webcrypto.CryptoKey, content: Uint8
 /** What most KMS services accept of a message, in bytes. They accept its digest in place of a longer one. */
 const MAX_KMS_MESSAGE = 4_096
 
-/** @throws {@link ConfigurationError} `ERR_SIGNER` when the signer returns no bytes, or fails with content that may be too long */
+/** @throws {@link ConfigurationError} `ERR_SIGNER_RESULT` when the signer returns no bytes, `ERR_SIGNER_LIMIT` when it fails with content that may be too long */
 export async function signWithSigner(signer: Signer, content: Uint8Array): Promise<Uint8Array> {
   let signature: unknown
   try {
@@ -75,7 +75,7 @@ export async function signWithSigner(signer: Signer, content: Uint8Array): Promi
   }
   if (isBytes(signature)) return signature
   throw new ConfigurationError(
-    'ERR_SIGNER',
+    'ERR_SIGNER_RESULT',
     `"sign" of the signer returned ${describeKind(signature)}. Return the bytes of the signature: of base64 text, Buffer.from(text, 'base64').`,
   )
 }
@@ -89,7 +89,7 @@ function mayBeOfSize(error: unknown): boolean {
 
 function tooLongError(length: number, cause: unknown): ConfigurationError {
   return new ConfigurationError(
-    'ERR_SIGNER',
+    'ERR_SIGNER_LIMIT',
     `The signer failed to sign ${length} bytes. Many KMS services accept at most ${MAX_KMS_MESSAGE} bytes of a message. Sign the SHA-256 digest of the bytes instead: for AWS KMS with MessageType "DIGEST", for Google Cloud KMS with digest.sha256. The error of the signer is in "cause".`,
     { cause },
   )

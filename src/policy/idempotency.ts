@@ -1,5 +1,5 @@
 import { match } from 'ts-pattern'
-import { printable } from '../errors.ts'
+import { HandlerError, printable } from '../errors.ts'
 
 /** What a store remembers of the order, and of the request, that a delivery is about. */
 export interface Remembered {
@@ -83,13 +83,23 @@ export function decide(
   return leased ? 'busy' : 'process'
 }
 
+/** The last processed request of an order, as far as a claim was compared with it. */
+export interface LastProcessed {
+  /** Milliseconds since the epoch. */
+  readonly orderModifyTime: number
+  /** The `contentDigest` of its delivery. Absent when it was processed before the store kept it. */
+  readonly contentDigest?: string
+}
+
 /**
  * The result of a claim: a decision, see {@link decide}, and what the caller needs to act on it. The stored response of
- * `replay` is that of this request. The one of `duplicate` and `stale` is that of the last processed request of the order.
+ * `replay` is that of this request. The one of `duplicate` and `stale` is that of `last`, the last processed request of the
+ * order.
  */
 export type ClaimResult =
   | { readonly decision: 'process'; readonly token: number }
-  | { readonly decision: 'replay' | 'duplicate' | 'stale'; readonly storedResponse: string }
+  | { readonly decision: 'replay'; readonly storedResponse: string }
+  | { readonly decision: 'duplicate' | 'stale'; readonly storedResponse: string; readonly last: LastProcessed }
   | { readonly decision: 'conflict' | 'busy' }
 
 /** A decision as a store returns it. Unchecked: SQL and Lua return text, and null for what is missing. */
@@ -99,15 +109,17 @@ export interface UncheckedClaim {
   readonly storedResponse?: unknown
   /** For `process`. */
   readonly token?: unknown
+  /** For `duplicate` and `stale`. */
+  readonly last?: { readonly orderModifyTime?: unknown; readonly contentDigest?: unknown } | null | undefined
 }
 
 /**
  * Turns a store's decision into a {@link ClaimResult}. The one place that does, for all stores.
  *
- * @throws Error when the decision is unknown, or its stored response or token is missing. That happens when the tables or
- * functions in the database are not those of this release. A default value would process an order twice, or lose it.
+ * @throws {@link HandlerError} `ERR_STORE` when the decision is unknown, or its stored response, token or last
+ * request is missing. That happens when the tables or functions in the database are not those of this release. A default value would process an order twice, or lose it.
  */
-export function toClaimResult({ decision, storedResponse, token }: UncheckedClaim): ClaimResult {
+export function toClaimResult({ decision, storedResponse, token, last }: UncheckedClaim): ClaimResult {
   if (!isDecision(decision)) throw storeError(`returned an unknown decision: ${printable(String(decision), 32)}`)
   return match(decision)
     .returnType<ClaimResult>()
@@ -115,12 +127,25 @@ export function toClaimResult({ decision, storedResponse, token }: UncheckedClai
       if (!isSafeInteger(token)) throw storeError('decided "process" without a fencing token')
       return { decision: process, token }
     })
-    .with('replay', 'duplicate', 'stale', (known) => {
-      if (typeof storedResponse !== 'string') throw storeError(`decided "${known}" without a stored response`)
-      return { decision: known, storedResponse }
-    })
+    .with('replay', (replay) => ({ decision: replay, storedResponse: requireResponse(replay, storedResponse) }))
+    .with('duplicate', 'stale', (known) => ({
+      decision: known,
+      storedResponse: requireResponse(known, storedResponse),
+      last: requireLast(known, last),
+    }))
     .with('conflict', 'busy', (refused) => ({ decision: refused }))
     .exhaustive()
+}
+
+function requireResponse(decision: Decision, storedResponse: unknown): string {
+  if (typeof storedResponse === 'string') return storedResponse
+  throw storeError(`decided "${decision}" without a stored response`)
+}
+
+function requireLast(decision: Decision, last: UncheckedClaim['last']): LastProcessed {
+  const { orderModifyTime, contentDigest } = last ?? {}
+  if (!isSafeInteger(orderModifyTime)) throw storeError(`decided "${decision}" without the last orderModifyTime`)
+  return { orderModifyTime, ...(typeof contentDigest === 'string' && { contentDigest }) }
 }
 
 function isDecision(value: unknown): value is Decision {
@@ -131,6 +156,9 @@ function isSafeInteger(value: unknown): value is number {
   return Number.isSafeInteger(value)
 }
 
-function storeError(problem: string): Error {
-  return new Error(`The store ${problem}. Its tables or functions may be of another release of alipayhk-order-sync.`)
+function storeError(problem: string): HandlerError {
+  return new HandlerError(
+    'ERR_STORE',
+    `The store ${problem}. Its tables or functions may be of another release of alipayhk-order-sync.`,
+  )
 }

@@ -13,6 +13,22 @@ export type { OpenObject, Order } from '../messages/order.ts'
 export type { StandardSchema } from '../messages/standard-schema.ts'
 export { ENVIRONMENTS, type Environment, ORDER_SYNC_METHOD, ORDER_SYNC_PATH } from '../protocol/endpoint.ts'
 export type { Credentials } from '../secure-message/credentials.ts'
+export type {
+  BusyEvent,
+  EventBase,
+  FailedEvent,
+  FencedEvent,
+  KnownOrderEvent,
+  LateEvent,
+  OrderEvent,
+  OrderSyncEvent,
+  ProcessedEvent,
+  RefusedEvent,
+  RejectedEvent,
+  ReplayEvent,
+  RequestEvent,
+  UnavailableEvent,
+} from '../server/event.ts'
 export { createOrderSyncHandler } from '../server/handler.ts'
 export {
   type DrainResult,
@@ -24,7 +40,6 @@ export {
   type RunningRequest,
 } from '../server/http.ts'
 export type { HandlerOptions, OrderContext, OrderResult } from '../server/options.ts'
-export type { OrderSyncEvent } from '../server/report.ts'
 export { type MemoryStoreOptions, memoryStore } from '../stores/memory.ts'
 
 // Errors and result codes.
@@ -36,6 +51,8 @@ export {
   type DeliveryErrorCode,
   type ErrorCode,
   type FieldIssue,
+  HandlerError,
+  type HandlerErrorCode,
   isOrderSyncError,
   OrderRefusedError,
   OrderSyncError,
@@ -83,6 +100,7 @@ export type {
   Completion,
   Delivery,
   HeldClaim,
+  LastProcessed,
   OrderRecord,
   OrderSyncStore,
 } from '../stores/store.ts'

@@ -101,13 +101,43 @@ export async function assertSigned(
  * @throws {@link ConfigurationError} `ERR_KEY_USE`
  */
 export async function decryptAndParse(
-  { head, body }: ReceivedMessage,
+  message: ReceivedMessage,
   credentials: ParsedCredentials,
   { encryption, json }: VerifyOptions,
 ): Promise<VerifiedMessage> {
-  if (head.encrypt === undefined) return { value: parseJson(body, json) }
-  const { plaintext, aesBits } = await decrypt(head.encrypt, body, credentials, encryption)
-  return { value: parseDecrypted(plaintext, json), aesBits }
+  return parseMessage(await decryptMessage(message, credentials, encryption), json)
+}
+
+/** A message whose signature is verified, in the clear. */
+export interface DecryptedMessage {
+  readonly plaintext: Uint8Array
+  /** The size of the AES key, when the body was encrypted. */
+  readonly aesBits?: ResolvedEncryptionOptions['aesBits']
+}
+
+/**
+ * Decrypts a message whose signature is verified, if it is encrypted.
+ *
+ * @throws {@link ProtocolError} `ERR_DECRYPTION`
+ * @throws {@link ConfigurationError} `ERR_KEY_USE`
+ */
+export async function decryptMessage(
+  { head, body }: ReceivedMessage,
+  credentials: ParsedCredentials,
+  encryption: Encryption,
+): Promise<DecryptedMessage> {
+  return head.encrypt === undefined ? { plaintext: body } : await decrypt(head.encrypt, body, credentials, encryption)
+}
+
+/**
+ * Parses a message in the clear.
+ *
+ * @throws {@link ProtocolError} `ERR_DECRYPTION`, `ERR_JSON_INVALID`
+ */
+export function parseMessage({ plaintext, aesBits }: DecryptedMessage, json: JsonLimits): VerifiedMessage {
+  return aesBits === undefined
+    ? { value: parseJson(plaintext, json) }
+    : { value: parseDecrypted(plaintext, json), aesBits }
 }
 
 async function decrypt(

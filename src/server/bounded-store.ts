@@ -1,8 +1,10 @@
+import { toClaimResult } from '../policy/idempotency.ts'
 import type { OrderSyncStore } from '../stores/store.ts'
-import { timeoutError, waitFor } from '../timeout.ts'
+import { waitFor } from '../timeout.ts'
+import { storeThrew, storeTimedOut } from './failures.ts'
 
 /**
- * A store whose calls reject when they take too long. On a network that drops packets silently, a database driver can
+ * A store whose calls reject when they take too long, and whose errors say which call failed. On a network that drops packets silently, a database driver can
  * wait for ever, and with it the order and its slot.
  *
  * `finishInTransaction` is not bounded here: it contains `onOrder`, and the deadline of the request bounds that.
@@ -11,12 +13,17 @@ export function boundStore<Transaction>(
   store: OrderSyncStore<Transaction>,
   timeoutMs: number,
 ): OrderSyncStore<Transaction> {
+  const named = <Value>(method: string, called: Promise<Value>): Promise<Value> =>
+    called.catch((error: unknown) => {
+      throw storeThrew(method, error)
+    })
   const bounded = <Value>(method: string, call: () => Promise<Value>): Promise<Value> =>
-    waitFor(call, { timeoutMs, onTimeout: () => timeoutError(`store.${method}()`, timeoutMs) })
+    named(method, waitFor(call, { timeoutMs, onTimeout: () => storeTimedOut(method, timeoutMs) }))
   const finishInTransaction = store.finishInTransaction?.bind(store)
   return {
     claim(delivery, options) {
-      const claiming = (async () => await store.claim(delivery, options))()
+      // Checked: a store of the merchant's own may return anything.
+      const claiming = (async () => toClaimResult(await store.claim(delivery, options)))()
       return bounded('claim', () => claiming).catch((error: unknown) => {
         // A claim that arrives after its time holds the order for nobody: give it back.
         claiming
@@ -28,6 +35,9 @@ export function boundStore<Transaction>(
     finish: (held, completion) => bounded('finish', () => store.finish(held, completion)),
     release: (held) => bounded('release', () => store.release(held)),
     read: (orderKey) => bounded('read', () => store.read(orderKey)),
-    ...(finishInTransaction && { finishInTransaction }),
+    ...(finishInTransaction && {
+      finishInTransaction: (held, work) =>
+        named('finishInTransaction', (async () => await finishInTransaction(held, work))()),
+    }),
   }
 }

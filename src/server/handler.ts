@@ -7,6 +7,7 @@ import { timeoutError, waitFor } from '../timeout.ts'
 import { createRequestAbort } from './abort.ts'
 import { createBodyGate } from './body-gate.ts'
 import { createEncryptMemory } from './encrypt-memory.ts'
+import { toOwnSideError } from './failures.ts'
 import { discardRest, fromWebRequest } from './fetch.ts'
 import type { DrainResult, HttpResponse, IncomingRequest, OrderSyncHandler, RunningRequest } from './http.ts'
 import { type HandlerOptions, resolveHandlerOptions } from './options.ts'
@@ -15,6 +16,7 @@ import { processOrder } from './process-order.ts'
 import { type Accepted, accept, createSecondsWarning, type Received, receive } from './receive.ts'
 import { createReporter, type Ended } from './report.ts'
 import { respond, respondUnsigned, STRANGER } from './respond.ts'
+import { createTrace, type RequestTrace, timeoutOf } from './trace.ts'
 
 /**
  * Creates a handler for inbound order syncs. It verifies, decrypts and validates a message, decides whether the event is
@@ -67,14 +69,14 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
   if (typeof settings.credentials !== 'function') startOwnKeyProbe(parseCredentials(settings.credentials))
 
   function handler(request: IncomingRequest): Promise<HttpResponse> {
-    const startedAt = performance.now()
+    const { trace, adopt: adoptTracerId } = createTrace(settings.encryption.randomBytes)
     // `?.` for callers without types: the handler must not throw, whatever it is given.
     const abort = createRequestAbort(timeoutMs, request?.signal, () => timeoutError('The request', timeoutMs))
     // Three promises, not one async function: at the deadline, the response depends on the step that was reached.
-    const received = receive(request, { abort, enter }, settings)
+    const received = receive(request, { abort, trace, adoptTracerId, enter }, settings)
     const accepted = received.then((step) => (step.kind === 'ended' ? step : startWork(step)))
     const ended = accepted.then(async (step) =>
-      step.kind === 'ended' ? step : endAccepted(step, await processOrder(step, abort, settings)),
+      step.kind === 'ended' ? step : endAccepted(step, await processOrder(step, { abort, trace }, settings)),
     )
     ended.then(abort.release, abort.release)
     return responding.track(respondInTime(), describe)
@@ -84,41 +86,42 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
       if (working.size() + outliving.size() >= settings.maxConcurrent) return endCrowded(step)
       working.track(Promise.race([ended, abort.timedOut]), describe)
       // The schema separately: the other parameters do not depend on the type of `extInfo`.
-      return await accept(step, { abort, encryptMemory, warnOfSeconds }, settings, settings.extInfoSchema)
+      return await accept(step, { abort, trace, encryptMemory, warnOfSeconds }, settings, settings.extInfoSchema)
     }
 
     async function respondInTime(): Promise<HttpResponse> {
       const result = await Promise.race([ended, abort.timedOut])
-      if (result !== undefined) return await conclude(result, startedAt)
-      const late = ended.then((lateEnd) => reportLate(lateEnd, startedAt))
+      if (result !== undefined) return await conclude(result, trace)
+      const late = ended.then((lateEnd) => reportLate(lateEnd, trace))
       outliving.track(settledWithin(late, settings.leaseMs), describe)
-      return await conclude(toTimedOut(await reachedStep(received, accepted), timeoutMs), startedAt)
+      return await conclude(toTimedOut(await reachedStep(received, accepted), trace, timeoutMs), trace)
     }
 
     async function describe(): Promise<RunningRequest> {
-      return describeRequest(await reachedStep(received, accepted), startedAt)
+      return describeRequest(await reachedStep(received, accepted), trace)
     }
   }
 
   /** Reports an ending to the merchant, and makes the response for the peer. */
-  async function conclude(ended: Ended, startedAt: number): Promise<HttpResponse> {
+  async function conclude(ended: Ended, trace: RequestTrace): Promise<HttpResponse> {
     const response = toResponse(ended.outcome, settings)
-    await report(ended, { response, startedAt })
+    await report(ended, { response, trace })
+    const { tracerId } = trace
     try {
-      return await respond(response, ended.recipient, settings)
+      return await respond(response, ended.recipient, { ...settings, tracerId })
     } catch (error) {
       // The signer or the clock failed. A processed order is stored, and its response is sent when it is delivered again.
-      const outcome = { kind: 'unavailable', error } as const
+      const outcome = { kind: 'unavailable', error: toOwnSideError(error) } as const
       const unavailable = toResponse(outcome, settings)
-      await report({ ...ended, outcome }, { response: unavailable, startedAt })
-      return respondUnsigned(unavailable, settings)
+      await report({ ...ended, outcome }, { response: unavailable, trace })
+      return respondUnsigned(unavailable, { ...settings, tracerId })
     }
   }
 
   /** A request that was not accepted had no effect, and its timeout is reported already. */
-  async function reportLate(ended: Ended, startedAt: number): Promise<void> {
-    if (ended.order === undefined) return
-    await report(ended, { response: toResponse(ended.outcome, settings), startedAt, isLate: true })
+  async function reportLate(ended: Ended, trace: RequestTrace): Promise<void> {
+    if (!ended.isAccepted) return
+    await report(ended, { response: toResponse(ended.outcome, settings), trace, isLate: true })
   }
 
   async function drain({ timeoutMs: limitMs }: { timeoutMs?: number | undefined } = {}): Promise<DrainResult> {
@@ -156,20 +159,18 @@ async function reachedStep(
   return (await valueNow(accepted)) ?? (await valueNow(received))
 }
 
-function describeRequest(reached: Step | undefined, startedAt: number): RunningRequest {
+function describeRequest(reached: Step | undefined, { startedAt, requestId }: RequestTrace): RunningRequest {
   return {
     ...(reached?.credentials && { clientId: reached.credentials.clientId }),
-    ...(reached?.kind === 'accepted' && { requestId: reached.order.requestId }),
+    ...(requestId !== undefined && { requestId }),
     runningMs: performance.now() - startedAt,
   }
 }
 
 /** The end of a request whose time is up. What is known about it depends on the step that it reached. */
-function toTimedOut(reached: Step | undefined, timeoutMs: number): Ended {
-  if (reached?.kind === 'accepted') {
-    return endAccepted(reached, { kind: 'failed', error: timeoutError('"onOrder" or the store', timeoutMs) })
-  }
-  const error = timeoutError('Reading and verifying the request', timeoutMs)
+function toTimedOut(reached: Step | undefined, trace: RequestTrace, timeoutMs: number): Ended {
+  const error = timeoutOf(trace, timeoutMs)
+  if (reached?.kind === 'accepted') return endAccepted(reached, { kind: 'failed', error })
   const credentials = reached?.credentials
   return {
     kind: 'ended',
@@ -179,8 +180,8 @@ function toTimedOut(reached: Step | undefined, timeoutMs: number): Ended {
   }
 }
 
-function endAccepted({ recipient, credentials, order }: Accepted<unknown>, outcome: Outcome): Ended {
-  return { kind: 'ended', outcome, recipient, credentials, order }
+function endAccepted({ recipient, credentials }: Accepted<unknown>, outcome: Outcome): Ended {
+  return { kind: 'ended', outcome, recipient, credentials, isAccepted: true }
 }
 
 function endCrowded({ credentials }: Received): Ended {

@@ -21,13 +21,18 @@ import { STRICT_JSON } from '../protocol/json.ts'
 import { type Credentials, parseCredentials } from '../secure-message/credentials.ts'
 import type { OrderSyncStore } from '../stores/store.ts'
 import { boundStore } from './bounded-store.ts'
+import type { OrderSyncEvent } from './event.ts'
+import { optionThrew } from './failures.ts'
 import type { IncomingRequest } from './http.ts'
-import type { OrderSyncEvent } from './report.ts'
 
 /** What `onOrder` receives besides the order. */
 export interface OrderContext<Transaction = unknown> {
   /** The `Client-Id` of the message. */
   readonly clientId: string
+  /** The `requestId` of the message. A retry has the same one. */
+  readonly requestId: string
+  /** The `Tracer-Id` of the response: that of the request, if it sent a printable one. Log it with your own messages. */
+  readonly tracerId: string
   /** The peer's `Agent-Token` header, if it sent one. */
   readonly agentToken: string | undefined
   /** Whether the message was encrypted. */
@@ -61,7 +66,10 @@ export interface HandlerOptions<ExtInfo = OpenObject, Transaction = undefined> {
    * with a result code of your choice.
    */
   onOrder: (order: Order<ExtInfo>, context: OrderContext<Transaction>) => Promise<OrderResult> | OrderResult
-  /** Receives every outcome. The enumerable members of the event are safe to log. */
+  /**
+   * Receives every outcome. The enumerable members of the event are safe to log. Without it, failures of your own side are
+   * process warnings, at most one per code and minute.
+   */
   onEvent?: ((event: OrderSyncEvent) => void) | undefined
   /** Narrows `extInfo`: any Standard Schema validator (zod, valibot, arktype …). @defaultValue an open object */
   extInfoSchema?: StandardSchema<unknown, ExtInfo> | undefined
@@ -146,7 +154,8 @@ export function resolveHandlerOptions<ExtInfo, Transaction>(options: HandlerOpti
     handlerOptionRules(),
     options,
   )
-  const { timeoutMs, leaseMs, storeTimeoutMs, allowFractions, encryption, randomBytes } = resolved
+  const { timeoutMs, leaseMs, storeTimeoutMs, allowFractions, encryption } = resolved
+  const randomBytes = named('randomBytes', resolved.randomBytes)
   // Otherwise a second delivery could start while the first one is still within its time.
   if (!(leaseMs > timeoutMs)) throw new RangeError('"leaseMs" must be greater than "timeoutMs"')
   if (resolved.maxReadingBytes < resolved.maxBodyBytes) {
@@ -154,11 +163,24 @@ export function resolveHandlerOptions<ExtInfo, Transaction>(options: HandlerOpti
   }
   return {
     ...resolved,
+    now: named('now', resolved.now),
+    randomBytes,
     store: boundStore(resolved.store, storeTimeoutMs),
     // Databases keep whole milliseconds.
     leaseMs: Math.ceil(leaseMs),
     json: { ...STRICT_JSON, allowFractions },
     encryption: { options: resolveEncryptionOptions(encryption), randomBytes },
+  }
+}
+
+/** A function of the options whose errors name the option. */
+function named<Parameters extends unknown[], Value>(name: string, option: (...parameters: Parameters) => Value) {
+  return (...parameters: Parameters): Value => {
+    try {
+      return option(...parameters)
+    } catch (error) {
+      throw optionThrew(name, error)
+    }
   }
 }
 

@@ -1,6 +1,13 @@
 import { match } from 'ts-pattern'
-import { isOrderSyncError, type OrderRefusedError, PROTOCOL_ERRORS, type ProtocolError } from '../errors.ts'
+import {
+  type HandlerError,
+  isOrderSyncError,
+  type OrderRefusedError,
+  PROTOCOL_ERRORS,
+  type ProtocolError,
+} from '../errors.ts'
 import { isResultCode, type OrderSyncResponse, RESULT_CODES, type Result, type ResultCode } from '../result-codes.ts'
+import { type OwnSideError, toOwnSideError, unreadableResponse } from './failures.ts'
 
 /** An {@link OrderSyncResponse} as text, as it is stored and sent, with the members that the handler itself needs. */
 export interface SerializedResponse extends Pick<Result, 'resultCode' | 'resultStatus'> {
@@ -11,23 +18,35 @@ export interface SerializedResponse extends Pick<Result, 'resultCode' | 'resultS
 export type Outcome =
   /** `onOrder` ran, and its response is stored. */
   | { readonly kind: 'processed'; readonly response: SerializedResponse }
-  /** Known already: the stored response of this request, or of the last processed one of the order. */
-  | { readonly kind: 'replay' | 'duplicate' | 'stale'; readonly response: SerializedResponse }
+  /** This request has a stored response. */
+  | { readonly kind: 'replay'; readonly response: SerializedResponse }
+  /** The event is known, or older than the last one: the stored response of the last processed request of the order. */
+  | { readonly kind: 'duplicate' | 'stale'; readonly response: SerializedResponse; readonly comparison: Comparison }
   /** `onOrder` threw an {@link OrderRefusedError}. */
   | { readonly kind: 'refused'; readonly response: SerializedResponse; readonly error: OrderRefusedError }
   /** Another delivery of the order is being processed. */
   | { readonly kind: 'busy' }
   /** `onOrder` ended after its lease: its response was not stored, and another delivery may run. */
-  | { readonly kind: 'fenced' }
+  | { readonly kind: 'fenced'; readonly error: HandlerError }
   /** The message breaks the protocol, or contradicts an earlier one. */
   | { readonly kind: 'rejected'; readonly error: ProtocolError }
   /** A failure on our side after the message was accepted: in `onOrder` or the store, or the time was up. */
-  | { readonly kind: 'failed'; readonly error: unknown }
+  | { readonly kind: 'failed'; readonly error: OwnSideError }
   /**
    * A failure on our side before the order was accepted (mounting, credentials, decryption key, extInfoSchema), or in the signer.
    * Nothing was decided, and the response is unsigned.
    */
-  | { readonly kind: 'unavailable'; readonly error: unknown }
+  | { readonly kind: 'unavailable'; readonly error: OwnSideError }
+
+/** What was compared to find that an event is not new. */
+export interface Comparison {
+  /** Of this request, in milliseconds since the epoch. */
+  readonly orderModifyTime: number
+  /** Of the last processed request of the order. */
+  readonly lastOrderModifyTime: number
+  /** Absent when the store does not know the content of the last processed request. */
+  readonly contentDiffers?: boolean
+}
 
 /** The status and the body of a response. */
 export interface StatusAndResponse {
@@ -64,7 +83,7 @@ export function toOutcome(error: unknown): Outcome {
   // The code is checked too: the error may come from another version of this package.
   return isOrderSyncError(error) && error.name === 'ProtocolError' && Object.hasOwn(PROTOCOL_ERRORS, error.code)
     ? { kind: 'rejected', error }
-    : { kind: 'unavailable', error }
+    : { kind: 'unavailable', error: toOwnSideError(error) }
 }
 
 function rejectionResponse({ code }: ProtocolError): StatusAndResponse {
@@ -86,10 +105,19 @@ export function refusalResponse({ resultCode, resultMessage }: OrderRefusedError
   return serialize({ result })
 }
 
-/** The response that a store returned. */
+/**
+ * The response that a store returned.
+ *
+ * @throws {@link HandlerError} `ERR_STORE` when it is not one
+ */
 export function parseStoredResponse(text: string): SerializedResponse {
-  const { result } = JSON.parse(text) as OrderSyncResponse
-  return { resultCode: result.resultCode, resultStatus: result.resultStatus, text }
+  try {
+    const { result } = JSON.parse(text) as OrderSyncResponse
+    return { resultCode: result.resultCode, resultStatus: result.resultStatus, text }
+  } catch {
+    // The error of JSON.parse() quotes the text.
+    throw unreadableResponse()
+  }
 }
 
 function resultResponse(resultCode: ResultCode): SerializedResponse {

@@ -1,13 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { match } from 'ts-pattern'
 import { sha256 } from '../crypto/node.ts'
-import { ConfigurationError, isOrderSyncError, ProtocolError } from '../errors.ts'
-import type { ClaimResult } from '../policy/idempotency.ts'
+import { ConfigurationError, HandlerError, ProtocolError } from '../errors.ts'
+import type { ClaimResult, LastProcessed } from '../policy/idempotency.ts'
 import type { Completion, Delivery, HeldClaim } from '../stores/store.ts'
 import { backOff } from '../timeout.ts'
 import type { RequestAbort } from './abort.ts'
-import type { HandlerSettings } from './options.ts'
+import { isRefusal, leaseLost, onOrderThrew, toOwnSideError, withConsequence } from './failures.ts'
+import type { HandlerSettings, OrderResult } from './options.ts'
 import {
+  type Comparison,
   type Outcome,
   parseStoredResponse,
   refusalResponse,
@@ -15,6 +17,13 @@ import {
   successResponse,
 } from './outcome.ts'
 import type { Accepted } from './receive.ts'
+import { type RequestTrace, timeoutOf } from './trace.ts'
+
+/** What {@link processOrder} needs besides the options. */
+interface ProcessContext {
+  readonly abort: RequestAbort
+  readonly trace: RequestTrace
+}
 
 /**
  * Step 3: claims the order, runs `onOrder` if the event is new, and stores the response.
@@ -24,19 +33,19 @@ import type { Accepted } from './receive.ts'
  */
 export async function processOrder<ExtInfo, Transaction>(
   accepted: Accepted<ExtInfo>,
-  abort: RequestAbort,
+  { abort, trace }: ProcessContext,
   settings: HandlerSettings<ExtInfo, Transaction>,
 ): Promise<Outcome> {
   try {
     // The response was sent already: nothing may start now.
-    if (abort.isTimedOut()) return failed(abort.signal.reason)
+    if (abort.isTimedOut()) return failed(timeoutOf(trace, settings.timeoutMs))
     const delivery = toDelivery(accepted)
-    const claim = await claimUnlessBusy(delivery, abort, settings)
-    if (claim.decision !== 'process') return toKnownOutcome(claim)
+    const claim = await claimUnlessBusy(delivery, { abort, trace }, settings)
+    if (claim.decision !== 'process') return toKnownOutcome(claim, delivery)
     const held = { delivery, token: claim.token }
     // The time was up while the store was busy.
-    if (abort.isTimedOut()) return await release(held, failed(abort.signal.reason), settings)
-    return await runOnce(accepted, held, abort, settings)
+    if (abort.isTimedOut()) return await release(held, failed(timeoutOf(trace, settings.timeoutMs)), settings)
+    return await runOnce(accepted, held, { abort, trace }, settings)
   } catch (error) {
     return failed(error)
   }
@@ -48,14 +57,14 @@ export async function processOrder<ExtInfo, Transaction>(
  *
  * @see docs/protocol.md section 7.1
  */
-function toDelivery({ order, credentials, content }: Accepted<unknown>): Delivery {
-  const { clientId } = credentials
+function toDelivery({ order, orderKey, credentials, content }: Accepted<unknown>): Delivery {
+  const { requestId, orderModifyTime } = order
   return {
-    // An empty merchantId counts as none: both name the merchant's own orders.
-    orderKey: hash(JSON.stringify([clientId, order.merchantId || null, order.merchantBizType, order.merchantBizNo])),
-    requestKey: hash(JSON.stringify([clientId, order.requestId])),
-    digest: hash(content),
-    orderModifyTime: order.orderModifyTime,
+    orderKey,
+    requestKey: hash(JSON.stringify([credentials.clientId, requestId])),
+    digest: hash(JSON.stringify([requestId, orderModifyTime]) + content),
+    contentDigest: hash(content),
+    orderModifyTime,
   }
 }
 
@@ -64,15 +73,17 @@ const hash = (data: string) => sha256(data, 'base64url')
 /** Claims an order. While another delivery of it is being processed, claims again, for at most `busyWaitMs`. */
 async function claimUnlessBusy<ExtInfo, Transaction>(
   delivery: Delivery,
-  abort: RequestAbort,
+  { abort, trace }: ProcessContext,
   { store, leaseMs, compareModifyTimeWith, busyWaitMs }: HandlerSettings<ExtInfo, Transaction>,
 ): Promise<ClaimResult> {
   const deadline = performance.now() + busyWaitMs
   for (let attempt = 1; ; attempt++) {
+    trace.waiting = 'claim'
     const claim = await store.claim(delivery, { leaseMs, compareModifyTimeWith })
     const leftMs = deadline - performance.now()
     if (claim.decision !== 'busy' || leftMs <= 0) return claim
     const pauseMs = Math.min(backOff(attempt, { firstMs: 25, maxMs: 250 }), leftMs)
+    trace.waiting = 'otherDelivery'
     // Aborted: nobody waits for the response any more, and the order stays with the other delivery.
     const isAborted = await sleep(pauseMs, undefined, { signal: abort.signal }).then(
       () => false,
@@ -82,18 +93,32 @@ async function claimUnlessBusy<ExtInfo, Transaction>(
   }
 }
 
-function toKnownOutcome(claim: Exclude<ClaimResult, { decision: 'process' }>): Outcome {
+function toKnownOutcome(claim: Exclude<ClaimResult, { decision: 'process' }>, delivery: Delivery): Outcome {
   return match(claim)
-    .with({ decision: 'replay' }, { decision: 'duplicate' }, { decision: 'stale' }, ({ decision, storedResponse }) => ({
+    .returnType<Outcome>()
+    .with({ decision: 'replay' }, ({ decision, storedResponse }) => ({
       kind: decision,
       response: parseStoredResponse(storedResponse),
     }))
-    .with({ decision: 'busy' }, () => ({ kind: 'busy' as const }))
+    .with({ decision: 'duplicate' }, { decision: 'stale' }, ({ decision, storedResponse, last }) => ({
+      kind: decision,
+      response: parseStoredResponse(storedResponse),
+      comparison: compare(delivery, last),
+    }))
+    .with({ decision: 'busy' }, () => ({ kind: 'busy' }))
     .with({ decision: 'conflict' }, () => ({
-      kind: 'rejected' as const,
+      kind: 'rejected',
       error: new ProtocolError('ERR_REQUEST_CONFLICT', 'The requestId is known, with another body.'),
     }))
     .exhaustive()
+}
+
+function compare(delivery: Delivery, last: LastProcessed): Comparison {
+  return {
+    orderModifyTime: delivery.orderModifyTime,
+    lastOrderModifyTime: last.orderModifyTime,
+    ...(last.contentDigest !== undefined && { contentDiffers: last.contentDigest !== delivery.contentDigest }),
+  }
 }
 
 /** How far a run of `onOrder` got. */
@@ -113,14 +138,15 @@ type Run =
 async function runOnce<ExtInfo, Transaction>(
   accepted: Accepted<ExtInfo>,
   held: HeldClaim,
-  abort: RequestAbort,
+  { abort, trace }: ProcessContext,
   settings: HandlerSettings<ExtInfo, Transaction>,
 ): Promise<Outcome> {
   const runOnOrder = async (transaction: Transaction): Promise<SerializedResponse> => {
-    const { credentials, agentToken, encrypted } = accepted
-    const { clientId } = credentials
+    const { order, credentials, agentToken, encrypted } = accepted
     const context = {
-      clientId,
+      clientId: credentials.clientId,
+      requestId: order.requestId,
+      tracerId: trace.tracerId,
       agentToken,
       encrypted,
       fencingToken: held.token,
@@ -129,26 +155,46 @@ async function runOnce<ExtInfo, Transaction>(
         return abort.signal
       },
     }
-    return successResponse(assertOrderId(await settings.onOrder(accepted.order, context)))
+    trace.waiting = 'onOrder'
+    const result = await callOnOrder(() => settings.onOrder(order, context))
+    trace.waiting = settings.store.finishInTransaction ? 'transaction' : 'finish'
+    return successResponse(assertOrderId(result))
   }
   // Bound already, see bounded-store.ts.
   const { finishInTransaction } = settings.store
+  if (finishInTransaction) trace.waiting = 'transaction'
   const run = finishInTransaction
     ? await runInTransaction(runOnOrder, (work) => finishInTransaction(held, work))
     : // A store without transactions has the type parameter `undefined`.
-      await runAndFinish(() => runOnOrder(undefined as Transaction), held, settings)
+      await runAndFinish(() => runOnOrder(undefined as Transaction), held, trace, settings)
   return await match(run)
     .with({ phase: 'stored' }, ({ response }): Outcome => ({ kind: 'processed', response }))
-    .with({ phase: 'fenced' }, (): Outcome => ({ kind: 'fenced' }))
-    .with({ phase: 'undone' }, ({ error }) => refuseOrRelease(error, held, settings))
+    .with({ phase: 'fenced' }, () => fenced(settings))
+    .with({ phase: 'undone' }, ({ error }) => refuseOrRelease(error, held, trace, settings))
     // The order is not released: the lease keeps the next delivery away for a while.
-    .with({ phase: 'unrecorded' }, ({ error }) => failed(error))
+    .with({ phase: 'unrecorded' }, ({ error }) => failed(withConsequence(error, UNRECORDED)))
     .exhaustive()
+}
+
+const UNRECORDED = '"onOrder" had succeeded: the next delivery of the order may run it again.'
+
+/** Tells what `onOrder` threw from what the store throws around it. */
+async function callOnOrder(onOrder: () => Promise<OrderResult> | OrderResult): Promise<OrderResult> {
+  try {
+    return await onOrder()
+  } catch (error) {
+    throw isRefusal(error) ? error : onOrderThrew(error)
+  }
+}
+
+function fenced({ leaseMs }: { readonly leaseMs: number }): Outcome {
+  return { kind: 'fenced', error: leaseLost(leaseMs) }
 }
 
 async function runAndFinish<ExtInfo, Transaction>(
   runOnOrder: () => Promise<SerializedResponse>,
   held: HeldClaim,
+  trace: RequestTrace,
   settings: HandlerSettings<ExtInfo, Transaction>,
 ): Promise<Run> {
   let response: SerializedResponse
@@ -158,7 +204,7 @@ async function runAndFinish<ExtInfo, Transaction>(
     return { phase: 'undone', error }
   }
   try {
-    const isStored = await finish(held, toCompletion(response), settings)
+    const isStored = await finish(held, toCompletion(response), trace, settings)
     return isStored ? { phase: 'stored', response } : { phase: 'fenced' }
   } catch (error) {
     return { phase: 'unrecorded', error }
@@ -177,7 +223,8 @@ async function runInTransaction<Transaction>(
       return toCompletion(run.response)
     })
     if (!isStored) return { phase: 'fenced' }
-    if (run.response === undefined) throw new Error('The store reported a commit without running the work')
+    if (run.response === undefined)
+      throw new HandlerError('ERR_STORE', 'The store reported a commit without running the work.')
     return { phase: 'stored', response: run.response }
   } catch (error) {
     return { phase: 'undone', error }
@@ -188,19 +235,19 @@ async function runInTransaction<Transaction>(
 async function refuseOrRelease<ExtInfo, Transaction>(
   error: unknown,
   held: HeldClaim,
+  trace: RequestTrace,
   settings: HandlerSettings<ExtInfo, Transaction>,
 ): Promise<Outcome> {
-  // Not instanceof: the error may come from the other build of this package. An error with a response was thrown by a
-  // client inside `onOrder`: that peer's refusal decides nothing about this order.
-  const isRefusal = isOrderSyncError(error) && error.name === 'OrderRefusedError' && error.response === undefined
-  if (!isRefusal) return await release(held, failed(error), settings)
+  if (!isRefusal(error)) return await release(held, failed(error), settings)
   const refused: Outcome = { kind: 'refused', response: refusalResponse(error), error }
   // "Try later" leaves the order as if it had not arrived. A final refusal is a response to store.
   if (refused.response.resultStatus === 'U') return await release(held, refused, settings)
   try {
-    return (await finish(held, toCompletion(refused.response), settings)) ? refused : { kind: 'fenced' }
+    trace.waiting = 'finish'
+    return (await finish(held, toCompletion(refused.response), trace, settings)) ? refused : fenced(settings)
   } catch (storeError) {
-    return failed(new AggregateError([error, storeError], 'The refusal could not be stored'))
+    const consequence = `"onOrder" had refused the order with ${refused.response.resultCode}: the next delivery runs it again.`
+    return failed(withConsequence(storeError, consequence))
   }
 }
 
@@ -233,6 +280,7 @@ async function release<ExtInfo, Transaction>(
 async function finish<ExtInfo, Transaction>(
   held: HeldClaim,
   completion: Completion,
+  trace: RequestTrace,
   { store, leaseMs }: HandlerSettings<ExtInfo, Transaction>,
 ): Promise<boolean> {
   const deadline = performance.now() + leaseMs
@@ -246,6 +294,8 @@ async function finish<ExtInfo, Transaction>(
       return isStored
     } catch (error) {
       failures.push(error)
+      // If the time is up meanwhile, the event says why.
+      trace.lastError = withConsequence(error, 'It is tried again until the lease ends.')
       if (performance.now() + pauseMs >= deadline) break
     }
     await sleep(pauseMs)
@@ -254,5 +304,5 @@ async function finish<ExtInfo, Transaction>(
 }
 
 function failed(error: unknown): Outcome {
-  return { kind: 'failed', error }
+  return { kind: 'failed', error: toOwnSideError(error) }
 }

@@ -1,26 +1,38 @@
-import { ConfigurationError, describeKind, ProtocolError } from '../errors.ts'
+import { ConfigurationError, describeKind, isOrderSyncError, ProtocolError } from '../errors.ts'
 import type { Order } from '../messages/order.ts'
 import type { StandardSchema } from '../messages/standard-schema.ts'
 import { validateExtInfo, validateOrder } from '../messages/validate.ts'
 import { ORDER_SYNC_METHOD } from '../protocol/endpoint.ts'
 import { collectHeaders, requireHeader } from '../protocol/headers.ts'
-import { canonicalJson } from '../protocol/json.ts'
+import { canonicalJson, parseLoosely } from '../protocol/json.ts'
 import {
+  findDecryptionKey,
   isClientId,
   type ParsedCredentials,
   parseCredentials,
   requireEncryptionKey,
 } from '../secure-message/credentials.ts'
 import { assertPeerKeysNotOwn } from '../secure-message/own-key.ts'
-import { assertSigned, decryptAndParse, parseFreshHead, type ReceivedMessage } from '../secure-message/verify.ts'
+import {
+  assertSigned,
+  type DecryptedMessage,
+  decryptMessage,
+  parseFreshHead,
+  parseMessage,
+  type ReceivedMessage,
+  type VerifiedMessage,
+} from '../secure-message/verify.ts'
 import type { RequestAbort } from './abort.ts'
 import type { BodyPlace } from './body-gate.ts'
 import type { EncryptMemory } from './encrypt-memory.ts'
+import { isOwnSideError, lookupThrew, optionThrew, signerThrew } from './failures.ts'
 import type { IncomingRequest } from './http.ts'
 import type { HandlerSettings } from './options.ts'
+import { orderKey } from './order-key.ts'
 import { toOutcome } from './outcome.ts'
 import type { Ended } from './report.ts'
 import { type Recipient, STRANGER } from './respond.ts'
+import { noteIdentity, type RequestTrace } from './trace.ts'
 
 /** A request whose caller is looked up. Its body may still be arriving. */
 interface Identified {
@@ -55,7 +67,9 @@ export interface Accepted<ExtInfo> {
   readonly credentials: ParsedCredentials
   readonly recipient: Recipient
   readonly order: Order<ExtInfo>
-  /** The message as canonical JSON: its digest tells one content from another. */
+  /** The key of the order in the store. */
+  readonly orderKey: string
+  /** The message as canonical JSON, without `requestId` and `orderModifyTime`: its digest tells one content from another. */
   readonly content: string
   readonly agentToken: string | undefined
   readonly encrypted: boolean
@@ -69,6 +83,9 @@ type Settings = Pick<
 /** What {@link receive} needs besides the options. */
 interface ReceiveContext {
   readonly abort: RequestAbort
+  readonly trace: RequestTrace
+  /** Takes over the `Tracer-Id` of the request. */
+  readonly adoptTracerId: (tracerId: string | undefined) => void
   /** Takes a place for a body that arrives. */
   readonly enter: (contentLength: string | undefined) => BodyPlace
 }
@@ -76,21 +93,22 @@ interface ReceiveContext {
 /** Step 1: checks the headers, looks the caller up and reads the body. */
 export async function receive(
   request: IncomingRequest,
-  { abort, enter }: ReceiveContext,
+  context: ReceiveContext,
   settings: Settings,
 ): Promise<Received | Ended> {
-  const identified = await identify(request, { abort, enter }, settings)
-  return identified.kind === 'ended' ? identified : await readMessage(identified, request, abort, settings)
+  const identified = await identify(request, context, settings)
+  return identified.kind === 'ended' ? identified : await readMessage(identified, request, context, settings)
 }
 
 async function identify(
   request: IncomingRequest,
-  { abort, enter }: ReceiveContext,
+  { abort, trace, adoptTracerId, enter }: ReceiveContext,
   settings: Settings,
 ): Promise<Identified | Ended> {
   try {
     const method = requireMethod(request)
     const headers = collectHeaders(request.headers)
+    adoptTracerId(headers.get('tracer-id'))
     const path = resolveSignedPath(request, settings.signedPath)
     assertOneLine(method, path)
     if (method !== ORDER_SYNC_METHOD) throw new ProtocolError('ERR_METHOD', `The method is not ${ORDER_SYNC_METHOD}.`)
@@ -98,7 +116,8 @@ async function identify(
     // Before the look-up: a stranger must not be able to start more of them than there are places.
     const place = enter(headers.get('content-length'))
     try {
-      const credentials = await findCredentials(clientId, abort, settings)
+      trace.waiting = 'lookup'
+      const credentials = await findCredentials(clientId, { abort, trace }, settings)
       return { kind: 'identified', credentials, method, path, headers, place }
     } catch (error) {
       place.leave()
@@ -112,13 +131,17 @@ async function identify(
 async function readMessage(
   { credentials, method, path, headers, place }: Identified,
   request: IncomingRequest,
-  abort: RequestAbort,
+  { abort, trace }: ReceiveContext,
   { now, clockToleranceSeconds }: Settings,
 ): Promise<Received | Ended> {
   try {
     // Inside the `try`: the body may be a getter that throws.
     const { body: given, parsedBodyHint } = request
     const head = parseFreshHead(headers, 'request', { now: now(), clockToleranceSeconds })
+    trace.encrypted = head.encrypt !== undefined
+    const keyVersion = credentials.peerPublicKeys.get(head.signature.keyVersion)?.version ?? head.signature.keyVersion
+    if (keyVersion !== undefined) trace.keyVersion = keyVersion
+    trace.waiting = 'body'
     const body = await abort.beforeTimeout(place.read(given, { parsedBodyHint, connection: abort.connection }))
     return { kind: 'received', credentials, headers, message: { method, path, head, body } }
   } catch (error) {
@@ -131,6 +154,7 @@ async function readMessage(
 /** What {@link accept} needs besides the options: the abort of the request, and what the handler remembers of others. */
 interface AcceptContext {
   readonly abort: RequestAbort
+  readonly trace: RequestTrace
   readonly encryptMemory: EncryptMemory
   readonly warnOfSeconds: ReturnType<typeof createSecondsWarning>
 }
@@ -138,11 +162,12 @@ interface AcceptContext {
 /** Step 2: verifies the signature, and only then decrypts, parses and validates the message. */
 export async function accept<ExtInfo>(
   received: Received,
-  { abort, encryptMemory, warnOfSeconds }: AcceptContext,
+  { abort, trace, encryptMemory, warnOfSeconds }: AcceptContext,
   settings: Settings,
   extInfoSchema: StandardSchema<unknown, ExtInfo> | undefined,
 ): Promise<Accepted<ExtInfo> | Ended> {
   const { message, headers, credentials } = received
+  trace.waiting = 'verification'
   try {
     // Half of the time: a signer that does not respond must not use up the time of the order.
     await assertPeerKeysNotOwn(credentials, { timeoutMs: settings.timeoutMs / 2 })
@@ -153,7 +178,7 @@ export async function accept<ExtInfo>(
   }
   try {
     // Bounded: a remote signer, or a schema, may never settle.
-    const accepted = await abort.beforeTimeout(openAndValidate(received, settings, extInfoSchema))
+    const accepted = await abort.beforeTimeout(openAndValidate(received, trace, settings, extInfoSchema))
     if (accepted.kind === 'accepted') warnOfSeconds(accepted.order)
     return accepted
   } catch (error) {
@@ -163,43 +188,87 @@ export async function accept<ExtInfo>(
 
 async function openAndValidate<ExtInfo>(
   received: Received,
+  trace: RequestTrace,
   settings: Settings,
   extInfoSchema: StandardSchema<unknown, ExtInfo> | undefined,
 ): Promise<Accepted<ExtInfo> | Ended> {
-  const verified = await open(received, settings)
-  return verified.kind === 'ended' ? verified : await validate(received, verified, settings, extInfoSchema)
+  const verified = await open(received, trace, settings)
+  return verified.kind === 'ended' ? verified : await validate(received, verified, trace, settings, extInfoSchema)
 }
 
-async function open({ message, credentials }: Received, settings: Settings): Promise<Verified | Ended> {
+async function open(
+  { message, credentials }: Received,
+  trace: RequestTrace,
+  settings: Settings,
+): Promise<Verified | Ended> {
   const { method, path, head } = message
   const isEncrypted = head.encrypt !== undefined
   const recipient: Recipient = { kind: 'client', credentials, method, path, isEncrypted }
   try {
     // The response must be encrypted too. Check the key for it now, not after the order was processed.
     if (isEncrypted) requireEncryptionKey(credentials)
-    const { value, aesBits } = await decryptAndParse(message, credentials, settings)
+    const decrypted = await decrypt(message, credentials, trace, settings)
+    const { value, aesBits } = parseAndNote(decrypted, trace, settings)
     return { kind: 'verified', value, recipient: aesBits === undefined ? recipient : { ...recipient, aesBits } }
   } catch (error) {
     return endVerified(error, credentials, recipient)
   }
 }
 
+async function decrypt(
+  message: ReceivedMessage,
+  credentials: ParsedCredentials,
+  trace: RequestTrace,
+  { encryption }: Settings,
+): Promise<DecryptedMessage> {
+  const { encrypt } = message.head
+  const isRemote = encrypt !== undefined && findDecryptionKey(credentials, encrypt.keyVersion).key.isRemote
+  trace.waiting = isRemote ? 'signerDecryption' : 'decryption'
+  try {
+    return await decryptMessage(message, credentials, encryption)
+  } catch (error) {
+    throw isRemote && !isOrderSyncError(error) ? signerThrew('decrypt', error) : error
+  }
+}
+
+/** Also notes how the order is identified when the JSON breaks a rule: the rejection is final, and somebody must find the order. */
+function parseAndNote(decrypted: DecryptedMessage, trace: RequestTrace, { json }: Settings): VerifiedMessage {
+  try {
+    const parsed = parseMessage(decrypted, json)
+    noteIdentity(trace, parsed.value)
+    return parsed
+  } catch (error) {
+    noteIdentity(trace, parseLoosely(decrypted.plaintext, json)?.value)
+    throw error
+  }
+}
+
 async function validate<ExtInfo>(
   { message, headers, credentials }: Received,
   { value, recipient }: Verified,
+  trace: RequestTrace,
   settings: Settings,
   extInfoSchema: StandardSchema<unknown, ExtInfo> | undefined,
 ): Promise<Accepted<ExtInfo> | Ended> {
   try {
-    const order = validateOrder(value)
-    assertNotInFuture(order, settings)
-    const extInfo = await validateExtInfo(order.extInfo, extInfoSchema)
+    const valid = validateOrder(value)
+    assertNotInFuture(valid, settings)
+    trace.waiting = 'extInfoSchema'
+    const extInfo = await validateExtInfo(valid.extInfo, extInfoSchema).catch((error: unknown) => {
+      throw isOrderSyncError(error) ? error : optionThrew('extInfoSchema', error)
+    })
+    const order = { ...valid, extInfo }
+    const key = orderKey({ ...valid, clientId: credentials.clientId })
+    trace.order = order
+    trace.orderKey = key
+    const { requestId, orderModifyTime, ...content } = valid
     return {
       kind: 'accepted',
       credentials,
       recipient,
-      order: { ...order, extInfo },
-      content: canonicalJson(value),
+      order,
+      orderKey: key,
+      content: canonicalJson(content),
       agentToken: headers.get('agent-token'),
       encrypted: message.head.encrypt !== undefined,
     }
@@ -234,12 +303,21 @@ function requireMethod(request: { readonly method?: unknown } | null | undefined
 }
 
 function resolveSignedPath(request: IncomingRequest, option: Settings['signedPath']): string {
-  const path: unknown = typeof option === 'function' ? option(request) : (option ?? toOriginForm(request.path))
+  const path: unknown =
+    typeof option === 'function' ? callSignedPath(option, request) : (option ?? toOriginForm(request.path))
   if (typeof path === 'string') return path
   throw new ConfigurationError(
     'ERR_PATH',
     'The path is not a string: "signedPath" must be, or return, the request-target that the sender signs.',
   )
+}
+
+function callSignedPath(signedPath: (request: IncomingRequest) => string, request: IncomingRequest): unknown {
+  try {
+    return signedPath(request)
+  } catch (error) {
+    throw optionThrew('signedPath', error)
+  }
 }
 
 /** The path and query of a request-target in absolute form, `https://host/path`: senders sign the path alone. */
@@ -266,13 +344,17 @@ function requireClientId(headers: ReadonlyMap<string, string>): string {
 
 async function findCredentials(
   clientId: string,
-  abort: RequestAbort,
+  { abort, trace }: Pick<ReceiveContext, 'abort' | 'trace'>,
   { credentials }: Settings,
 ): Promise<ParsedCredentials> {
   const lookUp = typeof credentials === 'function' ? credentials : () => credentials
-  const found = await abort.beforeTimeout((async () => await lookUp(clientId))())
+  const found = await abort.beforeTimeout((async () => await lookUp(clientId))()).catch((error: unknown) => {
+    // What parsePrivateKey() throws inside the function says which key is wrong.
+    throw isOwnSideError(error) ? error : lookupThrew(error)
+  })
   // Compared here as well: a look-up may ignore case, or always return the same tenant.
   if (found != null && found.clientId === clientId) return parseCredentials(found)
+  trace.unknownClientId = clientId
   throw new ProtocolError('ERR_CLIENT_UNKNOWN', 'The Client-Id is not known here.')
 }
 

@@ -1,43 +1,11 @@
 import { diagnoseSignature } from '../diagnosis/signature.ts'
-import { type ErrorCode, inspectSymbol, isOrderSyncError } from '../errors.ts'
-import type { Order } from '../messages/order.ts'
+import { describeFailure } from '../errors.ts'
 import type { ParsedCredentials } from '../secure-message/credentials.ts'
 import type { ReceivedMessage } from '../secure-message/verify.ts'
-import { isOwnTimeoutError } from '../timeout.ts'
+import { errorOf, type OrderSyncEvent, toEvent } from './event.ts'
 import type { Outcome, StatusAndResponse } from './outcome.ts'
 import type { Recipient } from './respond.ts'
-
-/**
- * The outcome of one request, for logs and metrics. There is a second event when the work ends after the response was sent,
- * or when the response could not be signed.
- *
- * The enumerable members contain no customer data and no secret.
- * `order` and `error` can be read, but `console.log()`, `inspect()` and `JSON.stringify()` do not show them.
- */
-export interface OrderSyncEvent {
-  /** `late`: the work ended after the response `UNKNOWN_EXCEPTION` was sent; `ended` says how. */
-  readonly kind: Outcome['kind'] | 'late'
-  /** For `late`: `processed` and `refused` are stored and sent from now on; `fenced` was too late and is not stored. */
-  readonly ended?: Outcome['kind']
-  /** The code of the error, if it is an error of this package; otherwise the result code of the response. */
-  readonly code: ErrorCode | (string & {})
-  /** The HTTP status of the response. For `late`: of the response to the next delivery. */
-  readonly status: number
-  /** The result code of the response. For `late`: of the response to the next delivery. */
-  readonly resultCode: string
-  /** The caller, if it is known. */
-  readonly clientId?: string
-  /** The request, if its message was accepted. */
-  readonly requestId?: string
-  /** What was wrong, in words that quote nothing of the message except the path and the key version. For an error that is not of this package: where to find it. */
-  readonly message?: string
-  /** Milliseconds from the arrival of the request to its outcome. */
-  readonly durationMs: number
-  /** The order, if its signature verified and it is valid. Customer data; not enumerable. */
-  readonly order?: Order<unknown>
-  /** The error behind the outcome. An error of your own code may contain anything; not enumerable. */
-  readonly error?: unknown
-}
+import type { RequestTrace } from './trace.ts'
 
 /** A request that has ended. */
 export interface Ended {
@@ -47,8 +15,8 @@ export interface Ended {
   readonly recipient: Recipient
   /** Of the caller, if it is known. */
   readonly credentials?: ParsedCredentials
-  /** Present when the message was accepted. */
-  readonly order?: Order<unknown>
+  /** Whether the order was accepted: verified, valid and in time. */
+  readonly isAccepted?: boolean
   /** The message that did not verify, with all headers by lower-case name. */
   readonly unverified?: { readonly message: ReceivedMessage; readonly headers: ReadonlyMap<string, string> }
 }
@@ -56,48 +24,84 @@ export interface Ended {
 /** How and when the event came about. */
 interface Circumstances {
   readonly response: StatusAndResponse
-  /** From `performance.now()`, in milliseconds. */
-  readonly startedAt: number
+  readonly trace: RequestTrace
   /** The response was sent before the work ended. */
   readonly isLate?: boolean
 }
 
+/** A warning about one code is given at most once in this time. */
+const WARNING_INTERVAL_MS = 60_000
+
 /**
- * Creates the function that reports every outcome: to `onEvent`, and, for mistakes in the merchant's own setup, also as
- * a process warning. The warning is given once per code, because the merchant may have set no `onEvent`.
+ * Creates the function that reports every outcome to `onEvent`.
+ *
+ * Without `onEvent`, the kinds `failed`, `unavailable` and `fenced` are process warnings. With it, only mistakes in the
+ * merchant's own setup are, once per code.
+ *
+ * @param now A monotonic clock, in milliseconds.
  */
-export function createReporter(onEvent: ((event: OrderSyncEvent) => void) | undefined) {
-  const warned = new Set<string>()
+export function createReporter(
+  onEvent: ((event: OrderSyncEvent) => void) | undefined,
+  now: () => number = () => performance.now(),
+) {
+  const warn = createWarner(now)
   const diagnose = createDiagnosis()
-  return async (ended: Ended, circumstances: Circumstances): Promise<void> => {
-    const error = errorOf(ended.outcome)
-    if (isOrderSyncError(error) && error.name === 'ConfigurationError' && !warned.has(error.code)) {
-      warned.add(error.code)
-      process.emitWarning(error.message, { type: 'OrderSyncWarning', code: error.code })
-    }
-    if (onEvent === undefined) return
+  return async (ended: Ended, { response, trace, isLate = false }: Circumstances): Promise<void> => {
+    const { outcome, credentials } = ended
+    if (onEvent === undefined) return warnOfOutcome(outcome, trace, warn)
+    const error = errorOf(outcome)
+    if (error?.name === 'ConfigurationError') warn(error.code, () => error.message, Number.POSITIVE_INFINITY)
     // Without a diagnosis, the event is still reported.
-    const hint = await diagnose(error, ended).catch(() => undefined)
+    const hint = await diagnose(error?.code, ended).catch(() => undefined)
+    const event = toEvent({ outcome, response, clientId: credentials?.clientId, trace, isLate, hint })
+    // A listener that throws must not turn a processed order into a failed one.
+    const warnOfListener = (thrown: unknown) =>
+      warn('ERR_ON_EVENT', () => `"onEvent" threw ${describeFailure(thrown)}. The response was sent all the same.`)
     try {
       // The compiler accepts an async function as a void one. Its promise is not awaited: the peer must not wait for it.
-      Promise.resolve(onEvent(toEvent(ended, circumstances, hint)) as unknown).catch(warnOfListener)
-    } catch {
-      warnOfListener()
+      Promise.resolve(onEvent(event) as unknown).catch(warnOfListener)
+    } catch (thrown) {
+      warnOfListener(thrown)
     }
   }
 }
 
-/** A listener that throws must not turn a processed order into a failed one. */
-function warnOfListener(): void {
-  // The global `process`: importing node:process in an ES module reads all its members, stdin and stdout too (3 ms).
-  process.emitWarning('"onEvent" threw an error. The response was sent all the same.', 'OrderSyncWarning')
+/** Warns of a failure on the merchant's side. The ids are no customer data: they lead to the request in other logs. */
+function warnOfOutcome(outcome: Outcome, { tracerId, requestId }: RequestTrace, warn: Warn): void {
+  if (outcome.kind !== 'failed' && outcome.kind !== 'unavailable' && outcome.kind !== 'fenced') return
+  const { code, message } = outcome.error
+  const ids = requestId === undefined ? `tracerId ${tracerId}` : `requestId ${requestId}, tracerId ${tracerId}`
+  warn(code, () => `${message} (${ids})`)
+}
+
+type Warn = (code: string, message: () => string, intervalMs?: number) => void
+
+/** More codes than there are: the code of an error can come from another release of this package. */
+const MAX_CODES = 100
+
+/** Creates the function that gives process warnings: at most one per code and interval, with the number of those left out. */
+function createWarner(now: () => number): Warn {
+  const given = new Map<string, { readonly at: number; leftOut: number }>()
+  return (code, message, intervalMs = WARNING_INTERVAL_MS) => {
+    const last = given.get(code)
+    if (last === undefined && given.size >= MAX_CODES) return
+    if (last !== undefined && now() - last.at < intervalMs) {
+      last.leftOut++
+      return
+    }
+    given.set(code, { at: now(), leftOut: 0 })
+    const leftOut =
+      last === undefined || last.leftOut === 0 ? '' : ` ${last.leftOut} more with this code were left out.`
+    // The global `process`: importing node:process in an ES module reads all its members, stdin and stdout too (3 ms).
+    process.emitWarning(`${message()}${leftOut}`, { type: 'OrderSyncWarning', code })
+  }
 }
 
 /** Finds out why a signature does not verify. One at a time: a flood of bad signatures must not buy processor time. */
 function createDiagnosis() {
   let isBusy = false
-  return async (error: unknown, { credentials, unverified }: Ended): Promise<string | undefined> => {
-    if (!isOrderSyncError(error) || error.code !== 'ERR_SIGNATURE_INVALID') return undefined
+  return async (code: string | undefined, { credentials, unverified }: Ended): Promise<string | undefined> => {
+    if (code !== 'ERR_SIGNATURE_INVALID') return undefined
     if (credentials === undefined || unverified === undefined || isBusy) return undefined
     const { message, headers } = unverified
     isBusy = true
@@ -107,47 +111,4 @@ function createDiagnosis() {
       isBusy = false
     }
   }
-}
-
-const FOREIGN_ERROR = 'The error is in event.error. It is not shown by itself, because it may contain anything.'
-
-/** Builds the event; {@link OrderSyncEvent} says which members are enumerable. */
-function toEvent(
-  { outcome, credentials, order }: Ended,
-  { response, startedAt, isLate }: Circumstances,
-  hint: string | undefined,
-): OrderSyncEvent {
-  const error = errorOf(outcome)
-  const known = isOrderSyncError(error) ? error : undefined
-  const { resultCode } = response.response
-  const message = messageOf(error)
-  const event = {
-    ...(isLate ? { kind: 'late' as const, ended: outcome.kind } : { kind: outcome.kind }),
-    code: known?.code ?? resultCode,
-    status: response.status,
-    resultCode,
-    ...(credentials && { clientId: credentials.clientId }),
-    ...(order && { requestId: order.requestId }),
-    ...(message !== undefined && { message: hint === undefined ? message : `${message} ${hint}` }),
-    durationMs: performance.now() - startedAt,
-  }
-  return Object.defineProperties(event, {
-    order: { value: order },
-    error: { value: error },
-    [inspectSymbol]: { value: inspectEvent },
-  })
-}
-
-/** Bun, `%o` and `showHidden` would print `order` and `error`. */
-function inspectEvent(this: OrderSyncEvent): object {
-  return { ...this }
-}
-
-function messageOf(error: unknown): string | undefined {
-  if (error === undefined) return undefined
-  return isOrderSyncError(error) || isOwnTimeoutError(error) ? error.message : FOREIGN_ERROR
-}
-
-function errorOf(outcome: Outcome): unknown {
-  return 'error' in outcome ? outcome.error : undefined
 }

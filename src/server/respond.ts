@@ -5,7 +5,8 @@ import { CONTENT_TYPES } from '../protocol/headers.ts'
 import { formatTime } from '../protocol/time.ts'
 import { type ParsedCredentials, requireEncryptionKey } from '../secure-message/credentials.ts'
 import { type Encryption, secureMessage } from '../secure-message/secure.ts'
-import { timeoutError, waitFor } from '../timeout.ts'
+import { waitFor } from '../timeout.ts'
+import { isOwnSideError, signerThrew, signerTimedOut } from './failures.ts'
 import type { HttpResponse } from './http.ts'
 import type { StatusAndResponse } from './outcome.ts'
 
@@ -30,9 +31,15 @@ interface ResponseSettings {
   readonly now: () => number
   readonly timeoutMs: number
   readonly encryption: Encryption
+  /** Sent back, so that both sides can find the request in their logs. */
+  readonly tracerId: string
 }
 
-/** Turns a response into an HTTP response: signed for a verified client, and encrypted if the request was. */
+/**
+ * Turns a response into an HTTP response: signed for a verified client, and encrypted if the request was.
+ *
+ * @throws {@link HandlerError} `ERR_SIGNER`, `ERR_OPTION`
+ */
 export async function respond(
   response: StatusAndResponse,
   recipient: Recipient,
@@ -53,16 +60,22 @@ export async function respond(
     credentials,
     { options: { ...options, aesBits: aesBits ?? options.aesBits }, randomBytes },
   )
-  const { timeoutMs } = settings
-  const { headers, body } = credentials.signingKey.key.isRemote
-    ? await waitFor(() => securing, { timeoutMs, onTimeout: () => timeoutError('The signer', timeoutMs) })
-    : await securing
-  return { status: response.status, headers: withAllow(headers, response), body }
+  const { timeoutMs, tracerId } = settings
+  const secured = credentials.signingKey.key.isRemote
+    ? waitFor(() => securing, { timeoutMs, onTimeout: () => signerTimedOut(timeoutMs) })
+    : securing
+  const { headers, body } = await secured.catch((error: unknown) => {
+    throw isOwnSideError(error) ? error : signerThrew('sign', error)
+  })
+  return { status: response.status, headers: withAllow({ ...headers, 'Tracer-Id': tracerId }, response), body }
 }
 
 /** A response to a stranger, or while the signer fails. */
-export function respondUnsigned(response: StatusAndResponse, settings: Pick<ResponseSettings, 'now'>): HttpResponse {
-  const headers = { 'Content-Type': CONTENT_TYPES.json, ...responseTime(settings) }
+export function respondUnsigned(
+  response: StatusAndResponse,
+  settings: Pick<ResponseSettings, 'now' | 'tracerId'>,
+): HttpResponse {
+  const headers = { 'Content-Type': CONTENT_TYPES.json, ...responseTime(settings), 'Tracer-Id': settings.tracerId }
   return {
     status: response.status,
     headers: withAllow(headers, response),

@@ -1,3 +1,4 @@
+import { HandlerError } from '../errors.ts'
 import { functionWithDefault, type OptionRules, resolveOptions, wholeNumber } from '../option-rules.ts'
 import { decide, toClaimResult } from '../policy/idempotency.ts'
 import { holds, type Lease } from './lease.ts'
@@ -23,7 +24,7 @@ const OPTIONS = {
 } satisfies OptionRules<MemoryStoreOptions>
 
 interface OrderEntry {
-  last: { orderModifyTime: number; processedAt: number; storedResponse: string } | undefined
+  last: { orderModifyTime: number; processedAt: number; storedResponse: string; contentDigest: string } | undefined
   lease: (Lease & { token: number }) | undefined
 }
 
@@ -72,7 +73,8 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
   function addOrder(orderKey: string): OrderEntry {
     makeRoom(orders, maxOrders, isLeased)
     // Every order is being processed: the peer must deliver the new one again later.
-    if (orders.size >= maxOrders) throw new Error('The memory store is full of orders being processed')
+    if (orders.size >= maxOrders)
+      throw new HandlerError('ERR_STORE', 'The memory store is full of orders being processed.')
     const order: OrderEntry = { last: undefined, lease: undefined }
     orders.set(orderKey, order)
     return order
@@ -109,6 +111,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
       return toClaimResult({
         decision,
         storedResponse: decision === 'replay' ? request?.storedResponse : order?.last?.storedResponse,
+        last: order?.last,
         token: decision === 'process' ? lease(order ?? addOrder(orderKey), at, leaseMs) : undefined,
       })
     },
@@ -118,7 +121,8 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
       const order = orderHeldBy(held)
       if (order === undefined) return false
       const at = now()
-      if (processed) order.last = { orderModifyTime: delivery.orderModifyTime, processedAt: at, storedResponse }
+      const { orderModifyTime, contentDigest } = delivery
+      if (processed) order.last = { orderModifyTime, processedAt: at, storedResponse, contentDigest }
       order.lease = undefined
       keepRequest(delivery.requestKey, { digest: delivery.digest, storedResponse, expiresAt: at + responseTtlMs })
       return true
@@ -135,10 +139,10 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
     async read(orderKey) {
       const order = orders.get(orderKey)
       if (order === undefined) return undefined
-      return {
-        ...(order.last && { last: { ...order.last } }),
-        ...(order.lease && isLeased(order) && { lease: { token: order.lease.token } }),
-      }
+      const lease = order.lease && isLeased(order) && { lease: { token: order.lease.token } }
+      if (order.last === undefined) return { ...lease }
+      const { contentDigest: _, ...last } = order.last
+      return { last, ...lease }
     },
   }
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ConfigurationError } from '../errors.ts'
+import { ConfigurationError, HandlerError } from '../errors.ts'
 import { assertFunction, assertText, type OptionRules, resolveOptions, wholeNumber } from '../option-rules.ts'
 import { toClaimResult } from '../policy/idempotency.ts'
 import { backOff } from '../timeout.ts'
@@ -102,11 +102,12 @@ function createStore(settings: Settings): OrderSyncStore {
     async claim({ orderKey, requestKey, digest, orderModifyTime }, { leaseMs, compareModifyTimeWith }) {
       // The first claim cleans up too: a process may end before its thousandth.
       const statement = claims++ % DELETED_AT_ONCE === 0 ? sql.claimAndDeleteExpired : sql.claim
-      const { decision, stored_response, token } = await claimRow(settings, statement, [
+      const { decision, stored_response, token, last_modify_time, last_content } = await claimRow(settings, statement, [
         ...[orderKey, requestKey, digest, orderModifyTime],
         ...[leaseMs, responseTtlMs, compareModifyTimeWith === 'processedAt'],
       ])
-      return toClaimResult({ decision, storedResponse: stored_response, token })
+      const last = { orderModifyTime: last_modify_time, contentDigest: last_content }
+      return toClaimResult({ decision, storedResponse: stored_response, token, last })
     },
 
     finish: async (held, completion) =>
@@ -181,7 +182,10 @@ export function transactionalPostgresStore<Pool extends PostgresPool>(
             },
           )
           if (finished === null)
-            throw new Error('"onOrder" ended the transaction itself; leave COMMIT and ROLLBACK to the store')
+            throw new HandlerError(
+              'ERR_ON_ORDER',
+              '"onOrder" ended the transaction itself: leave COMMIT and ROLLBACK to the store.',
+            )
           return { commit: finished, value: finished }
         },
       }),
@@ -287,6 +291,8 @@ interface ClaimRow {
   decision: unknown
   stored_response: unknown
   token: unknown
+  last_modify_time: unknown
+  last_content: unknown
 }
 
 type OrderRow = { token: number; leased: boolean | null } & (
@@ -316,12 +322,12 @@ const IDLE_BEFORE_COMMIT_MS = 5_000
 function statementsFor(schema: string | undefined) {
   const prefix = prefixOf(schema)
   // pg returns a bigint as text, and a float8 as a number.
-  const claim = `SELECT decision, stored_response, token::float8 AS token
+  const claim = `SELECT decision, stored_response, token::float8 AS token, last_modify_time::float8 AS last_modify_time, last_content
     FROM ${prefix}order_sync_claim($1, $2, $3, $4, $5, $6, $7)`
   const deleteExpired = `DELETE FROM ${prefix}order_sync_requests WHERE request_key IN (
     SELECT request_key FROM ${prefix}order_sync_requests WHERE expires_at < clock_timestamp()
     LIMIT ${DELETED_AT_ONCE} FOR UPDATE SKIP LOCKED)`
-  const finishCall = `${prefix}order_sync_finish($1, $2, $3, $4, $5, $6, $7, $8)`
+  const finishCall = `${prefix}order_sync_finish($1, $2, $3, $4, $5, $6, $7, $8, $9)`
   return {
     claim,
     // One round trip, and no second connection. One statement must not change the row of the claimed request twice.
@@ -351,12 +357,20 @@ function beginWork(leaseMs: number): string {
   return `BEGIN; SET LOCAL order_sync.transaction = 'open'; SET LOCAL idle_in_transaction_session_timeout = ${idleMs}`
 }
 
+const BUSY: ClaimRow = {
+  decision: 'busy',
+  stored_response: null,
+  token: null,
+  last_modify_time: null,
+  last_content: null,
+}
+
 /** Claims in one round trip. A lock that another process holds for long is a sign of work on this order: it is busy. */
 async function claimRow(settings: Settings, statement: string, values: unknown[]): Promise<ClaimRow> {
   try {
     return await withRetries(settings, () => one<ClaimRow>(settings.pool, statement, values))
   } catch (error) {
-    if (sqlState(error) === '55P03') return { decision: 'busy', stored_response: null, token: null }
+    if (sqlState(error) === '55P03') return BUSY
     throw error
   }
 }
@@ -367,10 +381,10 @@ async function finish(
   statement: string,
   { held, completion, responseTtlMs }: { held: HeldClaim; completion: Completion; responseTtlMs: number },
 ): Promise<boolean | null> {
-  const { orderKey, requestKey, digest, orderModifyTime } = held.delivery
+  const { orderKey, requestKey, digest, contentDigest, orderModifyTime } = held.delivery
   const { finished } = await one<{ finished: boolean | null }>(client, statement, [
     ...[orderKey, requestKey, digest, orderModifyTime],
-    ...[held.token, completion.storedResponse, completion.processed, responseTtlMs],
+    ...[held.token, completion.storedResponse, completion.processed, responseTtlMs, contentDigest],
   ])
   return finished
 }
@@ -403,15 +417,15 @@ async function withRetries<Value>(settings: Settings, statement: () => Promise<V
   }
 }
 
-/** Undefined function, undefined table, undefined type, invalid schema name. */
-const NOT_MIGRATED = new Set(['42883', '42P01', '42704', '3F000'])
+/** Undefined function, undefined table, undefined column, undefined type, invalid schema name. */
+const NOT_MIGRATED = new Set(['42883', '42P01', '42703', '42704', '3F000'])
 
 function explain(error: unknown, { schema }: Settings): unknown {
   if (!NOT_MIGRATED.has(sqlState(error))) return error
   const call = schema === undefined ? 'migratePostgres(pool)' : `migratePostgres(pool, { schema: '${schema}' })`
   return new ConfigurationError(
     'ERR_STORE_NOT_MIGRATED',
-    `The tables or functions of the store are missing in the database: run ${call} first. If you did, check the schema and the search_path of the connection.`,
+    `The tables or functions of the store are missing in the database, or of an earlier release: run ${call} first. If you did, check the schema and the search_path of the connection.`,
     { cause: error },
   )
 }

@@ -110,7 +110,7 @@ local function holds(lease_until, leased_at)
 end`
 
 /**
- * Returned responses begin with "=": the client of Upstash would parse JSON.
+ * Returned responses and digests begin with "=": the client of Upstash would parse JSON.
  *
  * KEYS: order, response to the request. ARGV: orderModifyTime, leaseMs, '1' to compare with processed_at too.
  * A token is never below the clock: if Redis loses the order, its next claim must not get a token that was given before.
@@ -118,11 +118,13 @@ end`
 const CLAIM = `${CLOCK}
 local response = redis.call('GET', KEYS[2])
 if response then return {'replay', '=' .. response} end
-local order = redis.call('HMGET', KEYS[1], 'modify_time', 'processed_at', 'response', 'token', 'lease_until', 'leased_at')
+local order = redis.call('HMGET', KEYS[1],
+  'modify_time', 'processed_at', 'response', 'token', 'lease_until', 'leased_at', 'content')
 local modify_time, processed_at = tonumber(order[1]), tonumber(order[2])
 local incoming = tonumber(ARGV[1])
 if modify_time and not (incoming > modify_time and (ARGV[3] == '0' or incoming > processed_at)) then
-  return {incoming == modify_time and 'duplicate' or 'stale', '=' .. order[3]}
+  local content = order[7] and '=' .. order[7]
+  return {incoming == modify_time and 'duplicate' or 'stale', '=' .. order[3], false, order[1], content}
 end
 if holds(order[5], order[6]) then return {'busy'} end
 local token = string.format('%.0f', math.max((tonumber(order[4]) or 0) + 1, now))
@@ -137,11 +139,12 @@ redis.call('HDEL', KEYS[1], 'lease_until')`
 /**
  * The HDEL of END_CLAIM comes first: after it, Redis does not refuse the other writes when its memory is full.
  *
- * KEYS: order, response to the request. ARGV: token, response, '1' if processed, orderModifyTime, responseTtlMs.
+ * KEYS: order, response to the request. ARGV: token, response, '1' if processed, orderModifyTime, responseTtlMs, contentDigest.
  */
 const FINISH = `${CLOCK}${END_CLAIM}
 if ARGV[3] == '1' then
-  redis.call('HSET', KEYS[1], 'modify_time', ARGV[4], 'processed_at', string.format('%.0f', now), 'response', ARGV[2])
+  redis.call('HSET', KEYS[1], 'modify_time', ARGV[4], 'processed_at', string.format('%.0f', now), 'response', ARGV[2],
+    'content', ARGV[6])
 end
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[5])
 return 1`
@@ -197,22 +200,27 @@ export function redisStore(options: RedisStoreOptions): OrderSyncStore {
     async claim({ orderKey, requestKey, digest, orderModifyTime }, { leaseMs, compareModifyTimeWith }) {
       const remembered = await run(REMEMBER, [toRequestKey(requestKey)], [digest, ttl, '0'])
       if (Number(remembered) !== 1) return toClaimResult({ decision: 'conflict' })
-      const [decision, storedResponse, token] = toTexts(
+      const [decision, storedResponse, token, lastModifyTime, lastContent] = toTexts(
         await run(
           CLAIM,
           [toOrderKey(orderKey), toResponseKey(orderKey, requestKey)],
           [String(orderModifyTime), String(Math.ceil(leaseMs)), compareModifyTimeWith === 'processedAt' ? '1' : '0'],
         ),
       )
-      return toClaimResult({ decision, storedResponse: storedResponse?.slice(1), token: token && Number(token) })
+      return toClaimResult({
+        decision,
+        storedResponse: storedResponse?.slice(1),
+        token: token && Number(token),
+        last: { orderModifyTime: lastModifyTime && Number(lastModifyTime), contentDigest: lastContent?.slice(1) },
+      })
     },
 
     async finish({ delivery, token }, { storedResponse, processed }) {
-      const { orderKey, requestKey, digest, orderModifyTime } = delivery
+      const { orderKey, requestKey, digest, contentDigest, orderModifyTime } = delivery
       // The digest must live as long as the response: without it, another body would get this response.
       await run(REMEMBER, [toRequestKey(requestKey)], [digest, ttl, '1'])
       const keys = [toOrderKey(orderKey), toResponseKey(orderKey, requestKey)]
-      const values = [String(token), storedResponse, processed ? '1' : '0', String(orderModifyTime), ttl]
+      const values = [String(token), storedResponse, processed ? '1' : '0', String(orderModifyTime), ttl, contentDigest]
       return Number(await run(FINISH, keys, values)) === 1
     },
 

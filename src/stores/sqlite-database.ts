@@ -22,7 +22,7 @@ export interface SqliteStatement {
 /** The class of a driver: `DatabaseSync` of `node:sqlite`, or the default export of `better-sqlite3`. */
 export type SqliteDriver = new (file: string) => SqliteDatabase
 
-const SCHEMA_VERSION = 2
+const SCHEMA_VERSION = 3
 const SCHEMA = `
   CREATE TABLE order_sync_schema (version INTEGER NOT NULL);
   CREATE TABLE order_sync_orders (
@@ -33,6 +33,7 @@ const SCHEMA = `
     last_modify_time  INTEGER,
     last_processed_at INTEGER,
     last_response     TEXT,
+    last_content      TEXT,
     -- All three are set, or none.
     CHECK ((last_modify_time IS NULL) = (last_processed_at IS NULL) AND (last_modify_time IS NULL) = (last_response IS NULL))
   ) WITHOUT ROWID;
@@ -48,6 +49,11 @@ const SCHEMA = `
 const UPGRADE_FROM_1 = `
   ALTER TABLE order_sync_orders ADD COLUMN leased_at INTEGER;
   UPDATE order_sync_schema SET version = 2;
+`
+/** The digest of the content that was processed last. */
+const UPGRADE_FROM_2 = `
+  ALTER TABLE order_sync_orders ADD COLUMN last_content TEXT;
+  UPDATE order_sync_schema SET version = 3;
 `
 
 /** Pauses while another process writes. */
@@ -156,6 +162,7 @@ function migrate(database: SqliteDatabase): void {
   const version = schemaVersion(database)
   if (version === 0) database.exec(SCHEMA)
   if (version === 1) database.exec(UPGRADE_FROM_1)
+  if (version === 1 || version === 2) database.exec(UPGRADE_FROM_2)
 }
 
 function schemaVersion(database: SqliteDatabase): number {

@@ -47,8 +47,8 @@ export interface SqliteStore extends OrderSyncStore {
 }
 
 type OrderRow = { token: number; leased_at: number | null; lease_until: number | null } & (
-  | { last_modify_time: number; last_processed_at: number; last_response: string }
-  | { last_modify_time: null; last_processed_at: null; last_response: null }
+  | { last_modify_time: number; last_processed_at: number; last_response: string; last_content: string | null }
+  | { last_modify_time: null; last_processed_at: null; last_response: null; last_content: null }
 )
 
 interface RequestRow {
@@ -97,7 +97,7 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
      SET token = excluded.token, leased_at = excluded.leased_at, lease_until = excluded.lease_until`,
   )
   const putLast = database.prepare(
-    'UPDATE order_sync_orders SET lease_until = NULL, last_modify_time = ?, last_processed_at = ?, last_response = ? WHERE order_key = ?',
+    'UPDATE order_sync_orders SET lease_until = NULL, last_modify_time = ?, last_processed_at = ?, last_response = ?, last_content = ? WHERE order_key = ?',
   )
   const putResponse = database.prepare(
     'UPDATE order_sync_requests SET response = ?, expires_at = ? WHERE request_key = ?',
@@ -150,6 +150,7 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
         return toClaimResult({
           decision,
           storedResponse: decision === 'replay' ? request?.response : last?.storedResponse,
+          last: order && { orderModifyTime: order.last_modify_time, contentDigest: order.last_content },
           token: decision === 'process' ? lease(orderKey, order, leaseMs) : undefined,
         })
       }),
@@ -157,8 +158,8 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
     finish: (held, { storedResponse, processed }) =>
       write(() => {
         if (!isHeld(held)) return false
-        const { orderKey, requestKey, orderModifyTime } = held.delivery
-        if (processed) putLast.run(orderModifyTime, now(), storedResponse, orderKey)
+        const { orderKey, requestKey, orderModifyTime, contentDigest } = held.delivery
+        if (processed) putLast.run(orderModifyTime, now(), storedResponse, contentDigest, orderKey)
         else dropLease.run(orderKey)
         rememberRequest(held.delivery)
         putResponse.run(storedResponse, now() + responseTtlMs, requestKey)

@@ -1,6 +1,6 @@
-import type { ClaimResult, ModifyTimeComparison } from '../policy/idempotency.ts'
+import type { ClaimResult, LastProcessed, ModifyTimeComparison } from '../policy/idempotency.ts'
 
-export type { ClaimResult }
+export type { ClaimResult, LastProcessed }
 
 /** One delivery of one order event, as a store sees it. It holds no customer data. */
 export interface Delivery {
@@ -10,6 +10,8 @@ export interface Delivery {
   readonly requestKey: string
   /** SHA-256 of the message as canonical JSON. */
   readonly digest: string
+  /** The same without `requestId` and `orderModifyTime`: whether another request about the order has another content. */
+  readonly contentDigest: string
   /** Milliseconds since the epoch. */
   readonly orderModifyTime: number
 }

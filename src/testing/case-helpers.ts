@@ -22,6 +22,7 @@ export function newDelivery(changes: Partial<Delivery> = {}): Delivery {
     orderKey: `order-${id}`,
     requestKey: `request-${id}`,
     digest: `digest-${id}`,
+    contentDigest: `content-${id}`,
     orderModifyTime: 1_000,
     ...changes,
   }
@@ -43,6 +44,12 @@ export async function claim(store: AnyStore, delivery: Delivery, options = LEASE
 /** Claims and finishes a delivery that must be processed. */
 export async function processNow(store: AnyStore, delivery: Delivery, storedResponse: string): Promise<void> {
   assert.equal(await store.finish(await claim(store, delivery), { storedResponse, processed: true }), true)
+}
+
+/** What a claim returns when the event of `last`, or a later one, was processed. */
+export function knownAs(decision: 'duplicate' | 'stale', storedResponse: string, last: Delivery): ClaimResult {
+  const { orderModifyTime, contentDigest } = last
+  return { decision, storedResponse, last: { orderModifyTime, contentDigest } }
 }
 
 /** Claims repeatedly until the lease of an earlier claim has expired by the store's clock. */

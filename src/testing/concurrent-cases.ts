@@ -6,6 +6,7 @@ import {
   type CaseOnStore,
   claim,
   countOf,
+  knownAs,
   LEASE,
   newDelivery,
   processNow,
@@ -98,6 +99,8 @@ export const CONCURRENT_CASES: readonly CaseOnStore[] = [
       assert.equal(await other.finish(held, { storedResponse: 'A', processed: true }), true)
       assert.equal(await store.finish(held, { storedResponse: 'B', processed: true }), false)
       assert.deepEqual(await store.claim(held.delivery, LEASE), { decision: 'replay', storedResponse: 'A' })
+      const again = anotherRequest(held.delivery)
+      assert.deepEqual(await store.claim(again, LEASE), knownAs('duplicate', 'A', held.delivery))
       const next = await claim(other, anotherRequest(held.delivery, { orderModifyTime: 2_000 }))
       assert.ok(next.token > held.token, 'the token grows')
     },

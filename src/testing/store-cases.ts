@@ -5,6 +5,7 @@ import {
   type CaseOnStore,
   claim,
   claimAfterExpiry,
+  knownAs,
   LEASE,
   newDelivery,
   processNow,
@@ -60,7 +61,7 @@ const CASES: readonly CaseOnStore[] = [
     async run(store) {
       const first = newDelivery()
       await processNow(store, first, 'A')
-      assert.deepEqual(await store.claim(anotherRequest(first), LEASE), { decision: 'duplicate', storedResponse: 'A' })
+      assert.deepEqual(await store.claim(anotherRequest(first), LEASE), knownAs('duplicate', 'A', first))
     },
   },
   {
@@ -68,12 +69,24 @@ const CASES: readonly CaseOnStore[] = [
     async run(store) {
       const first = newDelivery()
       await processNow(store, first, 'A')
-      assert.deepEqual(await store.claim(anotherRequest(first, { orderModifyTime: 999 }), LEASE), {
-        decision: 'stale',
-        storedResponse: 'A',
-      })
-      await processNow(store, anotherRequest(first, { orderModifyTime: 1_001 }), 'B')
-      assert.deepEqual(await store.claim(anotherRequest(first), LEASE), { decision: 'stale', storedResponse: 'B' })
+      const older = anotherRequest(first, { orderModifyTime: 999 })
+      assert.deepEqual(await store.claim(older, LEASE), knownAs('stale', 'A', first))
+      const newer = anotherRequest(first, { orderModifyTime: 1_001 })
+      await processNow(store, newer, 'B')
+      assert.deepEqual(await store.claim(anotherRequest(first), LEASE), knownAs('stale', 'B', newer))
+    },
+  },
+  {
+    name: 'claim returns the time and the content digest of the last processed event, not of a later refusal',
+    async run(store) {
+      const first = newDelivery()
+      await processNow(store, first, 'A')
+      const refused = await claim(store, anotherRequest(first, { orderModifyTime: 2_000 }))
+      await store.finish(refused, { storedResponse: 'F', processed: false })
+      assert.deepEqual(await store.claim(anotherRequest(first), LEASE), knownAs('duplicate', 'A', first))
+      const released = await claim(store, anotherRequest(first, { orderModifyTime: 2_001 }))
+      await store.release(released)
+      assert.deepEqual(await store.claim(anotherRequest(first), LEASE), knownAs('duplicate', 'A', first))
     },
   },
   {
@@ -83,7 +96,7 @@ const CASES: readonly CaseOnStore[] = [
       const first = newDelivery()
       await processNow(store, first, 'A')
       const before = anotherRequest(first, { orderModifyTime: Date.now() - 3_600_000 })
-      assert.deepEqual(await store.claim(before, byProcessing), { decision: 'stale', storedResponse: 'A' })
+      assert.deepEqual(await store.claim(before, byProcessing), knownAs('stale', 'A', first))
       assert.equal((await store.claim(before, LEASE)).decision, 'process')
       const after = newDelivery()
       await processNow(store, after, 'A')
@@ -111,9 +124,9 @@ const CASES: readonly CaseOnStore[] = [
       await processNow(store, first, 'A')
       await claim(store, anotherRequest(first, { orderModifyTime: 2_000 }))
       assert.deepEqual(await store.claim(first, LEASE), { decision: 'replay', storedResponse: 'A' })
-      assert.deepEqual(await store.claim(anotherRequest(first), LEASE), { decision: 'duplicate', storedResponse: 'A' })
+      assert.deepEqual(await store.claim(anotherRequest(first), LEASE), knownAs('duplicate', 'A', first))
       const older = anotherRequest(first, { orderModifyTime: 1 })
-      assert.deepEqual(await store.claim(older, LEASE), { decision: 'stale', storedResponse: 'A' })
+      assert.deepEqual(await store.claim(older, LEASE), knownAs('stale', 'A', first))
     },
   },
   {
@@ -260,7 +273,7 @@ const CASES: readonly CaseOnStore[] = [
       const first = newDelivery()
       await processNow(store, first, storedResponse)
       assert.deepEqual(await store.claim(first, LEASE), { decision: 'replay', storedResponse })
-      assert.deepEqual(await store.claim(anotherRequest(first), LEASE), { decision: 'duplicate', storedResponse })
+      assert.deepEqual(await store.claim(anotherRequest(first), LEASE), knownAs('duplicate', storedResponse, first))
     },
   },
   {
@@ -268,8 +281,9 @@ const CASES: readonly CaseOnStore[] = [
     async run(store) {
       const first = newDelivery({ orderModifyTime: Number.MAX_SAFE_INTEGER - 1 })
       await processNow(store, first, 'A')
-      await processNow(store, anotherRequest(first, { orderModifyTime: Number.MAX_SAFE_INTEGER }), 'B')
-      assert.deepEqual(await store.claim(anotherRequest(first), LEASE), { decision: 'stale', storedResponse: 'B' })
+      const greatest = anotherRequest(first, { orderModifyTime: Number.MAX_SAFE_INTEGER })
+      await processNow(store, greatest, 'B')
+      assert.deepEqual(await store.claim(anotherRequest(first), LEASE), knownAs('stale', 'B', greatest))
     },
   },
   {

@@ -252,14 +252,14 @@ export const REQUEST_CASES: readonly RequestCase[] = [
     name: 'an order for which onOrder throws',
     options: () => ({ onOrder: 'throws' }),
     request,
-    ...rejected(200, 'UNKNOWN_EXCEPTION', 'UNKNOWN_EXCEPTION'),
+    ...rejected(200, 'UNKNOWN_EXCEPTION', 'ERR_ON_ORDER'),
     onOrderCalls: 1,
   },
   {
     name: 'an order for which onOrder takes too long',
     options: () => ({ timeoutMs: SHORT_TIMEOUT_MS, onOrder: 'hangs once' }),
     request,
-    ...rejected(200, 'UNKNOWN_EXCEPTION', 'UNKNOWN_EXCEPTION'),
+    ...rejected(200, 'UNKNOWN_EXCEPTION', 'ERR_ON_ORDER_TIMEOUT'),
     onOrderCalls: 1,
   },
   {

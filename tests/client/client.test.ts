@@ -385,7 +385,7 @@ describe('a retry', () => {
     expect(requests).toHaveLength(1)
   })
 
-  test('does not follow ERR_SIGNER: a KMS that refuses more than 4,096 bytes, which refuses only the long order', async () => {
+  test('does not follow ERR_SIGNER_LIMIT: a KMS that refuses more than 4,096 bytes, which refuses only the long order', async () => {
     const { privateKey } = merchantRsa()
     const failure = new Error('ValidationException')
     const limited = customSigner({
@@ -398,7 +398,7 @@ describe('a retry', () => {
     const { client, requests } = await startClientAndGateway([], { credentials })
     expect(await client.syncOrder(ORDER)).toMatchObject({ orderId: 'A-1', attempts: 1 })
     await expect(client.syncOrder({ ...ORDER, extInfo: { note: 'x'.repeat(4_096) } })).rejects.toMatchObject({
-      code: 'ERR_SIGNER',
+      code: 'ERR_SIGNER_LIMIT',
       message: expect.stringContaining('Sign the SHA-256 digest'),
       cause: failure,
     })

@@ -195,7 +195,7 @@ describe('a signer', () => {
     const signer = { algorithm: 'RSA256', sign: () => returned } as unknown as Signer
     await expect(sign(parsePrivateKey(signer), content)).rejects.toMatchObject({
       name: 'ConfigurationError',
-      code: 'ERR_SIGNER',
+      code: 'ERR_SIGNER_RESULT',
       message: expect.stringContaining(`"sign" of the signer returned ${kind}. Return the bytes of the signature`),
     })
   })
@@ -211,12 +211,12 @@ describe('a signer', () => {
       return Uint8Array.of(1)
     })
 
-    test('signs 4,096 bytes; sign rejects more with ERR_SIGNER, which says to sign the digest', async () => {
+    test('signs 4,096 bytes; sign rejects more with ERR_SIGNER_LIMIT, which says to sign the digest', async () => {
       const key = parsePrivateKey(limited)
       expect(await sign(key, new Uint8Array(4_096))).toEqual(Uint8Array.of(1))
       await expect(sign(key, new Uint8Array(4_097))).rejects.toMatchObject({
         name: 'ConfigurationError',
-        code: 'ERR_SIGNER',
+        code: 'ERR_SIGNER_LIMIT',
         message: expect.stringMatching(
           /4097 bytes\. .* at most 4096 bytes of a message\. Sign the SHA-256 digest .*"DIGEST"/,
         ),
@@ -252,7 +252,7 @@ describe('a signer', () => {
           throw thrown
         }),
       )
-      await expect(sign(key, new Uint8Array(4_097))).rejects.toMatchObject({ code: 'ERR_SIGNER', cause: thrown })
+      await expect(sign(key, new Uint8Array(4_097))).rejects.toMatchObject({ code: 'ERR_SIGNER_LIMIT', cause: thrown })
     })
   })
 

@@ -28,7 +28,7 @@ describe('docs/errors.md', () => {
     expect(rows).toHaveLength(Object.keys(PROTOCOL_ERRORS).length)
   })
 
-  test.each(['ConfigurationError', 'DeliveryError', 'UntrustedResponseError'] as const)(
+  test.each(['ConfigurationError', 'HandlerError', 'DeliveryError', 'UntrustedResponseError'] as const)(
     'lists the codes of %s, and no others',
     (name) => {
       expect(codesIn(name).sort()).toEqual([...ERROR_CODES[name]].sort())
@@ -47,7 +47,7 @@ test('docs/keys.md lists the codes of a refused key, and no others', () => {
 
 /** The codes of warnings that belong to no error. */
 const WARNING_CODES = files('src', /\.ts$/).flatMap((path) =>
-  [...read(path).matchAll(/type: 'OrderSyncWarning',\s+code: '(\w+)'/g)].map(([, code]) => code),
+  [...read(path).matchAll(/(?:type: 'OrderSyncWarning',\s+code: |warn\()'(\w+)'/g)].map(([, code]) => code),
 )
 
 test.each(documents)('%s names no code that does not exist', (path) => {
@@ -55,15 +55,16 @@ test.each(documents)('%s names no code that does not exist', (path) => {
   expect(named.filter((code) => ![...ALL_ERROR_CODES, ...WARNING_CODES].includes(code))).toEqual([])
 })
 
-test('docs/stores.md names the codes of warnings', () => {
-  expect(WARNING_CODES).toEqual(['ERR_STORE_CONNECTION'])
+test('the documents name the codes of warnings', () => {
+  expect(WARNING_CODES).toEqual(['ERR_ON_EVENT', 'ERR_STORE_CONNECTION'])
+  expect(errorsPage).toContain('`ERR_ON_EVENT`')
   expect(read('docs/stores.md')).toContain('`ERR_STORE_CONNECTION`')
 })
 
 test('src/ uses every error code', () => {
-  const sources = files('src', /^(?!src\/errors).*\.ts$/).map((path) => read(path))
+  const sources = files('src', /^(?!src\/(?:errors|server\/event)\.ts).*\.ts$/).map((path) => read(path))
   const unused = ALL_ERROR_CODES.filter((code) => !sources.some((text) => text.includes(`'${code}'`)))
-  // OrderRefusedError sets its own code.
+  // OrderRefusedError sets its own code, and event.ts only has types.
   expect(unused).toEqual(['ERR_REFUSED'])
 })
 

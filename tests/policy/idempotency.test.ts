@@ -141,12 +141,12 @@ describe('toClaimResult', () => {
       { decision: 'replay', storedResponse: 'A' },
     ],
     [
-      { decision: 'duplicate', storedResponse: 'A', token: null },
-      { decision: 'duplicate', storedResponse: 'A' },
+      { decision: 'duplicate', storedResponse: 'A', token: null, last: { orderModifyTime: 1, contentDigest: null } },
+      { decision: 'duplicate', storedResponse: 'A', last: { orderModifyTime: 1 } },
     ],
     [
-      { decision: 'stale', storedResponse: 'A' },
-      { decision: 'stale', storedResponse: 'A' },
+      { decision: 'stale', storedResponse: 'A', last: { orderModifyTime: 1, contentDigest: 'digest' } },
+      { decision: 'stale', storedResponse: 'A', last: { orderModifyTime: 1, contentDigest: 'digest' } },
     ],
     [{ decision: 'conflict', storedResponse: null, token: null }, { decision: 'conflict' }],
     [{ decision: 'busy' }, { decision: 'busy' }],
@@ -171,6 +171,16 @@ describe('toClaimResult', () => {
     )
   })
 
+  test.each(
+    (['duplicate', 'stale'] as const).flatMap((decision) =>
+      [undefined, null, {}, { orderModifyTime: '1' }, { orderModifyTime: 0.5 }].map((last) => ({ decision, last })),
+    ),
+  )('throws on $decision when the last processed request is $last', ({ decision, last }) => {
+    expect(() => toClaimResult({ decision, storedResponse: 'A', last })).toThrow(
+      `decided "${decision}" without the last orderModifyTime`,
+    )
+  })
+
   test.each([undefined, null, '7', 7n, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53])(
     'throws on process when the token is %o',
     (token) => {
@@ -186,7 +196,9 @@ describe('toClaimResult', () => {
 
   test('accepts every decision of decide', () => {
     for (const decision of new Set(TABLE.map((row) => row.decision))) {
-      expect(toClaimResult({ decision, storedResponse: 'A', token: 7 }).decision).toBe(decision)
+      expect(toClaimResult({ decision, storedResponse: 'A', token: 7, last: { orderModifyTime: 1 } }).decision).toBe(
+        decision,
+      )
     }
   })
 })

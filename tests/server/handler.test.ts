@@ -34,6 +34,7 @@ describe('the handler', () => {
       'Client-Id': CLIENT_ID,
       'Content-Type': 'application/json; charset=UTF-8',
       'Response-Time': TIME,
+      'Tracer-Id': expect.stringMatching(/^[0-9a-f]{32}$/),
       Signature: expect.stringMatching(/^algorithm=RSA256,keyVersion=1,signature=/),
     })
     expect(isSignedBy(response, merchantRsa().publicKey)).toBe(true)
@@ -207,8 +208,10 @@ describe('the option "signedPath"', () => {
       },
     })
     expect(summarize(await handler(request()))).toMatchObject({ status: 500, resultCode: 'UNKNOWN_EXCEPTION' })
-    expect(events).toMatchObject([{ kind: 'unavailable', code: 'UNKNOWN_EXCEPTION' }])
-    expect(events[0]?.error).toBe(error)
+    expect(events).toMatchObject([
+      { kind: 'unavailable', code: 'ERR_OPTION', message: expect.stringContaining('"signedPath" threw Error') },
+    ])
+    expect(events[0]?.error?.cause).toBe(error)
   })
 })
 
@@ -279,7 +282,7 @@ describe('the option "credentials", as a function,', () => {
       resultStatus: 'U',
       signed: false,
     })
-    expect(events).toMatchObject([{ kind: 'unavailable', status: 500 }])
+    expect(events).toMatchObject([{ kind: 'unavailable', code: 'ERR_CREDENTIALS_LOOKUP', status: 500 }])
     expect(inspect(events) + JSON.stringify(events) + Buffer.from(response.body)).not.toContain('SECRET-1')
   })
 
@@ -429,7 +432,8 @@ describe('when the signer fails', () => {
     })
     expect(events[1]).toMatchObject({
       kind: 'unavailable',
-      error: { name: 'TimeoutError', message: 'The signer took longer than 5 ms' },
+      code: 'ERR_SIGNER',
+      message: '"sign" of the signer took longer than 5 ms ("timeoutMs").',
     })
     await handler.drain()
   })
@@ -446,13 +450,13 @@ describe('when the signer fails', () => {
     expect(summarize(await handler(request({ path })))).toMatchObject({ status: 500, signed: false })
     expect(events[1]).toMatchObject({
       kind: 'unavailable',
-      code: 'ERR_SIGNER',
+      code: 'ERR_SIGNER_LIMIT',
       message: expect.stringContaining('Sign the SHA-256 digest'),
       error: { cause: { message: 'ValidationException' } },
     })
     expect(warnings).toHaveBeenCalledWith(
       expect.stringContaining('Sign the SHA-256 digest'),
-      expect.objectContaining({ code: 'ERR_SIGNER' }),
+      expect.objectContaining({ code: 'ERR_SIGNER_LIMIT' }),
     )
     expect(summarize(await handler(request()))).toStrictEqual(SUCCESS)
   })
@@ -477,8 +481,12 @@ describe('onEvent', () => {
         code: 'SUCCESS',
         status: 200,
         resultCode: 'SUCCESS',
+        tracerId: expect.stringMatching(/^[0-9a-f]{32}$/),
         clientId: CLIENT_ID,
+        keyVersion: '1',
+        encrypted: false,
         requestId: order()['requestId'],
+        orderKey: expect.stringMatching(/^[\w-]{43}$/),
         durationMs: expect.any(Number),
       },
     ])
@@ -493,7 +501,7 @@ describe('onEvent', () => {
     const response = await handler(request())
     const shown = `${inspect(events, { depth: 9 })}${JSON.stringify(events)}${inspect({ ...events[0] })}${Buffer.from(response.body)}`
     expect(shown).not.toMatch(/SECRET-1|USER-2088|TRADE-2024|NOTE-for/)
-    expect(events[0]?.error).toBe(error)
+    expect(events[0]?.error?.cause).toBe(error)
     expect(events[0]?.order).toStrictEqual(order())
   })
 
@@ -515,7 +523,10 @@ describe('onEvent', () => {
     await new Promise(setImmediate)
     expect(unhandled).not.toHaveBeenCalled()
     expect(emitWarning).toHaveBeenCalledOnce()
-    expect(emitWarning.mock.calls[0]).toStrictEqual([expect.stringContaining('"onEvent"'), 'OrderSyncWarning'])
+    expect(emitWarning.mock.calls[0]).toStrictEqual([
+      '"onEvent" threw Error. The response was sent all the same.',
+      { type: 'OrderSyncWarning', code: 'ERR_ON_EVENT' },
+    ])
   })
 
   test('never ends: the response is sent all the same', async () => {
@@ -586,9 +597,12 @@ test.each([
     const { handler, events } = merchant({ now })
     const { status, headers, body } = await handler(request())
     expect(status).toBe(500)
-    expect(headers).toStrictEqual({ 'Content-Type': 'application/json; charset=UTF-8' })
+    expect(headers).toStrictEqual({
+      'Content-Type': 'application/json; charset=UTF-8',
+      'Tracer-Id': expect.stringMatching(/^[0-9a-f]{32}$/),
+    })
     expect(messageOf({ headers, body })).toMatchObject({ result: { resultCode: 'UNKNOWN_EXCEPTION' } })
-    expect(events.at(-1)).toMatchObject({ kind: 'unavailable' })
+    expect(events.at(-1)).toMatchObject({ kind: 'unavailable', code: 'ERR_OPTION' })
     await handler.drain()
   },
 )

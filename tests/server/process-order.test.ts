@@ -308,7 +308,8 @@ describe('when onOrder fails', () => {
     })
     expect(summarize(await handler(delivery('r1')))).toStrictEqual(TRY_LATER)
     expect(events).toMatchObject([{ kind: 'failed', status: 200, resultCode: 'UNKNOWN_EXCEPTION' }])
-    expect(events[0]?.error).toBe(error)
+    expect(events).toMatchObject([{ code: 'ERR_ON_ORDER', message: expect.stringMatching(/^"onOrder" threw /) }])
+    expect(events[0]?.error?.cause).toBe(error)
     expect(JSON.stringify(events)).not.toContain('SECRET-1')
     expect(store.release).toHaveBeenCalledOnce()
     expect(summarize(await handler(delivery('r1')))).toStrictEqual(SUCCESS)
@@ -461,7 +462,7 @@ describe('when the store fails', () => {
     const { handler, onOrder, events } = merchantWithStore({ claim: rejects })
     expect(summarize(await handler(delivery('r1')))).toStrictEqual(TRY_LATER)
     expect(onOrder).not.toHaveBeenCalled()
-    expect(events).toMatchObject([{ kind: 'failed', code: 'UNKNOWN_EXCEPTION' }])
+    expect(events).toMatchObject([{ kind: 'failed', code: 'ERR_STORE' }])
     expect(JSON.stringify(events)).not.toContain('SECRET-1')
   })
 
@@ -504,7 +505,7 @@ describe('when the store fails', () => {
     const { handler, onOrder, events } = merchantWithStore({ release: rejects })
     onOrder.mockRejectedValueOnce(error)
     expect(summarize(await handler(delivery('r1')))).toStrictEqual(TRY_LATER)
-    expect(events[0]?.error).toBe(error)
+    expect(events[0]?.error?.cause).toBe(error)
   })
 
   test('by returning a damaged response, the response is "try later", and onOrder does not run', async () => {
@@ -532,8 +533,8 @@ describe('after timeoutMs', () => {
     await vi.advanceTimersByTimeAsync(1)
     expect(summarize(await response)).toStrictEqual(TRY_LATER)
     expect(signal?.reason).toMatchObject({ name: 'TimeoutError' })
-    expect(events).toMatchObject([{ kind: 'failed', code: 'UNKNOWN_EXCEPTION', status: 200 }])
-    expect(events[0]?.error).toMatchObject({ message: '"onOrder" or the store took longer than 1000 ms' })
+    expect(events).toMatchObject([{ kind: 'failed', code: 'ERR_ON_ORDER_TIMEOUT', status: 200 }])
+    expect(events[0]?.message).toContain('after 1000 ms ("timeoutMs"): "onOrder" was still running')
     gate.resolve({ orderId: 'A-1' })
     await handler.drain()
   })
@@ -636,22 +637,19 @@ describe('after timeoutMs', () => {
     expect(onOrder).toHaveBeenCalledOnce()
   })
 
-  test.each<[string, Parameters<typeof merchant>[0]]>([
-    ['a credentials look-up', { credentials: () => new Promise<never>(() => {}) }],
-    ['an extInfoSchema', { extInfoSchema: neverValidates }],
-  ])('of %s that never ends, the response is HTTP 500, unsigned, and nothing runs', async (_, options) => {
+  test.each<[string, Parameters<typeof merchant>[0], string]>([
+    ['a credentials look-up', { credentials: () => new Promise<never>(() => {}) }, 'ERR_CREDENTIALS_LOOKUP'],
+    ['an extInfoSchema', { extInfoSchema: neverValidates }, 'ERR_HANDLER_TIMEOUT'],
+  ])('of %s that never ends, the response is HTTP 500, unsigned, and nothing runs', async (_, options, code) => {
     const { handler, onOrder, store, events } = merchant(options)
     const response = handler(delivery('r1'))
     await vi.advanceTimersByTimeAsync(9_999)
     expect(events).toStrictEqual([])
     await vi.advanceTimersByTimeAsync(1)
     expect(summarize(await response)).toStrictEqual({ ...TRY_LATER, status: 500, signed: false })
-    expect(events).toMatchObject([{ kind: 'unavailable', code: 'UNKNOWN_EXCEPTION', status: 500 }])
-    expect(events[0]?.error).toMatchObject({
-      name: 'TimeoutError',
-      message: expect.stringContaining('took longer than 10000 ms'),
-    })
-    expect(events[0]?.message).toContain('took longer than 10000 ms')
+    expect(events).toMatchObject([{ kind: 'unavailable', code, status: 500 }])
+    expect(events[0]?.error).toMatchObject({ name: 'HandlerError', message: events[0]?.message })
+    expect(events[0]?.message).toContain('The time was up after 10000 ms')
     expect(onOrder).not.toHaveBeenCalled()
     expect(store.claim).not.toHaveBeenCalled()
     // Work that never ends does not hold its slot, and does not keep a process from ending.

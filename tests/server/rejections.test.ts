@@ -424,9 +424,12 @@ describe.each([false, true])('with alwaysStatus200 %s, the handler rejects with'
     ]
     const shownInFull = [...shown, inspect(printed, { depth: 9 }), JSON.stringify(response.headers)]
     const found = secretsIn(shownInFull.join('\n'), incoming)
-    // An event contains the requestId of a message whose signature verified.
-    const requestId = code === 'ERR_REQUEST_CONFLICT' ? [order()['requestId']] : []
-    expect(found).toStrictEqual(requestId)
+    // An event contains the requestId of a message whose signature verified, and of no other.
+    expect(found).toStrictEqual(events[0]?.requestId === order()['requestId'] ? [order()['requestId']] : [])
+    if (!isVerified) expect(events[0]?.requestId).toBeUndefined()
+    // A final rejection of a readable message: somebody must be able to find the order.
+    if (code === 'ERR_REQUEST_CONFLICT') expect(events[0]).toHaveProperty('merchantBizNo')
+    if (!isVerified) expect([events[0]?.merchantBizNo, events[0]?.tradeNo]).toStrictEqual([undefined, undefined])
     expect(printed).toStrictEqual([])
   })
 })

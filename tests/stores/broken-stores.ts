@@ -6,7 +6,7 @@ import type { ClaimOptions, Completion, Delivery, HeldClaim, OrderSyncStore } fr
 interface OrderRow {
   token: number
   leasedUntil: number | undefined
-  last: { orderModifyTime: number; processedAt: number; storedResponse: string } | undefined
+  last: { orderModifyTime: number; processedAt: number; storedResponse: string; contentDigest: string } | undefined
 }
 
 interface RequestRow {
@@ -40,6 +40,7 @@ interface Steps {
   onRelease(database: FakeDatabase, delivery: Delivery): void
   onFinish(order: OrderRow): void
   countsAsProcessed(completion: Completion): boolean
+  onRefusal(order: OrderRow, completion: Completion, delivery: Delivery): void
   shownLease(order: OrderRow, at: number): boolean
 }
 
@@ -63,6 +64,7 @@ const correct: Steps = {
     order.leasedUntil = undefined
   },
   countsAsProcessed: ({ processed }) => processed,
+  onRefusal: () => undefined,
   shownLease: (order, at) => correct.isLeased(order, at),
 }
 
@@ -108,6 +110,7 @@ function createStore({ orders, requests }: FakeDatabase, steps: Steps): OrderSyn
             decision,
             storedResponse: decision === 'replay' ? request?.response : order?.last?.storedResponse,
             token,
+            last: order?.last,
           })
         if (decision !== 'process') return claimResult()
         const write = () => {
@@ -128,8 +131,14 @@ function createStore({ orders, requests }: FakeDatabase, steps: Steps): OrderSyn
         const storedResponse = steps.toResponse(completion.storedResponse)
         if (steps.countsAsProcessed(completion)) {
           const orderModifyTime = steps.toTime(held.delivery.orderModifyTime)
-          order.last = { orderModifyTime, processedAt: steps.now(), storedResponse }
+          order.last = {
+            orderModifyTime,
+            processedAt: steps.now(),
+            storedResponse,
+            contentDigest: held.delivery.contentDigest,
+          }
         }
+        steps.onRefusal(order, completion, held.delivery)
         steps.onFinish(order)
         requests.set(steps.toKey(held.delivery.requestKey), {
           digest: steps.toKey(held.delivery.digest),
@@ -250,7 +259,7 @@ export const brokenStores: readonly BrokenStore[] = [
     toResponse: (response) => Buffer.from(response, 'latin1').toString('latin1'),
   }),
   broken('keeps times as 32-bit floats', 'claim distinguishes times up to the greatest safe integer', {
-    toTime: Math.fround,
+    toTime: (time) => Math.min(Math.fround(time), Number.MAX_SAFE_INTEGER),
   }),
   broken(
     'ignores the fencing token',
@@ -279,6 +288,15 @@ export const brokenStores: readonly BrokenStore[] = [
   broken('treats a refusal as processed', 'a refusal of a newer event leaves the last processed event as it is', {
     countsAsProcessed: () => true,
   }),
+  broken(
+    'keeps the content digest of a refusal',
+    'claim returns the time and the content digest of the last processed event, not of a later refusal',
+    {
+      onRefusal(order, { processed }, { contentDigest }) {
+        if (!processed && order.last) order.last.contentDigest = contentDigest
+      },
+    },
+  ),
   broken(
     'keeps the lease of a finished claim',
     'claim processes a first delivery, and read returns it once it is finished',

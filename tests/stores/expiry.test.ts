@@ -10,7 +10,13 @@ const postgresUrl = inject('postgresUrl')
 const redisUrl = inject('redisUrl')
 const driver = hasNodeSqlite ? 'node:sqlite' : 'better-sqlite3'
 
-const delivery = { orderKey: 'order', requestKey: 'request', digest: 'digest', orderModifyTime: 1 }
+const delivery = {
+  orderKey: 'order',
+  requestKey: 'request',
+  digest: 'digest',
+  contentDigest: 'content',
+  orderModifyTime: 1,
+}
 const claimOptions = { leaseMs: 30_000, compareModifyTimeWith: 'orderModifyTime' } as const
 const completion = { storedResponse: 'response', processed: true }
 

@@ -1,8 +1,8 @@
 import type { PoolClient } from 'pg'
 import { describe, expect, inject, onTestFinished, test } from 'vitest'
+import type { OrderSyncEvent } from '../../src/server/event.ts'
 import { createOrderSyncHandler } from '../../src/server/handler.ts'
 import type { HandlerOptions } from '../../src/server/options.ts'
-import type { OrderSyncEvent } from '../../src/server/report.ts'
 import type { OrderSyncStore } from '../../src/stores/store.ts'
 import { deferred } from '../support/deferred.ts'
 import { merchantCredentials, messageOf, NOW, order, request } from '../support/messages.ts'
@@ -212,7 +212,7 @@ describe.skipIf(postgresUrl === undefined)('transactionalPostgresStore', () => {
     await slow.handler.drain()
     // A request stops counting when its lease is over: drain() has not waited for this one.
     await expect.poll(() => slow.events.length).toBe(2)
-    expect(slow.events.map(({ kind, ended }) => [kind, ended])).toEqual([
+    expect(slow.events.map((event) => [event.kind, event.kind === 'late' ? event.ended : undefined])).toEqual([
       ['failed', undefined],
       ['late', 'fenced'],
     ])

@@ -25,7 +25,13 @@ const freezingPool: PostgresPool = {
   },
 }
 
-const delivery = { orderKey: 'order', requestKey: 'request', digest: 'digest', orderModifyTime: 1 }
+const delivery = {
+  orderKey: 'order',
+  requestKey: 'request',
+  digest: 'digest',
+  contentDigest: 'content',
+  orderModifyTime: 1,
+}
 const store = transactionalPostgresStore({ pool: freezingPool, schema })
 const claim = await store.claim(delivery, { leaseMs: Number(leaseMs), compareModifyTimeWith: 'orderModifyTime' })
 if (claim.decision !== 'process') throw new Error(claim.decision)

@@ -17,6 +17,7 @@ const delivery = (name: string, changes: Partial<Delivery> = {}): Delivery => ({
   orderKey: `order ${name}`,
   requestKey: `request ${name}`,
   digest: `digest ${name}`,
+  contentDigest: `content ${name}`,
   orderModifyTime: 10,
   ...changes,
 })
@@ -85,7 +86,7 @@ describe('memoryStore, maxOrders', () => {
     const { store } = storeWithClock({ maxOrders: 2 })
     const [a] = [await claim(store, delivery('a')), await claim(store, delivery('b'))]
     expect((await rejectionOf(store.claim(delivery('c'), LEASE))).message).toBe(
-      'The memory store is full of orders being processed',
+      'The memory store is full of orders being processed.',
     )
     expect(await decisionOn(store, delivery('a'))).toBe('busy')
     await store.release(a)
@@ -184,6 +185,7 @@ describe('memoryStore, responseTtlMs', () => {
     expect(await store.claim(delivery('a'), LEASE)).toStrictEqual({
       decision: 'duplicate',
       storedResponse: 'response to request a',
+      last: { orderModifyTime: 10, contentDigest: 'content a' },
     })
   })
 

@@ -10,7 +10,13 @@ import { makePlace } from '../support/stores.ts'
 
 const url = inject('postgresUrl')
 
-const delivery = { orderKey: 'order', requestKey: 'request', digest: 'digest', orderModifyTime: 1 }
+const delivery = {
+  orderKey: 'order',
+  requestKey: 'request',
+  digest: 'digest',
+  contentDigest: 'content',
+  orderModifyTime: 1,
+}
 const another = { ...delivery, requestKey: 'another' }
 const completion = { storedResponse: 'response', processed: true }
 const claimOptions = { leaseMs: 1_000, compareModifyTimeWith: 'orderModifyTime' } as const

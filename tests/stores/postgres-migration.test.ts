@@ -13,7 +13,13 @@ import { makePlace } from '../support/stores.ts'
 
 const url = inject('postgresUrl')
 
-const delivery = { orderKey: 'order', requestKey: 'request', digest: 'digest', orderModifyTime: 1 }
+const delivery = {
+  orderKey: 'order',
+  requestKey: 'request',
+  digest: 'digest',
+  contentDigest: 'content',
+  orderModifyTime: 1,
+}
 const claimOptions = { leaseMs: 30_000, compareModifyTimeWith: 'orderModifyTime' } as const
 const completion = { storedResponse: 'response', processed: true }
 const held = { delivery, token: 1 }
@@ -96,7 +102,38 @@ describe.skipIf(url === undefined)('migratePostgres', () => {
     await pool.query(`INSERT INTO order_sync_orders VALUES ('order', 7, NULL, 1, now(), 'response')`)
     await migratePostgres(pool)
     const store = postgresStore({ pool })
-    expect(await store.claim(delivery, claimOptions)).toEqual({ decision: 'duplicate', storedResponse: 'response' })
+    expect(await store.claim(delivery, claimOptions)).toEqual({
+      decision: 'duplicate',
+      storedResponse: 'response',
+      // The content of an order from before the migration is not known.
+      last: { orderModifyTime: 1 },
+    })
+  })
+
+  test('leaves the functions that a process of schema version 2 calls, and then does not know the content', async () => {
+    const pool = open({ search_path: await newSchema() })
+    for (const migration of POSTGRES_MIGRATIONS.slice(0, 2)) await pool.query(migration)
+    const claim =
+      "SELECT decision, token::float8 AS token FROM order_sync_claim('order', 'request', 'digest', 1, 30000, 1000, false)"
+    await migratePostgres(pool)
+    const { rows } = await pool.query(claim)
+    expect(rows).toMatchObject([{ decision: 'process' }])
+    const finish = "SELECT order_sync_finish('order', 'request', 'digest', 1, $1, 'response', true, 1000) AS finished"
+    expect((await pool.query(finish, [rows[0].token])).rows).toEqual([{ finished: true }])
+    const another = { ...delivery, requestKey: 'another' }
+    expect(await postgresStore({ pool }).claim(another, claimOptions)).toEqual({
+      decision: 'duplicate',
+      storedResponse: 'response',
+      last: { orderModifyTime: 1 },
+    })
+  })
+
+  test('is required after an upgrade from schema version 2: until then the store says so', async () => {
+    const pool = open({ search_path: await newSchema() })
+    for (const migration of POSTGRES_MIGRATIONS.slice(0, 2)) await pool.query(migration)
+    const expected = { code: 'ERR_STORE_NOT_MIGRATED' }
+    await expect(postgresStore({ pool }).claim(delivery, claimOptions)).rejects.toMatchObject(expected)
+    await expect(postgresStore({ pool }).finish(held, completion)).rejects.toMatchObject(expected)
   })
 
   test('creates functions that a store finds without the search_path of the migration', async () => {

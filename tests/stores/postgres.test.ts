@@ -4,7 +4,13 @@ import { makePlace, openPlace } from '../support/stores.ts'
 
 const url = inject('postgresUrl')
 
-const delivery = { orderKey: 'order', requestKey: 'request', digest: 'digest', orderModifyTime: 1 }
+const delivery = {
+  orderKey: 'order',
+  requestKey: 'request',
+  digest: 'digest',
+  contentDigest: 'content',
+  orderModifyTime: 1,
+}
 
 /** Runs work in finishInTransaction, after one write. Returns the outcome, the kept writes, and the state of order and pool. */
 async function runInTransaction(work: (transaction: PoolClient) => unknown) {
@@ -50,7 +56,7 @@ describe.skipIf(url === undefined)('transactionalPostgresStore, finishInTransact
   test('rejects and keeps nothing when the work rolls back the transaction', async () => {
     expect(await runInTransaction((transaction) => transaction.query('ROLLBACK'))).toEqual({
       ...NOTHING,
-      finished: '"onOrder" ended the transaction itself; leave COMMIT and ROLLBACK to the store',
+      finished: '"onOrder" ended the transaction itself: leave COMMIT and ROLLBACK to the store.',
     })
   })
 

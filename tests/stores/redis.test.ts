@@ -21,7 +21,13 @@ async function redisNow(client: { sendCommand(command: string[]): Promise<unknow
   return Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000)
 }
 
-const delivery = { orderKey: 'order', requestKey: 'request', digest: 'digest', orderModifyTime: 1 }
+const delivery = {
+  orderKey: 'order',
+  requestKey: 'request',
+  digest: 'digest',
+  contentDigest: 'content',
+  orderModifyTime: 1,
+}
 const claimOptions = { leaseMs: 30_000, compareModifyTimeWith: 'orderModifyTime' } as const
 const completion = { storedResponse: 'response', processed: true }
 
@@ -108,7 +114,13 @@ describe('redisStore, when Redis has no memory left', () => {
       onTestFinished(() => client.close())
       const store = redisStore({ client })
       const claim = await store.claim(delivery, claimOptions)
-      const other = { orderKey: 'other', requestKey: 'other', digest: 'digest', orderModifyTime: 1 }
+      const other = {
+        orderKey: 'other',
+        requestKey: 'other',
+        digest: 'digest',
+        contentDigest: 'content',
+        orderModifyTime: 1,
+      }
       const released = await store.claim(other, claimOptions)
       if (claim.decision !== 'process' || released.decision !== 'process') throw new Error('not claimed')
       if (digest === 'lost') await client.unlink('order-sync:request:request')

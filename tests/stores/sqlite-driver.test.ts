@@ -17,7 +17,13 @@ function newFolder(): string {
   return folder
 }
 
-const delivery = { orderKey: 'order', requestKey: 'request', digest: 'digest', orderModifyTime: 1 }
+const delivery = {
+  orderKey: 'order',
+  requestKey: 'request',
+  digest: 'digest',
+  contentDigest: 'content',
+  orderModifyTime: 1,
+}
 const claimOptions = { leaseMs: 1_000, compareModifyTimeWith: 'orderModifyTime' } as const
 
 /** A class whose databases cannot be opened. */

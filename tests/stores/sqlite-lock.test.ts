@@ -47,6 +47,7 @@ const deliveryOf = (key: number) => ({
   orderKey: `order-${key}`,
   requestKey: `request-${key}`,
   digest: 'digest',
+  contentDigest: 'content',
   orderModifyTime: 1,
 })
 const claimOptions = { leaseMs: 30_000, compareModifyTimeWith: 'orderModifyTime' } as const

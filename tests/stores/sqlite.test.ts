@@ -39,7 +39,13 @@ async function runElsewhere(file: string, sql: string, holdMs = 0): Promise<{ ex
   return { exited }
 }
 
-const delivery = { orderKey: 'order', requestKey: 'request', digest: 'digest', orderModifyTime: 1 }
+const delivery = {
+  orderKey: 'order',
+  requestKey: 'request',
+  digest: 'digest',
+  contentDigest: 'content',
+  orderModifyTime: 1,
+}
 const claimOptions = { leaseMs: 1_000, compareModifyTimeWith: 'orderModifyTime' } as const
 
 describe('sqliteStore', () => {

@@ -31,7 +31,13 @@ function processorOf(pool: Pool) {
   const claims = postgresStore({ pool: direct, schema })
   const store = transactionalPostgresStore({ pool, schema, onError: () => count('heard') })
   return async function processOne(work: () => void = () => undefined): Promise<void> {
-    const delivery = { orderKey: randomUUID(), requestKey: randomUUID(), digest: 'digest', orderModifyTime: 1 }
+    const delivery = {
+      orderKey: randomUUID(),
+      requestKey: randomUUID(),
+      digest: 'digest',
+      contentDigest: 'content',
+      orderModifyTime: 1,
+    }
     const claim = await claims.claim(delivery, claimOptions)
     if (claim.decision !== 'process') throw new Error(claim.decision)
     const finished = store.finishInTransaction?.({ delivery, token: claim.token }, async (transaction) => {

@@ -7,6 +7,7 @@ const file = parse('src/errors.ts')
 export const ERROR_CODES = {
   ProtocolError: Object.keys(PROTOCOL_ERRORS),
   ConfigurationError: unionMembers(file, 'ConfigurationErrorCode'),
+  HandlerError: unionMembers(file, 'HandlerErrorCode'),
   OrderRefusedError: ['ERR_REFUSED'],
   DeliveryError: unionMembers(file, 'DeliveryErrorCode'),
   UntrustedResponseError: unionMembers(file, 'UntrustedResponseCode'),

@@ -1,0 +1,84 @@
+import { type RandomBytes, secureRandomBytes } from '../crypto/node.ts'
+import type { Order } from '../messages/order.ts'
+import { type OwnSideError, timedOut, type Waiting } from './failures.ts'
+
+/**
+ * What is known of one request, for its events, its responses and its error when the time is up. It grows while the request
+ * is handled: at the deadline, the event has what was known by then.
+ */
+export interface RequestTrace {
+  /** The `Tracer-Id` of the request, if it is printable; otherwise a new one. */
+  readonly tracerId: string
+  /** From `performance.now()`, in milliseconds. */
+  readonly startedAt: number
+  /** What the request waits for now. */
+  waiting: Waiting
+  /** The last error of a call that is tried again. */
+  lastError?: OwnSideError
+  /** The `Client-Id` that nobody knows. */
+  unknownClientId?: string
+  /** The version of the peer's key. */
+  keyVersion?: string
+  encrypted?: boolean
+  requestId?: string
+  merchantBizNo?: string
+  tradeNo?: string
+  orderKey?: string
+  order?: Order<unknown>
+}
+
+/** Starts the trace of a request. `adopt` takes the `Tracer-Id` over, once the headers are known. */
+export function createTrace(randomBytes: RandomBytes): {
+  readonly trace: RequestTrace
+  readonly adopt: (tracerId: string | undefined) => void
+} {
+  let id: string | undefined
+  return {
+    trace: {
+      get tracerId() {
+        id ??= newTracerId(randomBytes)
+        return id
+      },
+      startedAt: performance.now(),
+      waiting: 'verification',
+    },
+    adopt(tracerId) {
+      const trimmed = tracerId?.trim()
+      if (trimmed !== undefined && /^[ -~]{1,128}$/.test(trimmed)) id ??= trimmed
+    },
+  }
+}
+
+/** A response needs no `randomBytes` of the options: it must be sent when that function fails too. */
+function newTracerId(randomBytes: RandomBytes): string {
+  try {
+    return toHex(randomBytes(16))
+  } catch {
+    return toHex(secureRandomBytes(16))
+  }
+}
+
+function toHex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+/**
+ * Notes how the order is identified. The signature has verified, and nothing else is checked yet: an order that breaks a rule
+ * must be found too.
+ */
+export function noteIdentity(trace: RequestTrace, message: unknown): void {
+  if (typeof message !== 'object' || message === null) return
+  const { requestId, merchantBizNo, tradeNo } = message as Readonly<Record<string, unknown>>
+  if (typeof requestId === 'string' && /^[!-~]{1,64}$/.test(requestId)) trace.requestId = requestId
+  if (isShortText(merchantBizNo)) trace.merchantBizNo = merchantBizNo
+  if (isShortText(tradeNo)) trace.tradeNo = tradeNo
+}
+
+function isShortText(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= 256
+}
+
+/** The error of a request whose time is up: the failure that is tried again, or what the request waits for. */
+export function timeoutOf({ waiting, lastError }: RequestTrace, timeoutMs: number): OwnSideError {
+  return lastError ?? timedOut(waiting, timeoutMs)
+}
