@@ -9,15 +9,9 @@ import {
   randomBytes,
 } from 'node:crypto'
 import { promisify } from 'node:util'
-import {
-  decryptBody,
-  encryptBody,
-  parsePrivateKey,
-  parsePublicKey,
-  sign,
-  signedContent,
-  verify,
-} from 'alipayhk-order-sync'
+import { parsePrivateKey, parsePublicKey } from 'alipayhk-order-sync'
+import { decryptBody, encryptBody, sign, verify } from 'alipayhk-order-sync/crypto'
+import { signedContent } from 'alipayhk-order-sync/protocol'
 import { gatewayEcc, gatewayRsa, merchantRsa } from '../tests/support/keys.ts'
 import { bytesOf, CLIENT_ID, order, PATH, TIME } from '../tests/support/messages.ts'
 import { runInFlight, runSerially } from './contenders.ts'

@@ -11,11 +11,11 @@ const PARTS: Readonly<Record<string, string>> = {
   'the whole root': "export * from 'alipayhk-order-sync'",
   createOrderSyncHandler: "export { createOrderSyncHandler } from 'alipayhk-order-sync'",
   createOrderSyncClient: "export { createOrderSyncClient } from 'alipayhk-order-sync'",
-  'sign, verify': "export { sign, verify } from 'alipayhk-order-sync'",
+  'sign, verify': "export { sign, verify } from 'alipayhk-order-sync/crypto'",
   headers:
-    "export { formatEncryptHeader, formatSignatureHeader, parseEncryptHeader, parseSignatureHeader } from 'alipayhk-order-sync'",
-  'encryptBody, decryptBody': "export { decryptBody, encryptBody } from 'alipayhk-order-sync'",
-  decide: "export { decide } from 'alipayhk-order-sync'",
+    "export { formatEncryptHeader, formatSignatureHeader, parseEncryptHeader, parseSignatureHeader } from 'alipayhk-order-sync/protocol'",
+  'encryptBody, decryptBody': "export { decryptBody, encryptBody } from 'alipayhk-order-sync/crypto'",
+  decide: "export { decide } from 'alipayhk-order-sync/policy'",
   ...Object.fromEntries(
     Object.keys(project.exports)
       .filter((path) => /^\.\/[^.*]+$/.test(path))

@@ -1,4 +1,5 @@
-import { memoryStore, type OrderSyncStore } from 'alipayhk-order-sync'
+import { memoryStore } from 'alipayhk-order-sync'
+import type { OrderSyncStore } from 'alipayhk-order-sync/store'
 import { migratePostgres, postgresStore } from 'alipayhk-order-sync/stores/postgres'
 import { redisStore } from 'alipayhk-order-sync/stores/redis'
 import { sqliteStore } from 'alipayhk-order-sync/stores/sqlite'

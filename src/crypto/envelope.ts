@@ -73,7 +73,9 @@ export function resolveEncryptionOptions(encryption: EncryptionOptions = {}): Re
  * @see docs/protocol.md section 4.1
  * @example
  * ```ts
- * import { encryptBody, formatEncryptHeader, parsePublicKey } from 'alipayhk-order-sync'
+ * import { parsePublicKey } from 'alipayhk-order-sync'
+ * import { encryptBody } from 'alipayhk-order-sync/crypto'
+ * import { formatEncryptHeader } from 'alipayhk-order-sync/protocol'
  *
  * const key = parsePublicKey(process.env['ALIPAYHK_PUBLIC_KEY'] ?? '')
  * const { body, symmetricKey } = encryptBody(Buffer.from('{}'), key)
@@ -108,7 +110,9 @@ export function encryptBody(
  * @see docs/protocol.md section 4.2
  * @example
  * ```ts
- * import { decryptBody, parseEncryptHeader, parsePrivateKey } from 'alipayhk-order-sync'
+ * import { parsePrivateKey } from 'alipayhk-order-sync'
+ * import { decryptBody } from 'alipayhk-order-sync/crypto'
+ * import { parseEncryptHeader } from 'alipayhk-order-sync/protocol'
  *
  * const key = parsePrivateKey(process.env['MERCHANT_PRIVATE_KEY'] ?? '')
  *

@@ -10,7 +10,9 @@ import type { PrivateKey, PublicKey, Signer } from './key.ts'
  * @see docs/protocol.md section 3
  * @example
  * ```ts
- * import { formatTime, ORDER_SYNC_PATH, parsePrivateKey, sign, signedContent } from 'alipayhk-order-sync'
+ * import { ORDER_SYNC_PATH, parsePrivateKey } from 'alipayhk-order-sync'
+ * import { sign } from 'alipayhk-order-sync/crypto'
+ * import { formatTime, signedContent } from 'alipayhk-order-sync/protocol'
  *
  * const key = parsePrivateKey(process.env['MERCHANT_PRIVATE_KEY'] ?? '')
  * const head = { method: 'POST', path: ORDER_SYNC_PATH, clientId: '4Q5Y8W0WSG45P907917', time: formatTime(Date.now()) }
@@ -29,7 +31,9 @@ export function sign(key: PrivateKey, content: Uint8Array): Promise<Uint8Array> 
  * @see docs/protocol.md section 3
  * @example
  * ```ts
- * import { parsePublicKey, parseSignatureHeader, type SignedHead, signedContent, verify } from 'alipayhk-order-sync'
+ * import { parsePublicKey } from 'alipayhk-order-sync'
+ * import { verify } from 'alipayhk-order-sync/crypto'
+ * import { parseSignatureHeader, type SignedHead, signedContent } from 'alipayhk-order-sync/protocol'
  *
  * const key = parsePublicKey(process.env['ALIPAYHK_PUBLIC_KEY'] ?? '')
  *

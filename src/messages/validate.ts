@@ -10,6 +10,13 @@ import { order as isOrder, response as isResponse, type ValidationError } from '
  *
  * @throws {@link ProtocolError} `ERR_FIELD_INVALID`
  * @see docs/protocol.md section 5.1
+ * @example
+ * ```ts
+ * import { validateOrder } from 'alipayhk-order-sync/messages'
+ * import { parseJson } from 'alipayhk-order-sync/protocol'
+ *
+ * export const readOrder = (verifiedBody: Uint8Array) => validateOrder(parseJson(verifiedBody))
+ * ```
  */
 export function validateOrder(value: unknown): Order {
   if (isOrder(value)) return value
@@ -21,6 +28,12 @@ export function validateOrder(value: unknown): Order {
  *
  * @throws {@link ProtocolError} `ERR_FIELD_INVALID`
  * @see docs/protocol.md section 6.1
+ * @example
+ * ```ts
+ * import { validateResponse } from 'alipayhk-order-sync/messages'
+ *
+ * validateResponse({ result: { resultCode: 'SUCCESS', resultStatus: 'S' }, orderId: 'order-1' }) // returns its argument
+ * ```
  */
 export function validateResponse(value: unknown): OrderSyncResponse {
   if (isResponse(value)) return value

@@ -55,7 +55,7 @@ export type ModifyTimeComparison = 'orderModifyTime' | 'processedAt'
  * @see docs/protocol.md section 7.1
  * @example
  * ```ts
- * import { decide } from 'alipayhk-order-sync'
+ * import { decide } from 'alipayhk-order-sync/policy'
  *
  * decide({ leased: false }, { digest: 'a', orderModifyTime: 2 }) // 'process'
  * decide({ leased: false, last: { orderModifyTime: 3, processedAt: 4 } }, { digest: 'a', orderModifyTime: 2 }) // 'stale'
@@ -118,6 +118,13 @@ export interface UncheckedClaim {
  *
  * @throws {@link HandlerError} `ERR_STORE` when the decision is unknown, or its stored response, token or last
  * request is missing. That happens when the tables or functions in the database are not those of this release. A default value would process an order twice, or lose it.
+ * @see docs/protocol.md section 7.3
+ * @example
+ * ```ts
+ * import { toClaimResult } from 'alipayhk-order-sync/store'
+ *
+ * toClaimResult({ decision: 'process', token: 7 }) // { decision: 'process', token: 7 }
+ * ```
  */
 export function toClaimResult({ decision, storedResponse, token, last }: UncheckedClaim): ClaimResult {
   if (!isDecision(decision)) throw storeError(`returned an unknown decision: ${printable(String(decision), 32)}`)

@@ -30,7 +30,7 @@ export function isRetryable(error: unknown): boolean {
  * @see docs/protocol.md section 6.2
  * @example
  * ```ts
- * import { retryDelay } from 'alipayhk-order-sync'
+ * import { retryDelay } from 'alipayhk-order-sync/policy'
  *
  * retryDelay(3, { baseDelayMs: 200, maxDelayMs: 5_000 }, Math.random()) // 0 to 799
  * ```

@@ -120,7 +120,7 @@ function unknownHeaders(what: string, value: unknown): ConfigurationError {
  * @see docs/protocol.md section 2.2
  * @example
  * ```ts
- * import { parseSignatureHeader } from 'alipayhk-order-sync'
+ * import { parseSignatureHeader } from 'alipayhk-order-sync/protocol'
  *
  * const { keyVersion, signature } = parseSignatureHeader('algorithm=RSA256,keyVersion=1,signature=%2B%2B%2F%2FAA%3D%3D')
  * ```
@@ -140,7 +140,7 @@ export function parseSignatureHeader(text: string): SignatureHeader {
  * @see docs/protocol.md section 2.2
  * @example
  * ```ts
- * import { formatSignatureHeader } from 'alipayhk-order-sync'
+ * import { formatSignatureHeader } from 'alipayhk-order-sync/protocol'
  *
  * // algorithm=RSA256,keyVersion=1,signature=AQID
  * formatSignatureHeader({ algorithm: 'RSA256', keyVersion: '1', signature: Uint8Array.of(1, 2, 3) })
@@ -157,7 +157,7 @@ export function formatSignatureHeader({ algorithm, keyVersion, signature }: Sign
  * @see docs/protocol.md section 2.2
  * @example
  * ```ts
- * import { parseEncryptHeader } from 'alipayhk-order-sync'
+ * import { parseEncryptHeader } from 'alipayhk-order-sync/protocol'
  *
  * const { symmetricKey } = parseEncryptHeader('algorithm=RSA_AES,keyVersion=1,symmetricKey=%2B%2B%2F%2FAA%3D%3D')
  * ```
@@ -174,7 +174,7 @@ export function parseEncryptHeader(text: string): EncryptHeader {
  * @see docs/protocol.md section 2.2
  * @example
  * ```ts
- * import { formatEncryptHeader } from 'alipayhk-order-sync'
+ * import { formatEncryptHeader } from 'alipayhk-order-sync/protocol'
  *
  * // algorithm=RSA_AES,symmetricKey=AQID
  * formatEncryptHeader({ algorithm: 'RSA_AES', symmetricKey: Uint8Array.of(1, 2, 3) })

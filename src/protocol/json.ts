@@ -28,8 +28,15 @@ export const TOO_DEEP: unique symbol = Symbol('nested too deep')
  * Parses JSON that every parser reads the same way: UTF-8, no duplicate keys, no `__proto__` keys, bounded depth,
  * and only numbers that JavaScript represents exactly.
  *
+ * @param limits By default 64 levels, and no fractions.
  * @throws {@link ProtocolError} `ERR_JSON_INVALID`
  * @see docs/protocol.md section 5.3
+ * @example
+ * ```ts
+ * import { parseJson } from 'alipayhk-order-sync/protocol'
+ *
+ * parseJson(new TextEncoder().encode('{"tradeNo":"T1"}')) // { tradeNo: 'T1' }
+ * ```
  */
 export function parseJson(bytes: Uint8Array, limits: JsonLimits = STRICT_JSON): unknown {
   const json = parseLoosely(bytes, limits)
@@ -68,7 +75,16 @@ export function assertStrict({ text, value }: LooseJson, limits: JsonLimits): un
 /**
  * Serializes a value so that {@link parseJson} returns the same value. Throws where JSON would drop or round a member.
  *
+ * @param limits By default 64 levels, and no fractions.
+ * @returns UTF-8.
  * @throws {@link ProtocolError} `ERR_FIELD_INVALID`
+ * @see docs/protocol.md section 5.3
+ * @example
+ * ```ts
+ * import { formatJson } from 'alipayhk-order-sync/protocol'
+ *
+ * new TextDecoder().decode(formatJson({ tradeNo: 'T1' })) // '{"tradeNo":"T1"}'
+ * ```
  */
 export function formatJson(value: object, limits: JsonLimits = STRICT_JSON): Uint8Array {
   let text: string | undefined

@@ -18,7 +18,8 @@ export interface SignedHead {
  * @see docs/protocol.md section 3.1
  * @example
  * ```ts
- * import { formatTime, ORDER_SYNC_PATH, signedContent } from 'alipayhk-order-sync'
+ * import { ORDER_SYNC_PATH } from 'alipayhk-order-sync'
+ * import { formatTime, signedContent } from 'alipayhk-order-sync/protocol'
  *
  * const head = { method: 'POST', path: ORDER_SYNC_PATH, clientId: '4Q5Y8W0WSG45P907917', time: formatTime(Date.now()) }
  * const content = signedContent(head, Buffer.from('{}'))

@@ -19,7 +19,7 @@ const HONG_KONG_OFFSET_MS = 8 * 60 * 60_000
  * @see docs/protocol.md section 2.3
  * @example
  * ```ts
- * import { parseTime } from 'alipayhk-order-sync'
+ * import { parseTime } from 'alipayhk-order-sync/protocol'
  *
  * parseTime('2024-05-22T09:12:21+08:00') // 1716340341000
  * ```
@@ -64,7 +64,7 @@ function parseIso8601(text: string): number | undefined {
  * @see docs/protocol.md section 2.3
  * @example
  * ```ts
- * import { formatTime } from 'alipayhk-order-sync'
+ * import { formatTime } from 'alipayhk-order-sync/protocol'
  *
  * formatTime(1_716_340_341_999) // '2024-05-22T09:12:21+08:00'
  * ```

@@ -1,5 +1,7 @@
 /**
- * AlipayHK's Synchronize Order API for Node backends, both ways.
+ * AlipayHK's Synchronize Order API for Node backends, both ways: the client, the handler, and what nearly every program
+ * needs beside them. Other entry points: `./protocol`, `./crypto`, `./messages` and `./policy` are the parts, for cases
+ * that the client and the handler do not cover; `./store` is for the authors of a store.
  *
  * @packageDocumentation
  */
@@ -10,7 +12,6 @@ export { createOrderSyncClient, type OrderInput, type OrderSyncClient, type Sync
 export type { ClientOptions } from '../client/options.ts'
 export { type Amount, formatAmount, parseAmount } from '../messages/amount.ts'
 export type { OpenObject, Order } from '../messages/order.ts'
-export type { StandardSchema } from '../messages/standard-schema.ts'
 export { ENVIRONMENTS, type Environment, ORDER_SYNC_METHOD, ORDER_SYNC_PATH } from '../protocol/endpoint.ts'
 export type { Credentials } from '../secure-message/credentials.ts'
 export type {
@@ -63,7 +64,7 @@ export {
   type UntrustedResponseCode,
   UntrustedResponseError,
 } from '../errors.ts'
-export { isRetryable, retryDelay } from '../policy/retry.ts'
+export { isRetryable } from '../policy/retry.ts'
 export {
   type OrderSyncResponse,
   RESULT_CODES,
@@ -74,7 +75,7 @@ export {
 
 // Keys, in every supported format.
 
-export type { KeyWrap, PrivateKey, PublicKey, Signer } from '../crypto/key.ts'
+export type { PrivateKey, PublicKey, Signer } from '../crypto/key.ts'
 export { importJwkSet } from '../keys/jwk-set.ts'
 export {
   describeKey,
@@ -84,43 +85,3 @@ export {
   parsePrivateKey,
   parsePublicKey,
 } from '../keys/keys.ts'
-
-// To write your own store.
-
-export {
-  type Decision,
-  decide,
-  type Incoming,
-  type ModifyTimeComparison,
-  type Remembered,
-} from '../policy/idempotency.ts'
-export type {
-  ClaimOptions,
-  ClaimResult,
-  Completion,
-  Delivery,
-  HeldClaim,
-  LastProcessed,
-  OrderRecord,
-  OrderSyncStore,
-} from '../stores/store.ts'
-
-// Parts of the protocol, for cases that the client and the handler do not cover.
-
-export { decryptBody, type EncryptedBody, type EncryptionOptions, encryptBody } from '../crypto/envelope.ts'
-export type { RandomBytes } from '../crypto/node.ts'
-export { sign, verify } from '../crypto/signature.ts'
-export {
-  type EncryptHeader,
-  formatEncryptHeader,
-  formatSignatureHeader,
-  type HeaderEntry,
-  type HeadersInput,
-  type HeaderValue,
-  parseEncryptHeader,
-  parseSignatureHeader,
-  type SignatureAlgorithm,
-  type SignatureHeader,
-} from '../protocol/headers.ts'
-export { type SignedHead, signedContent } from '../protocol/signed-content.ts'
-export { formatTime, parseTime } from '../protocol/time.ts'

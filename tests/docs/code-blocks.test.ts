@@ -6,7 +6,7 @@ const sources = files('src', /\.ts$/)
 
 /** Blocks with an error each: they prove that errors are found. */
 const invalidBlocks: readonly CodeBlock[] = [
-  { place: 'a wrong type', code: "import { formatTime } from 'alipayhk-order-sync'\nformatTime('now')" },
+  { place: 'a wrong type', code: "import { formatTime } from 'alipayhk-order-sync/protocol'\nformatTime('now')" },
   { place: 'a name that is not exported', code: "import { nothing } from 'alipayhk-order-sync/express'" },
   { place: 'a block that is not TypeScript', code: 'const = 1' },
   { place: 'an array element that may be undefined', code: 'const [first]: string[] = []\nfirst.trim()' },

@@ -1,6 +1,7 @@
 import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
-import { memoryStore, OrderRefusedError, type OrderSyncEvent, type OrderSyncStore } from '../../src/public/index.ts'
+import { memoryStore, OrderRefusedError, type OrderSyncEvent } from '../../src/public/index.ts'
+import type { OrderSyncStore } from '../../src/stores/store.ts'
 import { parse } from '../support/declarations.ts'
 import { codeSpans, linesUnder, tableRows } from '../support/markdown.ts'
 import { merchant } from '../support/merchant.ts'

@@ -3,13 +3,8 @@ import * as v from 'valibot'
 import { describe, expect, expectTypeOf, test } from 'vitest'
 import { z } from 'zod'
 import { validateExtInfo } from '../../src/messages/validate.ts'
-import {
-  createOrderSyncClient,
-  createOrderSyncHandler,
-  memoryStore,
-  type OpenObject,
-  type StandardSchema,
-} from '../../src/public/index.ts'
+import { createOrderSyncClient, createOrderSyncHandler, memoryStore, type OpenObject } from '../../src/public/index.ts'
+import type { StandardSchema } from '../../src/public/messages.ts'
 import { summarize } from '../support/merchant.ts'
 import { merchantCredentials, order, request } from '../support/messages.ts'
 import { rejectionOf } from '../support/thrown.ts'

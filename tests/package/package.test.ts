@@ -118,6 +118,18 @@ test('isOrderSyncError is true for errors of the ESM and of the CJS build, and f
   expect(results).toEqual({ instanceOf: false, esm: [true, true, false], cjs: [true, true, false] })
 })
 
+test('an error of a sub-path is an instance of the class that the root exports, in both builds', async () => {
+  const check = (load: string) => `
+    const [{ OrderRefusedError, ProtocolError }, { parseTime }] = ${load}
+    let caught
+    try { parseTime('now') } catch (error) { caught = error }
+    console.log(JSON.stringify([ProtocolError, OrderRefusedError].map((type) => caught instanceof type)))`
+  const modules = JSON.stringify([name, `${name}/protocol`])
+  const esm = `await Promise.all(${modules}.map((specifier) => import(specifier)))`
+  expect(await runScript(app, 'instance.mjs', check(esm))).toEqual([true, false])
+  expect(await runScript(app, 'instance.cjs', check(`${modules}.map(require)`))).toEqual([true, false])
+})
+
 test('no entry point loads a dependency; importJwkSet loads jose', async () => {
   const bare = join(folder, 'bare')
   cpSync(join(app, 'node_modules', name), join(bare, 'node_modules', name), { recursive: true })

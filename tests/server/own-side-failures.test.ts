@@ -7,11 +7,11 @@ import {
   memoryStore,
   type OrderResult,
   type OrderSyncEvent,
-  type OrderSyncStore,
   PARSED_BODY,
   parsePrivateKey,
 } from '../../src/public/index.ts'
 import { postgresStore } from '../../src/stores/postgres.ts'
+import type { OrderSyncStore } from '../../src/stores/store.ts'
 import { gatewayEcc, merchantRsa } from '../support/keys.ts'
 import { encryptedRequest, merchantCredentials, NOW, order, request } from '../support/messages.ts'
 import { recordWarnings } from '../support/warnings.ts'

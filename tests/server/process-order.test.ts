@@ -6,10 +6,10 @@ import {
   memoryStore,
   OrderRefusedError,
   type OrderResult,
-  type OrderSyncStore,
   ProtocolError,
-  type StandardSchema,
 } from '../../src/public/index.ts'
+import type { StandardSchema } from '../../src/public/messages.ts'
+import type { OrderSyncStore } from '../../src/public/store.ts'
 import { deferred, until } from '../support/deferred.ts'
 import { isCollectable } from '../support/garbage.ts'
 import { merchant, SUCCESS, summarize, TRY_LATER } from '../support/merchant.ts'

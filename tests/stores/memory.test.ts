@@ -1,11 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import {
-  type ClaimOptions,
-  type Delivery,
-  type HeldClaim,
-  memoryStore,
-  type OrderSyncStore,
-} from '../../src/public/index.ts'
+import { memoryStore } from '../../src/public/index.ts'
+import type { ClaimOptions, Delivery, HeldClaim, OrderSyncStore } from '../../src/public/store.ts'
 import { rejectionOf, thrownBy } from '../support/thrown.ts'
 
 // conformance.test.ts tests the rules of every store. This file tests what only the memory store has: its limits and its clock.

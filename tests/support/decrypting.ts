@@ -2,14 +2,8 @@
 import crypto, { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { syncBuiltinESMExports } from 'node:module'
 import process from 'node:process'
-import {
-  decryptBody,
-  type EncryptionOptions,
-  encryptBody,
-  isOrderSyncError,
-  parsePrivateKey,
-  parsePublicKey,
-} from 'alipayhk-order-sync'
+import { isOrderSyncError, parsePrivateKey, parsePublicKey } from 'alipayhk-order-sync'
+import { decryptBody, type EncryptionOptions, encryptBody } from 'alipayhk-order-sync/crypto'
 
 let threads = 0
 process.on('worker', () => threads++)

@@ -8,8 +8,8 @@ import {
   type OrderContext,
   type OrderResult,
   type OrderSyncEvent,
-  type OrderSyncStore,
 } from '../../src/public/index.ts'
+import type { OrderSyncStore } from '../../src/public/store.ts'
 import { gatewayRsa, merchantRsa } from './keys.ts'
 import { CLIENT_ID, isSignedBy, merchantCredentials, messageOf, NOW, PATH, type Received } from './messages.ts'
 

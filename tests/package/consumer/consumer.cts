@@ -1,8 +1,9 @@
 /** The same package in a CommonJS module. */
 import sync = require('alipayhk-order-sync')
 import express = require('alipayhk-order-sync/express')
+import protocol = require('alipayhk-order-sync/protocol')
 
-export const now: string = sync.formatTime(Date.now())
+export const now: string = protocol.formatTime(Date.now())
 export const middleware = (handler: sync.OrderSyncHandler) => express.expressOrderSync(handler)
 // @ts-expect-error It must be a number.
-sync.formatTime('now')
+protocol.formatTime('now')

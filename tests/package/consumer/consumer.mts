@@ -11,9 +11,9 @@ import {
   memoryStore,
   type OrderInput,
   OrderRefusedError,
-  type StandardSchema,
 } from 'alipayhk-order-sync'
 import { expressOrderSync } from 'alipayhk-order-sync/express'
+import type { StandardSchema } from 'alipayhk-order-sync/messages'
 import { toNodeListener } from 'alipayhk-order-sync/node'
 
 const credentials: Credentials = { clientId: 'C', privateKeys: { 1: 'PEM' }, peerPublicKeys: { 1: new Uint8Array() } }

@@ -1,0 +1,7 @@
+/**
+ * Validation of the order and of the response. Pure functions.
+ *
+ * @packageDocumentation
+ */
+export type { StandardSchema } from '../messages/standard-schema.ts'
+export { validateOrder, validateResponse } from '../messages/validate.ts'
