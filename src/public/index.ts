@@ -10,7 +10,8 @@
 
 export { createOrderSyncClient, type OrderInput, type OrderSyncClient, type SyncResult } from '../client/client.ts'
 export type { ClientOptions } from '../client/options.ts'
-export { type Amount, formatAmount, parseAmount } from '../messages/amount.ts'
+export type { Amount } from '../messages/amount.ts'
+export { formatAmount, parseAmount } from '../messages/decimal-amount.ts'
 export type { OpenObject, Order } from '../messages/order.ts'
 export { ENVIRONMENTS, type Environment, ORDER_SYNC_METHOD, ORDER_SYNC_PATH } from '../protocol/endpoint.ts'
 export type { Credentials } from '../secure-message/credentials.ts'
