@@ -1,4 +1,4 @@
-import { isOrderSyncError } from '../errors.ts'
+import { type DeliveryError, isOrderSyncError } from '../errors.ts'
 import { backOff } from '../timeout.ts'
 
 /**
@@ -9,13 +9,19 @@ import { backOff } from '../timeout.ts'
  * @see docs/protocol.md section 6.2
  * @example
  * ```ts
- * import { DeliveryError, isRetryable, OrderRefusedError } from 'alipayhk-order-sync'
+ * import { isRetryable, type OrderInput, type OrderSyncClient } from 'alipayhk-order-sync'
  *
- * isRetryable(new DeliveryError('ERR_TIMEOUT', 'No response within 10 seconds')) // true: the outcome is unknown
- * isRetryable(new OrderRefusedError('PROCESS_FAIL')) // false: the peer has decided
+ * export async function send(client: OrderSyncClient, order: OrderInput, retryLater: (order: OrderInput) => void) {
+ *   try {
+ *     await client.syncOrder(order)
+ *   } catch (error) {
+ *     if (!isRetryable(error) || error.requestId === undefined) throw error
+ *     retryLater({ ...order, requestId: error.requestId })
+ *   }
+ * }
  * ```
  */
-export function isRetryable(error: unknown): boolean {
+export function isRetryable(error: unknown): error is DeliveryError {
   return isOrderSyncError(error) && error.name === 'DeliveryError'
 }
 
