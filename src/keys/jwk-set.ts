@@ -2,6 +2,8 @@ import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import type { JSONWebKeySet, JWK } from 'jose'
 import { ConfigurationError } from '../errors.ts'
 import { assertStrictJwk, malformedJwk } from './jwk.ts'
+import { createKeyRing } from './key-ring.ts'
+import { type PrivateKeyInput, rsaPublicHalf } from './keys.ts'
 
 /**
  * Imports a JWK set (RFC 7517 section 5) as keys by version: the `kid` of each key is its version.
@@ -57,4 +59,49 @@ async function importRsaJwk(jwk: JWK, kind: 'public' | 'private', name: string):
   } catch {
     throw malformedJwk(subject)
   }
+}
+
+/** A public RSA key as a JWK. It has no `use` and no `alg`: the key verifies signatures, and encrypts. */
+export interface PublicJwk {
+  readonly kty: 'RSA'
+  /** The key version. */
+  readonly kid: string
+  readonly n: string
+  readonly e: string
+}
+
+/** A JWK set of public keys (RFC 7517 section 5). */
+export interface PublicJwkSet {
+  readonly keys: readonly PublicJwk[]
+}
+
+/**
+ * Exports the public halves of your private keys as a JWK set, for a partner who wants one. The `kid` of each key is its
+ * version, the latest version first. {@link importJwkSet} reads the set.
+ *
+ * @param credentials Only `privateKeys` is used.
+ * @throws {@link ConfigurationError} `ERR_KEY_USE` for a signer or a CryptoKey, `ERR_KEY_ALGORITHM` for ECC224, and the
+ * codes of {@link parsePrivateKey} and of the key ring
+ * @see docs/protocol.md section 3.3
+ * @example
+ * ```ts
+ * import { type Credentials, exportJwkSet } from 'alipayhk-order-sync'
+ *
+ * export const jwks = async (credentials: Credentials) => JSON.stringify(await exportJwkSet(credentials))
+ * ```
+ */
+export async function exportJwkSet({
+  privateKeys,
+}: {
+  readonly privateKeys: Readonly<Record<string, PrivateKeyInput>>
+}): Promise<PublicJwkSet> {
+  const ring = createKeyRing(privateKeys ?? {}, 'privateKeys', rsaPublicHalf)
+  const { exportJWK } = await import('jose')
+  const keys = ring.newestFirst.map(async ({ version, key }): Promise<PublicJwk> => {
+    const { n, e } = await exportJWK(key)
+    if (n === undefined || e === undefined) throw malformedJwk(`privateKeys[${version}] has`)
+    // Member by member: nothing that jose may add can leak into the set.
+    return { kty: 'RSA', kid: version, n, e }
+  })
+  return { keys: await Promise.all(keys) }
 }

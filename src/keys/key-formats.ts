@@ -49,7 +49,8 @@ function fromText(text: string, kind: KeyKind | undefined, name: string): KeyObj
 
 function looksLikePath(text: string): boolean {
   return (
-    /^([./~]|[a-z]:[\\/]|file:)[^\n]{0,255}$/i.test(text) || /^[^\n]{1,250}\.(pem|key|der|crt|cer|p8|txt)$/i.test(text)
+    /^([./~]|[a-z]:[\\/]|file:)[^\n]{0,255}$/i.test(text) ||
+    /^[^\n]{1,250}\.(pem|key|der|crt|cer|p8|jwk|json|txt)$/i.test(text)
   )
 }
 

@@ -126,6 +126,8 @@ export interface KeyDescription {
    * `openssl pkey -pubin -in public.pem -outform DER | sha256sum` prints.
    */
   readonly fingerprint: string
+  /** The JWK thumbprint of RFC 7638: SHA-256, in base64url. Absent for ECC224, because JWK has no name for secp224r1. */
+  readonly thumbprint?: string
 }
 
 /**
@@ -150,13 +152,47 @@ export function describeKey(input: string | Uint8Array | JsonWebKey | KeyObject)
     algorithm,
     bits: key.asymmetricKeyDetails?.modulusLength ?? 224,
     fingerprint: fingerprint(key),
+    ...(algorithm === 'RSA256' && { thumbprint: rsaThumbprint(key) }),
   }
 }
 
 /** SHA-256 of the key's public half as SPKI DER, in hex. */
 function fingerprint(key: KeyObject): string {
-  const publicKey = key.type === 'private' ? createPublicKey(key) : key
-  return sha256(publicKey.export({ type: 'spki', format: 'der' }), 'hex')
+  return sha256(publicHalf(key).export({ type: 'spki', format: 'der' }), 'hex')
+}
+
+/** RFC 7638 section 3. Not from jose, which only computes it asynchronously: see docs/decisions/0001. */
+function rsaThumbprint(key: KeyObject): string {
+  const { e, kty, n } = publicHalf(key).export({ format: 'jwk' })
+  // The order of the members, and no white space: RFC 7638 hashes this text.
+  return sha256(JSON.stringify({ e, kty, n }), 'base64url')
+}
+
+function publicHalf(key: KeyObject): KeyObject {
+  return key.type === 'private' ? createPublicKey(key) : key
+}
+
+/**
+ * The public half of a private key that signs with RSA256.
+ *
+ * @param name The name of the key in error messages: `privateKeys[1]`.
+ * @throws {@link ConfigurationError} the codes of {@link parsePrivateKey}; also `ERR_KEY_ALGORITHM` for ECC224, and
+ * `ERR_KEY_USE` for a signer or a CryptoKey, which does not give its public half away
+ */
+export function rsaPublicHalf(input: PrivateKeyInput, name: string): KeyObject {
+  if (isSigner(input) || isCryptoKey(input)) {
+    const found = isCryptoKey(input) ? 'CryptoKey' : 'signer'
+    throw new ConfigurationError(
+      'ERR_KEY_USE',
+      `${name} is a ${found}, so its public half is unknown here; export the public key where the private key was made.`,
+    )
+  }
+  const handle = toKeyObject(input, 'private', name)
+  if (algorithmFor(handle, name) === 'RSA256') return publicHalf(handle)
+  throw new ConfigurationError(
+    'ERR_KEY_ALGORITHM',
+    `${name} is EC over secp224r1, but JWK has no name for secp224r1; send the public key as PEM.`,
+  )
 }
 
 /** Returns the one algorithm that a key is good for. */

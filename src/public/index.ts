@@ -77,7 +77,7 @@ export {
 // Keys, in every supported format.
 
 export type { PrivateKey, PublicKey, Signer } from '../crypto/key.ts'
-export { importJwkSet } from '../keys/jwk-set.ts'
+export { exportJwkSet, importJwkSet, type PublicJwk, type PublicJwkSet } from '../keys/jwk-set.ts'
 export {
   describeKey,
   type KeyDescription,

@@ -21,11 +21,43 @@ test.each([
   expect(privatePem).toMatch(/^-----BEGIN PRIVATE KEY-----\n/)
   expect(publicPem).toMatch(/^-----BEGIN PUBLIC KEY-----\n/)
   const { fingerprint } = describeKey(publicPem)
-  expect(describeKey(privatePem)).toEqual({ kind: 'private', ...expected, fingerprint })
+  expect(describeKey(privatePem)).toMatchObject({ kind: 'private', ...expected, fingerprint })
   expect(createPublicKey(createPrivateKey(privatePem)).equals(createPublicKey(publicPem))).toBe(true)
   expect(stderr).toContain(fingerprint)
   expect(stderr).not.toContain(privatePem.split('\n')[1])
   expect(readdirSync(out).sort()).toEqual(['private.pem', 'public.pem'])
+})
+
+test('keygen --format jwk writes a key pair as JWKs', async () => {
+  const out = join(folder, 'jwk')
+  const { code, stdout, stderr } = await cli(['keygen', '--out', out, '--format', 'jwk'])
+  expect({ code, stdout }).toEqual({ code: 0, stdout: '' })
+  expect(readdirSync(out).sort()).toEqual(['private.jwk', 'public.jwk'])
+  const privateText = readFileSync(join(out, 'private.jwk'), 'utf8')
+  const publicText = readFileSync(join(out, 'public.jwk'), 'utf8')
+  const publicJwk = JSON.parse(publicText)
+  expect(publicJwk).toStrictEqual({ kty: 'RSA', n: expect.any(String), e: 'AQAB' })
+  const privateJwk = JSON.parse(privateText)
+  expect(privateJwk).toMatchObject({ ...publicJwk, d: expect.any(String) })
+  const { fingerprint, thumbprint } = describeKey(publicText)
+  expect(describeKey(privateText)).toEqual({
+    kind: 'private',
+    algorithm: 'RSA256',
+    bits: 2048,
+    fingerprint,
+    thumbprint,
+  })
+  expect(stderr).toContain(fingerprint)
+  expect(stderr).toContain(`Its JWK thumbprint (RFC 7638): ${thumbprint}\n`)
+  for (const member of ['d', 'p', 'q', 'dp', 'dq', 'qi']) expect(stderr + publicText).not.toContain(privateJwk[member])
+  if (process.platform !== 'win32') expect(statSync(join(out, 'private.jwk')).mode & 0o777).toBe(0o600)
+})
+
+test('keygen --format pem writes PEM, and prints no thumbprint', async () => {
+  const out = join(folder, 'pem')
+  const { stderr } = await cli(['keygen', '--out', out, '--format', 'pem'])
+  expect(readdirSync(out).sort()).toEqual(['private.pem', 'public.pem'])
+  expect(stderr.trim().split('\n')).toHaveLength(3)
 })
 
 test.skipIf(process.platform === 'win32')('keygen makes the private key readable by its owner only', async () => {
@@ -54,6 +86,13 @@ test.each([
   ['a missing --out', [], '--out is missing.'],
   ['an unknown algorithm', ['--out', join(folder, 'x'), '--algorithm', 'RSA'], '--algorithm must be'],
   ['a name of Object.prototype', ['--out', join(folder, 'x'), '--algorithm', 'toString'], '--algorithm must be'],
+  ['an unknown format', ['--out', join(folder, 'x'), '--format', 'JWK'], '--format must be pem or jwk.'],
+  ['a format of Object.prototype', ['--out', join(folder, 'x'), '--format', 'toString'], '--format must be'],
+  [
+    'a JWK of a curve without a name',
+    ['--out', join(folder, 'x'), '--format', 'jwk', '--algorithm', 'ECC224'],
+    '--format jwk needs --algorithm RSA256',
+  ],
   ['an unknown option', ['--out', join(folder, 'x'), '--bits', '4096'], "Unknown option '--bits'"],
   ['an argument that is not an option', [join(folder, 'x')], 'Options are all it takes'],
 ])('keygen rejects %s', async (_, args, message) => {

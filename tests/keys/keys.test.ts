@@ -12,6 +12,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
+import { calculateJwkThumbprint } from 'jose'
 import { afterAll, describe, expect, test } from 'vitest'
 import type { PrivateKey, PublicKey } from '../../src/crypto/key.ts'
 import { ConfigurationError } from '../../src/errors.ts'
@@ -453,6 +454,7 @@ const DIAGNOSES: Diagnosis[] = [
     /begins like JSON but is not/,
   ],
   ['the path of a file', 'private', () => './keys/private.pem', 'ERR_KEY_FORMAT', /path of a file; read the file/],
+  ['the path of a JWK', 'private', () => 'keys/private.jwk', 'ERR_KEY_FORMAT', /path of a file; read the file/],
   ['a path without a slash', 'public', () => 'alipayhk public.pem', 'ERR_KEY_FORMAT', /path of a file; read the file/],
   [
     'a path that is base64 by chance',
@@ -720,7 +722,9 @@ describe('describeKey', () => {
       writeFileSync(path('described.pem'), publicKey())
       const spki = openssl('pkey', '-pubin', '-in', 'described.pem', '-outform', 'DER')
       const digest = createHash('sha256').update(spki).digest('hex')
-      expect(describeKey(input())).toEqual({ kind, algorithm, bits, fingerprint: digest })
+      const { thumbprint, ...described } = describeKey(input())
+      expect(described).toEqual({ kind, algorithm, bits, fingerprint: digest })
+      expect(typeof thumbprint).toBe(algorithm === 'RSA256' ? 'string' : 'undefined')
     },
   )
 
@@ -732,6 +736,25 @@ describe('describeKey', () => {
     ['text that is not a key', () => 'changeme!', 'ERR_KEY_FORMAT'],
   ])('refuses %s', (_, input, code) => {
     expect(() => describeKey(input())).toThrow(expect.objectContaining({ code }))
+  })
+
+  test('returns the thumbprint of the example in RFC 7638', () => {
+    const n =
+      '0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw'
+    const key = { kty: 'RSA', n, e: 'AQAB', alg: 'RS256', kid: '2011-04-29' }
+    expect(describeKey(key).thumbprint).toBe('NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs')
+    expect(describeKey({ ...key, n: `1${n.slice(1)}` }).thumbprint).not.toBe(describeKey(key).thumbprint)
+  })
+
+  test.each([
+    ['of an example key', merchantRsa],
+    ['of another key', strangerRsa],
+    ['of a key whose exponent is 3', () => generateKeyPairSync('rsa', { modulusLength: 2048, publicExponent: 3 })],
+  ])('returns the thumbprint that jose computes, for both halves %s', async (_, pair) => {
+    const { privateKey, publicKey } = pair()
+    const expected = await calculateJwkThumbprint(publicKey)
+    expect(describeKey(publicKey).thumbprint).toBe(expected)
+    expect(describeKey(pem(privateKey)).thumbprint).toBe(expected)
   })
 
   test('returns one fingerprint for both halves of a pair, and another for another pair', () => {
