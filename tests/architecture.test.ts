@@ -58,6 +58,7 @@ const TABLE: Readonly<Record<string, Row>> = {
       'protocol/endpoint.ts',
       'server/http.ts#PARSED_BODY',
       'node:buffer',
+      'node:process',
       'node:http',
       'node:stream',
       'node:stream/promises',

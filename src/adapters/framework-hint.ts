@@ -1,3 +1,5 @@
+import process from 'node:process'
+
 /** What can be seen of a framework that is built on another one: the adapter only knows the one below. */
 interface Framework {
   readonly isUsed: (request: object) => boolean
@@ -21,6 +23,14 @@ const FRAMEWORKS: readonly Framework[] = [
     fix: `In Nest, mount it with app.use(path, expressOrderSync(handler)) before app.listen(). In a controller, keep the bytes:
 
   NestFactory.create(AppModule, { rawBody: true })`,
+  },
+  {
+    isUsed: () => 'VERCEL' in process.env,
+    fix: `On Vercel, do not read request.body before the handler: it is parsed when it is read. Or use the Web API: export const POST = handler.fetch.`,
+  },
+  {
+    isUsed: () => 'FUNCTION_TARGET' in process.env,
+    fix: `In Firebase and Google Cloud Functions, the platform keeps the bytes as request.rawBody: pass its own request on, not a copy.`,
   },
 ]
 
