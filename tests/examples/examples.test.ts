@@ -51,6 +51,7 @@ const examples: readonly Example[] = [
     ],
   },
   { name: '08-lambda', starts: ['node local.js'] },
+  { name: '09-egg', starts: ['node server.js'] },
 ]
 
 /** Type checks of the examples that have no build. */
