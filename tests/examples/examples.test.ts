@@ -52,10 +52,11 @@ const examples: readonly Example[] = [
   },
   { name: '08-lambda', starts: ['node local.js'] },
   { name: '09-egg', starts: ['node server.js'] },
+  { name: '10-midway', starts: ['node --import tsx main.ts'] },
 ]
 
 /** Type checks of the examples that have no build. */
-const TYPE_CHECKS: Readonly<Record<string, string>> = { '07-nest': 'npx tsc' }
+const TYPE_CHECKS: Readonly<Record<string, string>> = { '07-nest': 'npx tsc', '10-midway': 'npx tsc' }
 
 const folder = temporaryFolder()
 let tarball: string
