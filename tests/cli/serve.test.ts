@@ -121,5 +121,5 @@ test('serve responds 503 while nobody reads its output, without growing, and pro
   stdout.resume()
   const client = gatewayClient(url, { fetch })
   const message = { ...order(), requestId: 'r-after' } as unknown as OrderInput
-  await vi.waitFor(async () => expect(await client.syncOrder(message)).toMatchObject({ attempts: 1 }), 10_000)
-})
+  await vi.waitFor(async () => expect(await client.syncOrder(message)).toMatchObject({ attempts: 1 }), 45_000)
+}, 60_000)
