@@ -25,14 +25,23 @@ const FRAMEWORKS: readonly Framework[] = [
   NestFactory.create(AppModule, { rawBody: true })`,
   },
   {
-    isUsed: () => 'VERCEL' in process.env,
+    isUsed: () => hasVariable('VERCEL'),
     fix: `On Vercel, do not read request.body before the handler: it is parsed when it is read. Or use the Web API: export const POST = handler.fetch.`,
   },
   {
-    isUsed: () => 'FUNCTION_TARGET' in process.env,
+    isUsed: () => hasVariable('FUNCTION_TARGET'),
     fix: `In Firebase and Google Cloud Functions, the platform keeps the bytes as request.rawBody: pass its own request on, not a copy.`,
   },
 ]
+
+/** Whether an environment variable is set. Deno throws where the program may not read the environment. */
+function hasVariable(name: string): boolean {
+  try {
+    return name in process.env
+  } catch {
+    return false
+  }
+}
 
 /** Parsers treat the two media types differently, so a test with one of them proves little. */
 const BOTH_TYPES = `Test with a plain and with an encrypted order: body parsers treat application/json and text/plain differently.`
