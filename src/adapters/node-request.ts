@@ -64,7 +64,10 @@ export function toIncomingRequest(
     headers: readHeaders(request),
     body: readBody(request, framework),
     signal: connectionSignal(response),
-    parsedBodyHint: addFrameworkHint(parsedBodyHint, request),
+    // Looked at for a body that is lost, and only then worth its cost.
+    get parsedBodyHint() {
+      return addFrameworkHint(parsedBodyHint, request, framework)
+    },
   }
 }
 

@@ -29,7 +29,7 @@ export interface BodyPlace {
 }
 
 interface ReadOptions {
-  /** How to fix the mounting, for a developer whose body parser ran first. */
+  /** How to fix the mounting, for a developer whose body parser ran first. Read only when it is needed. */
   readonly parsedBodyHint?: string | undefined
   /** Aborted when the connection closes: ends the wait for a stream. */
   readonly connection?: AbortSignal | undefined
@@ -89,11 +89,11 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
     while (totalBytes > maxReadingBytes && refuseLongest());
   }
 
-  async function collect(place: Arriving, stream: AsyncIterable<unknown>, hint: string | undefined) {
+  async function collect(place: Arriving, stream: AsyncIterable<unknown>, options: ReadOptions) {
     let size = 0
     for await (const chunk of stream) {
       const next = toBytes(chunk)
-      if (next === undefined) throw notBytes(chunk, hint)
+      if (next === undefined) throw notBytes(chunk, options.parsedBodyHint)
       const end = size + next.length
       if (end > maxBodyBytes) throw bodyTooLarge(maxBodyBytes)
       // At least doubled, so that a body is copied a few times and not with every chunk; never above Content-Length. Memory is
@@ -129,15 +129,15 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
     }
     places.add(place)
 
-    async function readStream(stream: AsyncIterable<unknown>, { parsedBodyHint, connection }: ReadOptions) {
+    async function readStream(stream: AsyncIterable<unknown>, options: ReadOptions) {
       const refused = new Promise<never>((_, reject) => {
         place.rejectWait = reject
       })
       refused.catch(() => {})
       try {
         place.isReading = true
-        const work = () => Promise.race([collect(place, stream, parsedBodyHint), refused])
-        return await waitFor(work, { timeoutMs: bodyTimeoutMs, onTimeout: bodyTimeout, signal: connection })
+        const work = () => Promise.race([collect(place, stream, options), refused])
+        return await waitFor(work, { timeoutMs: bodyTimeoutMs, onTimeout: bodyTimeout, signal: options.connection })
       } catch (error) {
         // Any other error is that of the stream or of the connection: it broke.
         throw isOrderSyncError(error) ? error : bodyIncomplete()

@@ -136,13 +136,20 @@ async function readMessage(
 ): Promise<Received | Ended> {
   try {
     // Inside the `try`: the body may be a getter that throws.
-    const { body: given, parsedBodyHint } = request
+    const { body: given } = request
     const head = parseFreshHead(headers, 'request', { now: now(), clockToleranceSeconds })
     trace.encrypted = head.encrypt !== undefined
     const keyVersion = credentials.peerPublicKeys.get(head.signature.keyVersion)?.version ?? head.signature.keyVersion
     if (keyVersion !== undefined) trace.keyVersion = keyVersion
     trace.waiting = 'body'
-    const body = await abort.beforeTimeout(place.read(given, { parsedBodyHint, connection: abort.connection }))
+    const options = {
+      connection: abort.connection,
+      // A getter, because that of an adapter has a cost.
+      get parsedBodyHint() {
+        return request.parsedBodyHint
+      },
+    }
+    const body = await abort.beforeTimeout(place.read(given, options))
     return { kind: 'received', credentials, headers, message: { method, path, head, body } }
   } catch (error) {
     return endUnverified(error, credentials)
