@@ -91,7 +91,7 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
 
   async function collect(place: Arriving, stream: AsyncIterable<unknown>, options: ReadOptions) {
     let size = 0
-    for await (const chunk of stream) {
+    for await (const chunk of untilBroken(stream)) {
       const next = toBytes(chunk)
       if (next === undefined) throw notBytes(chunk, options.parsedBodyHint)
       const end = size + next.length
@@ -139,8 +139,7 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
         const work = () => Promise.race([collect(place, stream, options), refused])
         return await waitFor(work, { timeoutMs: bodyTimeoutMs, onTimeout: bodyTimeout, signal: options.connection })
       } catch (error) {
-        // Any other error is that of the stream or of the connection: it broke.
-        throw isOrderSyncError(error) ? error : bodyIncomplete()
+        throw options.connection?.aborted && error === options.connection.reason ? bodyIncomplete() : error
       } finally {
         leave(place)
       }
@@ -161,6 +160,15 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
 }
 
 const EMPTY = new Uint8Array()
+
+/** Turns the errors of a stream, and only those, into `ERR_BODY_INCOMPLETE`. */
+async function* untilBroken(stream: AsyncIterable<unknown>): AsyncGenerator<unknown, void> {
+  try {
+    yield* stream
+  } catch (error) {
+    throw isOrderSyncError(error) ? error : bodyIncomplete()
+  }
+}
 
 function isStream(body: unknown): body is AsyncIterable<unknown> {
   return isObject(body) && Symbol.asyncIterator in body && !ArrayBuffer.isView(body)

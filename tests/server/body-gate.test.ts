@@ -89,6 +89,24 @@ test('readBody copies each chunk, so that a stream can reuse its buffer', async 
   expect(await textOf(reuseBuffer())).toBe('hello')
 })
 
+test('readBody passes on an error of our own side: only an error of the stream is ERR_BODY_INCOMPLETE', async () => {
+  const ours = new Error('ours')
+  const options = {
+    get parsedBodyHint(): string {
+      throw ours
+    },
+  }
+  async function* parsed() {
+    yield {}
+  }
+  async function* broken() {
+    yield 'half'
+    throw new Error('the stream')
+  }
+  expect(await rejectionOf(readBody(parsed() as never, options))).toBe(ours)
+  expect(await rejectionOf(readBody(broken()))).toMatchObject({ code: 'ERR_BODY_INCOMPLETE' })
+})
+
 describe('readBody, with a stream that never continues,', () => {
   const silent = () => new ReadableStream<Uint8Array>()
 
