@@ -48,10 +48,13 @@ export async function runRound(pair: Pair, servers: Servers, durationMs: number,
     ),
   )
   const ports = () => merchants.map(({ port }) => port()).filter((port) => port !== undefined)
+  // Port 1 refuses connections: what a gateway meets while no process runs.
   const gateway = createChaosGateway(() => (ports().length > 0 ? ports() : [1]), random)
   try {
     await Promise.all(merchants.map(({ start }) => start()))
     const delivering = gateway.run()
+    // Awaited below. It may reject before, and the processes must still be ended.
+    delivering.catch(() => undefined)
     const faults = await breakThings(faultsOf({ merchants, ...setting }), durationMs, random)
     gateway.stop()
     const healedAt = performance.now()
