@@ -68,7 +68,10 @@ export async function signWithCryptoKey(key: webcrypto.CryptoKey, content: Uint8
 /** What most KMS services accept of a message, in bytes. They accept its digest in place of a longer one. */
 const MAX_KMS_MESSAGE = 4_096
 
-/** @throws {@link ConfigurationError} `ERR_SIGNER_RESULT` when the signer returns no bytes, `ERR_SIGNER_LIMIT` when it fails with content that may be too long */
+/**
+ * @throws {@link ConfigurationError} `ERR_SIGNER_RESULT` when the signer returns no bytes, `ERR_SIGNER_LIMIT` when it fails
+ * with content that may be too long
+ */
 export async function signWithSigner(signer: Signer, content: Uint8Array): Promise<Uint8Array> {
   let signature: unknown
   try {

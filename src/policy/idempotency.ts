@@ -116,8 +116,9 @@ export interface UncheckedClaim {
 /**
  * Turns a store's decision into a {@link ClaimResult}. The one place that does, for all stores.
  *
- * @throws {@link HandlerError} `ERR_STORE` when the decision is unknown, or its stored response, token or last
- * request is missing. That happens when the tables or functions in the database are not those of this release. A default value would process an order twice, or lose it.
+ * @throws {@link HandlerError} `ERR_STORE` when the decision is unknown, or its stored response, token or last request is
+ * missing. That happens when the tables or functions in the database are not those of this release. A default value would
+ * process an order twice, or lose it.
  * @see docs/protocol.md section 7.3
  * @example
  * ```ts

@@ -4,8 +4,8 @@ import { waitFor } from '../timeout.ts'
 import { storeThrew, storeTimedOut } from './failures.ts'
 
 /**
- * A store whose calls reject when they take too long, and whose errors say which call failed. On a network that drops packets silently, a database driver can
- * wait for ever, and with it the order and its slot.
+ * A store whose calls reject when they take too long, and whose errors name the call. On a network that drops packets
+ * silently, a database driver can wait for ever, and with it the order and its slot.
  *
  * `finishInTransaction` is not bounded here: it contains `onOrder`, and the deadline of the request bounds that.
  */

@@ -141,6 +141,7 @@ UPDATE ${prefix}order_sync_schema SET version = 2;
 `
 }
 
+/** Repeats text of the migration before it: a migration that has run somewhere must never change. */
 function keepContent(prefix: string): string {
   return `
 -- The digest of the content that was processed last, without requestId and orderModifyTime. Null when it was processed before.
