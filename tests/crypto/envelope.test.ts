@@ -355,8 +355,10 @@ describe('a decryption failure', () => {
     ['that is not ASCII', 'ＡＡＡＡ'],
   ])('because of a body %s is the same as every other, in every mode', async (_, body) => {
     const expected = await failure()
+    // The key is always the same: under a random one, a whole number of blocks has valid padding once in 256 times.
+    const sameBytes = (length: number) => new Uint8Array(length).fill(7)
     for (const aesMode of ['ECB', 'CBC'] as const) {
-      const encrypted = { ...encryptBody(plaintext, publicKey, { aesMode }), body: bytesOf(body) }
+      const encrypted = { ...encryptBody(plaintext, publicKey, { aesMode }, sameBytes), body: bytesOf(body) }
       expect(observableShape(await rejectionOf(decryptBody(encrypted, privateKey, { aesMode })))).toEqual(expected)
     }
   })
