@@ -11,6 +11,7 @@ const isolated = [
   'tests/timeout.test.ts',
   'tests/server/process-order.test.ts',
   'tests/server/traffic.test.ts',
+  'tests/server/verify-request.test.ts',
   'tests/client/timers.test.ts',
 ]
 

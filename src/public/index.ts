@@ -42,6 +42,10 @@ export {
   type RunningRequest,
 } from '../server/http.ts'
 export type { HandlerOptions, OrderContext, OrderResult } from '../server/options.ts'
+export type { RequestContext } from '../server/request-context.ts'
+export { responseToError } from '../server/response-to-error.ts'
+export type { VerifyRequestOptions } from '../server/verify-options.ts'
+export { type VerifiedRequest, verifyRequest } from '../server/verify-request.ts'
 export { type MemoryStoreOptions, memoryStore } from '../stores/memory.ts'
 
 // Errors and result codes.

@@ -75,18 +75,19 @@ export async function verifyMessage(
 /**
  * Verifies the signature of a message: the first half of {@link verifyMessage}.
  *
+ * @returns the version of the peer's key that the signature verified with
  * @throws {@link ProtocolError} `ERR_SIGNATURE_INVALID`
  */
 export async function assertSigned(
   { method, path, head, body }: ReceivedMessage,
   { clientId, peerPublicKeys }: ParsedCredentials,
-): Promise<void> {
+): Promise<string> {
   const { algorithm, keyVersion, signature } = head.signature
-  const key = peerPublicKeys.get(keyVersion)?.key
+  const found = peerPublicKeys.get(keyVersion)
   // The algorithm in the header must be the key's own: the sender never chooses how a key is used.
-  if (key?.algorithm === algorithm) {
+  if (found?.key.algorithm === algorithm) {
     const content = signedContent({ method, path, clientId, time: head.time }, body)
-    if (await verify(key, content, signature)) return
+    if (await verify(found.key, content, signature)) return found.version
   }
   throw new ProtocolError(
     'ERR_SIGNATURE_INVALID',

@@ -10,10 +10,12 @@ export interface EncryptMemory {
    *
    * @throws {@link ProtocolError} `ERR_ENCRYPT_CHANGED`
    */
-  readonly assertUnchanged: (message: ReceivedMessage, clientId: string, now: number) => void
+  readonly assertUnchanged: (message: ReceivedMessage, clientId: string, limits: MemoryLimits) => void
 }
 
 interface MemoryLimits {
+  /** Milliseconds since the epoch. */
+  readonly now: number
   readonly clockToleranceSeconds: number
   /** Milliseconds between the check of the time of a message and the arrival of its body. */
   readonly maxArrivalMs: number
@@ -29,10 +31,10 @@ const MAX_MESSAGES = 10_000
  *
  * @see docs/protocol.md section 4.2
  */
-export function createEncryptMemory({ clockToleranceSeconds, maxArrivalMs }: MemoryLimits): EncryptMemory {
+export function createEncryptMemory(): EncryptMemory {
   const seen = new Map<string, { readonly encrypt: string; readonly expiresAt: number }>()
   return {
-    assertUnchanged({ method, path, head, body }, clientId, now) {
+    assertUnchanged({ method, path, head, body }, clientId, { now, clockToleranceSeconds, maxArrivalMs }) {
       const { encrypt, sentAt, time } = head
       // Not the signature: a second valid one can be derived from an ECDSA signature.
       const key = sha256(signedContent({ method, path, clientId, time }, body), 'base64url')

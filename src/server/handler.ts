@@ -5,17 +5,19 @@ import { parseCredentials } from '../secure-message/credentials.ts'
 import { startOwnKeyProbe } from '../secure-message/own-key.ts'
 import { timeoutError, waitFor } from '../timeout.ts'
 import { createRequestAbort } from './abort.ts'
+import { type Accepted, accept } from './accept.ts'
 import { createBodyGate } from './body-gate.ts'
 import { createEncryptMemory } from './encrypt-memory.ts'
-import { toOwnSideError } from './failures.ts'
+import type { Ended } from './ended.ts'
 import { discardRest, fromWebRequest } from './fetch.ts'
 import type { DrainResult, HttpResponse, IncomingRequest, OrderSyncHandler, RunningRequest } from './http.ts'
 import { type HandlerOptions, resolveHandlerOptions } from './options.ts'
 import { type Outcome, toResponse } from './outcome.ts'
 import { processOrder } from './process-order.ts'
-import { type Accepted, accept, createSecondsWarning, type Received, receive } from './receive.ts'
-import { createReporter, type Ended } from './report.ts'
-import { respond, respondUnsigned, STRANGER } from './respond.ts'
+import { type Received, receive } from './receive.ts'
+import { createReporter } from './report.ts'
+import { respondOrFail, STRANGER } from './respond.ts'
+import { createSecondsWarning } from './seconds-warning.ts'
 import { createTrace, type RequestTrace, timeoutOf } from './trace.ts'
 
 /**
@@ -61,10 +63,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
   /** Requests without a response yet, also those whose body is still arriving. Not limited. */
   const responding = createInFlight()
   const enter = createBodyGate(settings)
-  const encryptMemory = createEncryptMemory({
-    clockToleranceSeconds: settings.clockToleranceSeconds,
-    maxArrivalMs: timeoutMs,
-  })
+  const encryptMemory = createEncryptMemory()
   const warnOfSeconds = createSecondsWarning()
   if (typeof settings.credentials !== 'function') startOwnKeyProbe(parseCredentials(settings.credentials))
 
@@ -85,8 +84,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
     async function startWork(step: Received): Promise<Accepted<ExtInfo> | Ended> {
       if (working.size() + outliving.size() >= settings.maxConcurrent) return endCrowded(step)
       working.track(Promise.race([ended, abort.timedOut]), describe)
-      // The schema separately: the other parameters do not depend on the type of `extInfo`.
-      return await accept(step, { abort, trace, encryptMemory, warnOfSeconds }, settings, settings.extInfoSchema)
+      return await accept<ExtInfo>(step, { abort, trace, encryptMemory, warnOfSeconds }, settings)
     }
 
     async function respondInTime(): Promise<HttpResponse> {
@@ -106,16 +104,15 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
   async function conclude(ended: Ended, trace: RequestTrace): Promise<HttpResponse> {
     const response = toResponse(ended.outcome, settings)
     await report(ended, { response, trace })
-    const { tracerId } = trace
-    try {
-      return await respond(response, ended.recipient, { ...settings, tracerId })
-    } catch (error) {
-      // The signer or the clock failed. A processed order is stored, and its response is sent when it is delivered again.
-      const outcome = { kind: 'unavailable', error: toOwnSideError(error) } as const
-      const unavailable = toResponse(outcome, settings)
-      await report({ ...ended, outcome }, { response: unavailable, trace })
-      return respondUnsigned(unavailable, { ...settings, tracerId })
+    const { httpResponse, failure } = await respondOrFail(response, ended.recipient, {
+      ...settings,
+      tracerId: trace.tracerId,
+    })
+    if (failure !== undefined) {
+      const outcome = { kind: 'unavailable', error: failure } as const
+      await report({ ...ended, outcome }, { response: toResponse(outcome, settings), trace })
     }
+    return httpResponse
   }
 
   /** A request that was not accepted had no effect, and its timeout is reported already. */

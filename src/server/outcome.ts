@@ -1,5 +1,6 @@
 import { match } from 'ts-pattern'
 import {
+  ConfigurationError,
   type HandlerError,
   isOrderSyncError,
   type OrderRefusedError,
@@ -37,6 +38,9 @@ export type Outcome =
    * Nothing was decided, and the response is unsigned.
    */
   | { readonly kind: 'unavailable'; readonly error: OwnSideError }
+
+/** The outcome of a request whose order was not accepted. */
+export type NotAccepted = Extract<Outcome, { readonly kind: 'rejected' | 'unavailable' }>
 
 /** What was compared to find that an event is not new. */
 export interface Comparison {
@@ -79,7 +83,7 @@ export function toResponse(
 }
 
 /** The outcome of an error that ended a request before its message was accepted. */
-export function toOutcome(error: unknown): Outcome {
+export function toOutcome(error: unknown): NotAccepted {
   // The code is checked too: the error may come from another version of this package.
   return isOrderSyncError(error) && error.name === 'ProtocolError' && Object.hasOwn(PROTOCOL_ERRORS, error.code)
     ? { kind: 'rejected', error }
@@ -94,6 +98,18 @@ function rejectionResponse({ code }: ProtocolError): StatusAndResponse {
 /** The response to an order that was processed. */
 export function successResponse(orderId: string): SerializedResponse {
   return serialize({ result: resultOf('SUCCESS'), orderId })
+}
+
+/**
+ * The id in the result of the merchant's code.
+ *
+ * @param rule The beginning of the error message: who must give the id.
+ * @throws {@link ConfigurationError} `ERR_ORDER_ID`
+ */
+export function requireOrderId(result: { readonly orderId: string }, rule: string): string {
+  const orderId: unknown = result?.orderId
+  if (typeof orderId === 'string' && /^[\s\S]{1,64}$/u.test(orderId)) return orderId
+  throw new ConfigurationError('ERR_ORDER_ID', `${rule} { orderId }, a string of 1 to 64 characters.`)
 }
 
 /** The response to an order that `onOrder` refused. A code that the protocol does not have becomes PROCESS_FAIL. */

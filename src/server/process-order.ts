@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { match } from 'ts-pattern'
 import { sha256 } from '../crypto/node.ts'
-import { ConfigurationError, HandlerError, ProtocolError } from '../errors.ts'
+import { HandlerError, ProtocolError } from '../errors.ts'
 import type { ClaimResult, LastProcessed } from '../policy/idempotency.ts'
 import type { Completion, Delivery, HeldClaim } from '../stores/store.ts'
 import { backOff } from '../timeout.ts'
 import type { RequestAbort } from './abort.ts'
+import type { Accepted } from './accept.ts'
 import { isRefusal, leaseLost, onOrderThrew, toOwnSideError, withConsequence } from './failures.ts'
 import type { HandlerSettings, OrderResult } from './options.ts'
 import {
@@ -13,10 +14,11 @@ import {
   type Outcome,
   parseStoredResponse,
   refusalResponse,
+  requireOrderId,
   type SerializedResponse,
   successResponse,
 } from './outcome.ts'
-import type { Accepted } from './receive.ts'
+import { toRequestContext } from './request-context.ts'
 import { type RequestTrace, timeoutOf } from './trace.ts'
 
 /** What {@link processOrder} needs besides the options. */
@@ -142,13 +144,8 @@ async function runOnce<ExtInfo, Transaction>(
   settings: HandlerSettings<ExtInfo, Transaction>,
 ): Promise<Outcome> {
   const runOnOrder = async (transaction: Transaction): Promise<SerializedResponse> => {
-    const { order, credentials, agentToken, encrypted } = accepted
     const context = {
-      clientId: credentials.clientId,
-      requestId: order.requestId,
-      tracerId: trace.tracerId,
-      agentToken,
-      encrypted,
+      ...toRequestContext(accepted, trace),
       fencingToken: held.token,
       transaction,
       get signal() {
@@ -156,9 +153,9 @@ async function runOnce<ExtInfo, Transaction>(
       },
     }
     trace.waiting = 'onOrder'
-    const result = await callOnOrder(() => settings.onOrder(order, context))
+    const result = await callOnOrder(() => settings.onOrder(accepted.order, context))
     trace.waiting = settings.store.finishInTransaction ? 'transaction' : 'finish'
-    return successResponse(assertOrderId(result))
+    return successResponse(requireOrderId(result, '"onOrder" must return'))
   }
   // Bound already, see bounded-store.ts.
   const { finishInTransaction } = settings.store
@@ -253,12 +250,6 @@ async function refuseOrRelease<ExtInfo, Transaction>(
 
 function toCompletion({ text, resultStatus }: SerializedResponse): Completion {
   return { storedResponse: text, processed: resultStatus === 'S' }
-}
-
-function assertOrderId(result: { orderId: string }): string {
-  const orderId: unknown = result?.orderId
-  if (typeof orderId === 'string' && /^[\s\S]{1,64}$/u.test(orderId)) return orderId
-  throw new ConfigurationError('ERR_ORDER_ID', '"onOrder" must return { orderId }, a string of 1 to 64 characters.')
 }
 
 async function release<ExtInfo, Transaction>(

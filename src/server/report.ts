@@ -1,25 +1,9 @@
-import { diagnoseSignature } from '../diagnosis/signature.ts'
 import { describeFailure } from '../errors.ts'
-import type { ParsedCredentials } from '../secure-message/credentials.ts'
-import type { ReceivedMessage } from '../secure-message/verify.ts'
+import { createDiagnosis } from './diagnose.ts'
+import type { Ended } from './ended.ts'
 import { errorOf, type OrderSyncEvent, toEvent } from './event.ts'
 import type { Outcome, StatusAndResponse } from './outcome.ts'
-import type { Recipient } from './respond.ts'
 import type { RequestTrace } from './trace.ts'
-
-/** A request that has ended. */
-export interface Ended {
-  readonly kind: 'ended'
-  readonly outcome: Outcome
-  /** Who receives the response. */
-  readonly recipient: Recipient
-  /** Of the caller, if it is known. */
-  readonly credentials?: ParsedCredentials
-  /** Whether the order was accepted: verified, valid and in time. */
-  readonly isAccepted?: boolean
-  /** The message that did not verify, with all headers by lower-case name. */
-  readonly unverified?: { readonly message: ReceivedMessage; readonly headers: ReadonlyMap<string, string> }
-}
 
 /** How and when the event came about. */
 interface Circumstances {
@@ -51,8 +35,7 @@ export function createReporter(
     if (onEvent === undefined) return warnOfOutcome(outcome, trace, warn)
     const error = errorOf(outcome)
     if (error?.name === 'ConfigurationError') warn(error.code, () => error.message, Number.POSITIVE_INFINITY)
-    // Without a diagnosis, the event is still reported.
-    const hint = await diagnose(error?.code, ended).catch(() => undefined)
+    const hint = await diagnose(ended)
     const event = toEvent({ outcome, response, clientId: credentials?.clientId, trace, isLate, hint })
     // A listener that throws must not turn a processed order into a failed one.
     const warnOfListener = (thrown: unknown) =>
@@ -94,21 +77,5 @@ function createWarner(now: () => number): Warn {
       last === undefined || last.leftOut === 0 ? '' : ` ${last.leftOut} more with this code were left out.`
     // The global `process`: importing node:process in an ES module reads all its members, stdin and stdout too (3 ms).
     process.emitWarning(`${message()}${leftOut}`, { type: 'OrderSyncWarning', code })
-  }
-}
-
-/** Finds out why a signature does not verify. One at a time: a flood of bad signatures must not buy processor time. */
-function createDiagnosis() {
-  let isBusy = false
-  return async (code: string | undefined, { credentials, unverified }: Ended): Promise<string | undefined> => {
-    if (code !== 'ERR_SIGNATURE_INVALID') return undefined
-    if (credentials === undefined || unverified === undefined || isBusy) return undefined
-    const { message, headers } = unverified
-    isBusy = true
-    try {
-      return await diagnoseSignature(message, headers, credentials)
-    } finally {
-      isBusy = false
-    }
   }
 }

@@ -6,9 +6,9 @@ import { formatTime } from '../protocol/time.ts'
 import { type ParsedCredentials, requireEncryptionKey } from '../secure-message/credentials.ts'
 import { type Encryption, secureMessage } from '../secure-message/secure.ts'
 import { waitFor } from '../timeout.ts'
-import { isOwnSideError, signerThrew, signerTimedOut } from './failures.ts'
+import { isOwnSideError, type OwnSideError, signerThrew, signerTimedOut, toOwnSideError } from './failures.ts'
 import type { HttpResponse } from './http.ts'
-import type { StatusAndResponse } from './outcome.ts'
+import { type StatusAndResponse, toResponse } from './outcome.ts'
 
 /** Who receives a response. Only a client whose request has verified gets a signed one. */
 export type Recipient =
@@ -40,7 +40,7 @@ interface ResponseSettings {
  *
  * @throws {@link HandlerError} `ERR_SIGNER`, `ERR_OPTION`
  */
-export async function respond(
+async function respond(
   response: StatusAndResponse,
   recipient: Recipient,
   settings: ResponseSettings,
@@ -70,8 +70,39 @@ export async function respond(
   return { status: response.status, headers: withAllow({ ...headers, 'Tracer-Id': tracerId }, response), body }
 }
 
+/** A response, and the failure of our side that left it unsigned, if there was one. */
+export interface Responded {
+  readonly httpResponse: HttpResponse
+  readonly failure?: OwnSideError
+}
+
+/**
+ * Like {@link respond}. If the signer or the clock fails, the response is that of a request that we could not judge. A
+ * processed order is stored by then, and its response is sent when it is delivered again.
+ */
+export async function respondOrFail(
+  response: StatusAndResponse,
+  recipient: Recipient,
+  settings: ResponseSettings & { readonly alwaysStatus200: boolean },
+): Promise<Responded> {
+  try {
+    return { httpResponse: await respond(response, recipient, settings) }
+  } catch (error) {
+    const failure = toOwnSideError(error)
+    return { httpResponse: respondUnavailable(failure, settings), failure }
+  }
+}
+
+/** The unsigned response to a request that we could not judge. */
+export function respondUnavailable(
+  error: OwnSideError,
+  settings: Pick<ResponseSettings, 'now' | 'tracerId'> & { readonly alwaysStatus200: boolean },
+): HttpResponse {
+  return respondUnsigned(toResponse({ kind: 'unavailable', error }, settings), settings)
+}
+
 /** A response to a stranger, or while the signer fails. */
-export function respondUnsigned(
+function respondUnsigned(
   response: StatusAndResponse,
   settings: Pick<ResponseSettings, 'now' | 'tracerId'>,
 ): HttpResponse {

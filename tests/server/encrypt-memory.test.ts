@@ -59,8 +59,8 @@ describe('createEncryptMemory', () => {
     body,
   })
   const create = () => {
-    const { assertUnchanged } = createEncryptMemory(LIMITS)
-    return (message: ReturnType<typeof received>, now = NOW) => assertUnchanged(message, CLIENT_ID, now)
+    const { assertUnchanged } = createEncryptMemory()
+    return (message: ReturnType<typeof received>, now = NOW) => assertUnchanged(message, CLIENT_ID, { ...LIMITS, now })
   }
 
   test('accepts the same message again, encrypted or not', () => {

@@ -10,7 +10,10 @@ import {
   PROTOCOL_ERRORS,
   type ProtocolErrorCode,
   RESULT_CODES,
+  responseToError,
+  type VerifyRequestOptions,
 } from '../../src/public/index.ts'
+import { createVerifyState, verifyWith } from '../../src/server/verify-request.ts'
 import { BAD_ORDERS } from '../support/fields.ts'
 import { gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, pem, strangerRsa } from '../support/keys.ts'
 import { merchant, summarize } from '../support/merchant.ts'
@@ -19,7 +22,9 @@ import {
   CLIENT_ID,
   encryptedRequest,
   encryptHeader,
+  merchantCredentials,
   messageOf,
+  NOW,
   order,
   PATH,
   type RequestParts,
@@ -29,6 +34,7 @@ import {
   TIME,
   withHeaders,
 } from '../support/messages.ts'
+import { rejectionOf } from '../support/thrown.ts'
 
 /** A request that the handler rejects. */
 interface Rejection {
@@ -431,6 +437,40 @@ describe.each([false, true])('with alwaysStatus200 %s, the handler rejects with'
     if (code === 'ERR_REQUEST_CONFLICT') expect(events[0]).toHaveProperty('merchantBizNo')
     if (!isVerified) expect([events[0]?.merchantBizNo, events[0]?.tradeNo]).toStrictEqual([undefined, undefined])
     expect(printed).toStrictEqual([])
+  })
+})
+
+describe('verifyRequest rejects with', () => {
+  // It remembers no order, and so no conflict.
+  const rows = ALL.filter(({ code }) => code !== 'ERR_REQUEST_CONFLICT')
+
+  test.each(rows)('$code: $rule', async ({ code, make, options }) => {
+    const incoming = make()
+    const defaults = { credentials: merchantCredentials(), now: () => NOW }
+    const verifying = verifyWith(createVerifyState(), incoming, {
+      ...defaults,
+      ...(options?.() as Partial<VerifyRequestOptions<unknown>>),
+    })
+
+    const error = await rejectionOf(verifying)
+
+    expect(error).toMatchObject({ name: 'ProtocolError', code })
+    const response = responseToError(error)
+    const { status, resultCode } = PROTOCOL_ERRORS[code]
+    expect(summarize(response, incoming)).toStrictEqual({
+      status,
+      resultCode,
+      resultStatus: 'F',
+      signed: status === 200,
+      encrypted: 'Encrypt' in incoming.headers && status === 200,
+    })
+    expect(response.headers).toHaveProperty('Tracer-Id')
+    const shown = [
+      inspect(error, { depth: 9, showHidden: true }),
+      JSON.stringify(error),
+      inspect(printed, { depth: 9 }),
+    ]
+    expect(secretsIn(shown.join('\n'), incoming)).toStrictEqual([])
   })
 })
 

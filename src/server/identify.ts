@@ -1,0 +1,135 @@
+import { ConfigurationError, describeKind, ProtocolError } from '../errors.ts'
+import { ORDER_SYNC_METHOD } from '../protocol/endpoint.ts'
+import { collectHeaders, requireHeader } from '../protocol/headers.ts'
+import { isClientId, type ParsedCredentials, parseCredentials } from '../secure-message/credentials.ts'
+import type { RequestAbort } from './abort.ts'
+import type { BodyPlace } from './body-gate.ts'
+import { type Ended, endUnverified } from './ended.ts'
+import { isOwnSideError, lookupThrew, optionThrew } from './failures.ts'
+import type { IncomingRequest } from './http.ts'
+import type { NotAccepted } from './outcome.ts'
+import type { RequestTrace } from './trace.ts'
+import type { VerifySettings } from './verify-options.ts'
+
+/** A request whose caller is looked up. Its body may still be arriving. */
+export interface Identified {
+  readonly kind: 'identified'
+  readonly credentials: ParsedCredentials
+  readonly method: string
+  /** The path that the signature is verified for. */
+  readonly path: string
+  /** By lower-case name. */
+  readonly headers: ReadonlyMap<string, string>
+  readonly place: BodyPlace
+}
+
+/** What {@link identify} needs besides the options. */
+export interface ReceiveContext {
+  readonly abort: RequestAbort
+  readonly trace: RequestTrace
+  /** Takes over the `Tracer-Id` of the request. */
+  readonly adoptTracerId: (tracerId: string | undefined) => void
+  /** Takes a place for a body that arrives. */
+  readonly enter: (contentLength: string | undefined) => BodyPlace
+}
+
+type Settings = Pick<VerifySettings<unknown>, 'credentials' | 'signedPath'>
+
+/** Checks the first line and the headers, takes a place for the body, and looks the caller up. */
+export async function identify(
+  request: IncomingRequest,
+  { abort, trace, adoptTracerId, enter }: ReceiveContext,
+  settings: Settings,
+): Promise<Identified | Ended<NotAccepted>> {
+  try {
+    const method = requireMethod(request)
+    const headers = collectHeaders(request.headers)
+    adoptTracerId(headers.get('tracer-id'))
+    const path = resolveSignedPath(request, settings.signedPath)
+    assertOneLine(method, path)
+    if (method !== ORDER_SYNC_METHOD) throw new ProtocolError('ERR_METHOD', `The method is not ${ORDER_SYNC_METHOD}.`)
+    const clientId = requireClientId(headers)
+    // Before the look-up: a stranger must not be able to start more of them than there are places.
+    const place = enter(headers.get('content-length'))
+    try {
+      trace.waiting = 'lookup'
+      const credentials = await findCredentials(clientId, { abort, trace }, settings)
+      return { kind: 'identified', credentials, method, path, headers, place }
+    } catch (error) {
+      place.leave()
+      throw error
+    }
+  } catch (error) {
+    return endUnverified(error)
+  }
+}
+
+/** Callers without types pass anything. A missing method is a fault of the mounting, not of the message. */
+function requireMethod(request: { readonly method?: unknown } | null | undefined): string {
+  const method = request?.method
+  if (typeof method === 'string') return method
+  const what =
+    typeof request === 'object' && request !== null
+      ? `"method" is ${describeKind(method)}`
+      : `The request is ${describeKind(request)}`
+  throw new ConfigurationError(
+    'ERR_REQUEST',
+    `${what}. Give the handler { method, path, headers, body }, or use the adapter of your framework.`,
+  )
+}
+
+function resolveSignedPath(request: IncomingRequest, option: Settings['signedPath']): string {
+  const path: unknown =
+    typeof option === 'function' ? callSignedPath(option, request) : (option ?? toOriginForm(request.path))
+  if (typeof path === 'string') return path
+  throw new ConfigurationError(
+    'ERR_PATH',
+    'The path is not a string: "signedPath" must be, or return, the request-target that the sender signs.',
+  )
+}
+
+function callSignedPath(signedPath: (request: IncomingRequest) => string, request: IncomingRequest): unknown {
+  try {
+    return signedPath(request)
+  } catch (error) {
+    throw optionThrew('signedPath', error)
+  }
+}
+
+/** The path and query of a request-target in absolute form, `https://host/path`: senders sign the path alone. */
+function toOriginForm(target: unknown): unknown {
+  if (typeof target !== 'string') return target
+  const [, rest] = /^https?:\/\/[^/?#]*(.*)$/i.exec(target) ?? []
+  if (rest === undefined) return target
+  return rest.startsWith('/') ? rest : `/${rest}`
+}
+
+/** A line break in the first signed line would let a response be read as another message of ours. */
+function assertOneLine(method: string, path: string): void {
+  if (/[\p{Cc}\s]/u.test(method) || /\p{Cc}/u.test(path)) {
+    throw new ProtocolError('ERR_HEADER_INVALID', 'The method or the path has characters that it cannot have.')
+  }
+}
+
+/** Checked before the look-up: the id may be anything that fits into a header. */
+function requireClientId(headers: ReadonlyMap<string, string>): string {
+  const clientId = requireHeader(headers, 'Client-Id')
+  if (isClientId(clientId)) return clientId
+  throw new ProtocolError('ERR_HEADER_INVALID', 'The Client-Id header is not 1 to 128 visible ASCII characters.')
+}
+
+async function findCredentials(
+  clientId: string,
+  { abort, trace }: Pick<ReceiveContext, 'abort' | 'trace'>,
+  { credentials }: Settings,
+): Promise<ParsedCredentials> {
+  const lookUp = typeof credentials === 'function' ? credentials : () => credentials
+  const found = await abort.beforeTimeout((async () => await lookUp(clientId))()).catch((error: unknown) => {
+    // What parsePrivateKey() throws inside the function says which key is wrong.
+    throw isOwnSideError(error) ? error : lookupThrew(error)
+  })
+  // Compared here as well: a look-up may ignore case, or always return the same tenant.
+  if (found != null && found.clientId === clientId) return parseCredentials(found)
+  trace.unknownClientId = clientId
+  throw new ProtocolError('ERR_CLIENT_UNKNOWN', 'The Client-Id is not known here.')
+}

@@ -1,0 +1,35 @@
+import { secureRandomBytes } from '../crypto/node.ts'
+import type { OrderSyncError } from '../errors.ts'
+import { toOwnSideError } from './failures.ts'
+import type { HttpResponse } from './http.ts'
+import { respondUnavailable } from './respond.ts'
+import { createTrace } from './trace.ts'
+
+const responses = new WeakMap<object, HttpResponse>()
+
+/** Notes the response that belongs to an error. Not a member of the error: what prints the error must not print the response. */
+export function withResponse<Failure extends OrderSyncError>(error: Failure, response: HttpResponse): Failure {
+  responses.set(error, response)
+  return error
+}
+
+/**
+ * The response to send for an error of `verifyRequest()` or of its `respond()`: signed if the request had verified,
+ * otherwise unsigned. It says no more than the result code. For any other error it is an unsigned `UNKNOWN_EXCEPTION` with
+ * HTTP status 500, after which the peer retries.
+ *
+ * @see docs/protocol.md section 6
+ * @example
+ * ```ts
+ * import { responseToError } from 'alipayhk-order-sync'
+ *
+ * const { status, headers, body } = responseToError(new Error('the queue is full'))
+ * ```
+ */
+export function responseToError(error: unknown): HttpResponse {
+  const made = typeof error === 'object' && error !== null ? responses.get(error) : undefined
+  if (made !== undefined) return made
+  const { trace } = createTrace(secureRandomBytes)
+  const settings = { now: () => Date.now(), alwaysStatus200: false, tracerId: trace.tracerId }
+  return respondUnavailable(toOwnSideError(error), settings)
+}

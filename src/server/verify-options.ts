@@ -1,0 +1,112 @@
+import { type EncryptionOptions, resolveEncryptionOptions } from '../crypto/envelope.ts'
+import { type RandomBytes, secureRandomBytes } from '../crypto/node.ts'
+import type { OpenObject } from '../messages/order.ts'
+import type { StandardSchema } from '../messages/standard-schema.ts'
+import {
+  anyValue,
+  assertStandardSchema,
+  flag,
+  functionWithDefault,
+  type OptionRules,
+  positiveNumber,
+  type Resolved,
+  resolveOptions,
+  textOrFunction,
+} from '../option-rules.ts'
+import { STRICT_JSON } from '../protocol/json.ts'
+import { type Credentials, parseCredentials } from '../secure-message/credentials.ts'
+import { optionThrew } from './failures.ts'
+import type { IncomingRequest } from './http.ts'
+
+/** Options of {@link verifyRequest}; those of a handler include them. */
+export interface VerifyRequestOptions<ExtInfo = OpenObject> {
+  /**
+   * Your keys and the peer's; or, for several tenants, a function that finds them by the `Client-Id` of a request.
+   * Return the same object for the same tenant: its keys are then parsed only once.
+   */
+  credentials: Credentials | ((clientId: string) => Credentials | undefined | Promise<Credentials | undefined>)
+  /** Narrows `extInfo`: any Standard Schema validator (zod, valibot, arktype …). @defaultValue an open object */
+  extInfoSchema?: StandardSchema<unknown, ExtInfo> | undefined
+  /** The path that the sender signed, if a proxy rewrites it. @defaultValue the path as received, with its query string */
+  signedPath?: string | ((request: IncomingRequest) => string) | undefined
+  /** Seconds that a `Request-Time` may differ from our clock, either way. @defaultValue 300 */
+  clockToleranceSeconds?: number | undefined
+  /** The largest accepted body, in bytes. @defaultValue 1_048_576 */
+  maxBodyBytes?: number | undefined
+  /** Milliseconds for a body to arrive. @defaultValue 5_000 */
+  bodyTimeoutMs?: number | undefined
+  /**
+   * Milliseconds after which the response is `UNKNOWN_EXCEPTION`, even if work still runs. A remote signer has the same time
+   * again to sign the response. @defaultValue 10_000
+   */
+  timeoutMs?: number | undefined
+  /** Milliseconds that an `orderModifyTime` may be ahead of our clock. @defaultValue 86_400_000 */
+  maxFutureMs?: number | undefined
+  /** How encrypted messages are encrypted. @defaultValue AES-256/ECB under RSAES-PKCS1-v1_5 */
+  encryption?: EncryptionOptions | undefined
+  /** Respond with HTTP 200 to everything, refusals included: only the result then tells them apart. @defaultValue false */
+  alwaysStatus200?: boolean | undefined
+  /** Accept numbers that are not safe integers in `extInfo` and in unknown members. @defaultValue false */
+  allowFractions?: boolean | undefined
+  /** The clock, in milliseconds since the epoch. @defaultValue Date.now */
+  now?: (() => number) | undefined
+  /** The source of random bytes. @defaultValue randomBytes of node:crypto */
+  randomBytes?: RandomBytes | undefined
+}
+
+/** Each of these options: its default, and what it must be. */
+export const verifyRequestOptionRules = () =>
+  ({
+    // Keys are parsed here: a wrong key is found now, not by the first order.
+    credentials: {
+      required: true,
+      assert: (value: unknown) => void (typeof value === 'function' || parseCredentials(value as Credentials)),
+    },
+    extInfoSchema: { assert: assertStandardSchema },
+    signedPath: textOrFunction(),
+    clockToleranceSeconds: positiveNumber(300),
+    maxBodyBytes: positiveNumber(1_048_576),
+    bodyTimeoutMs: positiveNumber(5_000, { isTimer: true }),
+    timeoutMs: positiveNumber(10_000, { isTimer: true }),
+    maxFutureMs: positiveNumber(86_400_000),
+    encryption: anyValue(),
+    alwaysStatus200: flag(false),
+    allowFractions: flag(false),
+    now: functionWithDefault(() => Date.now()),
+    randomBytes: functionWithDefault<RandomBytes>(secureRandomBytes),
+  }) as const satisfies OptionRules<VerifyRequestOptions>
+
+type VerifyRules = ReturnType<typeof verifyRequestOptionRules>
+
+/** Checks the options of {@link verifyRequest}, and fills in the defaults. */
+export function resolveVerifyOptions<ExtInfo>(options: VerifyRequestOptions<ExtInfo>): VerifySettings<ExtInfo> {
+  return toVerifySettings(
+    resolveOptions<VerifyRequestOptions<ExtInfo>, VerifyRules>('verifyRequest', verifyRequestOptionRules(), options),
+  )
+}
+
+/** What the steps from a request to its order need of the options. */
+export function toVerifySettings<ExtInfo>(resolved: Resolved<VerifyRequestOptions<ExtInfo>, VerifyRules>) {
+  const { allowFractions, encryption } = resolved
+  const randomBytes = named('randomBytes', resolved.randomBytes)
+  return {
+    ...resolved,
+    now: named('now', resolved.now),
+    randomBytes,
+    json: { ...STRICT_JSON, allowFractions },
+    encryption: { options: resolveEncryptionOptions(encryption), randomBytes },
+  }
+}
+
+export type VerifySettings<ExtInfo> = ReturnType<typeof toVerifySettings<ExtInfo>>
+
+/** A function of the options whose errors name the option. */
+function named<Parameters extends unknown[], Value>(name: string, option: (...parameters: Parameters) => Value) {
+  return (...parameters: Parameters): Value => {
+    try {
+      return option(...parameters)
+    } catch (error) {
+      throw optionThrew(name, error)
+    }
+  }
+}
