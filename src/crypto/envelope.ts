@@ -135,7 +135,7 @@ export async function decryptBody(
 /** Like {@link decryptBody}. Also returns the size of the AES key, for a response that the same peer can decrypt. */
 export async function decryptBodyWithKeySize(
   { body, symmetricKey }: EncryptedBody,
-  key: PrivateKey,
+  key: Pick<PrivateKey, 'unwrap'>,
   encryption: EncryptionOptions,
   randomBytes: RandomBytes,
 ): Promise<{ plaintext: Uint8Array; aesBits: AesBits }> {

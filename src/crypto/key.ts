@@ -44,20 +44,48 @@ export interface PrivateKey {
   readonly fingerprint?: string
 }
 
+/** A private key without the operation that decrypts. */
+export type SigningKey = Omit<PrivateKey, 'unwrap'>
+
+/** A private key that decrypts. */
+export type DecryptionKey = Required<Pick<PrivateKey, 'unwrap'>> & Pick<PrivateKey, 'isRemote' | 'fingerprint'>
+
+/** The part of a {@link Signer} or {@link DigestSigner} that decrypts; alone, for a key of a KMS that only decrypts. */
+export interface Decrypter {
+  /**
+   * Decrypts a wrapped AES key with RSAES-PKCS1-v1_5, or with the RSA-OAEP variant that the `encryption` option names.
+   * Resolve to undefined when the service refuses the ciphertext. Reject only when the service cannot be reached: the
+   * response is then `UNKNOWN_EXCEPTION`, and the peer retries.
+   */
+  decrypt(bytes: Uint8Array): Uint8Array | undefined | Promise<Uint8Array | undefined>
+}
+
 /**
- * A private key that never leaves a KMS or HSM. Both methods take bytes and return the bytes of the result.
+ * A private key that never leaves a KMS or HSM, and that signs whole messages. Methods take bytes and return the bytes of
+ * the result. A message can be longer than the 4,096 bytes that many services accept: prefer {@link DigestSigner}.
  *
  * - `sign`: RSASSA-PKCS1-v1_5 with SHA-256 for RSA256; ECDSA over secp224r1 with SHA-256, in ASN.1 DER, for ECC224.
- *   Many services limit what they sign to 4,096 bytes: send them the SHA-256 digest of the bytes. A signer that fails with
- *   more bytes is reported as `ERR_SIGNER_LIMIT`, one that returns no bytes as `ERR_SIGNER_RESULT`.
- * - `decrypt`: decrypts a wrapped AES key with RSAES-PKCS1-v1_5, or with the RSA-OAEP variant that the `encryption`
- *   option names. Needed for encrypted messages only. Resolve to undefined when the service refuses the ciphertext.
- *   Reject only when the service cannot be reached: the response is then `UNKNOWN_EXCEPTION`, and the peer retries.
+ *   A signer that fails with more than 4,096 bytes is reported as `ERR_SIGNER_LIMIT`, one that returns no bytes as
+ *   `ERR_SIGNER_RESULT`.
+ * - `decrypt`: as in {@link Decrypter}. Needed for encrypted messages only.
  *
  * @see docs/protocol.md section 3
  */
-export interface Signer {
+export interface Signer extends Partial<Decrypter> {
   readonly algorithm: SignatureAlgorithm
   sign(bytes: Uint8Array): Uint8Array | Promise<Uint8Array>
-  decrypt?(bytes: Uint8Array): Uint8Array | undefined | Promise<Uint8Array | undefined>
+}
+
+/**
+ * A private key that never leaves a KMS or HSM, and that signs digests: every service does, whatever the length of the message.
+ *
+ * - `signDigest`: signs a SHA-256 digest of 32 bytes, with the algorithms of {@link Signer}. Tell the service that it is a
+ *   digest; otherwise it is hashed again, and the signature is invalid. One that returns no bytes is reported as `ERR_SIGNER_RESULT`.
+ * - `decrypt`: as in {@link Decrypter}. Needed for encrypted messages only.
+ *
+ * @see docs/protocol.md section 3
+ */
+export interface DigestSigner extends Partial<Decrypter> {
+  readonly algorithm: SignatureAlgorithm
+  signDigest(digest: Uint8Array): Uint8Array | Promise<Uint8Array>
 }

@@ -1,8 +1,15 @@
-import { createVerify, type KeyObject, sign as signNode, verify as verifyNode, webcrypto } from 'node:crypto'
+import {
+  createHash,
+  createVerify,
+  type KeyObject,
+  sign as signNode,
+  verify as verifyNode,
+  webcrypto,
+} from 'node:crypto'
 import { promisify } from 'node:util'
 import { ConfigurationError, describeKind, isOrderSyncError } from '../errors.ts'
 import type { SignatureAlgorithm } from '../protocol/headers.ts'
-import type { PrivateKey, PublicKey, Signer } from './key.ts'
+import type { DigestSigner, PrivateKey, PublicKey, Signer } from './key.ts'
 
 /**
  * Signs the content with SHA-256 and the algorithm that the key is for.
@@ -80,10 +87,19 @@ export async function signWithSigner(signer: Signer, content: Uint8Array): Promi
   } catch (error) {
     throw content.length > MAX_KMS_MESSAGE && mayBeOfSize(error) ? tooLongError(content.length, error) : error
   }
+  return assertSignature(signature, 'sign')
+}
+
+/** @throws {@link ConfigurationError} `ERR_SIGNER_RESULT` when the signer returns no bytes */
+export async function signWithDigestSigner(signer: DigestSigner, content: Uint8Array): Promise<Uint8Array> {
+  return assertSignature(await signer.signDigest(createHash('sha256').update(content).digest()), 'signDigest')
+}
+
+function assertSignature(signature: unknown, method: 'sign' | 'signDigest'): Uint8Array {
   if (isBytes(signature)) return signature
   throw new ConfigurationError(
     'ERR_SIGNER_RESULT',
-    `"sign" of the signer returned ${describeKind(signature)}. Return the bytes of the signature: of base64 text, Buffer.from(text, 'base64').`,
+    `"${method}" of the signer returned ${describeKind(signature)}. Return the bytes of the signature: of base64 text, Buffer.from(text, 'base64').`,
   )
 }
 
@@ -97,7 +113,7 @@ function mayBeOfSize(error: unknown): boolean {
 function tooLongError(length: number, cause: unknown): ConfigurationError {
   return new ConfigurationError(
     'ERR_SIGNER_LIMIT',
-    `The signer failed to sign ${length} bytes. Many KMS services accept at most ${MAX_KMS_MESSAGE} bytes of a message. Sign the SHA-256 digest of the bytes instead: for AWS KMS with MessageType "DIGEST", for Google Cloud KMS with digest.sha256. The error of the signer is in "cause".`,
+    `The signer failed to sign ${length} bytes. Many KMS services accept at most ${MAX_KMS_MESSAGE} bytes of a message. Sign the SHA-256 digest of the bytes instead: implement "signDigest" in place of "sign" (AWS KMS: MessageType "DIGEST"; Google Cloud KMS: digest.sha256). The error of the signer is in "cause".`,
     { cause },
   )
 }

@@ -3,7 +3,8 @@ import type { JSONWebKeySet, JWK } from 'jose'
 import { ConfigurationError } from '../errors.ts'
 import { assertStrictJwk, malformedJwk } from './jwk.ts'
 import { createKeyRing } from './key-ring.ts'
-import { type PrivateKeyInput, rsaPublicHalf } from './keys.ts'
+import { type PrivateKeyRoles, publicHalves } from './key-roles.ts'
+import type { PrivateKeyInput } from './keys.ts'
 
 /**
  * Imports a JWK set (RFC 7517 section 5) as keys by version: the `kid` of each key is its version.
@@ -61,9 +62,11 @@ async function importRsaJwk(jwk: JWK, kind: 'public' | 'private', name: string):
   }
 }
 
-/** A public RSA key as a JWK. It has no `use` and no `alg`: the key verifies signatures, and encrypts. */
+/** A public RSA key as a JWK. It has no `alg`. */
 export interface PublicJwk {
   readonly kty: 'RSA'
+  /** Present when the version has a key for each use: `sig` verifies signatures, `enc` encrypts. Absent: both. */
+  readonly use?: 'sig' | 'enc'
   /** The key version. */
   readonly kid: string
   readonly n: string
@@ -77,7 +80,8 @@ export interface PublicJwkSet {
 
 /**
  * Exports the public halves of your private keys as a JWK set, for a partner who wants one. The `kid` of each key is its
- * version, the latest version first. {@link importJwkSet} reads the set.
+ * version, the latest version first. A version with a key for each use gives two, with `use`.
+ * {@link importJwkSet} reads the set, but ignores keys with `"use": "enc"`.
  *
  * @param credentials Only `privateKeys` is used.
  * @throws {@link ConfigurationError} `ERR_KEY_USE` for a signer or a CryptoKey, `ERR_KEY_ALGORITHM` for ECC224, and the
@@ -93,15 +97,16 @@ export interface PublicJwkSet {
 export async function exportJwkSet({
   privateKeys,
 }: {
-  readonly privateKeys: Readonly<Record<string, PrivateKeyInput>>
+  readonly privateKeys: Readonly<Record<string, PrivateKeyInput | PrivateKeyRoles>>
 }): Promise<PublicJwkSet> {
-  const ring = createKeyRing(privateKeys ?? {}, 'privateKeys', rsaPublicHalf)
+  const ring = createKeyRing(privateKeys ?? {}, 'privateKeys', publicHalves)
   const { exportJWK } = await import('jose')
-  const keys = ring.newestFirst.map(async ({ version, key }): Promise<PublicJwk> => {
+  const halves = ring.newestFirst.flatMap(({ version, key }) => key.map((half) => ({ ...half, version })))
+  const keys = halves.map(async ({ version, use, key }): Promise<PublicJwk> => {
     const { n, e } = await exportJWK(key)
     if (n === undefined || e === undefined) throw malformedJwk(`privateKeys[${version}] has`)
     // Member by member: nothing that jose may add can leak into the set.
-    return { kty: 'RSA', kid: version, n, e }
+    return { kty: 'RSA', ...(use && { use }), kid: version, n, e }
   })
   return { keys: await Promise.all(keys) }
 }

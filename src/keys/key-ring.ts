@@ -15,6 +15,9 @@ export interface KeyRing<Key> {
   get(version: string | undefined): VersionedKey<Key> | undefined
 }
 
+/** Members of one key, of one signer, or of one key by role: no versions. */
+const ROLES = ['sign', 'signDigest', 'decrypt', 'verify', 'encrypt'] as const
+
 /**
  * Parses keys by version, `{ 1: key, 2: key }`.
  *
@@ -32,7 +35,7 @@ export function createKeyRing<Input, Key>(
     Object.prototype.toString.call(keys) !== '[object Object]' ||
     'kty' in keys ||
     Array.isArray(keys['keys']) ||
-    typeof keys['sign'] === 'function'
+    ROLES.some((role) => role in keys)
   ) {
     throw new ConfigurationError(
       'ERR_KEY_RING',

@@ -1,9 +1,11 @@
 import { createPublicKey, type JsonWebKey, type KeyObject, type webcrypto } from 'node:crypto'
-import type { PrivateKey, PublicKey, Signer } from '../crypto/key.ts'
+import type { Decrypter, DecryptionKey, DigestSigner, PrivateKey, PublicKey, Signer } from '../crypto/key.ts'
+import { requireOperation } from '../crypto/key-use.ts'
 import { wrap } from '../crypto/key-wrap.ts'
 import { sha256 } from '../crypto/node.ts'
 import {
   signWithCryptoKey,
+  signWithDigestSigner,
   signWithKeyObject,
   signWithSigner,
   verifyWithCryptoKey,
@@ -20,8 +22,11 @@ import { isRecord, type KeyKind, toKeyObject, wrongKind } from './key-formats.ts
  */
 export type PublicKeyInput = string | Uint8Array | JsonWebKey | KeyObject | webcrypto.CryptoKey
 
-/** A private key in any format of {@link PublicKeyInput} (with PKCS#8, PKCS#1 or SEC 1 inside), or a {@link Signer}. */
-export type PrivateKeyInput = PublicKeyInput | Signer
+/**
+ * A private key in any format of {@link PublicKeyInput} (with PKCS#8, PKCS#1 or SEC 1 inside), or a {@link DigestSigner} or
+ * {@link Signer} that calls a KMS or HSM.
+ */
+export type PrivateKeyInput = PublicKeyInput | DigestSigner | Signer
 
 /**
  * Parses a private key.
@@ -99,7 +104,7 @@ function parsedOnce(handle: object, parse: () => PrivateKey): PrivateKey {
   return key
 }
 
-function fromSigner(signer: Signer, name: string): PrivateKey {
+function fromSigner(signer: Signer | DigestSigner, name: string): PrivateKey {
   const { algorithm } = signer
   if (algorithm !== 'RSA256' && algorithm !== 'ECC224') {
     throw new ConfigurationError(
@@ -107,12 +112,29 @@ function fromSigner(signer: Signer, name: string): PrivateKey {
       `${name} is a signer whose "algorithm" is neither RSA256 nor ECC224.`,
     )
   }
-  const key: PrivateKey = { algorithm, isRemote: true, sign: (content) => signWithSigner(signer, content) }
-  if (signer.decrypt === undefined) return key
+  const sign: PrivateKey['sign'] = isDigestSigner(signer)
+    ? (content) => signWithDigestSigner(signer, content)
+    : (content) => signWithSigner(signer, content)
+  const key: PrivateKey = { algorithm, isRemote: true, sign }
+  return canDecrypt(signer) ? { ...key, ...fromDecrypter(signer) } : key
+}
+
+function fromDecrypter(decrypter: Decrypter): DecryptionKey {
   return {
-    ...key,
-    unwrap: async (wrapped, _keyWrap, substitute) => (await signer.decrypt?.(Uint8Array.from(wrapped))) ?? substitute,
+    isRemote: true,
+    unwrap: async (wrapped, _keyWrap, substitute) => (await decrypter.decrypt(Uint8Array.from(wrapped))) ?? substitute,
   }
+}
+
+/**
+ * Parses a private key that only decrypts.
+ *
+ * @throws {@link ConfigurationError} the codes of {@link parsePrivateKey}; also `ERR_KEY_USE` when the key cannot decrypt
+ */
+export function parseDecryptionKey(input: PrivateKeyInput | Decrypter, name: string): DecryptionKey {
+  if (canDecrypt(input) && !isSigner(input)) return fromDecrypter(input)
+  const { unwrap, isRemote, fingerprint } = parsePrivateKey(input as PrivateKeyInput, name)
+  return { unwrap: requireOperation(unwrap, 'decryption'), isRemote, ...(fingerprint !== undefined && { fingerprint }) }
 }
 
 /** What can be said of a key without revealing it. */
@@ -179,8 +201,8 @@ function publicHalf(key: KeyObject): KeyObject {
  * @throws {@link ConfigurationError} the codes of {@link parsePrivateKey}; also `ERR_KEY_ALGORITHM` for ECC224, and
  * `ERR_KEY_USE` for a signer or a CryptoKey, which does not give its public half away
  */
-export function rsaPublicHalf(input: PrivateKeyInput, name: string): KeyObject {
-  if (isSigner(input) || isCryptoKey(input)) {
+export function rsaPublicHalf(input: PrivateKeyInput | Decrypter, name: string): KeyObject {
+  if (isSigner(input) || canDecrypt(input) || isCryptoKey(input)) {
     const found = isCryptoKey(input) ? 'CryptoKey' : 'signer'
     throw new ConfigurationError(
       'ERR_KEY_USE',
@@ -243,8 +265,16 @@ function assertRsaStrength(rsa: { modulusLength: number; publicExponent: bigint 
 }
 
 /** A parsed PrivateKey has "sign" too. It is no signer: without its fingerprint, ERR_KEY_OWN would not be found. */
-function isSigner(input: unknown): input is Signer {
-  return isRecord(input) && typeof input['sign'] === 'function' && !('isRemote' in input)
+function isSigner(input: unknown): input is Signer | DigestSigner {
+  return isRecord(input) && (typeof input['sign'] === 'function' || isDigestSigner(input)) && !('isRemote' in input)
+}
+
+function isDigestSigner(input: object): input is DigestSigner {
+  return 'signDigest' in input && typeof input.signDigest === 'function'
+}
+
+function canDecrypt(input: unknown): input is Decrypter {
+  return isRecord(input) && typeof input['decrypt'] === 'function'
 }
 
 function isCryptoKey(input: unknown): input is webcrypto.CryptoKey {

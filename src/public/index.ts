@@ -80,8 +80,9 @@ export {
 
 // Keys, in every supported format.
 
-export type { PrivateKey, PublicKey, Signer } from '../crypto/key.ts'
+export type { Decrypter, DigestSigner, PrivateKey, PublicKey, Signer } from '../crypto/key.ts'
 export { exportJwkSet, importJwkSet, type PublicJwk, type PublicJwkSet } from '../keys/jwk-set.ts'
+export type { PrivateKeyRoles, PublicKeyRoles } from '../keys/key-roles.ts'
 export {
   describeKey,
   type KeyDescription,

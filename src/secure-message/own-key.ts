@@ -1,4 +1,4 @@
-import type { PrivateKey, PublicKey } from '../crypto/key.ts'
+import type { PublicKey, SigningKey } from '../crypto/key.ts'
 import type { VersionedKey } from '../keys/key-ring.ts'
 import { encodeUtf8 } from '../protocol/encoding.ts'
 import { type WaitLimits, waitFor } from '../timeout.ts'
@@ -71,14 +71,15 @@ function run(probe: Probe, credentials: ParsedCredentials): Promise<void> {
 }
 
 interface Pair {
-  readonly ours: PrivateKey
+  readonly ours: SigningKey
   readonly theirs: readonly VersionedKey<PublicKey>[]
 }
 
 /** The keys whose fingerprints cannot be compared. */
 function pairsToProbe({ privateKeys, peerPublicKeys }: ParsedCredentials): Pair[] {
   return privateKeys.newestFirst
-    .map(({ key: ours }) => ({
+    .flatMap(({ key: { sign } }) => (sign === undefined ? [] : [sign]))
+    .map((ours) => ({
       ours,
       theirs: peerPublicKeys.newestFirst.filter(
         ({ key }) =>
@@ -100,10 +101,10 @@ async function findOwnKey(credentials: ParsedCredentials): Promise<string | unde
   return undefined
 }
 
-const probeSignatures = new WeakMap<PrivateKey, Promise<Uint8Array>>()
+const probeSignatures = new WeakMap<SigningKey, Promise<Uint8Array>>()
 
 /** Signs the probe once for each key: requests that are not verified must not reach a signer again and again. */
-function signProbe(key: PrivateKey): Promise<Uint8Array> {
+function signProbe(key: SigningKey): Promise<Uint8Array> {
   const known = probeSignatures.get(key)
   if (known !== undefined) return known
   const signature = key.sign(PROBE)

@@ -124,7 +124,9 @@ async function decrypt(
   { encryption }: VerifySettings<unknown>,
 ): Promise<DecryptedMessage> {
   const { encrypt } = message.head
-  const isRemote = encrypt !== undefined && findDecryptionKey(credentials, encrypt.keyVersion).key.isRemote
+  const found = encrypt && findDecryptionKey(credentials, encrypt.keyVersion)
+  const isRemote = found?.key.isRemote === true
+  if (found?.isKnownVersion) trace.decryptionKeyVersion = found.version
   trace.waiting = isRemote ? 'signerDecryption' : 'decryption'
   try {
     return await decryptMessage(message, credentials, encryption)

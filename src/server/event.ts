@@ -38,6 +38,8 @@ export interface OrderEvent extends EventBase {
   readonly keyVersion: string
   /** Whether the request was encrypted. */
   readonly encrypted: boolean
+  /** The version of your key that the request was encrypted to. Absent when it was not encrypted. */
+  readonly decryptionKeyVersion?: string
   readonly requestId: string
   /** The key of the order in the store: a hash. */
   readonly orderKey: string
@@ -203,7 +205,8 @@ export interface EventSource {
 /** Builds the event; {@link OrderSyncEvent} says which members are enumerable. */
 export function toEvent({ outcome, response, clientId, trace, isLate, hint }: EventSource): OrderSyncEvent {
   const { resultCode } = response.response
-  const { tracerId, unknownClientId, keyVersion, encrypted, requestId, orderKey, startedAt } = trace
+  const { tracerId, unknownClientId, keyVersion, encrypted, decryptionKeyVersion, requestId, orderKey, startedAt } =
+    trace
   const error = errorOf(outcome)
   const event = {
     ...(isLate ? { kind: 'late', ended: outcome.kind } : { kind: outcome.kind }),
@@ -211,7 +214,15 @@ export function toEvent({ outcome, response, clientId, trace, isLate, hint }: Ev
     status: response.status,
     resultCode,
     tracerId,
-    ...withoutUndefined({ clientId, unknownClientId, keyVersion, encrypted, requestId, orderKey }),
+    ...withoutUndefined({
+      clientId,
+      unknownClientId,
+      keyVersion,
+      encrypted,
+      decryptionKeyVersion,
+      requestId,
+      orderKey,
+    }),
     ...('comparison' in outcome && outcome.comparison),
     ...(error && { message: hint === undefined ? error.message : `${error.message} ${hint}` }),
     durationMs: performance.now() - startedAt,

@@ -20,6 +20,8 @@ export interface RequestTrace {
   /** The version of the peer's key. */
   keyVersion?: string
   encrypted?: boolean
+  /** The version of our key that the message is encrypted to. */
+  decryptionKeyVersion?: string
   requestId?: string
   merchantBizNo?: string
   tradeNo?: string

@@ -1,12 +1,24 @@
-import { constants, createSign, createVerify, sign as signNode, webcrypto } from 'node:crypto'
+import { execFileSync } from 'node:child_process'
+import {
+  constants,
+  createHash,
+  createSign,
+  createVerify,
+  type KeyObject,
+  sign as signNode,
+  webcrypto,
+} from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
-import type { Signer } from '../../src/crypto/key.ts'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import type { DigestSigner, Signer } from '../../src/crypto/key.ts'
 import { sign, verify } from '../../src/crypto/signature.ts'
 import { DeliveryError } from '../../src/errors.ts'
 import { parsePrivateKey, parsePublicKey } from '../../src/keys/keys.ts'
 import { signedContent } from '../../src/protocol/signed-content.ts'
-import { der, gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, type Pair } from '../support/keys.ts'
+import { der, gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, type Pair, pem } from '../support/keys.ts'
 
 const encoder = new TextEncoder()
 const head = {
@@ -31,6 +43,16 @@ const signer = (algorithm: Signer['algorithm'], { privateKey, publicKey }: Pair)
   privateKey: parsePrivateKey({ algorithm, sign: (bytes) => createSign('sha256').update(bytes).sign(privateKey) }),
   publicKey: parsePublicKey(publicKey),
 })
+
+/** What a KMS does with a digest, by another program. */
+function opensslSign(digest: Uint8Array, key: KeyObject): Uint8Array {
+  const folder = mkdtempSync(join(tmpdir(), 'sign-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const file = join(folder, 'key.pem')
+  writeFileSync(file, pem(key))
+  const args = ['pkeyutl', '-sign', '-inkey', file, '-pkeyopt', 'digest:sha256']
+  return execFileSync('openssl', args, { input: digest, timeout: 10_000 })
+}
 
 const rows = [
   ['RSA256', 'KeyObjects', () => parse(merchantRsa()), () => parse(gatewayRsa())],
@@ -197,6 +219,34 @@ describe('a signer', () => {
       name: 'ConfigurationError',
       code: 'ERR_SIGNER_RESULT',
       message: expect.stringContaining(`"sign" of the signer returned ${kind}. Return the bytes of the signature`),
+    })
+  })
+
+  test.each([
+    ['RSA256', merchantRsa],
+    ['ECC224', merchantEcc],
+  ] as const)(
+    'for %s with signDigest receives the SHA-256 digest, and its signature verifies',
+    async (algorithm, pair) => {
+      const { privateKey, publicKey } = pair()
+      const digests: Uint8Array[] = []
+      const signDigest = (digest: Uint8Array) => {
+        digests.push(digest)
+        return opensslSign(digest, privateKey)
+      }
+      const long = new Uint8Array(5_000).fill(1)
+      const signature = await sign(parsePrivateKey({ algorithm, signDigest }), long)
+      expect(digests).toEqual([createHash('sha256').update(long).digest()])
+      expect(await verify(parsePublicKey(publicKey), long, signature)).toBe(true)
+      expect(await verify(parsePublicKey(publicKey), long.subarray(1), signature)).toBe(false)
+    },
+  )
+
+  test('with signDigest that returns text makes sign reject with ERR_SIGNER_RESULT', async () => {
+    const signer = { algorithm: 'RSA256', signDigest: () => 'AQID' } as unknown as DigestSigner
+    await expect(sign(parsePrivateKey(signer), content)).rejects.toMatchObject({
+      code: 'ERR_SIGNER_RESULT',
+      message: expect.stringContaining('"signDigest" of the signer returned a string.'),
     })
   })
 
