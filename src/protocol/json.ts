@@ -88,6 +88,8 @@ export function assertStrict({ text, value }: LooseJson, limits: JsonLimits): un
  */
 export function formatJson(value: object, limits: JsonLimits = STRICT_JSON): Uint8Array {
   let text: string | undefined
+  /** The objects and arrays around the member that is being written, each with its own name. */
+  const around: { readonly holder: unknown; readonly key: string }[] = []
   try {
     text = JSON.stringify(value, checkMember)
   } catch (error) {
@@ -103,17 +105,35 @@ export function formatJson(value: object, limits: JsonLimits = STRICT_JSON): Uin
   return encodeUtf8(text)
 
   function checkMember(this: unknown, key: string, member: unknown): unknown {
+    while (around.length > 0 && around.at(-1)?.holder !== this) around.pop()
+    const refuse = (expected: string) => invalidOrder(fieldPath([...around.map((outer) => outer.key), key]), expected)
     const primitive = member instanceof Number || member instanceof BigInt ? member.valueOf() : member
-    if (typeof primitive === 'number' && !isExact(primitive, limits))
-      throw invalidOrder(key, 'a safe integer; write other numbers as strings')
-    if (typeof primitive === 'bigint') throw invalidOrder(key, 'a number or a string, not a BigInt')
-    if (isRawJSON(member)) throw invalidOrder(key, 'a value, not JSON.rawJSON')
+    if (typeof primitive === 'number' && !isExact(primitive, limits)) throw refuse(expectedNumber(primitive, limits))
+    if (typeof primitive === 'bigint') throw refuse('a number or a string, not a BigInt')
+    if (isRawJSON(member)) throw refuse('a value, not JSON.rawJSON')
     // JSON.stringify() drops functions and symbols, and writes null for undefined in an array.
     if (typeof member === 'function' || typeof member === 'symbol' || (member === undefined && Array.isArray(this)))
-      throw invalidOrder(key, 'a value that JSON can represent')
-    if (key === '__proto__') throw invalidOrder(key, 'another name')
+      throw refuse('a value that JSON can represent')
+    if (key === '__proto__') throw refuse('another name')
+    if (typeof member === 'object' && member !== null) around.push({ holder: member, key })
     return member
   }
+}
+
+/** What a number must be that JavaScript does not represent exactly, or that is a fraction. */
+function expectedNumber(value: number, { allowFractions }: JsonLimits): string {
+  const isFraction = Number.isFinite(value) && !Number.isInteger(value)
+  return isFraction && !allowFractions
+    ? 'a safe integer; write a fraction as a string, or set the option "allowFractions"'
+    : 'a safe integer; write other numbers as strings'
+}
+
+/** The path of a member: `extInfo.items[0].weightKg`. The first key may be that of the value as a whole, which is empty. */
+function fieldPath(keys: readonly string[]): string {
+  return keys
+    .map((key) => (/^\d+$/.test(key) ? `[${key}]` : `.${key}`))
+    .join('')
+    .replace(/^\.+/, '')
 }
 
 /** `JSON.isRawJSON` exists since Node 22. */
@@ -152,11 +172,40 @@ function scanText(text: string, limits: JsonLimits): number {
     else if (code === COLON) keys++
     else if (isDigit(code) || code === MINUS) {
       const end = endOfNumber(text, at)
-      if (!isExactText(text.slice(at, end), limits)) throw invalidJson('a number is not a safe integer')
+      const number = text.slice(at, end)
+      if (!isExactText(number, limits)) {
+        const path = printable(fieldPath(keysAround(text, at)), 200)
+        throw invalidJson(`${path === '' ? 'it' : `"${path}"`} must be ${expectedNumber(approximate(number), limits)}`)
+      }
       at = end - 1
     }
   }
   return keys
+}
+
+/** The number, as far as a message needs it: a fraction whose double is an integer counts as a fraction. */
+function approximate(number: string): number {
+  return isIntegerText(number) ? Number(number) : 0.5
+}
+
+/** The keys and indexes that lead to a place in JSON text. For errors: it reads the text from its start. */
+function keysAround(text: string, place: number): string[] {
+  const around: { key: string; isArray: boolean }[] = []
+  let lastString = ''
+  for (let at = 0; at < place; at++) {
+    const code = text.charCodeAt(at)
+    const inner = around.at(-1)
+    if (code === QUOTE) {
+      const end = endOfString(text, at)
+      lastString = text.slice(at, end + 1)
+      at = end
+    } else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
+      around.push({ key: '0', isArray: code === OPEN_BRACKET })
+    } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) around.pop()
+    else if (code === COLON && inner) inner.key = String(JSON.parse(lastString))
+    else if (code === COMMA && inner?.isArray) inner.key = String(Number(inner.key) + 1)
+  }
+  return around.map(({ key }) => key)
 }
 
 /** Recursion is safe here: {@link parseLoosely} has limited the depth. */
@@ -179,6 +228,7 @@ const CLOSE_BRACE = 0x7d
 const OPEN_BRACKET = 0x5b
 const CLOSE_BRACKET = 0x5d
 const COLON = 0x3a
+const COMMA = 0x2c
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const MINUS = 0x2d
@@ -234,7 +284,7 @@ function invalidJson(reason: string): ProtocolError {
 
 function invalidOrder(field: string, expected: string): ProtocolError {
   const issues: FieldIssue[] = [{ field, expected }]
-  const subject = field === '' ? 'it' : `"${printable(field, 64)}"`
+  const subject = field === '' ? 'it' : `"${printable(field, 200)}"`
   return new ProtocolError('ERR_FIELD_INVALID', `The order cannot be sent: ${subject} must be ${expected}.`, {
     issues,
   })

@@ -92,6 +92,21 @@ export function assertFresh(
   const difference = `${Math.round(Math.abs(ageSeconds))} s ${ageSeconds > 0 ? 'behind' : 'ahead of'} our clock`
   throw new ProtocolError(
     'ERR_TIME_RANGE',
-    `${header} is ${difference}; at most ${clockToleranceSeconds} s are accepted. Check the clocks of both machines.`,
+    `${header} is ${difference}; at most ${clockToleranceSeconds} s are accepted. ${clockHint(ageSeconds)}`,
   )
 }
+
+const QUARTER_HOUR_SECONDS = 15 * 60
+
+/** The likely cause of a difference between two clocks: the offsets of all time zones are whole quarter hours. */
+export function clockHint(differenceSeconds: number): string {
+  const quarters = Math.round(differenceSeconds / QUARTER_HOUR_SECONDS)
+  const isZone = Math.abs(quarters) <= (2 * MAX_OFFSET_MINUTES) / 15 && quarters !== 0
+  const rest = Math.abs(differenceSeconds - quarters * QUARTER_HOUR_SECONDS)
+  return isZone && rest <= MAX_CLOCK_ERROR_SECONDS
+    ? 'The difference is a whole number of quarter hours: one side writes its local time with the offset of another time zone.'
+    : 'Check the clocks of both machines.'
+}
+
+/** How far two clocks that are right may differ, with the time that the message was on its way. */
+const MAX_CLOCK_ERROR_SECONDS = 30

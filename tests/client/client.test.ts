@@ -253,9 +253,9 @@ describe('syncOrder rejects with ERR_FIELD_INVALID, and sends nothing', () => {
     ['when requestId is empty', { requestId: '' }, 'requestId'],
     ['without userId and openId', { userId: undefined }, 'userId'],
     ['when amount.value is a number', { amount: { value: 1000, currency: 'HKD' } }, 'amount.value'],
-    ['when extInfo contains NaN', { extInfo: { rate: Number.NaN } }, 'rate'],
-    ['when extInfo contains a fraction', { extInfo: { rate: 0.5 } }, 'rate'],
-    ['when extInfo contains a BigInt', { extInfo: { big: 1n } }, 'big'],
+    ['when extInfo contains NaN', { extInfo: { rate: Number.NaN } }, 'extInfo.rate'],
+    ['when extInfo contains a fraction', { extInfo: { rate: 0.5 } }, 'extInfo.rate'],
+    ['when extInfo contains a BigInt', { extInfo: { big: 1n } }, 'extInfo.big'],
   ])('%s', async (_, changes, field) => {
     const { error, requests } = await errorOf([], {}, { ...ORDER, ...changes } as OrderInput)
     expect(error).toMatchObject({ name: 'ProtocolError', code: 'ERR_FIELD_INVALID', issues: [{ field }] })

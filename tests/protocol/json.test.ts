@@ -6,6 +6,8 @@ import { thrownBy } from '../support/thrown.ts'
 const encode = (text: string) => new TextEncoder().encode(text)
 const parse = (text: string) => parseJson(encode(text))
 const FRACTIONS_ALLOWED = { maxDepth: 64, allowFractions: true }
+const FRACTION = 'a safe integer; write a fraction as a string, or set the option "allowFractions"'
+const shared = { n: 1 }
 const parseFractions = (text: string) => parseJson(encode(text), FRACTIONS_ALLOWED)
 const nested = (depth: number, [open, close] = ['[', ']']) => open.repeat(depth) + close.repeat(depth)
 const invalidJson = expect.objectContaining({ name: 'ProtocolError', code: 'ERR_JSON_INVALID' })
@@ -232,17 +234,54 @@ describe('formatJson', () => {
   test('names the invalid member in the error, without its value', () => {
     const error = thrownBy(() => formatJson({ extInfo: { weight: 12345.678 } }))
     expect(error).toHaveProperty('issues', [
-      { field: 'weight', expected: 'a safe integer; write other numbers as strings' },
+      {
+        field: 'extInfo.weight',
+        expected: 'a safe integer; write a fraction as a string, or set the option "allowFractions"',
+      },
     ])
-    expect(error.message).toContain('"weight"')
+    expect(error.message).toContain('"extInfo.weight"')
     expect(error.message).not.toContain('12345')
   })
 
   test.each([
-    ['a fraction in a Number object', Object(0.5), 'a safe integer; write other numbers as strings'],
+    ['a fraction in a Number object', Object(0.5), FRACTION],
+    ['an unsafe integer', 2 ** 53, 'a safe integer; write other numbers as strings'],
     ['a BigInt object', Object(1n), 'a number or a string, not a BigInt'],
   ])('explains the error for %s', (_, a, expected) => {
     expect(thrownBy(() => formatJson({ a }))).toHaveProperty('issues', [{ field: 'a', expected }])
+  })
+
+  test.each<[string, object]>([
+    ['extInfo.items[0].weightKg', { extInfo: { other: { a: 1 }, items: [{ tags: [1], weightKg: 0.5 }] } }],
+    ['items[2]', { items: [{ a: 1 }, [2], 0.5] }],
+    ['a.b', { a: { toJSON: () => ({ b: 0.5 }) } }],
+    ['c', { a: shared, b: shared, c: 0.5 }],
+    ['b.twice.n', { a: shared, b: { twice: { n: 0.5 } } }],
+    ['[1]', [1, 0.5]],
+  ])('and parseJson name the path %s of a fraction', (field, value) => {
+    const message = `"${field}" must be ${FRACTION}`
+    expect(thrownBy(() => formatJson(value))).toMatchObject({ issues: [{ field, expected: FRACTION }] })
+    expect(thrownBy(() => formatJson(value)).message).toContain(message)
+    for (const text of [JSON.stringify(value), JSON.stringify(value, null, 2)]) {
+      expect(thrownBy(() => parseJson(encode(text))).message).toContain(message)
+    }
+  })
+
+  test.each([
+    ['0.5', 'it must be'],
+    ['{"a\\"[{:,":0.5}', '"a"[{:," must be'],
+    ['{"a":[[],{"b":[],"c":{"d":1.5e-1}}]}', '"a[1].c.d" must be'],
+    ['{"a":1.00000000000000000001}', `"a" must be ${FRACTION}`],
+    ['{"a":9007199254740993}', '"a" must be a safe integer; write other numbers as strings'],
+  ])('and parseJson of %s says that %s a safe integer', (text, message) => {
+    expect(thrownBy(() => parseJson(encode(text))).message).toContain(message)
+  })
+
+  test('and parseJson name at most 200 characters of a path', () => {
+    const value = { ['k'.repeat(300)]: 0.5 }
+    for (const error of [thrownBy(() => formatJson(value)), thrownBy(() => parseJson(encode(JSON.stringify(value))))]) {
+      expect(error.message).toContain(`"${'k'.repeat(200)}" must`)
+    }
   })
 
   test('writes any value so that parseJson returns what JSON.parse does, or rejects it', () => {
