@@ -205,7 +205,7 @@ export class OrderRefusedError extends OrderSyncError {
   constructor(
     resultCode: ResultCode | (string & {}),
     resultMessage?: string,
-    options?: ErrorOptions & { requestId?: string; response?: OrderSyncResponse },
+    options?: ErrorOptions & { requestId?: string; response?: OrderSyncResponse; hint?: string },
   ) {
     // A peer may send a code that is not in the list.
     if (options?.response === undefined && (!isResultCode(resultCode) || resultCode === 'SUCCESS')) {
@@ -213,7 +213,8 @@ export class OrderRefusedError extends OrderSyncError {
         `An OrderRefusedError needs a code of RESULT_CODES, for example PROCESS_FAIL, not "${printable(String(resultCode), 64)}"`,
       )
     }
-    super(`The order was refused with ${printable(resultCode, 64)}.`, options)
+    const hint = options?.hint === undefined ? '' : ` ${options.hint}`
+    super(`The order was refused with ${printable(resultCode, 64)}.${hint}`, options)
     Object.defineProperty(this, 'response', { value: options?.response })
     this.resultCode = resultCode
     this.resultMessage = resultMessage
@@ -269,14 +270,17 @@ export class DeliveryError extends HttpResponseError {
   readonly code: DeliveryErrorCode
   /** For `ERR_RESULT_UNKNOWN`: the peer's verified response. */
   declare readonly response: OrderSyncResponse | undefined
+  /** Milliseconds to wait before the next attempt, if the response had a `Retry-After` header. The signature does not cover it. */
+  readonly retryAfterMs: number | undefined
 
   constructor(
     code: DeliveryErrorCode,
     message: string,
-    options?: ErrorOptions & ResponseDetails & { response?: OrderSyncResponse },
+    options?: ErrorOptions & ResponseDetails & { response?: OrderSyncResponse; retryAfterMs?: number | undefined },
   ) {
     super(message, options)
     this.code = code
+    this.retryAfterMs = options?.retryAfterMs
     Object.defineProperty(this, 'response', { value: options?.response })
   }
 }
@@ -350,6 +354,18 @@ function describeThrown(thrown: unknown): string {
   const code = readMember(thrown, 'code')
   const known = thrown instanceof Error && typeof name === 'string' && /^[A-Za-z_$][\w$]{0,63}$/.test(name)
   return `${known ? name : describeKind(thrown)}${isPrintableCode(code) ? ` (code ${code})` : ''}`
+}
+
+/** The first `code` of an error and its causes that can be printed, such as `ECONNREFUSED`. */
+export function printableCode(thrown: unknown): string | undefined {
+  let error = thrown
+  for (let depth = 0; depth <= MAX_CAUSES && error !== undefined && error !== null; depth++) {
+    const code = readMember(error, 'code')
+    // A DOMException has a number, which says nothing to a reader.
+    if (typeof code === 'string' && isPrintableCode(code)) return code
+    error = readMember(error, 'cause')
+  }
+  return undefined
 }
 
 /** A code such as `ECONNREFUSED`, `23505` or `14`. A longer number may be the number of a customer. */

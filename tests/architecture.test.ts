@@ -17,7 +17,7 @@ interface Row {
 }
 
 /** The files beside the folders. Every folder may use them. */
-const ROOT = ['errors.ts', 'option-rules.ts', 'result-codes.ts', 'timeout.ts']
+const ROOT = ['errors.ts', 'notify.ts', 'option-rules.ts', 'result-codes.ts', 'timeout.ts']
 
 /** One secured message, with what it is made of. Both shells use it. */
 const CORE = [...ROOT, 'protocol/*', 'crypto/*', 'keys/*', 'messages/*', 'secure-message/*', 'diagnosis/*', 'policy/*']
@@ -30,6 +30,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   'result-codes.ts': {},
   'errors.ts': { imports: ['result-codes.ts'] },
   'timeout.ts': {},
+  'notify.ts': {},
   'option-rules.ts': {},
   protocol: { imports: [...ROOT, 'node:buffer'] },
   crypto: { imports: [...ROOT, 'protocol/*', 'node:crypto', 'node:os', 'node:util', 'tinypool'] },

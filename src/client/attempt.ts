@@ -1,10 +1,13 @@
-import { DeliveryError, UntrustedResponseError } from '../errors.ts'
+import { DeliveryError, describeFailure, printableCode, UntrustedResponseError } from '../errors.ts'
 import { ORDER_SYNC_METHOD } from '../protocol/endpoint.ts'
+import { parseRetryAfter } from '../protocol/retry-after.ts'
 import type { OrderSyncResponse } from '../result-codes.ts'
 import { type SecuredMessage, secureMessage } from '../secure-message/secure.ts'
 import { withTimeout } from '../timeout.ts'
+import type { SyncTrace } from './event.ts'
 import type { ClientSettings } from './options.ts'
-import { asUnknownIf5xx, type ReceivedResponse, readResponse, requireSuccess, verifyResponse } from './response.ts'
+import { type ReceivedResponse, readResponse } from './read-response.ts'
+import { asUnknownIfTryLater, requireSuccess, verifyResponse } from './response.ts'
 
 /** An order to send. */
 interface OrderToSend {
@@ -13,6 +16,8 @@ interface OrderToSend {
   readonly requestId: string
   /** The caller's signal. */
   readonly signal: AbortSignal | undefined
+  /** Notes what is known of the response, also when it is not trusted. */
+  readonly trace: Pick<SyncTrace, 'status' | 'tracerId'>
 }
 
 /** A verified response that reports success. */
@@ -30,7 +35,7 @@ interface Success {
 export async function attempt<ExtInfo>(order: OrderToSend, settings: ClientSettings<ExtInfo>): Promise<Success> {
   const { requestId, signal: callerSignal } = order
   const { timeoutMs } = settings
-  const message = `There was no verified response within ${timeoutMs} ms.`
+  const message = `There was no verified response from ${settings.url.host} within ${timeoutMs} ms.`
   const onTimeout = () => new DeliveryError('ERR_TIMEOUT', message, { requestId })
   try {
     return await withTimeout((signal) => sendAndVerify(order, settings, signal), {
@@ -41,29 +46,34 @@ export async function attempt<ExtInfo>(order: OrderToSend, settings: ClientSetti
   } catch (error) {
     // The caller's own abort is not a network failure.
     callerSignal?.throwIfAborted()
-    throw error instanceof UntrustedResponseError ? asUnknownIf5xx(error) : error
+    throw error
   }
 }
 
 async function sendAndVerify<ExtInfo>(
-  { plaintext, requestId }: OrderToSend,
+  { plaintext, requestId, trace }: OrderToSend,
   settings: ClientSettings<ExtInfo>,
   signal: AbortSignal,
 ): Promise<Success> {
   const { signedPath: path, credentials, encryptTo, encryption, now } = settings
   const sentAt = now()
+  trace.status = undefined
+  trace.tracerId = undefined
   const message = { kind: 'request', method: ORDER_SYNC_METHOD, path, now: sentAt, plaintext, encryptTo } as const
   const secured = await secureMessage(message, credentials, encryption)
   // Signing may have taken longer than the timeout: then nothing is sent.
   signal.throwIfAborted()
   const received = await send(secured, { requestId, signal }, settings)
+  trace.status = received.status
+  trace.tracerId = printableTracerId(received.headers.get('tracer-id'))
+  const retryAfterMs = parseRetryAfter(received.headers.get('retry-after'), now())
   const response = await verifyResponse(received, settings, { requestId, sentAt }).catch((cause: unknown) => {
-    if (cause instanceof UntrustedResponseError) throw cause
+    if (cause instanceof UntrustedResponseError) throw asUnknownIfTryLater(cause, retryAfterMs)
     // Our side failed, for example a signer that decrypts. The order was sent: the caller needs its requestId.
     const message = 'A response arrived, but it could not be verified or decrypted on this side.'
     throw new DeliveryError('ERR_RESULT_UNKNOWN', message, { cause, requestId, httpStatus: received.status })
   })
-  const orderId = requireSuccess(response, requestId, received.status)
+  const orderId = requireSuccess(response, received, settings, { requestId, sentAt, retryAfterMs })
   return { orderId, tracerId: received.headers.get('tracer-id'), response }
 }
 
@@ -84,8 +94,15 @@ async function send<ExtInfo>(
     })
     return await readResponse(response, maxResponseBytes, requestId)
   } catch (cause) {
-    if (cause instanceof UntrustedResponseError) throw cause
-    const message = 'The peer could not be reached, or closed the connection.'
+    if (cause instanceof UntrustedResponseError) throw asUnknownIfTryLater(cause, undefined)
+    // The code of the network, such as ENOTFOUND; the message of such an error may quote anything.
+    const reason = printableCode(cause) ?? describeFailure(cause)
+    const message = `${url.host} could not be reached, or closed the connection: ${reason}.`
     throw new DeliveryError('ERR_NETWORK', message, { cause, requestId })
   }
+}
+
+/** Anybody can write this header: the signature does not cover it. */
+function printableTracerId(tracerId: string | undefined): string | undefined {
+  return tracerId !== undefined && /^[ -~]{1,128}$/.test(tracerId) ? tracerId : undefined
 }

@@ -1,12 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { describeFailure } from '../errors.ts'
 import type { OpenObject, Order } from '../messages/order.ts'
 import { validateExtInfo } from '../messages/validate.ts'
+import { createWarner, notify } from '../notify.ts'
 import { isRetryable, retryDelay } from '../policy/retry.ts'
 import { formatJson } from '../protocol/json.ts'
 import type { OrderSyncResponse } from '../result-codes.ts'
 import { assertPeerKeysNotOwn, startOwnKeyProbe } from '../secure-message/own-key.ts'
 import { waitFor } from '../timeout.ts'
 import { attempt } from './attempt.ts'
+import { attemptEvent, type ClientEvent, failureEvent, type SyncTrace, successEvent } from './event.ts'
 import { type ClientOptions, type ClientSettings, resolveClientOptions } from './options.ts'
 import { toOutgoingOrder } from './order.ts'
 
@@ -82,11 +85,18 @@ export interface OrderSyncClient<ExtInfo = OpenObject> {
 export function createOrderSyncClient<ExtInfo = OpenObject>(options: ClientOptions<ExtInfo>): OrderSyncClient<ExtInfo> {
   const settings = resolveClientOptions(options)
   startOwnKeyProbe(settings.credentials)
+  const report = createReporter(settings.onEvent)
   return {
     async syncOrder(input, { signal: caller } = {}) {
+      const trace = startTrace(input, settings)
       const followed = caller && follow(caller)
       try {
-        return await sync(input, followed?.signal, settings)
+        const result = await sync(input, { trace, signal: followed?.signal, report }, settings)
+        report(() => successEvent(trace))
+        return result
+      } catch (error) {
+        report(() => failureEvent(trace, error, caller?.aborted === true))
+        throw error
       } finally {
         followed?.release()
       }
@@ -94,25 +104,73 @@ export function createOrderSyncClient<ExtInfo = OpenObject>(options: ClientOptio
   }
 }
 
+type Report = (makeEvent: () => ClientEvent) => void
+
+function createReporter(onEvent: ((event: ClientEvent) => void) | undefined): Report {
+  if (onEvent === undefined) return () => {}
+  const warn = createWarner(() => performance.now())
+  return (makeEvent) =>
+    notify(onEvent, makeEvent(), (thrown) =>
+      warn(
+        'ERR_ON_EVENT',
+        () => `"onEvent" of the client threw ${describeFailure(thrown)}. The sync went on all the same.`,
+      ),
+    )
+}
+
+function startTrace<ExtInfo>(input: OrderInput<ExtInfo>, settings: ClientSettings<ExtInfo>): SyncTrace {
+  const { credentials, encryptTo, url, randomUUID } = settings
+  const { requestId = randomUUID().replaceAll('-', ''), merchantBizNo, tradeNo } = input
+  return {
+    clientId: credentials.clientId,
+    requestId,
+    host: url.host,
+    keyVersion: credentials.signingKey.version,
+    encrypted: encryptTo !== undefined,
+    startedAt: performance.now(),
+    attempts: 0,
+    merchantBizNo,
+    tradeNo,
+  }
+}
+
+interface SyncContext {
+  readonly trace: SyncTrace
+  readonly signal: AbortSignal | undefined
+  readonly report: Report
+}
+
 async function sync<ExtInfo>(
   input: OrderInput<ExtInfo>,
-  signal: AbortSignal | undefined,
+  { trace, signal, report }: SyncContext,
   settings: ClientSettings<ExtInfo>,
 ): Promise<SyncResult> {
   const { extInfoSchema, retries, json, random } = settings
-  const requestId = input.requestId ?? settings.randomUUID().replaceAll('-', '')
+  const { requestId } = trace
   const merchantBizType = input.merchantBizType ?? 'TRADE_ORDER'
   const order = toOutgoingOrder({ ...input, requestId, merchantBizType })
   if (extInfoSchema !== undefined) await waitFor(() => validateExtInfo(order.extInfo, extInfoSchema), { signal })
   const plaintext = formatJson(order, json)
   await assertPeerKeysNotOwn(settings.credentials, { timeoutMs: settings.timeoutMs, signal })
   for (let attempts = 1; ; attempts++) {
+    signal?.throwIfAborted()
+    trace.attempts = attempts
+    const startedAt = performance.now()
+    let delayMs: number
     try {
-      return { requestId, attempts, ...(await attempt({ plaintext, requestId, signal }, settings)) }
+      const success = await attempt({ plaintext, requestId, signal, trace }, settings)
+      report(() => attemptEvent(trace, { startedAt }))
+      return { requestId, attempts, ...success }
     } catch (error) {
-      if (!isRetryable(error) || attempts > retries) throw error
+      const isLast = !isRetryable(error) || attempts > retries
+      if (isLast) {
+        report(() => attemptEvent(trace, { startedAt, error, isAborted: signal?.aborted === true }))
+        throw error
+      }
+      delayMs = retryDelay(attempts, { ...settings, retryAfterMs: error.retryAfterMs }, random())
+      report(() => attemptEvent(trace, { startedAt, error, delayMs }))
     }
-    await pause(retryDelay(attempts, settings, random()), signal)
+    await pause(delayMs, signal)
   }
 }
 

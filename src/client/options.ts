@@ -17,6 +17,7 @@ import {
 import { ENVIRONMENTS, type Environment, ORDER_SYNC_PATH } from '../protocol/endpoint.ts'
 import { STRICT_JSON } from '../protocol/json.ts'
 import { type Credentials, parseCredentials, requireEncryptionKey } from '../secure-message/credentials.ts'
+import type { ClientEvent } from './event.ts'
 
 /** Options of {@link createOrderSyncClient}. Give either `environment` or `url`. */
 export interface ClientOptions<ExtInfo = OpenObject> {
@@ -36,11 +37,11 @@ export interface ClientOptions<ExtInfo = OpenObject> {
   extInfoSchema?: StandardSchema<ExtInfo, unknown> | undefined
   /** Milliseconds for one attempt: sign, connect, receive the response and verify it. @defaultValue 10_000 */
   timeoutMs?: number | undefined
-  /** How many times to retry after `U`, a network failure, or an HTTP 5xx. @defaultValue 3 */
+  /** How many times to retry after `U`, a network failure, or an HTTP 5xx, 429 or 408. @defaultValue 3 */
   retries?: number | undefined
   /** Upper bound of the first retry delay, in milliseconds. Doubles with each retry. @defaultValue 500 */
   baseDelayMs?: number | undefined
-  /** Upper bound of every retry delay, in milliseconds. @defaultValue 10_000 */
+  /** Upper bound of every retry delay, in milliseconds, also when the peer asks for more in `Retry-After`. @defaultValue 10_000 */
   maxDelayMs?: number | undefined
   /** The largest accepted response, in bytes. @defaultValue 1_048_576 */
   maxResponseBytes?: number | undefined
@@ -52,7 +53,12 @@ export interface ClientOptions<ExtInfo = OpenObject> {
   agentToken?: string | undefined
   /** Send numbers in `extInfo` that are not safe integers, instead of refusing them. @defaultValue false */
   allowFractions?: boolean | undefined
-  /** Sends the requests. @defaultValue the global fetch */
+  /**
+   * Receives every attempt and every outcome. The enumerable members of the event are safe to log. Without it, a failure is
+   * visible as the rejection of `syncOrder`.
+   */
+  onEvent?: ((event: ClientEvent) => void) | undefined
+  /** Sends the requests: through a proxy or with a client certificate, for example. @defaultValue the global fetch */
   fetch?: typeof globalThis.fetch | undefined
   /** The clock, in milliseconds since the epoch. @defaultValue Date.now */
   now?: (() => number) | undefined
@@ -84,6 +90,7 @@ export const clientOptionRules = () =>
     encryption: anyValue(),
     agentToken: { assert: assertAgentToken },
     allowFractions: flag(false),
+    onEvent: { assert: assertFunction },
     fetch: { assert: assertFunction },
     now: functionWithDefault(() => Date.now()),
     random: functionWithDefault(() => Math.random()),

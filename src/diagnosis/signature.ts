@@ -49,7 +49,11 @@ export async function diagnoseSignature(
     const content = signedContent({ method, path, clientId, time: head.time, ...changedHead }, changedBody)
     if (await verify(key, content, signature)) return explanation
   }
-  return `No usual mistake explains it. Compare three things with the sender: the path (here ${shown(path)}; a proxy may have removed a prefix), the key (compare fingerprints: describeKey() prints that of peerPublicKeys[${named.version}]), and the body (here ${body.length} bytes; a proxy or middleware may rewrite it).`
+  const fingerprint =
+    named.key.fingerprint === undefined
+      ? 'a CryptoKey, which has no fingerprint'
+      : `fingerprint ${named.key.fingerprint}`
+  return `No usual mistake explains it. Compare three things with the sender: the path (here ${shownPath(path)}; a proxy may have removed a prefix), the key (here peerPublicKeys[${named.version}], ${fingerprint}), and the body (here ${body.length} bytes; a proxy or middleware may rewrite it).`
 }
 
 function emptyBody(contentLength = '0'): string {
@@ -75,7 +79,7 @@ function otherPaths(path: string, headers: ReadonlyMap<string, string>): Hypothe
     .filter((candidate) => candidate !== path)
     .map((candidate) => ({
       head: { path: candidate },
-      explanation: `The sender signed the path ${shown(candidate)}, but it was verified for ${shown(path)}. Set the option "signedPath" to the path that the sender signs.`,
+      explanation: `The sender signed the path ${shownPath(candidate)}, but it was verified for ${shownPath(path)}. Set the option "signedPath" to the path that the sender signs.`,
     }))
 }
 
@@ -110,7 +114,7 @@ function otherBodies(body: Uint8Array): Hypothesis[] {
 }
 
 /** A path can contain anything that the HTTP layer accepts, and its query string a token. */
-function shown(path: string): string {
+export function shownPath(path: string): string {
   return printable(path.replace(/=[^&]*/g, '=…'), 200)
 }
 

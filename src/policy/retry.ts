@@ -30,7 +30,8 @@ export function isRetryable(error: unknown): error is DeliveryError {
  * jitter"). Clients that failed at the same moment therefore do not retry at the same moment.
  *
  * @param attempt 1 after the first failure.
- * @param limits In milliseconds.
+ * @param limits In milliseconds. `retryAfterMs` is what the peer asks for in `Retry-After`: the pause is at least that long, up
+ * to `maxDelayMs`.
  * @param random From 0 up to, not including, 1.
  * @returns Milliseconds.
  * @see docs/protocol.md section 6.2
@@ -43,8 +44,13 @@ export function isRetryable(error: unknown): error is DeliveryError {
  */
 export function retryDelay(
   attempt: number,
-  { baseDelayMs, maxDelayMs }: { baseDelayMs: number; maxDelayMs: number },
+  {
+    baseDelayMs,
+    maxDelayMs,
+    retryAfterMs = 0,
+  }: { baseDelayMs: number; maxDelayMs: number; retryAfterMs?: number | undefined },
   random: number,
 ): number {
-  return Math.floor(random * backOff(attempt, { firstMs: baseDelayMs, maxMs: maxDelayMs }))
+  const delay = Math.floor(random * backOff(attempt, { firstMs: baseDelayMs, maxMs: maxDelayMs }))
+  return Math.max(delay, Math.min(retryAfterMs, maxDelayMs))
 }

@@ -9,6 +9,14 @@
 // Start here: the client sends orders, the handler receives them. A handler needs a store.
 
 export { createOrderSyncClient, type OrderInput, type OrderSyncClient, type SyncResult } from '../client/client.ts'
+export type {
+  AttemptEvent,
+  ClientEvent,
+  ClientEventBase,
+  ClientEventCode,
+  SucceededEvent,
+  SyncFailedEvent,
+} from '../client/event.ts'
 export type { ClientOptions } from '../client/options.ts'
 export type { Amount } from '../messages/amount.ts'
 export { formatAmount, parseAmount } from '../messages/decimal-amount.ts'

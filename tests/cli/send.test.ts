@@ -78,7 +78,7 @@ test('send exits with 2 when the connection is refused', async () => {
 test('send exits with 2 when no response arrives in time', async () => {
   const { code, stderr } = await send(await listen(createServer(() => {})), '--retries', '0', '--timeout', '50')
   expect(code).toBe(2)
-  expect(stderr).toContain('There was no verified response within 50 ms. (ERR_TIMEOUT)')
+  expect(stderr).toMatch(/There was no verified response from 127\.0\.0\.1:\d+ within 50 ms\. \(ERR_TIMEOUT\)/)
 })
 
 const respondWith = (status: number, body: string, headers = {}): RequestListener => {

@@ -457,7 +457,7 @@ describe('without a trusted response, syncOrder', () => {
     expect(error).toMatchObject({
       name: 'DeliveryError',
       code: 'ERR_TIMEOUT',
-      message: 'There was no verified response within 250 ms.',
+      message: expect.stringMatching(/^There was no verified response from 127\.0\.0\.1:\d+ within 250 ms\.$/),
       requestId: order()['requestId'],
     })
     expect(requests).toHaveLength(2)
@@ -465,7 +465,7 @@ describe('without a trusted response, syncOrder', () => {
 
   test('rejects with ERR_TIMEOUT when timeoutMs is a fraction', async () => {
     const { error } = await errorOf([neverResponds], { timeoutMs: 20.5, retries: 0 })
-    expect(error).toMatchObject({ code: 'ERR_TIMEOUT', message: 'There was no verified response within 20.5 ms.' })
+    expect(error).toMatchObject({ code: 'ERR_TIMEOUT', message: expect.stringContaining(' within 20.5 ms.') })
   })
 
   test('rejects with ERR_TIMEOUT when the signer never signs', async () => {

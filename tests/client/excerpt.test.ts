@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { excerptOf } from '../../src/client/response.ts'
+import { excerptOf } from '../../src/client/read-response.ts'
 
 const excerpt = (text: string) => excerptOf(Buffer.from(text))
 

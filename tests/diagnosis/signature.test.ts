@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { diagnoseSignature } from '../../src/diagnosis/signature.ts'
+import { describeKey } from '../../src/keys/keys.ts'
 import { collectHeaders, parseMessageHead } from '../../src/protocol/headers.ts'
 import { type Credentials, parseCredentials } from '../../src/secure-message/credentials.ts'
 import { gatewayEcc, gatewayRsa, strangerRsa } from '../support/keys.ts'
@@ -123,6 +124,9 @@ test.each<[string, RequestParts, Uint8Array | undefined]>([
     /^No usual mistake explains it\. Compare three things .*the path \(here .*the body \(here \d+ bytes;/,
   )
   expect(hint).not.toMatch(/SECRET|\[\[/)
+  expect(hint).toContain(
+    `the key (here peerPublicKeys[1], fingerprint ${describeKey(gatewayRsa().publicKey).fingerprint})`,
+  )
 })
 
 test('diagnoseSignature keeps its explanation on one line, and short, for any path', async () => {
