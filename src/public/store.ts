@@ -17,6 +17,7 @@ export type {
   ClaimResult,
   Completion,
   Delivery,
+  ForgetResult,
   HeldClaim,
   LastProcessed,
   OrderRecord,

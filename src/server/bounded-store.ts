@@ -3,6 +3,9 @@ import type { OrderSyncStore } from '../stores/store.ts'
 import { waitFor } from '../timeout.ts'
 import { storeThrew, storeTimedOut } from './failures.ts'
 
+/** A store that can always be asked whether it can work. */
+export type BoundedStore<Transaction> = OrderSyncStore<Transaction> & Required<Pick<OrderSyncStore, 'ping'>>
+
 /**
  * A store whose calls reject when they take too long, and whose errors name the call. On a network that drops packets
  * silently, a database driver can wait for ever, and with it the order and its slot.
@@ -12,7 +15,7 @@ import { storeThrew, storeTimedOut } from './failures.ts'
 export function boundStore<Transaction>(
   store: OrderSyncStore<Transaction>,
   timeoutMs: number,
-): OrderSyncStore<Transaction> {
+): BoundedStore<Transaction> {
   const named = <Value>(method: string, called: Promise<Value>): Promise<Value> =>
     called.catch((error: unknown) => {
       throw storeThrew(method, error)
@@ -35,6 +38,9 @@ export function boundStore<Transaction>(
     finish: (held, completion) => bounded('finish', () => store.finish(held, completion)),
     release: (held) => bounded('release', () => store.release(held)),
     read: (orderKey) => bounded('read', () => store.read(orderKey)),
+    forget: (orderKey) => bounded('forget', () => store.forget(orderKey)),
+    // Any read shows whether the store can be reached.
+    ping: () => bounded('ping', async () => void (store.ping ? await store.ping() : await store.read('ping'))),
     ...(finishInTransaction && {
       finishInTransaction: (held, work) =>
         named('finishInTransaction', (async () => await finishInTransaction(held, work))()),

@@ -29,6 +29,8 @@ interface OrderEntry {
 }
 
 interface RequestEntry {
+  /** Known once the request has a response. */
+  readonly orderKey?: string
   readonly digest: string
   readonly expiresAt: number
   readonly storedResponse?: string
@@ -124,7 +126,8 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
       const { orderModifyTime, contentDigest } = delivery
       if (processed) order.last = { orderModifyTime, processedAt: at, storedResponse, contentDigest }
       order.lease = undefined
-      keepRequest(delivery.requestKey, { digest: delivery.digest, storedResponse, expiresAt: at + responseTtlMs })
+      const { orderKey, requestKey, digest } = delivery
+      keepRequest(requestKey, { orderKey, digest, storedResponse, expiresAt: at + responseTtlMs })
       return true
     },
 
@@ -143,6 +146,19 @@ export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
       if (order.last === undefined) return { ...lease }
       const { contentDigest: _, ...last } = order.last
       return { last, ...lease }
+    },
+
+    async forget(orderKey) {
+      const order = orders.get(orderKey)
+      if (order !== undefined && isLeased(order)) return 'busy'
+      const responses = [...requests].filter(([, request]) => request.orderKey === orderKey)
+      // The digests stay: another content under the same requestId is still a conflict.
+      for (const [key, { digest, expiresAt }] of responses) requests.set(key, { digest, expiresAt })
+      const wasProcessed = order?.last !== undefined
+      // A claim whose lease has expired may still finish.
+      if (order?.lease === undefined) orders.delete(orderKey)
+      else order.last = undefined
+      return wasProcessed || responses.length > 0 ? 'forgotten' : 'unknown'
     },
   }
 }

@@ -1,5 +1,5 @@
 /** The schema version that this release needs. */
-export const POSTGRES_SCHEMA_VERSION = 3
+export const POSTGRES_SCHEMA_VERSION = 4
 
 /**
  * The schema of {@link postgresStore} as SQL: one text for each version. Run each once, in order. `migratePostgres` does that.
@@ -14,7 +14,7 @@ export const POSTGRES_MIGRATIONS: readonly string[] = migrationsFor('')
  * @param prefix The quoted schema and a dot, or nothing for the first schema of the `search_path`.
  */
 export function migrationsFor(prefix: string): readonly string[] {
-  return [createTables(prefix), createFunctions(prefix), keepContent(prefix)]
+  return [createTables(prefix), createFunctions(prefix), keepContent(prefix), forgetOrders(prefix)]
 }
 
 function createTables(prefix: string): string {
@@ -239,5 +239,67 @@ BEGIN
 END $$;
 
 UPDATE ${prefix}order_sync_schema SET version = 3;
+`
+}
+
+/** Repeats text of the migration before it: a migration that has run somewhere must never change. */
+function forgetOrders(prefix: string): string {
+  return `
+-- The order of a request that has a response. Null when it was stored before.
+ALTER TABLE ${prefix}order_sync_requests ADD COLUMN order_key text;
+CREATE INDEX order_sync_requests_order ON ${prefix}order_sync_requests (order_key) WHERE order_key IS NOT NULL;
+
+CREATE OR REPLACE FUNCTION ${prefix}order_sync_finish(
+  p_order_key text, p_request_key text, p_digest text, p_modify_time bigint,
+  p_token bigint, p_response text, p_processed boolean, p_response_ttl_ms bigint,
+  p_content text DEFAULT NULL
+) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+  v_now timestamptz := clock_timestamp();
+BEGIN
+  -- Lock the request first, also when it has expired and was deleted.
+  INSERT INTO ${prefix}order_sync_requests AS r (request_key, digest, expires_at)
+  VALUES (p_request_key, p_digest, v_now + p_response_ttl_ms * interval '1 millisecond')
+  ON CONFLICT (request_key) DO UPDATE SET expires_at = excluded.expires_at;
+  UPDATE ${prefix}order_sync_orders o SET
+    lease_until       = NULL,
+    last_modify_time  = CASE WHEN p_processed THEN p_modify_time ELSE o.last_modify_time END,
+    last_processed_at = CASE WHEN p_processed THEN v_now ELSE o.last_processed_at END,
+    last_response     = CASE WHEN p_processed THEN p_response ELSE o.last_response END,
+    last_content      = CASE WHEN p_processed THEN p_content ELSE o.last_content END
+  WHERE o.order_key = p_order_key AND o.token = p_token AND o.lease_until IS NOT NULL;
+  IF NOT FOUND THEN
+    RETURN false;
+  END IF;
+  UPDATE ${prefix}order_sync_requests r SET response = p_response, order_key = p_order_key
+  WHERE r.request_key = p_request_key;
+  RETURN true;
+END $$;
+
+-- Forgets that an order was processed or refused: 'forgotten', 'unknown', or 'busy' while a claim holds it. The digests of its
+-- requests stay: another content under the same requestId is still a conflict. Locks requests first, as the other functions do.
+CREATE FUNCTION ${prefix}order_sync_forget(p_order_key text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  v_now timestamptz;
+  v_order ${prefix}order_sync_orders;
+  v_requests bigint;
+BEGIN
+  PERFORM FROM ${prefix}order_sync_requests r WHERE r.order_key = p_order_key ORDER BY r.request_key FOR UPDATE;
+  SELECT * INTO v_order FROM ${prefix}order_sync_orders o WHERE o.order_key = p_order_key FOR UPDATE SKIP LOCKED;
+  v_now := clock_timestamp();
+  IF v_order.order_key IS NULL THEN
+    RETURN CASE WHEN EXISTS (SELECT FROM ${prefix}order_sync_orders o WHERE o.order_key = p_order_key) THEN 'busy' ELSE 'unknown' END;
+  ELSIF v_order.lease_until > v_now AND (v_order.leased_at > v_now + interval '1 second') IS NOT TRUE THEN
+    RETURN 'busy';
+  END IF;
+  UPDATE ${prefix}order_sync_orders o SET
+    last_modify_time = NULL, last_processed_at = NULL, last_response = NULL, last_content = NULL
+  WHERE o.order_key = p_order_key;
+  UPDATE ${prefix}order_sync_requests r SET response = NULL, order_key = NULL WHERE r.order_key = p_order_key;
+  GET DIAGNOSTICS v_requests = ROW_COUNT;
+  RETURN CASE WHEN v_order.last_modify_time IS NULL AND v_requests = 0 THEN 'unknown' ELSE 'forgotten' END;
+END $$;
+
+UPDATE ${prefix}order_sync_schema SET version = 4;
 `
 }

@@ -13,7 +13,7 @@ import {
   type PostgresPool,
 } from './postgres-pool.ts'
 import { migrationsFor, POSTGRES_MIGRATIONS, POSTGRES_SCHEMA_VERSION } from './postgres-schema.ts'
-import type { ClaimOptions, Completion, HeldClaim, OrderSyncStore } from './store.ts'
+import type { ClaimOptions, Completion, ForgetResult, HeldClaim, OrderSyncStore } from './store.ts'
 
 export type { ClientOf, PostgresClient, PostgresPool }
 export { POSTGRES_MIGRATIONS, POSTGRES_SCHEMA_VERSION }
@@ -95,7 +95,7 @@ export function postgresStore(options: PostgresStoreOptions): OrderSyncStore {
 }
 
 function createStore(settings: Settings): OrderSyncStore {
-  const { pool, responseTtlMs, sql } = settings
+  const { pool, schema, responseTtlMs, sql } = settings
   let claims = 0
 
   return {
@@ -124,6 +124,16 @@ function createStore(settings: Settings): OrderSyncStore {
       if (order === undefined) return undefined
       const last = lastProcessed(order)
       return { ...(last && { last }), ...(order.leased && { lease: { token: order.token } }) }
+    },
+
+    async forget(orderKey) {
+      const forget = () => one<{ result: ForgetResult }>(pool, sql.forget, [orderKey])
+      return (await withRetries(settings, forget)).result
+    },
+
+    async ping() {
+      const version = await withRetries(settings, () => schemaVersion(pool, schema))
+      if (version < POSTGRES_SCHEMA_VERSION) throw notMigrated(schema, undefined)
     },
   }
 }
@@ -340,6 +350,7 @@ function statementsFor(schema: string | undefined) {
       set_config('idle_in_transaction_session_timeout', '${IDLE_BEFORE_COMMIT_MS}', true)`,
     release: `UPDATE ${prefix}order_sync_orders SET lease_until = NULL
       WHERE order_key = $1 AND token = $2 AND lease_until IS NOT NULL RETURNING 1`,
+    forget: `SELECT ${prefix}order_sync_forget($1) AS result`,
     read: `SELECT token::float8 AS token,
         lease_until > clock_timestamp() AND (leased_at > clock_timestamp() + interval '1 second') IS NOT TRUE AS leased,
         last_modify_time::float8 AS last_modify_time,
@@ -421,13 +432,13 @@ async function withRetries<Value>(settings: Settings, statement: () => Promise<V
 const NOT_MIGRATED = new Set(['42883', '42P01', '42703', '42704', '3F000'])
 
 function explain(error: unknown, { schema }: Settings): unknown {
-  if (!NOT_MIGRATED.has(sqlState(error))) return error
+  return NOT_MIGRATED.has(sqlState(error)) ? notMigrated(schema, error) : error
+}
+
+function notMigrated(schema: string | undefined, cause: unknown): ConfigurationError {
   const call = schema === undefined ? 'migratePostgres(pool)' : `migratePostgres(pool, { schema: '${schema}' })`
-  return new ConfigurationError(
-    'ERR_STORE_NOT_MIGRATED',
-    `The tables or functions of the store are missing in the database, or of an earlier release: run ${call} first. If you did, check the schema and the search_path of the connection.`,
-    { cause: error },
-  )
+  const message = `The tables or functions of the store are missing in the database, or of an earlier release: run ${call} first. If you did, check the schema and the search_path of the connection.`
+  return new ConfigurationError('ERR_STORE_NOT_MIGRATED', message, cause === undefined ? undefined : { cause })
 }
 
 function sqlState(error: unknown): string {

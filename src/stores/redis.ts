@@ -139,7 +139,8 @@ redis.call('HDEL', KEYS[1], 'lease_until')`
 /**
  * The HDEL of END_CLAIM comes first: after it, Redis does not refuse the other writes when its memory is full.
  *
- * KEYS: order, response to the request. ARGV: token, response, '1' if processed, orderModifyTime, responseTtlMs, contentDigest.
+ * KEYS: order, response to the request, requests of the order. ARGV: token, response, '1' if processed, orderModifyTime,
+ * responseTtlMs, contentDigest, request.
  */
 const FINISH = `${CLOCK}${END_CLAIM}
 if ARGV[3] == '1' then
@@ -147,7 +148,27 @@ if ARGV[3] == '1' then
     'content', ARGV[6])
 end
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[5])
+redis.call('SADD', KEYS[3], ARGV[7])
+redis.call('PEXPIRE', KEYS[3], ARGV[5])
 return 1`
+
+/** KEYS: requests of the order. */
+const REQUESTS = `return redis.call('SMEMBERS', KEYS[1])`
+
+/**
+ * KEYS: order, requests of the order, and the response to each of them. Returns 'again' when there are other requests by now.
+ * The digests of the requests stay: another content under the same requestId is still a conflict.
+ */
+const FORGET = `${CLOCK}
+local order = redis.call('HMGET', KEYS[1], 'lease_until', 'leased_at', 'modify_time')
+if holds(order[1], order[2]) then return 'busy' end
+if redis.call('SCARD', KEYS[2]) ~= #KEYS - 2 then return 'again' end
+for number = 2, #KEYS do redis.call('DEL', KEYS[number]) end
+redis.call('HDEL', KEYS[1], 'modify_time', 'processed_at', 'response', 'content')
+return (order[3] or #KEYS > 2) and 'forgotten' or 'unknown'`
+
+/** How often {@link FORGET} is tried while requests of the order end. */
+const FORGET_ATTEMPTS = 10
 
 /** KEYS: order. ARGV: token. */
 const RELEASE = `${END_CLAIM}
@@ -194,6 +215,7 @@ export function redisStore(options: RedisStoreOptions): OrderSyncStore {
   // Redis hashes what is in braces: all keys of an order are in one slot.
   const toOrderKey = (orderKey: string) => `${prefix}{${orderKey}}`
   const toResponseKey = (orderKey: string, requestKey: string) => `${prefix}{${orderKey}}:response:${requestKey}`
+  const toRequestsKey = (orderKey: string) => `${prefix}{${orderKey}}:requests`
   const toRequestKey = (requestKey: string) => `${prefix}request:${requestKey}`
 
   return {
@@ -219,9 +241,9 @@ export function redisStore(options: RedisStoreOptions): OrderSyncStore {
       const { orderKey, requestKey, digest, contentDigest, orderModifyTime } = delivery
       // The digest must live as long as the response: without it, another body would get this response.
       await run(REMEMBER, [toRequestKey(requestKey)], [digest, ttl, '1'])
-      const keys = [toOrderKey(orderKey), toResponseKey(orderKey, requestKey)]
-      const values = [String(token), storedResponse, processed ? '1' : '0', String(orderModifyTime), ttl, contentDigest]
-      return Number(await run(FINISH, keys, values)) === 1
+      const keys = [toOrderKey(orderKey), toResponseKey(orderKey, requestKey), toRequestsKey(orderKey)]
+      const state = [String(token), storedResponse, processed ? '1' : '0', String(orderModifyTime)]
+      return Number(await run(FINISH, keys, [...state, ttl, contentDigest, requestKey])) === 1
     },
 
     async release({ delivery, token }) {
@@ -243,6 +265,20 @@ export function redisStore(options: RedisStoreOptions): OrderSyncStore {
         }),
         ...(leased === '1' && { lease: { token: Number(token) } }),
       }
+    },
+
+    async forget(orderKey) {
+      for (let attempt = 1; attempt <= FORGET_ATTEMPTS; attempt++) {
+        const requestKeys = toTexts(await run(REQUESTS, [toRequestsKey(orderKey)], []))
+        const responseKeys = requestKeys.map((requestKey) => toResponseKey(orderKey, requestKey ?? ''))
+        const result = String(await run(FORGET, [toOrderKey(orderKey), toRequestsKey(orderKey), ...responseKeys], []))
+        if (result === 'forgotten' || result === 'unknown' || result === 'busy') return result
+      }
+      return 'busy'
+    },
+
+    async ping() {
+      await run('return 1', [toOrderKey('')], [])
     },
   }
 }

@@ -22,7 +22,7 @@ export interface SqliteStatement {
 /** The class of a driver: `DatabaseSync` of `node:sqlite`, or the default export of `better-sqlite3`. */
 export type SqliteDriver = new (file: string) => SqliteDatabase
 
-const SCHEMA_VERSION = 3
+const SCHEMA_VERSION = 4
 const SCHEMA = `
   CREATE TABLE order_sync_schema (version INTEGER NOT NULL);
   CREATE TABLE order_sync_orders (
@@ -41,8 +41,10 @@ const SCHEMA = `
     request_key TEXT PRIMARY KEY,
     digest      TEXT NOT NULL,
     response    TEXT,
-    expires_at  INTEGER NOT NULL
+    expires_at  INTEGER NOT NULL,
+    order_key   TEXT
   ) WITHOUT ROWID;
+  CREATE INDEX order_sync_requests_order ON order_sync_requests (order_key) WHERE order_key IS NOT NULL;
   CREATE INDEX order_sync_requests_expiry ON order_sync_requests (expires_at);
   INSERT INTO order_sync_schema (version) VALUES (${SCHEMA_VERSION});
 `
@@ -54,6 +56,12 @@ const UPGRADE_FROM_1 = `
 const UPGRADE_FROM_2 = `
   ALTER TABLE order_sync_orders ADD COLUMN last_content TEXT;
   UPDATE order_sync_schema SET version = 3;
+`
+/** The order of a request that has a response. Null when it was stored before. */
+const UPGRADE_FROM_3 = `
+  ALTER TABLE order_sync_requests ADD COLUMN order_key TEXT;
+  CREATE INDEX order_sync_requests_order ON order_sync_requests (order_key) WHERE order_key IS NOT NULL;
+  UPDATE order_sync_schema SET version = 4;
 `
 
 /** Pauses while another process writes. */
@@ -163,6 +171,7 @@ function migrate(database: SqliteDatabase): void {
   if (version === 0) database.exec(SCHEMA)
   if (version === 1) database.exec(UPGRADE_FROM_1)
   if (version === 1 || version === 2) database.exec(UPGRADE_FROM_2)
+  if (version >= 1 && version <= 3) database.exec(UPGRADE_FROM_3)
 }
 
 function schemaVersion(database: SqliteDatabase): number {

@@ -100,7 +100,15 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
     'UPDATE order_sync_orders SET lease_until = NULL, last_modify_time = ?, last_processed_at = ?, last_response = ?, last_content = ? WHERE order_key = ?',
   )
   const putResponse = database.prepare(
-    'UPDATE order_sync_requests SET response = ?, expires_at = ? WHERE request_key = ?',
+    'UPDATE order_sync_requests SET response = ?, expires_at = ?, order_key = ? WHERE request_key = ?',
+  )
+  const dropLast = database.prepare(
+    `UPDATE order_sync_orders SET last_modify_time = NULL, last_processed_at = NULL, last_response = NULL, last_content = NULL
+     WHERE order_key = ? AND last_modify_time IS NOT NULL`,
+  )
+  // The digests stay: another content under the same requestId is still a conflict.
+  const dropResponses = database.prepare(
+    'UPDATE order_sync_requests SET response = NULL, order_key = NULL WHERE order_key = ?',
   )
   const dropLease = database.prepare('UPDATE order_sync_orders SET lease_until = NULL WHERE order_key = ?')
   let claims = 0
@@ -162,7 +170,7 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
         if (processed) putLast.run(orderModifyTime, now(), storedResponse, contentDigest, orderKey)
         else dropLease.run(orderKey)
         rememberRequest(held.delivery)
-        putResponse.run(storedResponse, now() + responseTtlMs, requestKey)
+        putResponse.run(storedResponse, now() + responseTtlMs, orderKey, requestKey)
         return true
       }),
 
@@ -178,6 +186,17 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
       if (order === undefined) return undefined
       const last = lastProcessed(order)
       return { ...(last && { last }), ...(isLeased(order, now()) && { lease: { token: order.token } }) }
+    },
+
+    forget: (orderKey) =>
+      write(() => {
+        if (isLeased(readOrder(orderKey), now())) return 'busy'
+        const changes = changesOf(dropLast.run(orderKey)) + changesOf(dropResponses.run(orderKey))
+        return changes === 0 ? 'unknown' : 'forgotten'
+      }),
+
+    async ping() {
+      await retryWhileBusy(() => readOrder(''), performance.now() + busyTimeoutMs)
     },
 
     async close() {
@@ -223,7 +242,11 @@ function createDeletion(database: SqliteDatabase): (at: number) => number {
     `DELETE FROM order_sync_requests WHERE request_key IN
      (SELECT request_key FROM order_sync_requests WHERE expires_at <= ? LIMIT ${DELETED_AT_ONCE})`,
   )
-  return (at) => Number((statement.run(at) as { changes: number | bigint }).changes)
+  return (at) => changesOf(statement.run(at))
+}
+
+function changesOf(result: unknown): number {
+  return Number((result as { changes: number | bigint }).changes)
 }
 
 function isLeased(order: OrderRow | undefined, at: number): boolean {

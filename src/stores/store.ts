@@ -45,6 +45,9 @@ export interface OrderRecord {
   readonly lease?: { readonly token: number }
 }
 
+/** What `forget` did: `unknown` when nothing was remembered, `busy` when the order is being processed. */
+export type ForgetResult = 'forgotten' | 'unknown' | 'busy'
+
 /**
  * Remembers orders and requests. Each method is atomic, also between processes, and judges leases by the store's own
  * clock.
@@ -72,6 +75,16 @@ export interface OrderSyncStore<Transaction = undefined> {
   release(held: HeldClaim): Promise<boolean>
   /** What is remembered of an order. Undefined when nothing is. */
   read(orderKey: string): Promise<OrderRecord | undefined>
+  /**
+   * Forgets that an order was processed or refused, together with the responses to its requests, in one step: its next
+   * delivery is processed, also one that came before. Changes nothing while a claim holds the order: `busy`. Tokens keep growing.
+   */
+  forget(orderKey: string): Promise<ForgetResult>
+  /**
+   * Rejects when the store cannot work: the database cannot be reached, or its tables are missing. It is cheap, and changes
+   * nothing. Without it, `handler.health()` reads an order.
+   */
+  ping?(): Promise<void>
   /**
    * Only stores in transactional mode have it. Runs the work and {@link finish} in one transaction, so that the work's own
    * writes commit if, and only if, the finish does. Rolls back and resolves to false where finish would. Rolls back and

@@ -13,6 +13,7 @@ import {
   untilExpired,
 } from './case-helpers.ts'
 import { CONCURRENT_CASES } from './concurrent-cases.ts'
+import { FORGET_CASES } from './forget-cases.ts'
 
 /** The database that a {@link StoreCase} tests. */
 export interface StoreCaseDatabase {
@@ -384,10 +385,12 @@ async function withShiftedClock<Value>(shiftMs: number, work: () => Promise<Valu
  * for (const { name, run } of storeCases) test(name, () => run({ createStore: () => store }))
  * ```
  */
-export const storeCases: readonly StoreCase[] = [...CASES, ...CONCURRENT_CASES].map(({ name, run }) => ({
-  name,
-  async run({ createStore }) {
-    const create = async () => await createStore()
-    await run(await create(), create)
-  },
-}))
+export const storeCases: readonly StoreCase[] = [...CASES, ...CONCURRENT_CASES, ...FORGET_CASES].map(
+  ({ name, run }) => ({
+    name,
+    async run({ createStore }) {
+      const create = async () => await createStore()
+      await run(await create(), create)
+    },
+  }),
+)

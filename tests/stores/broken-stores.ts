@@ -12,6 +12,8 @@ interface OrderRow {
 interface RequestRow {
   digest: string
   response: string | undefined
+  /** Known once the request has a response. */
+  orderKey?: string | undefined
 }
 
 /** A database in memory that answers in a later turn, as one over the network does. */
@@ -42,6 +44,10 @@ interface Steps {
   countsAsProcessed(completion: Completion): boolean
   onRefusal(order: OrderRow, completion: Completion, delivery: Delivery): void
   shownLease(order: OrderRow, at: number): boolean
+  /** Whether a lease keeps an order from being forgotten. */
+  keepsFromForgetting(order: OrderRow, at: number): boolean
+  /** What is forgotten besides the last processed event of the order. */
+  onForget(database: FakeDatabase, orderKey: string): boolean
 }
 
 const correct: Steps = {
@@ -66,6 +72,15 @@ const correct: Steps = {
   countsAsProcessed: ({ processed }) => processed,
   onRefusal: () => undefined,
   shownLease: (order, at) => correct.isLeased(order, at),
+  keepsFromForgetting: (order, at) => correct.isLeased(order, at),
+  onForget({ requests }, orderKey) {
+    const responses = [...requests.values()].filter((request) => request.orderKey === orderKey)
+    for (const request of responses) {
+      request.response = undefined
+      request.orderKey = undefined
+    }
+    return responses.length > 0
+  },
 }
 
 /** One at a time, in one object: of no use between two objects or two processes. */
@@ -143,6 +158,7 @@ function createStore({ orders, requests }: FakeDatabase, steps: Steps): OrderSyn
         requests.set(steps.toKey(held.delivery.requestKey), {
           digest: steps.toKey(held.delivery.digest),
           response: storedResponse,
+          orderKey: steps.toKey(held.delivery.orderKey),
         })
         return true
       }),
@@ -164,6 +180,16 @@ function createStore({ orders, requests }: FakeDatabase, steps: Steps): OrderSyn
           ...(order.last && { last: order.last }),
           ...(steps.shownLease(order, steps.now()) && { lease: { token: order.token } }),
         }
+      }),
+
+    forget: (key) =>
+      steps.atomically(() => {
+        const orderKey = steps.toKey(key)
+        const order = orders.get(orderKey)
+        if (order !== undefined && steps.keepsFromForgetting(order, steps.now())) return 'busy'
+        const wasProcessed = order?.last !== undefined
+        if (order !== undefined) order.last = undefined
+        return steps.onForget({ orders, requests }, orderKey) || wasProcessed ? 'forgotten' : 'unknown'
       }),
   }
 }
@@ -304,4 +330,43 @@ export const brokenStores: readonly BrokenStore[] = [
       onFinish: () => undefined,
     },
   ),
+  broken('forgets orders but not responses', 'after forget, a request that was refused is processed again', {
+    onForget: () => true,
+  }),
+  broken(
+    'forgets the responses and the digests',
+    'after forget, all requests of the order are processed again, and another body is still a conflict',
+    {
+      onForget({ requests }, orderKey) {
+        for (const [key, request] of requests) if (request.orderKey === orderKey) requests.delete(key)
+        return true
+      },
+    },
+  ),
+  broken('forgets the responses of all orders', 'forget leaves other orders and their requests alone', {
+    onForget({ requests }) {
+      requests.clear()
+      return true
+    },
+  }),
+  broken('forgets an order that is being processed', 'forget changes nothing while the order is being processed', {
+    keepsFromForgetting: () => false,
+  }),
+  broken(
+    'ends an expired claim when it forgets',
+    'forget does not end a claim whose lease has expired: it can still finish',
+    {
+      onForget({ orders, requests }, orderKey) {
+        orders.delete(orderKey)
+        return correct.onForget({ orders, requests }, orderKey)
+      },
+    },
+  ),
+  broken('starts tokens again after it forgets', 'the token grows also after forget', {
+    onForget({ orders, requests }, orderKey) {
+      const isKnown = correct.onForget({ orders, requests }, orderKey)
+      orders.delete(orderKey)
+      return isKnown
+    },
+  }),
 ]

@@ -32,11 +32,12 @@ export function merchant(options: Partial<HandlerOptions<unknown>> = {}) {
 }
 
 /** The same store. Calls of its methods are recorded. */
-export const recorded = ({ claim, finish, release, read }: OrderSyncStore) => ({
+export const recorded = ({ claim, finish, release, read, forget }: OrderSyncStore) => ({
   claim: vi.fn(claim),
   finish: vi.fn(finish),
   release: vi.fn(release),
   read: vi.fn(read),
+  forget: vi.fn(forget),
 })
 
 /** The parts of a response that tests compare: its status, its result, and whether it is signed and encrypted. */
