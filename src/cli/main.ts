@@ -6,11 +6,14 @@ import * as keygen from './keygen.ts'
 import { print, printToStderr } from './output.ts'
 import * as send from './send.ts'
 import * as serve from './serve.ts'
+import * as store from './store.ts'
 
-const COMMANDS: Readonly<Record<string, { help: string; run: (args: string[]) => Promise<void> }>> = {
+/** `run` may resolve to the exit status. */
+const COMMANDS: Readonly<Record<string, { help: string; run: (args: string[]) => Promise<unknown> }>> = {
   keygen,
   serve,
   send,
+  store,
 }
 
 const HELP = `AlipayHK's Synchronize Order API from the command line.
@@ -18,6 +21,7 @@ const HELP = `AlipayHK's Synchronize Order API from the command line.
   alipayhk-order-sync keygen   generate a key pair
   alipayhk-order-sync serve    receive orders and print each as a line of JSON
   alipayhk-order-sync send     send one order
+  alipayhk-order-sync store    migrate a store, and inspect, forget or prune what it remembers
 
 Add --help to a command to see its options.`
 
@@ -31,8 +35,8 @@ async function main([name = '', ...args]: string[]): Promise<number> {
       return 1
     }
     if (args.includes('--help') || args.includes('-h')) return await printResult(command.help)
-    await command.run(args)
-    return 0
+    const exitCode = await command.run(args)
+    return typeof exitCode === 'number' ? exitCode : 0
   } catch (error) {
     const { lines, exitCode } = describeFailure(error)
     for (const line of lines) printToStderr(line)

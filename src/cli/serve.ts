@@ -8,8 +8,8 @@ import { createOrderSyncHandler, ORDER_SYNC_PATH, type OrderSyncHandler } from '
 import { toNodeListener } from 'alipayhk-order-sync/node'
 import { assertNoPositionals, parseWholeNumber, UsageError } from './arguments.ts'
 import { IDENTITY_HELP, IDENTITY_OPTIONS, readCredentials } from './identity.ts'
+import { DEFAULT_STORE, errorCodeOf, openStore, STORE_HELP } from './open-store.ts'
 import { isOutputBlocked, print, printJson } from './output.ts'
-import { DEFAULT_STORE, openStore, STORE_HELP } from './store.ts'
 
 export const help = `alipayhk-order-sync serve --client-id ID --private-key FILE --peer-public-key FILE [OPTIONS]
 
@@ -44,7 +44,11 @@ export async function run(args: string[]): Promise<void> {
     max: 86_400,
   })
   const credentials = await readCredentials(values)
-  const { store, close } = await openStore(values.store)
+  const { store, migrate, close } = await openStore(values.store)
+  await migrate().catch(async (error: unknown) => {
+    await close()
+    throw new UsageError(`--store: the tables cannot be created (${errorCodeOf(error)}).`)
+  })
   const handler = createOrderSyncHandler({
     credentials,
     store,

@@ -1,100 +1,148 @@
-import { memoryStore } from 'alipayhk-order-sync'
-import type { OrderSyncStore } from 'alipayhk-order-sync/store'
-import { migratePostgres, postgresStore } from 'alipayhk-order-sync/stores/postgres'
-import { redisStore } from 'alipayhk-order-sync/stores/redis'
-import { sqliteStore } from 'alipayhk-order-sync/stores/sqlite'
-import { UsageError } from './arguments.ts'
+import { parseArgs } from 'node:util'
+import { orderKey } from 'alipayhk-order-sync'
+import type { OrderRecord } from 'alipayhk-order-sync/store'
+import { assertNoPositionals, requireOption, UsageError } from './arguments.ts'
+import { type OpenStore, openStore } from './open-store.ts'
+import { print, printJson } from './output.ts'
 
-export const DEFAULT_STORE = 'sqlite:./order-sync.db'
+export const help = `alipayhk-order-sync store ACTION --store URL [OPTIONS]
 
-export const STORE_HELP = `  --store STORE              memory, sqlite:FILE, postgres://… or redis://… (${DEFAULT_STORE})`
+Looks after the store of a handler.
 
-/** An open store and the function that closes it. */
-export interface OpenStore {
-  readonly store: OrderSyncStore
-  readonly close: () => Promise<unknown>
+  migrate   creates or upgrades the tables; run it once for each release, with a role that may create them
+  inspect   shows what is remembered of one order
+  forget    forgets that one order was processed or refused: its next delivery is processed again
+  prune     deletes requests whose time is over
+
+  --store STORE              sqlite:FILE, postgres://… or redis://…
+  --json                     print JSON
+
+Options of inspect and forget: either --key, or what identifies the order.
+
+  --key KEY                  the "orderKey" of an event
+  --client-id ID             the Client-Id of the handler
+  --merchant-biz-no NO       the order number
+  --merchant-biz-type TYPE   the type of the order (TRADE_ORDER)
+  --merchant-id ID           only for an order that an agent sold
+
+Exit status of inspect and forget: 1 if nothing is remembered of the order, or if it is being processed right now.`
+
+const OPTIONS = {
+  store: { type: 'string' },
+  json: { type: 'boolean', default: false },
+  key: { type: 'string' },
+  'client-id': { type: 'string' },
+  'merchant-id': { type: 'string' },
+  'merchant-biz-no': { type: 'string' },
+  'merchant-biz-type': { type: 'string' },
+} as const
+
+type Values = { readonly [Name in keyof typeof OPTIONS]?: string | boolean | undefined }
+
+/** What an action found or did, for people and for programs. */
+interface Report {
+  readonly lines: readonly string[]
+  readonly json: object
+  /** Whether the action found what it was for. */
+  readonly isFound: boolean
 }
 
-/** Opens the store that `--store` names. */
-export async function openStore(name: string): Promise<OpenStore> {
-  if (name === 'memory') return { store: memoryStore(), close: async () => {} }
-  if (name.startsWith('sqlite:')) return openSqlite(name.slice('sqlite:'.length))
-  if (/^postgres(ql)?:\/\//.test(name)) return await openPostgres(name)
-  if (/^rediss?:\/\//.test(name)) return await openRedis(name)
-  // Do not quote the option: a URL may contain a password.
-  throw new UsageError('--store must be memory, sqlite:FILE, postgres://… or redis://….')
+const ACTIONS: Readonly<Record<string, (open: OpenStore, values: Values) => Promise<Report>>> = {
+  migrate,
+  inspect,
+  forget,
+  prune,
 }
 
-function openSqlite(file: string): OpenStore {
-  if (file === '') throw new UsageError('--store sqlite: needs a file, such as sqlite:./order-sync.db.')
+/** @returns The exit status. */
+export async function run([action = '', ...args]: string[]): Promise<number> {
+  const act = Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined
+  if (act === undefined) throw new UsageError('store needs an action: migrate, inspect, forget or prune.')
+  const { values, positionals } = parseArgs({ args: joinKey(args), allowPositionals: true, options: OPTIONS })
+  assertNoPositionals(positionals)
+  const name = requireOption('--store', values.store)
+  if (name === 'memory') throw new UsageError('--store memory ends with its process: there is nothing to look after.')
+  // Before the database is opened.
+  if (act === inspect || act === forget) keyOf(values)
+  const open = await openStore(name)
   try {
-    const store = sqliteStore({ file })
-    return { store, close: () => store.close() }
-  } catch (error) {
-    throw new UsageError(`--store: ${(error as Error).message}.`)
+    const { lines, json, isFound } = await act(open, values)
+    if (values.json) await printJson(json)
+    else for (const line of lines) await print(line)
+    return isFound ? 0 : 1
+  } finally {
+    await open.close()
   }
 }
 
-async function openPostgres(connectionString: string): Promise<OpenStore> {
-  const { default: pg } = await importDriver('pg', () => import('pg'))
-  const pool = new pg.Pool({
-    connectionString,
-    connectionTimeoutMillis: 5_000,
-    query_timeout: 10_000,
-    keepAlive: true,
+async function migrate(open: OpenStore): Promise<Report> {
+  await open.migrate()
+  await open.store.ping?.()
+  return { lines: ['The store is ready.'], json: { migrated: true }, isFound: true }
+}
+
+async function prune(open: OpenStore): Promise<Report> {
+  const deleted = await open.prune()
+  const line = deleted === undefined ? 'Redis deletes them by itself.' : `${deleted} requests deleted.`
+  return { lines: [line], json: { deleted: deleted ?? null }, isFound: true }
+}
+
+async function inspect({ store }: OpenStore, values: Values): Promise<Report> {
+  const key = keyOf(values)
+  const record = await store.read(key)
+  const isFound = record?.last !== undefined || record?.lease !== undefined
+  return { lines: [`orderKey: ${key}`, ...describeRecord(record)], json: { orderKey: key, ...record }, isFound }
+}
+
+async function forget({ store }: OpenStore, values: Values): Promise<Report> {
+  const key = keyOf(values)
+  const result = await store.forget(key)
+  const line = {
+    forgotten: 'Forgotten. The next delivery of this order is processed, also one that came before.',
+    unknown: 'Nothing is remembered of this order. Check --client-id, --merchant-id and --merchant-biz-no.',
+    busy: 'The order is being processed right now. Nothing was changed: try again when that has ended.',
+  }[result]
+  return { lines: [line], json: { orderKey: key, result }, isFound: result === 'forgotten' }
+}
+
+/** `--key` and its value as one argument: an orderKey can begin with "-", and parseArgs() would take it for an option. */
+function joinKey(args: readonly string[]): string[] {
+  const at = args.indexOf('--key')
+  const value = args[at + 1]
+  return at === -1 || value === undefined ? [...args] : [...args.slice(0, at), `--key=${value}`, ...args.slice(at + 2)]
+}
+
+function keyOf(values: Values): string {
+  if (typeof values.key === 'string') {
+    if (/^[\w-]{43}$/.test(values.key)) return values.key
+    throw new UsageError('--key must be the 43 characters of an orderKey.')
+  }
+  return orderKey({
+    clientId: requireOption('--client-id', textOf(values['client-id'])),
+    merchantId: textOf(values['merchant-id']),
+    merchantBizType: textOf(values['merchant-biz-type']) ?? 'TRADE_ORDER',
+    merchantBizNo: requireOption('--merchant-biz-no', textOf(values['merchant-biz-no'])),
   })
-  // An idle connection may break; the pool opens a new one. Without a listener the error would end the process.
-  pool.on('error', () => {})
-  try {
-    await migratePostgres(pool)
-  } catch (error) {
-    await pool.end()
-    throw new UsageError(`--store: PostgreSQL cannot be used (${errorCodeOf(error)}).`)
-  }
-  return { store: postgresStore({ pool }), close: () => pool.end() }
 }
 
-async function openRedis(url: string): Promise<OpenStore> {
-  const { createClient } = await importDriver('redis', () => import('redis'))
-  const client = createClient({
-    url,
-    socket: {
-      connectTimeout: 5_000,
-      socketTimeout: 8_000,
-      reconnectStrategy: (retries) => Math.min(50 * 2 ** Math.min(retries, 6), 3_000),
-    },
-    // Without pings, a connection without orders would count as dead after socketTimeout.
-    pingInterval: 4_000,
-    disableOfflineQueue: true,
-  })
-  // The client reconnects by itself, and orders fail meanwhile. Without a listener the error would end the process.
-  client.on('error', () => {})
-  const connected = client.connect()
-  try {
-    await Promise.race([connected, rejectOnError(client)])
-  } catch (error) {
-    client.destroy()
-    await connected.catch(() => {})
-    throw new UsageError(`--store: Redis cannot be used (${errorCodeOf(error)}).`)
-  }
-  return { store: redisStore({ client }), close: () => client.close() }
+function textOf(value: string | boolean | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined
 }
 
-/** Rejects with the first error of the client, which would retry the first connection forever. */
-function rejectOnError(client: { once(event: 'error', listener: (error: Error) => void): unknown }): Promise<never> {
-  return new Promise((_, reject) => client.once('error', reject))
+function describeRecord(record: OrderRecord | undefined): string[] {
+  const lines: string[] = []
+  if (record?.last) {
+    const { orderModifyTime, processedAt, storedResponse } = record.last
+    lines.push(`last processed event: orderModifyTime ${orderModifyTime} (${toIso(orderModifyTime)})`)
+    lines.push(`processed at: ${toIso(processedAt)}`)
+    lines.push(`response to duplicates and older events: ${storedResponse}`)
+  } else lines.push('No event of this order was processed. It may have been refused.')
+  if (record?.lease) lines.push(`A delivery is being processed right now (token ${record.lease.token}).`)
+  return lines
 }
 
-async function importDriver<Module>(name: string, load: () => Promise<Module>): Promise<Module> {
-  try {
-    return await load()
-  } catch {
-    throw new UsageError(`--store: the package ${name} is missing; install it: npm install ${name}`)
-  }
-}
-
-/** Returns the code only: the message of a driver may quote the URL with its password. */
-function errorCodeOf(error: unknown): string {
-  const { code, name } = error as NodeJS.ErrnoException
-  return code ?? name
+/** A time of the peer can be anything. */
+function toIso(time: number): string {
+  const date = new Date(time)
+  return Number.isNaN(date.getTime()) ? 'not a time' : date.toISOString()
 }

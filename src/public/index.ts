@@ -42,14 +42,17 @@ export type {
 export { createOrderSyncHandler } from '../server/handler.ts'
 export {
   type DrainResult,
+  type HandlerHealth,
   type HttpResponse,
   type IncomingRequest,
   type OrderSyncHandler,
   PARSED_BODY,
   type RequestBody,
   type RunningRequest,
+  type StoreHealth,
 } from '../server/http.ts'
 export type { HandlerOptions, OrderContext, OrderResult } from '../server/options.ts'
+export { type OrderIdentity, orderKey } from '../server/order-key.ts'
 export type { RequestContext } from '../server/request-context.ts'
 export { responseToError } from '../server/response-to-error.ts'
 export type { VerifyRequestOptions } from '../server/verify-options.ts'

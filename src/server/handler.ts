@@ -10,7 +10,8 @@ import { createBodyGate } from './body-gate.ts'
 import { createEncryptMemory } from './encrypt-memory.ts'
 import type { Ended } from './ended.ts'
 import { discardRest, fromWebRequest } from './fetch.ts'
-import type { DrainResult, HttpResponse, IncomingRequest, OrderSyncHandler, RunningRequest } from './http.ts'
+import { createStoreCheck } from './health.ts'
+import type { DrainResult, HandlerHealth, HttpResponse, IncomingRequest, OrderSyncHandler, RunningRequest } from './http.ts'
 import { type HandlerOptions, resolveHandlerOptions } from './options.ts'
 import { type Outcome, toResponse } from './outcome.ts'
 import { processOrder } from './process-order.ts'
@@ -64,6 +65,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
   const responding = createInFlight()
   const enter = createBodyGate(settings)
   const encryptMemory = createEncryptMemory()
+  const checkStore = createStoreCheck(settings.store.ping)
   const warnOfSeconds = createSecondsWarning()
   if (typeof settings.credentials !== 'function') startOwnKeyProbe(parseCredentials(settings.credentials))
 
@@ -128,6 +130,13 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
     return { stillRunning: [...(await responding.describe()), ...(await outliving.describe())] }
   }
 
+  async function health(): Promise<HandlerHealth> {
+    const store = await checkStore()
+    const { maxConcurrent } = settings
+    const inFlight = { responding: responding.size(), working: working.size() + outliving.size(), maxConcurrent }
+    return { ok: store.migrated && inFlight.working < maxConcurrent, store, inFlight }
+  }
+
   async function waitUntilIdle(): Promise<void> {
     while (responding.size() + outliving.size() > 0) {
       await Promise.all([responding.settled(), outliving.settled()])
@@ -143,6 +152,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
       return new Response(body as Uint8Array<ArrayBuffer>, { status, headers })
     },
     drain,
+    health,
   })
 }
 

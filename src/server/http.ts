@@ -52,6 +52,50 @@ export interface OrderSyncHandler {
    * @param options `timeoutMs`: milliseconds to wait at most. @defaultValue until every lease is over
    */
   readonly drain: (options?: { readonly timeoutMs?: number | undefined }) => Promise<DrainResult>
+  /**
+   * Whether the handler can process an order now: asks the store, for at most `storeTimeoutMs`. For the health check of a
+   * load balancer or an orchestrator. Never rejects. It contains no secret and no customer data.
+   *
+   * @see docs/health.md
+   * @example
+   * ```ts
+   * import type { OrderSyncHandler } from 'alipayhk-order-sync'
+   *
+   * export async function GET(handler: OrderSyncHandler) {
+   *   const health = await handler.health()
+   *   return Response.json(health, { status: health.ok ? 200 : 503 })
+   * }
+   * ```
+   */
+  readonly health: () => Promise<HandlerHealth>
+}
+
+/** The result of `health()`. */
+export interface HandlerHealth {
+  /** Whether an order can be processed: the store works, and the handler is not full. */
+  readonly ok: boolean
+  readonly store: StoreHealth
+  readonly inFlight: {
+    /** Requests without a response. */
+    readonly responding: number
+    /** Requests at work, including work that outlived its response. At `maxConcurrent`, new requests are refused. */
+    readonly working: number
+    readonly maxConcurrent: number
+  }
+}
+
+/** Whether the store can be used. */
+export interface StoreHealth {
+  /** Whether it responds. */
+  readonly reachable: boolean
+  /** Whether its tables are those of this release. Unknown, and so false, while it is not reachable. */
+  readonly migrated: boolean
+  /** Milliseconds that it took to respond, or to fail. */
+  readonly latencyMs: number
+  /** What is wrong: `ERR_STORE`, `ERR_STORE_TIMEOUT` or `ERR_STORE_NOT_MIGRATED`. */
+  readonly code?: string
+  /** What is wrong, in words, with the class and the code of the error of the driver. */
+  readonly message?: string
 }
 
 /** The result of `drain()`. */

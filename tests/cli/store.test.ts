@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, inject, onTestFinished, test } from 'vitest'
+import { orderKey } from '../../src/public/index.ts'
 import { cli, folderIn, type ServeProcess, serve } from '../support/cli.ts'
-import { NOW, order } from '../support/messages.ts'
+import { CLIENT_ID, NOW, order } from '../support/messages.ts'
 import { makePlace, openPlace } from '../support/stores.ts'
 import { folder, gateway, merchant } from './identity.ts'
 
@@ -55,6 +56,50 @@ for (const { store, url, create } of stores) {
       second.child.kill('SIGTERM')
       expect(await second.exitCode).toBe(0)
     })
+
+    test('store migrates, inspects, forgets and prunes; a forgotten order is processed again', async () => {
+      const location = await create(url ?? '')
+      const merchantBizNo = `order-${process.pid}-${Date.now()}-forget`
+      const requestId = `r-${process.pid}-${Date.now()}`
+      const sent = JSON.stringify(order({ merchantBizNo, requestId }))
+      const identity = ['--client-id', CLIENT_ID, '--merchant-biz-no', merchantBizNo]
+      const store = (action: string, ...args: string[]) => cli(['store', action, '--store', location, ...args])
+
+      expect(await store('migrate')).toEqual({ code: 0, stdout: 'The store is ready.\n', stderr: '' })
+      expect(await store('inspect', ...identity)).toMatchObject({
+        code: 1,
+        stdout: expect.stringContaining('No event of this order was processed.'),
+      })
+      expect(await store('forget', ...identity, '--json')).toMatchObject({
+        code: 1,
+        stdout: expect.stringContaining('"result":"unknown"'),
+      })
+
+      const server = await serve([...merchant(), '--store', location])
+      const send = async () => JSON.parse((await cli(['send', '--url', server.url, ...gateway(), '-'], sent)).stdout)
+      const { orderId } = await send()
+      const key = orderKey({ clientId: CLIENT_ID, merchantBizType: 'TRADE_ORDER', merchantBizNo })
+      const inspected = await store('inspect', '--key', key)
+      expect(inspected).toMatchObject({ code: 0, stderr: '' })
+      expect(inspected.stdout).toContain(
+        `orderKey: ${key}\nlast processed event: orderModifyTime ${NOW - 1_000} (2024-`,
+      )
+      expect(inspected.stdout).toContain(orderId)
+      const { stdout } = await store('inspect', ...identity, '--json')
+      expect(JSON.parse(stdout)).toMatchObject({ orderKey: key, last: { orderModifyTime: NOW - 1_000 } })
+
+      expect(await store('forget', ...identity)).toMatchObject({
+        code: 0,
+        stdout: expect.stringMatching(/^Forgotten\./),
+      })
+      const again = await send()
+      expect(again.orderId).not.toBe(orderId)
+      expect(await send()).toEqual(again)
+      expect(await store('prune', '--json')).toMatchObject({
+        code: 0,
+        stdout: expect.stringMatching(/^\{"deleted":(0|null)\}\n$/),
+      })
+    })
   })
 }
 
@@ -76,4 +121,46 @@ test.each([
   expect(stderr).toContain(message)
   expect(stderr.trimEnd().split('\n')).toHaveLength(1)
   expect(stderr).not.toContain('S3CRET')
+})
+
+describe('store', () => {
+  test.each<[string, string[], string]>([
+    ['no action', [], 'store needs an action: migrate, inspect, forget or prune.'],
+    ['an unknown action', ['drop'], 'store needs an action: migrate, inspect, forget or prune.'],
+    ['no --store', ['prune'], '--store is missing.'],
+    ['the memory store', ['prune', '--store', 'memory'], '--store memory ends with its process'],
+    ['no order', ['forget', '--store', 'sqlite:x.db'], '--client-id is missing.'],
+    ['half an order', ['inspect', '--store', 'sqlite:x.db', '--client-id', 'x'], '--merchant-biz-no is missing.'],
+    [
+      'a malformed key',
+      ['inspect', '--store', 'sqlite:x.db', '--key', 'x'],
+      '--key must be the 43 characters of an orderKey.',
+    ],
+  ])('exits with 1 after %s, and creates no file', async (_, args, message) => {
+    const { code, stdout, stderr } = await cli(['store', ...args])
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+    expect(stderr).toContain(message)
+    expect(existsSync('x.db')).toBe(false)
+  })
+
+  test('accepts a key that begins with "-"', async () => {
+    const location = `sqlite:${join(folderIn(folder), 'dash.db')}`
+    const { code, stderr } = await cli(['store', 'inspect', '--store', location, '--key', `-${'k'.repeat(42)}`])
+    expect({ code, stderr }).toEqual({ code: 1, stderr: '' })
+  })
+
+  test('does not print the password of a URL', async () => {
+    const { code, stderr } = await cli(['store', 'prune', '--store', 'postgres://user:SECRET@127.0.0.1:1/db'])
+    expect(code).toBe(1)
+    expect(stderr).toBe('--store: PostgreSQL cannot be used (ECONNREFUSED).\n')
+  })
+
+  test.skipIf(postgresUrl === undefined)('says that the tables are missing', async () => {
+    const location = await createSchema(postgresUrl ?? '')
+    const bare = location.replace(/search_path%3D\w+/, 'search_path%3Dno_such_schema')
+    expect(bare).not.toBe(location)
+    const { code, stderr } = await cli(['store', 'forget', '--store', bare, '--key', 'k'.repeat(43)])
+    expect(code).toBe(1)
+    expect(stderr).toContain('(ERR_STORE_NOT_MIGRATED)')
+  })
 })

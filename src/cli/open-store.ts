@@ -1,0 +1,116 @@
+import { memoryStore } from 'alipayhk-order-sync'
+import type { OrderSyncStore } from 'alipayhk-order-sync/store'
+import { forgetExpired as forgetPostgres, migratePostgres, postgresStore } from 'alipayhk-order-sync/stores/postgres'
+import { redisStore } from 'alipayhk-order-sync/stores/redis'
+import { forgetExpired as forgetSqlite, sqliteStore } from 'alipayhk-order-sync/stores/sqlite'
+import { UsageError } from './arguments.ts'
+
+export const DEFAULT_STORE = 'sqlite:./order-sync.db'
+
+export const STORE_HELP = `  --store STORE              memory, sqlite:FILE, postgres://… or redis://… (${DEFAULT_STORE})`
+
+/** An open store, and what can be done with its database. */
+export interface OpenStore {
+  readonly store: OrderSyncStore
+  /** Creates or upgrades the tables. */
+  readonly migrate: () => Promise<void>
+  /** Deletes requests whose time is over, and resolves to their number; undefined where the database does it by itself. */
+  readonly prune: () => Promise<number | undefined>
+  readonly close: () => Promise<unknown>
+}
+
+/** Opens the store that `--store` names. */
+export async function openStore(name: string): Promise<OpenStore> {
+  const nothing = async () => undefined
+  if (name === 'memory') return { store: memoryStore(), migrate: nothing, prune: nothing, close: nothing }
+  if (name.startsWith('sqlite:')) return openSqlite(name.slice('sqlite:'.length))
+  if (/^postgres(ql)?:\/\//.test(name)) return await openPostgres(name)
+  if (/^rediss?:\/\//.test(name)) return await openRedis(name)
+  // Do not quote the option: a URL may contain a password.
+  throw new UsageError('--store must be memory, sqlite:FILE, postgres://… or redis://….')
+}
+
+function openSqlite(file: string): OpenStore {
+  if (file === '') throw new UsageError('--store sqlite: needs a file, such as sqlite:./order-sync.db.')
+  try {
+    const store = sqliteStore({ file })
+    // Opening the file creates and upgrades the tables.
+    return { store, migrate: async () => {}, prune: () => forgetSqlite({ file }), close: () => store.close() }
+  } catch (error) {
+    throw new UsageError(`--store: ${(error as Error).message}.`)
+  }
+}
+
+async function openPostgres(connectionString: string): Promise<OpenStore> {
+  const { default: pg } = await importDriver('pg', () => import('pg'))
+  const pool = new pg.Pool({
+    connectionString,
+    connectionTimeoutMillis: 5_000,
+    query_timeout: 10_000,
+    keepAlive: true,
+  })
+  // An idle connection may break; the pool opens a new one. Without a listener the error would end the process.
+  pool.on('error', () => {})
+  try {
+    await pool.query('SELECT 1')
+  } catch (error) {
+    await pool.end()
+    throw new UsageError(`--store: PostgreSQL cannot be used (${errorCodeOf(error)}).`)
+  }
+  return {
+    store: postgresStore({ pool }),
+    migrate: () => migratePostgres(pool),
+    prune: () => forgetPostgres({ pool }),
+    close: () => pool.end(),
+  }
+}
+
+async function openRedis(url: string): Promise<OpenStore> {
+  const { createClient } = await importDriver('redis', () => import('redis'))
+  const client = createClient({
+    url,
+    socket: {
+      connectTimeout: 5_000,
+      socketTimeout: 8_000,
+      reconnectStrategy: (retries) => Math.min(50 * 2 ** Math.min(retries, 6), 3_000),
+    },
+    // Without pings, a connection without orders would count as dead after socketTimeout.
+    pingInterval: 4_000,
+    disableOfflineQueue: true,
+  })
+  // The client reconnects by itself, and orders fail meanwhile. Without a listener the error would end the process.
+  client.on('error', () => {})
+  const connected = client.connect()
+  try {
+    await Promise.race([connected, rejectOnError(client)])
+  } catch (error) {
+    client.destroy()
+    await connected.catch(() => {})
+    throw new UsageError(`--store: Redis cannot be used (${errorCodeOf(error)}).`)
+  }
+  return {
+    store: redisStore({ client }),
+    migrate: async () => {},
+    prune: async () => undefined,
+    close: () => client.close(),
+  }
+}
+
+/** Rejects with the first error of the client, which would retry the first connection forever. */
+function rejectOnError(client: { once(event: 'error', listener: (error: Error) => void): unknown }): Promise<never> {
+  return new Promise((_, reject) => client.once('error', reject))
+}
+
+async function importDriver<Module>(name: string, load: () => Promise<Module>): Promise<Module> {
+  try {
+    return await load()
+  } catch {
+    throw new UsageError(`--store: the package ${name} is missing; install it: npm install ${name}`)
+  }
+}
+
+/** Returns the code only: the message of a driver may quote the URL with its password. */
+export function errorCodeOf(error: unknown): string {
+  const { code, name } = error as NodeJS.ErrnoException
+  return code ?? name
+}
