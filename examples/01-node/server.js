@@ -5,10 +5,16 @@ import { close, handler } from './order-sync.js'
 
 const orderSync = toNodeListener(handler)
 
+// For the load balancer: 503 while the store does not work.
+async function respondHealth(response) {
+  const health = await handler.health()
+  response.writeHead(health.ok ? 200 : 503, { 'Content-Type': 'application/json' }).end(JSON.stringify(health))
+}
+
 const server = createServer((request, response) => {
   const { pathname } = new URL(request.url ?? '/', 'http://localhost')
   if (pathname === ORDER_SYNC_PATH) orderSync(request, response)
-  else if (pathname === '/health') response.end('ok')
+  else if (pathname === '/health') respondHealth(response)
   else response.writeHead(404).end()
 })
 

@@ -8,7 +8,11 @@ const app = express()
 // Before express.json(): the signature covers the raw bytes.
 app.all(ORDER_SYNC_PATH, expressOrderSync(handler))
 app.use(express.json())
-app.get('/health', (_request, response) => response.send('ok'))
+// For the load balancer: 503 while the store does not work.
+app.get('/health', async (_request, response) => {
+  const health = await handler.health()
+  response.status(health.ok ? 200 : 503).json(health)
+})
 
 const server = app.listen(Number(process.env.PORT ?? 3000), () => {
   console.log(`listening on http://localhost:${server.address().port}`)

@@ -8,8 +8,10 @@ import { handler } from './order-sync.js'
 const orderSync = koaOrderSync(handler)
 const router = new Router()
 router.all(ORDER_SYNC_PATH, (context) => orderSync(context))
-router.get('/health', (context) => {
-  context.body = 'ok'
+// For the load balancer: 503 while the store does not work.
+router.get('/health', async (context) => {
+  context.body = await handler.health()
+  context.status = context.body.ok ? 200 : 503
 })
 
 const app = new Koa()

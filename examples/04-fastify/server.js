@@ -6,7 +6,11 @@ const app = Fastify()
 
 // The order does not matter: the plugin changes body parsers only for its own route.
 app.register(fastifyOrderSync, { handler })
-app.get('/health', async () => 'ok')
+// For the load balancer: 503 while the store does not work.
+app.get('/health', async (_request, reply) => {
+  const health = await handler.health()
+  return reply.code(health.ok ? 200 : 503).send(health)
+})
 
 console.log(`listening on ${await app.listen({ port: Number(process.env.PORT ?? 3000), host: '0.0.0.0' })}`)
 

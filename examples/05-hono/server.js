@@ -6,7 +6,11 @@ import { handler } from './order-sync.js'
 const app = new Hono()
 
 app.all(ORDER_SYNC_PATH, (context) => handler.fetch(context.req.raw))
-app.get('/health', (context) => context.text('ok'))
+// For the load balancer: 503 while the store does not work.
+app.get('/health', async (context) => {
+  const health = await handler.health()
+  return context.json(health, health.ok ? 200 : 503)
+})
 
 const server = serve({ fetch: app.fetch, port: Number(process.env.PORT ?? 3000) }, ({ port }) => {
   console.log(`listening on http://localhost:${port}`)

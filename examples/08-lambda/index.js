@@ -24,6 +24,9 @@ const handleEvent = lambdaOrderSync(orderSync)
 
 /** @param {import('alipayhk-order-sync/lambda').LambdaEvent} event */
 export async function handler(event) {
-  if (event.rawPath === '/health') return { statusCode: 200, body: 'ok' }
+  if (event.rawPath === '/health') {
+    const health = await orderSync.health()
+    return { statusCode: health.ok ? 200 : 503, body: JSON.stringify(health) }
+  }
   return handleEvent(event)
 }

@@ -9,6 +9,13 @@ import { handler } from './order-sync.js'
 
 const orderSync = koaOrderSync(handler)
 
+/** For the load balancer: 503 while the store does not work. */
+async function respondHealth(context: koa.Context): Promise<void> {
+  const health = await handler.health()
+  context.body = health
+  context.status = health.ok ? 200 : 503
+}
+
 @Configuration({
   imports: [koa],
   // Change it: Midway signs cookies with it.
@@ -24,7 +31,7 @@ export class MainConfiguration {
     // Works behind Midway's body parser as well: it keeps the text of JSON as rawBody, and leaves other types alone.
     this.app.use(async (context: koa.Context, next: () => Promise<unknown>) => {
       if (context.path === ORDER_SYNC_PATH) await orderSync(context)
-      else if (context.path === '/health') context.body = 'ok'
+      else if (context.path === '/health') await respondHealth(context)
       else await next()
     })
   }

@@ -11,7 +11,14 @@ import { createEncryptMemory } from './encrypt-memory.ts'
 import type { Ended } from './ended.ts'
 import { discardRest, fromWebRequest } from './fetch.ts'
 import { createStoreCheck } from './health.ts'
-import type { DrainResult, HandlerHealth, HttpResponse, IncomingRequest, OrderSyncHandler, RunningRequest } from './http.ts'
+import type {
+  DrainResult,
+  HandlerHealth,
+  HttpResponse,
+  IncomingRequest,
+  OrderSyncHandler,
+  RunningRequest,
+} from './http.ts'
 import { type HandlerOptions, resolveHandlerOptions } from './options.ts'
 import { type Outcome, toResponse } from './outcome.ts'
 import { processOrder } from './process-order.ts'

@@ -54,9 +54,9 @@ export interface OrderSyncHandler {
   readonly drain: (options?: { readonly timeoutMs?: number | undefined }) => Promise<DrainResult>
   /**
    * Whether the handler can process an order now: asks the store, for at most `storeTimeoutMs`. For the health check of a
-   * load balancer or an orchestrator. Never rejects. It contains no secret and no customer data.
+   * load balancer or an orchestrator: see docs/health.md. Never rejects. It contains no secret and no customer data.
    *
-   * @see docs/health.md
+   * @see docs/protocol.md section 7.3
    * @example
    * ```ts
    * import type { OrderSyncHandler } from 'alipayhk-order-sync'

@@ -85,7 +85,7 @@ test.concurrent.for(examples)(
     for (const command of starts) {
       const application = await start(command, copy)
       context.onTestFinished(() => void application.child.kill('SIGKILL'))
-      await context.expect(health(application.port)).resolves.toBe(200)
+      await context.expect(health(application.port)).resolves.toMatchObject({ status: 200, ok: true })
       for (const path of paths) await testOrders(application.port, path, context.expect)
       const last = await sendWhileStopping(application, message('last'))
       context.expect(summarize(withCapitalizedHeaders(last))).toEqual(processed('last'))
@@ -134,9 +134,9 @@ function message(
   return createRequest({ time: new Date().toISOString(), message: order({ requestId, merchantBizNo }), ...parts })
 }
 
-async function health(port: number): Promise<number> {
-  const { status } = await send(port, { method: 'GET', path: '/health', headers: {}, body: new Uint8Array() })
-  return status
+async function health(port: number): Promise<object> {
+  const { status, body } = await send(port, { method: 'GET', path: '/health', headers: {}, body: new Uint8Array() })
+  return { status, ...JSON.parse(Buffer.from(body).toString()) }
 }
 
 async function testOrders(port: number, path: string, expect: (value: unknown) => { toEqual(value: unknown): void }) {

@@ -6,7 +6,9 @@ const orderSync = koaOrderSync(handler)
 
 module.exports = ({ router }) => {
   router.all(ORDER_SYNC_PATH, (context) => orderSync(context))
-  router.get('/health', (context) => {
-    context.body = 'ok'
+  // For the load balancer: 503 while the store does not work.
+  router.get('/health', async (context) => {
+    context.body = await handler.health()
+    context.status = context.body.ok ? 200 : 503
   })
 }

@@ -1,0 +1,100 @@
+import { Redis } from 'ioredis'
+import { Pool } from 'pg'
+import { describe, expect, inject, onTestFinished, test } from 'vitest'
+import { createOrderSyncHandler } from '../../src/public/index.ts'
+import type { OrderSyncStore } from '../../src/public/store.ts'
+import { migratePostgres, POSTGRES_MIGRATIONS, postgresStore } from '../../src/public/stores/postgres.ts'
+import { redisStore } from '../../src/public/stores/redis.ts'
+import { sqliteStore } from '../../src/public/stores/sqlite.ts'
+import { merchantCredentials } from '../support/messages.ts'
+import { startTcpProxy } from '../support/proxy/tcp.ts'
+import { makePlace } from '../support/stores.ts'
+
+const postgresUrl = inject('postgresUrl')
+const redisUrl = inject('redisUrl')
+
+const healthOf = (store: OrderSyncStore) =>
+  createOrderSyncHandler({
+    credentials: merchantCredentials(),
+    store,
+    onOrder: () => ({ orderId: 'A-1' }),
+    storeTimeoutMs: 400,
+  }).health
+
+/** A proxy in front of a database, and the URL that leads through it. */
+async function behindProxy(databaseUrl: string) {
+  const url = new URL(databaseUrl)
+  const proxy = await startTcpProxy({
+    host: url.hostname,
+    port: Number(url.port || (url.protocol === 'redis:' ? 6379 : 5432)),
+  })
+  onTestFinished(() => proxy.close())
+  url.host = `127.0.0.1:${proxy.port}`
+  return { proxy, url: url.href }
+}
+
+function openPool(connectionString: string, searchPath: string): Pool {
+  const options = `-c search_path=${searchPath}`
+  const pool = new Pool({ connectionString, options, connectionTimeoutMillis: 300, query_timeout: 300 })
+  pool.on('error', () => {})
+  onTestFinished(() => pool.end())
+  return pool
+}
+
+const OK = { ok: true, store: { reachable: true, migrated: true } }
+const NOT_MIGRATED = { ok: false, store: { reachable: true, migrated: false, code: 'ERR_STORE_NOT_MIGRATED' } }
+const DOWN = {
+  ok: false,
+  store: { reachable: false, migrated: false, code: expect.stringMatching(/^ERR_STORE(_TIMEOUT)?$/) },
+}
+
+describe.skipIf(postgresUrl === undefined)('health of a handler on PostgreSQL', () => {
+  test('says whether the tables are missing, of an earlier release, or ready', async () => {
+    const { place, remove } = await makePlace('postgres', postgresUrl ?? '')
+    onTestFinished(remove)
+    const pool = openPool(postgresUrl ?? '', place.split(' ')[2] ?? '')
+    const health = healthOf(postgresStore({ pool }))
+    expect(await health()).toMatchObject(NOT_MIGRATED)
+    for (const migration of POSTGRES_MIGRATIONS.slice(0, -1)) await pool.query(migration)
+    expect(await health()).toMatchObject(NOT_MIGRATED)
+    await migratePostgres(pool)
+    expect(await health()).toMatchObject(OK)
+  })
+
+  test('says that the database is down while the network is dark, and then that it is back', async () => {
+    const { place, remove } = await makePlace('postgres', postgresUrl ?? '')
+    onTestFinished(remove)
+    const { proxy, url } = await behindProxy(postgresUrl ?? '')
+    const pool = openPool(url, place.split(' ')[2] ?? '')
+    await migratePostgres(pool)
+    const health = healthOf(postgresStore({ pool }))
+    expect(await health()).toMatchObject(OK)
+    proxy.goDark()
+    const startedAt = performance.now()
+    expect(await health()).toMatchObject(DOWN)
+    expect(performance.now() - startedAt).toBeLessThan(2_000)
+    proxy.light()
+    await expect.poll(health, { timeout: 10_000 }).toMatchObject(OK)
+  })
+})
+
+test.skipIf(redisUrl === undefined)('health of a handler on Redis says whether Redis can be reached', async () => {
+  const { proxy, url } = await behindProxy(redisUrl ?? '')
+  const client = new Redis(url, { commandTimeout: 300, connectTimeout: 300, maxRetriesPerRequest: 0 })
+  client.on('error', () => {})
+  onTestFinished(() => client.disconnect())
+  const health = healthOf(redisStore({ client, prefix: 'health:' }))
+  expect(await health()).toMatchObject(OK)
+  await proxy.close()
+  await expect.poll(health, { timeout: 10_000 }).toMatchObject(DOWN)
+})
+
+test('health of a handler on SQLite says whether the file can be used', async () => {
+  const { place, remove } = await makePlace('node:sqlite', '')
+  onTestFinished(remove)
+  const store = sqliteStore({ file: place.split(' ')[1] ?? '' })
+  const health = healthOf(store)
+  expect(await health()).toMatchObject(OK)
+  await store.close()
+  expect(await health()).toMatchObject(DOWN)
+})
