@@ -5,11 +5,12 @@ const shared: Options = {
   target: 'node20.19',
   outDir: 'dist',
   splitting: true,
-  sourcemap: true,
+  // The package is published in two formats and must stay small. Errors have a name, a code and a message of their own.
+  minifyWhitespace: true,
+  minifySyntax: true,
+  minifyIdentifiers: true,
   // Keep the prefix `node:`: Deno requires it, and node:sqlite has no other name.
   removeNodeProtocol: false,
-  // Replaces import.meta.url in CommonJS.
-  shims: true,
 }
 
 const entry = Object.fromEntries(entryPoints.map(({ name, source }) => [name, source]))
@@ -22,7 +23,8 @@ export default defineConfig([
     // All entry points are built together, so that they share their code: an error that `./protocol` throws is an
     // instance of the class that the root exports.
     entry,
-    format: ['esm', 'cjs'],
+    // scripts/build-cjs.ts makes the CommonJS build of it.
+    format: ['esm'],
     // tsup sets the deprecated option baseUrl for declarations; TypeScript 6 reports it without ignoreDeprecations.
     dts: { entry, compilerOptions: { ignoreDeprecations: '6.0' } },
   },

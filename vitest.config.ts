@@ -38,13 +38,20 @@ export default defineConfig({
         },
       },
       { extends: true, test: { name: 'isolated', include: isolated } },
-      { extends: true, test: { name: 'stores', include: stores, globalSetup: 'tests/support/services.ts' } },
+      {
+        extends: true,
+        test: {
+          name: 'stores',
+          include: stores,
+          globalSetup: ['tests/support/drivers.ts', 'tests/support/services.ts'],
+        },
+      },
       {
         extends: true,
         test: {
           name: 'built',
           include: built,
-          globalSetup: ['tests/support/build.ts', 'tests/support/services.ts'],
+          globalSetup: ['tests/support/drivers.ts', 'tests/support/build.ts', 'tests/support/services.ts'],
         },
       },
       {

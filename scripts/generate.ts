@@ -2,16 +2,18 @@
  * Generates what the repository derives from its sources:
  * - src/messages/validators.generated.js, from the message schemas
  * - src/messages/minor-units.generated.ts, from the list of currencies that ISO 4217 publishes
- * - the `exports` of package.json, from the entry points in src/public
+ * - the `exports` and `typesVersions` of package.json, from the entry points in src/public
+ * - etc/*.api.md, the public face of each entry point, from the declarations in dist/; only where dist/ is built
  * - dist/schemas/*.json, from the message schemas; part of the package, not committed
  *
  * With --check it writes nothing, and fails when a committed file is out of date.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import Ajv from 'ajv'
 import standaloneCode from 'ajv/dist/standalone/index.js'
 import { orderSchema } from '../src/messages/order.ts'
 import { responseSchema } from '../src/messages/response.ts'
+import { apiReports } from './api-report.ts'
 import { entryPoints } from './entry-points.ts'
 
 const root = new URL('../', import.meta.url)
@@ -70,7 +72,10 @@ ${lines.join('')}}
 `
 }
 
-/** package.json with the `exports` of the entry points. All other members stay as they are, in their order. */
+/**
+ * package.json with the `exports` of the entry points, and with `typesVersions`, by which `moduleResolution: node10` finds
+ * the types of a sub-path. All other members stay as they are, in their order.
+ */
 function generatePackageJson(): string {
   const builds = Object.fromEntries(
     entryPoints.map(({ name, subpath }) => [
@@ -82,8 +87,12 @@ function generatePackageJson(): string {
     ]),
   )
   const files = { './schemas/*.json': './dist/schemas/*.json', './package.json': './package.json' }
+  const types = entryPoints
+    .filter(({ subpath }) => subpath !== '.')
+    .map(({ name }): [string, string[]] => [name, [`./dist/${name}.d.cts`]])
   const manifest: object = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'))
-  return `${JSON.stringify({ ...manifest, exports: { ...builds, ...files } }, null, 2)}\n`
+  const generated = { exports: { ...builds, ...files }, typesVersions: { '*': Object.fromEntries(types) } }
+  return `${JSON.stringify({ ...manifest, ...generated }, null, 2)}\n`
 }
 
 /** The committed files, by their path: what each must contain. */
@@ -91,13 +100,17 @@ const committed = {
   'src/messages/validators.generated.js': generateValidators(),
   'src/messages/minor-units.generated.ts': generateMinorUnits(),
   'package.json': generatePackageJson(),
+  ...apiReports(),
 }
 
-const outdated = Object.entries(committed).filter(([path, text]) => readFileSync(new URL(path, root), 'utf8') !== text)
+const isCurrent = ([path, text]: [string, string]) =>
+  existsSync(new URL(path, root)) && readFileSync(new URL(path, root), 'utf8') === text
+const outdated = Object.entries(committed).filter((entry) => !isCurrent(entry))
 if (process.argv.includes('--check')) {
   for (const [path] of outdated) console.error(`${path} is out of date; run: npm run generate`)
   if (outdated.length > 0) process.exitCode = 1
 } else {
+  mkdirSync(new URL('etc/', root), { recursive: true })
   for (const [path, text] of outdated) writeFileSync(new URL(path, root), text)
   const folder = new URL('dist/schemas/', root)
   mkdirSync(folder, { recursive: true })

@@ -5,17 +5,23 @@ import process from 'node:process'
  * Runs a program, and throws when it fails.
  *
  * @param stdout Where its output goes: to our own stdout, or to a file descriptor.
+ * @param timeoutMs After that time the program is stopped.
  */
 export function run(
   command: string,
   args: readonly string[],
   cwd: string,
-  { env = {}, stdout = 'inherit' }: { env?: Record<string, string>; stdout?: 'inherit' | number } = {},
+  {
+    env = {},
+    stdout = 'inherit',
+    timeoutMs,
+  }: { env?: Record<string, string>; stdout?: 'inherit' | number; timeoutMs?: number } = {},
 ): void {
   const { status } = spawnSync(command, args, {
     cwd,
     env: { ...process.env, ...env },
     stdio: ['ignore', stdout, 'inherit'],
+    timeout: timeoutMs,
   })
   if (status !== 0) throw new Error(`${command} ${args[0]} has failed in ${cwd}`)
 }

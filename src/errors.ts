@@ -133,6 +133,8 @@ export interface FieldIssue {
  * The text is for your logs. The peer receives only the result code of {@link PROTOCOL_ERRORS}.
  */
 export class ProtocolError extends OrderSyncError {
+  /** Kept when the package is minified: `console.log()` shows it. */
+  static override readonly name = 'ProtocolError'
   override readonly name = 'ProtocolError'
   readonly code: ProtocolErrorCode
   /** The fields that are wrong, for `ERR_FIELD_INVALID`. Empty for other codes. */
@@ -147,6 +149,8 @@ export class ProtocolError extends OrderSyncError {
 
 /** A key, a credential or the mounting of the handler is wrong. You must act: the message says how. */
 export class ConfigurationError extends OrderSyncError {
+  /** Kept when the package is minified: `console.log()` shows it. */
+  static override readonly name = 'ConfigurationError'
   override readonly name = 'ConfigurationError'
   readonly code: ConfigurationErrorCode
 
@@ -164,6 +168,8 @@ export class ConfigurationError extends OrderSyncError {
  * That error is the `cause`. It may contain customer data, so `console.log()` and `inspect()` do not show it.
  */
 export class HandlerError extends OrderSyncError {
+  /** Kept when the package is minified: `console.log()` shows it. */
+  static override readonly name = 'HandlerError'
   override readonly name = 'HandlerError'
   readonly code: HandlerErrorCode
 
@@ -192,6 +198,8 @@ export class HandlerError extends OrderSyncError {
  * ```
  */
 export class OrderRefusedError extends OrderSyncError {
+  /** Kept when the package is minified: `console.log()` shows it. */
+  static override readonly name = 'OrderRefusedError'
   override readonly name = 'OrderRefusedError'
   readonly code = 'ERR_REFUSED'
   readonly resultCode: string
@@ -252,6 +260,8 @@ abstract class HttpResponseError extends OrderSyncError {
  * The order may or may not have been processed. Find out who responded before you send it again.
  */
 export class UntrustedResponseError extends HttpResponseError {
+  /** Kept when the package is minified: `console.log()` shows it. */
+  static override readonly name = 'UntrustedResponseError'
   override readonly name = 'UntrustedResponseError'
   readonly code: UntrustedResponseCode
 
@@ -266,6 +276,8 @@ export class UntrustedResponseError extends HttpResponseError {
  * The order may or may not have been processed. Retry later with the same `requestId`.
  */
 export class DeliveryError extends HttpResponseError {
+  /** Kept when the package is minified: `console.log()` shows it. */
+  static override readonly name = 'DeliveryError'
   override readonly name = 'DeliveryError'
   readonly code: DeliveryErrorCode
   /** For `ERR_RESULT_UNKNOWN`: the peer's verified response. */

@@ -12,7 +12,7 @@ test('examples import the package by its name only', () => {
 test('package-lock.json contains no URL of a registry and no path of one machine', () => {
   const lock = read('package-lock.json')
   expect(lock).toContain('"integrity": "sha512-')
-  expect(lock.match(/"resolved": ".*"/g)).toEqual(['"resolved": "tests/drivers"'])
+  expect(lock.match(/"resolved": ".*"/g)).toBeNull()
 })
 
 test('test files that replace modules, timers or globals run in the project "isolated"', () => {

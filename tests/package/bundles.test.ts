@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process'
-import { rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
-import { expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import webpack from 'webpack'
 import { temporaryFolder } from '../support/cli.ts'
 import { gatewayRsa, merchantRsa, pem } from '../support/keys.ts'
@@ -117,3 +117,54 @@ for (const [bundler, bundle] of Object.entries(bundlers)) {
     )
   }
 }
+
+describe('a bundle of one file for a Worker, with the line of docs/runtimes.md', () => {
+  const bytes: Record<string, number> = {}
+
+  /** Bundles a program, and returns its text and what it imports. */
+  async function bundle(name: string, code: string) {
+    const entry = join(root, '.cache', `worker-${name}.mjs`)
+    onTestFinished(() => rmSync(entry))
+    writeFileSync(entry, code)
+    const outfile = join(folder, `worker-${name}.mjs`)
+    const { metafile } = await build({
+      entryPoints: [entry],
+      bundle: true,
+      minify: true,
+      platform: 'node',
+      format: 'esm',
+      external: ['tinypool', 'jose'],
+      outfile,
+      metafile: true,
+      logLevel: 'error',
+    })
+    bytes[name] = statSync(outfile).size
+    const inputs = Object.keys(metafile.inputs)
+    expect(inputs.filter((path) => /node_modules\/(tinypool|jose)\//.test(path))).toEqual([])
+    return readFileSync(outfile, 'utf8')
+  }
+
+  const client = `export { createOrderSyncClient } from 'alipayhk-order-sync'`
+  const handler = `export { createOrderSyncHandler, memoryStore } from 'alipayhk-order-sync'`
+
+  test('contains neither tinypool nor jose, and runs without them', async () => {
+    const text = await bundle('both', `${client}\n${handler}`)
+    expect(text).toMatch(/import\("tinypool"\)/)
+    expect(text).not.toMatch(/import\("jose"\)/)
+    const { stdout } = await run(process.execPath, [
+      '--input-type=module',
+      '--eval',
+      `const { createOrderSyncHandler } = await import(${JSON.stringify(join(folder, 'worker-both.mjs'))})
+       console.log(typeof createOrderSyncHandler)`,
+    ])
+    expect(stdout).toBe('function\n')
+  })
+
+  test('contains little more than what it uses: a client is at most three quarters of both', async () => {
+    await bundle('both', `${client}\n${handler}`)
+    await bundle('client', client)
+    await bundle('handler', handler)
+    expect((bytes['client'] ?? 0) / (bytes['both'] ?? 1)).toBeLessThan(0.75)
+    expect((bytes['handler'] ?? 0) / (bytes['both'] ?? 1)).toBeLessThan(0.87)
+  })
+})
