@@ -76,7 +76,15 @@ test('npm install adds the run-time dependencies, and no other package', () => {
   expect(folders.sort()).toEqual([name, ...Object.keys(dependencies)].sort())
 })
 
-const specifiers = entryPoints.map(({ specifier }) => specifier)
+/** The entry points that need no peer dependency: an application that has none can load them all. */
+const specifiers = entryPoints
+  .map(({ specifier }) => specifier)
+  .filter((specifier) => !specifier.endsWith('/opentelemetry'))
+
+test('an entry point whose peer dependency is missing says which', async () => {
+  const code = `console.log(JSON.stringify(await import('${name}/opentelemetry').catch(({ message }) => message)))`
+  expect(await runScript(app, 'missing.mjs', code)).toContain("Cannot find package '@opentelemetry/api'")
+})
 
 test('import and require export the same names', async () => {
   const list = 'JSON.stringify(Object.fromEntries(found.map(([name, module]) => [name, Object.keys(module).sort()])))'
