@@ -14,7 +14,7 @@ function exitCodeOf(error: unknown): 1 | 2 | 3 {
 function linesOf(error: unknown): string[] {
   if (error instanceof UsageError) return [error.message]
   const { message, code } = error as NodeJS.ErrnoException
-  if (code?.startsWith('ERR_PARSE_ARGS')) return [message.split('. ')[0] ?? message]
+  if (code?.startsWith('ERR_PARSE_ARGS')) return [describeParseError(message)]
   if (!isOrderSyncError(error)) return [message]
   const lines = [`${[message, ...causeCodesOf(error)].join(' ')} (${code})`]
   if (error instanceof OrderRefusedError && error.resultMessage)
@@ -25,6 +25,13 @@ function linesOf(error: unknown): string[] {
   }
   if ('requestId' in error && error.requestId) lines.push(`requestId: ${error.requestId}`)
   return lines
+}
+
+/** Quotes an unknown option only if it looks like one: users paste a key where its file belongs, and PEM begins with a dash. */
+function describeParseError(message: string): string {
+  const [first = ''] = message.split('. ')
+  if (!first.startsWith('Unknown option') || /^Unknown option '--?[a-z][a-z-]{0,30}'$/.test(first)) return first
+  return 'An argument begins with a dash, and is not an option.'
 }
 
 /** Such as `ECONNREFUSED`: fetch only says "fetch failed", and keeps the reason in the cause of its cause. */

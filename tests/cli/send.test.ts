@@ -139,6 +139,7 @@ test.each([
     'cannot be read',
   ],
   ['a key that the shell has split', () => ['send', ...privatePem().split(/\s+/).slice(3, -4), '-'], 'more than one'],
+  ['the key in place of an option', () => [...gateway(), privatePem()], 'An argument begins with a dash'],
   ['our own public key', () => identity('gatewayRsa', 'gatewayRsa'), 'public half of your own private key'],
   ['a missing key', () => ['--client-id', CLIENT_ID], '--private-key is missing'],
   ['a missing client id', () => gateway().slice(2), '--client-id is missing'],
