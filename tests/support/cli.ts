@@ -11,8 +11,11 @@ import { root } from './project.ts'
 /** The built command. */
 export const CLI = `${root}dist/cli.js`
 
-/** Node 22 prints a warning about its SQLite module on standard error, which the tests check. */
-const ENV = { ...process.env, NODE_NO_WARNINGS: '1' }
+/** Without the variables that set options. Node 22 prints a warning about its SQLite module on standard error, which the tests check. */
+const ENV = {
+  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('ORDER_SYNC_'))),
+  NODE_NO_WARNINGS: '1',
+}
 
 /** The exit code and output of a process. */
 export interface CommandResult {
@@ -22,8 +25,12 @@ export interface CommandResult {
 }
 
 /** Runs the command until it exits. */
-export async function cli(args: readonly string[], input = ''): Promise<CommandResult> {
-  const child = spawn(process.execPath, [CLI, ...args], { env: ENV })
+export async function cli(
+  args: readonly string[],
+  input = '',
+  environment: NodeJS.ProcessEnv = {},
+): Promise<CommandResult> {
+  const child = spawn(process.execPath, [CLI, ...args], { env: { ...ENV, ...environment } })
   // A command that fails early does not read its input.
   child.stdin.on('error', () => {})
   child.stdin.end(input)

@@ -1,0 +1,8 @@
+import type { Command } from './command.ts'
+import { keygen } from './keygen.ts'
+import { send } from './send.ts'
+import { serve } from './serve.ts'
+import { store } from './store.ts'
+
+/** All commands, in the order of the help. */
+export const COMMANDS: readonly Command[] = [keygen, serve, send, store]
