@@ -46,11 +46,16 @@ export interface ServeProcess {
   readonly nextEvent: () => Promise<Record<string, unknown>>
   /** Resolves with the exit code. */
   readonly exitCode: Promise<number | null>
+  /** Resolves with everything on standard error, at the end of the process. */
+  readonly stderr: Promise<string>
 }
 
 /** Starts `serve` on a free port with the memory store, unless `args` says otherwise. Kills it after the test. */
-export async function serve(args: readonly string[]): Promise<ServeProcess> {
-  const child = spawn(process.execPath, [CLI, 'serve', '--port', '0', '--store', 'memory', ...args], { env: ENV })
+export const serve = (args: readonly string[]): Promise<ServeProcess> => serveFrom(CLI, ['--store', 'memory', ...args])
+
+/** Starts `serve` of an installed command on a free port, in a folder. Kills it after the test. */
+export async function serveFrom(command: string, args: readonly string[], cwd?: string): Promise<ServeProcess> {
+  const child = spawn(process.execPath, [command, 'serve', '--port', '0', ...args], { env: ENV, cwd })
   onTestFinished(() => void child.kill('SIGKILL'))
   const exitCode = once(child, 'close').then(([code]: (number | null)[]) => code ?? null)
   const stderr = text(child.stderr)
@@ -61,7 +66,7 @@ export async function serve(args: readonly string[]): Promise<ServeProcess> {
     return value
   }
   const [, url = ''] = /^listening on (http:\S+)$/.exec(await nextLine()) ?? []
-  return { url, child, exitCode, nextEvent: async () => JSON.parse(await nextLine()) }
+  return { url, child, exitCode, stderr, nextEvent: async () => JSON.parse(await nextLine()) }
 }
 
 /** Creates a folder, and removes it after the tests of the file. */
