@@ -33,18 +33,16 @@ export async function openStoreOrMemory(name: Named<string> | undefined): Promis
   } catch (error) {
     // Only the driver may be missing. A file that cannot be opened is an error: its orders would be processed again.
     if (!isDriverMissing(error)) throw toUsageError('--store', error)
-    printToStderr(
-      `Warning: orders are remembered in memory only, and a restart forgets them. ${messageOf(error)}. To choose another store: --store`,
-    )
+    const reason = toUsageError('--store', error).message
+    printToStderr(`Warning: orders are remembered in memory only, and a restart forgets them. ${reason}`)
     return openMemory()
   }
 }
 
 /** Opens the store that an option names. */
 export async function openStore({ label, value: name }: Named<string>): Promise<OpenStore> {
-  if (name === 'memory') return openMemory()
-  if (name === 'sqlite:') throw new UsageError(`${label} sqlite: needs a file, such as sqlite:./order-sync.db.`)
   try {
+    if (name === 'memory') return openMemory()
     if (name.startsWith('sqlite:')) return openSqlite(name.slice('sqlite:'.length))
     if (/^postgres(ql)?:\/\//.test(name)) return await openPostgres(name)
     if (/^rediss?:\/\//.test(name)) return await openRedis(name)
@@ -55,18 +53,26 @@ export async function openStore({ label, value: name }: Named<string>): Promise<
   throw new UsageError(`${label} must be ${STORES}.`)
 }
 
+/** Shows only messages of this package: that of a driver may quote the URL with its password. */
 function toUsageError(label: string, error: unknown): UsageError {
-  return new UsageError(`${label}: ${messageOf(error)}.`)
+  return new UsageError(`${label}: ${error instanceof StoreError ? error.message : errorCodeOf(error)}.`)
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message.replace(/\.$/, '') : 'unknown error'
+/** The store cannot be opened. The message may be printed. */
+class StoreError extends Error {
+  override readonly name = 'StoreError'
 }
 
 function openSqlite(file: string): OpenStore {
-  const store = sqliteStore({ file })
-  // Opening the file creates and upgrades the tables.
-  return { store, migrate: nothing, prune: () => forgetSqlite({ file }), close: () => store.close() }
+  if (file === '') throw new StoreError('SQLite needs a file, such as sqlite:./order-sync.db')
+  try {
+    const store = sqliteStore({ file })
+    // Opening the file creates and upgrades the tables.
+    return { store, migrate: nothing, prune: () => forgetSqlite({ file }), close: () => store.close() }
+  } catch (error) {
+    const { message, cause } = error as Error
+    throw new StoreError(message, { cause })
+  }
 }
 
 /** Whether the error is that of the SQLite store that finds no driver: its cause is that of require(). */
@@ -89,7 +95,7 @@ async function openPostgres(connectionString: string): Promise<OpenStore> {
     await pool.query('SELECT 1')
   } catch (error) {
     await pool.end()
-    throw new Error(`PostgreSQL cannot be used (${errorCodeOf(error)})`)
+    throw new StoreError(`PostgreSQL cannot be used (${errorCodeOf(error)})`)
   }
   return {
     store: postgresStore({ pool }),
@@ -120,7 +126,7 @@ async function openRedis(url: string): Promise<OpenStore> {
   } catch (error) {
     client.destroy()
     await connected.catch(() => {})
-    throw new Error(`Redis cannot be used (${errorCodeOf(error)})`)
+    throw new StoreError(`Redis cannot be used (${errorCodeOf(error)})`)
   }
   return {
     store: redisStore({ client }),
@@ -139,7 +145,7 @@ async function importDriver<Module>(name: string, load: () => Promise<Module>): 
   try {
     return await load()
   } catch {
-    throw new Error(`the package ${name} is missing; install it: npm install ${name}`)
+    throw new StoreError(`the package ${name} is missing; install it: npm install ${name}`)
   }
 }
 
