@@ -97,37 +97,46 @@ function splitArguments({ name, options }: Signature<OptionTable>, args: readonl
   for (const token of tokens) {
     if (token.kind === 'positional') positionals.push(token.value)
     if (token.kind !== 'option') continue
-    const { rawName, value } = token
-    const isNegative = rawName.startsWith('--no-') && optionOf(options, rawName) === undefined
-    const key = isNegative ? rawName.slice('--no-'.length) : rawName.slice('--'.length)
-    const option = optionOf(options, `--${key}`)
-    if (!rawName.startsWith('--') || option === undefined || (isNegative && option.placeholder !== undefined)) {
-      throw new UsageError(describeUnknown(rawName, name, Object.keys(options)))
-    }
-    given.set(key, option.placeholder === undefined ? flagText(rawName, value, isNegative) : valueText(token, options))
+    const found = findOption(token.rawName, options)
+    if (found === undefined) throw new UsageError(describeUnknown(token.rawName, name, Object.keys(options)))
+    given.set(found.name, found.option.placeholder === undefined ? flagText(token, found) : valueText(token, options))
   }
   return { given, positionals }
 }
 
-function optionOf(options: OptionTable, rawName: string): Option<unknown> | undefined {
-  const key = rawName.slice('--'.length)
-  return Object.hasOwn(options, key) ? options[key] : undefined
+interface FoundOption {
+  readonly name: string
+  readonly option: Option<unknown>
+  /** `--no-NAME`. */
+  readonly isNegative: boolean
 }
 
-function flagText(rawName: string, value: string | undefined, isNegative: boolean): string {
-  if (value !== undefined) throw new UsageError(`${rawName} takes no value.`)
-  return String(!isNegative)
+function findOption(rawName: string, options: OptionTable): FoundOption | undefined {
+  const [, negation = '', flagName = ''] = /^--(no-)?(.*)$/.exec(rawName) ?? []
+  const name = negation + flagName
+  const option = Object.hasOwn(options, name) ? options[name] : undefined
+  if (option !== undefined) return { name, option, isNegative: false }
+  const negated = negation !== '' && Object.hasOwn(options, flagName) ? options[flagName] : undefined
+  // Only a flag can be negated.
+  if (negated === undefined || negated.placeholder !== undefined) return undefined
+  return { name: flagName, option: negated, isNegative: true }
 }
 
-interface ValueToken {
+interface OptionToken {
   readonly rawName: string
   readonly value?: string | undefined
   readonly inlineValue?: boolean | undefined
 }
 
-function valueText({ rawName, value, inlineValue }: ValueToken, options: OptionTable): string {
+function flagText({ rawName, value }: OptionToken, { isNegative }: FoundOption): string {
+  if (value !== undefined) throw new UsageError(`${rawName} takes no value.`)
+  return String(!isNegative)
+}
+
+function valueText({ rawName, value, inlineValue }: OptionToken, options: OptionTable): string {
   // `--url --encrypt`: the value was forgotten. Another value may begin with a dash, as an orderKey does.
-  const isOption = !inlineValue && value?.startsWith('--') && optionOf(options, value.split('=')[0] ?? '') !== undefined
+  const isOption =
+    !inlineValue && value?.startsWith('--') && findOption(value.split('=')[0] ?? '', options) !== undefined
   if (value === undefined || isOption) throw new UsageError(`Option '${rawName} <value>' argument missing.`)
   return value
 }
