@@ -7,7 +7,10 @@ import type { Named } from './option.ts'
 import { printToStderr } from './output.ts'
 import { UsageError } from './usage-error.ts'
 
-export const STORES = 'memory, sqlite:FILE, postgres://… or redis://…'
+/** The values of `--store` that outlive the process, for help and errors. */
+export const DATABASES = 'sqlite:FILE, postgres://… or redis://…'
+
+export const STORES = `memory, ${DATABASES}`
 
 /** An open store, and what can be done with its database. */
 export interface OpenStore {

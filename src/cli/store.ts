@@ -1,13 +1,13 @@
 import { orderKey } from 'alipayhk-order-sync'
 import type { OrderRecord } from 'alipayhk-order-sync/store'
 import { defineCommand } from './command.ts'
-import { type OpenStore, openStore } from './open-store.ts'
+import { DATABASES, type OpenStore, openStore } from './open-store.ts'
 import { flag, namedText, optional, required, text, type ValuesOf, withDefault } from './option.ts'
 import { print, printJson } from './output.ts'
 import { UsageError } from './usage-error.ts'
 
 const OPTIONS = {
-  store: required(namedText('STORE', 'sqlite:FILE, postgres://… or redis://…')),
+  store: required(namedText('STORE', DATABASES)),
   json: flag('print JSON'),
   key: optional({ placeholder: 'KEY', help: 'the order: the "orderKey" of an event', parse: parseKey }),
   'client-id': optional(text('ID', 'the order, in place of --key: the Client-Id of the handler')),
