@@ -1,12 +1,13 @@
 import { readFile } from 'node:fs/promises'
-import { UsageError } from './arguments.ts'
+import type { Named } from './option.ts'
+import { UsageError } from './usage-error.ts'
 
-/** Reads a file that an option names. */
-export async function readNamedFile(option: string, file: string): Promise<Buffer> {
+/** Reads a file that an option or the argument names. */
+export async function readNamedFile({ label, value: file }: Named<string>): Promise<Buffer> {
   try {
     return await readFile(file)
   } catch (error) {
-    throw new UsageError(`${option}${displayName(file)} cannot be read: ${describeFileError(error)}.`)
+    throw new UsageError(`${label}${displayName(file)} cannot be read: ${describeFileError(error)}.`)
   }
 }
 

@@ -117,7 +117,7 @@ test.each([
   ['unreachable Redis', 'redis://someone:S3CRET@127.0.0.1:1', 'Redis cannot be used (ECONNREFUSED).'],
 ])('serve rejects --store in one line, without the password: %s', async (_, store, message) => {
   const { code, stdout, stderr } = await cli(['serve', ...merchant(), '--port', '0', '--store', store])
-  expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+  expect({ code, stdout }).toEqual({ code: 64, stdout: '' })
   expect(stderr).toContain(message)
   expect(stderr.trimEnd().split('\n')).toHaveLength(1)
   expect(stderr).not.toContain('S3CRET')
@@ -136,9 +136,9 @@ describe('store', () => {
       ['inspect', '--store', 'sqlite:x.db', '--key', 'x'],
       '--key must be the 43 characters of an orderKey.',
     ],
-  ])('exits with 1 after %s, and creates no file', async (_, args, message) => {
+  ])('exits with 64 after %s, and creates no file', async (_, args, message) => {
     const { code, stdout, stderr } = await cli(['store', ...args])
-    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+    expect({ code, stdout }).toEqual({ code: 64, stdout: '' })
     expect(stderr).toContain(message)
     expect(existsSync('x.db')).toBe(false)
   })
@@ -151,7 +151,7 @@ describe('store', () => {
 
   test('does not print the password of a URL', async () => {
     const { code, stderr } = await cli(['store', 'prune', '--store', 'postgres://user:SECRET@127.0.0.1:1/db'])
-    expect(code).toBe(1)
+    expect(code).toBe(64)
     expect(stderr).toBe('--store: PostgreSQL cannot be used (ECONNREFUSED).\n')
   })
 
@@ -160,7 +160,7 @@ describe('store', () => {
     const bare = location.replace(/search_path%3D\w+/, 'search_path%3Dno_such_schema')
     expect(bare).not.toBe(location)
     const { code, stderr } = await cli(['store', 'forget', '--store', bare, '--key', 'k'.repeat(43)])
-    expect(code).toBe(1)
+    expect(code).toBe(64)
     expect(stderr).toContain('(ERR_STORE_NOT_MIGRATED)')
   })
 })
