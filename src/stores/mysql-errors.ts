@@ -1,0 +1,62 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ConfigurationError } from '../errors.ts'
+import { backOff } from '../timeout.ts'
+
+/** Another session held a lock for longer than the procedures wait. */
+export function isLockWaitTimeout(error: unknown): boolean {
+  return numberOfError(error) === 1205
+}
+
+/**
+ * A deadlock, or a row that changed since the transaction began to read (MariaDB with `innodb_snapshot_isolation`). The next attempt
+ * succeeds.
+ */
+export function isDeadlock(error: unknown): boolean {
+  return [1213, 1020].includes(numberOfError(error))
+}
+
+/** The procedure has rolled back, and its session is as it was before. After any other error, that is not known. */
+export function isRolledBack(error: unknown): boolean {
+  return isDeadlock(error) || isLockWaitTimeout(error)
+}
+
+const MAX_ATTEMPTS = 10
+
+/** Runs a call that is its own transaction, and repeats it after a transient failure. */
+export async function withRetries<Value>(
+  call: () => Promise<Value>,
+  isTransient: (error: unknown) => boolean = isRolledBack,
+): Promise<Value> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await call()
+    } catch (error) {
+      if (!isTransient(error) || attempt === MAX_ATTEMPTS) throw error
+    }
+    // Random: those that failed together must not meet again.
+    await sleep(Math.random() * backOff(attempt, { firstMs: 4, maxMs: 100 }))
+  }
+}
+
+/** Unknown procedure, table, column or database, no database, wrong number of arguments. */
+const NOT_MIGRATED = new Set([1305, 1146, 1054, 1049, 1046, 1318])
+
+/** Whether an error says that tables or procedures are missing. */
+export function isNotMigrated(error: unknown): boolean {
+  return NOT_MIGRATED.has(numberOfError(error))
+}
+
+/** The error to throw for an error of the driver. */
+export function explain(error: unknown, database: string | undefined): unknown {
+  if (!isNotMigrated(error)) return error
+  const call = database === undefined ? 'migrateMysql(pool)' : `migrateMysql(pool, { database: '${database}' })`
+  return new ConfigurationError(
+    'ERR_STORE_NOT_MIGRATED',
+    `The tables or procedures of the store are missing in the database, or of an earlier release: run ${call} first. If you did, check the database of the connection.`,
+    { cause: error },
+  )
+}
+
+function numberOfError(error: unknown): number {
+  return Number((error as { errno?: unknown } | null)?.errno)
+}
