@@ -5,8 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import { Redis } from 'ioredis'
+import { createPool, type Pool as MysqlPool, type PoolConnection, type PoolOptions } from 'mysql2/promise'
 import { Pool, type PoolClient } from 'pg'
 import { createClient } from 'redis'
+import { mysqlStore, transactionalMysqlStore } from '../../src/stores/mysql.ts'
+import { migrateMysql } from '../../src/stores/mysql-migration.ts'
 import { migratePostgres, postgresStore, transactionalPostgresStore } from '../../src/stores/postgres.ts'
 import { redisStore } from '../../src/stores/redis.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
@@ -16,17 +19,29 @@ import { root } from './project.ts'
 /** An open store. */
 export interface Opened {
   readonly store: OrderSyncStore<unknown>
-  /** The same store, when it is in transactional mode. */
+  /** The same store, when it is in transactional mode in PostgreSQL. */
   readonly transactional?: OrderSyncStore<PoolClient>
   /** The pool of a store in PostgreSQL. */
   readonly pool?: Pool
+  /** The same store, when it is in transactional mode in MySQL. */
+  readonly transactionalMysql?: OrderSyncStore<PoolConnection>
+  /** The pool of a store in MySQL. */
+  readonly mysqlPool?: MysqlPool
   readonly close: () => Promise<unknown>
 }
 
 /** Where a durable store keeps its data, as a text that can be passed to another process. */
 export type Place = `${Kind} ${string}`
 
-export type Kind = 'node:sqlite' | 'better-sqlite3' | 'postgres' | 'transactional' | 'redis' | 'ioredis'
+export type Kind =
+  | 'node:sqlite'
+  | 'better-sqlite3'
+  | 'postgres'
+  | 'transactional'
+  | 'mysql'
+  | 'transactional-mysql'
+  | 'redis'
+  | 'ioredis'
 
 /** Whether this runtime has `node:sqlite`. */
 export const hasNodeSqlite = process.getBuiltinModule?.('node:sqlite' as never) !== undefined
@@ -47,6 +62,10 @@ export async function makePlace(kind: Kind, url: string): Promise<{ place: Place
   }
   if (kind === 'redis' || kind === 'ioredis')
     return { place: `${kind} ${url} ${name}:`, remove: () => removeKeys(url, name) }
+  if (kind === 'mysql' || kind === 'transactional-mysql') {
+    await runInMysql(url, `CREATE DATABASE ${name}`)
+    return { place: `${kind} ${url} ${name}`, remove: () => runInMysql(url, `DROP DATABASE ${name}`) }
+  }
   const pool = new Pool({ connectionString: url })
   await pool.query(`CREATE SCHEMA ${name}`)
   return {
@@ -75,6 +94,15 @@ export async function openPlace(place: Place): Promise<Opened> {
       const client = new Redis(where)
       return { store: redisStore({ client, prefix: name }), close: () => client.quit() }
     }
+    case 'mysql':
+    case 'transactional-mysql': {
+      const mysqlPool = mysqlPoolAt(where, name)
+      await migrateMysql(mysqlPool)
+      const close = () => mysqlPool.end()
+      if (kind === 'mysql') return { store: mysqlStore({ pool: mysqlPool }), mysqlPool, close }
+      const transactionalMysql = transactionalMysqlStore({ pool: mysqlPool })
+      return { store: transactionalMysql, transactionalMysql, mysqlPool, close }
+    }
     default: {
       const pool = new Pool({
         connectionString: where,
@@ -87,6 +115,17 @@ export async function openPlace(place: Place): Promise<Opened> {
       return { store: transactional, transactional, pool, close: () => pool.end() }
     }
   }
+}
+
+/** A pool whose connections use the database of a place. */
+export function mysqlPoolAt(url: string, database: string, options: PoolOptions = {}): MysqlPool {
+  return createPool({ uri: url, database, connectTimeout: 5_000, ...options })
+}
+
+async function runInMysql(url: string, statement: string): Promise<void> {
+  const pool = createPool({ uri: url, connectionLimit: 1 })
+  await pool.query(statement)
+  await pool.end()
 }
 
 async function removeKeys(url: string, prefix: string): Promise<void> {
