@@ -1,4 +1,4 @@
-import { type OptionRules, resolveOptions, wholeNumber } from '../option-rules.ts'
+import { type OptionRules, positiveNumber, resolveOptions, wholeNumber } from '../option-rules.ts'
 import { toClaimResult } from '../policy/idempotency.ts'
 import { callOf, numberOf, type Row, textOf } from './mysql-call.ts'
 import { callWithRetries, inTransaction } from './mysql-connection.ts'
@@ -24,7 +24,7 @@ const OPTIONS = {
   pool: { required: true, assert: assertPool },
   database: DATABASE_RULE,
   responseTtlMs: wholeNumber(604_800_000, { min: 1 }),
-  queryTimeoutMs: wholeNumber(10_000, { min: 1 }),
+  queryTimeoutMs: positiveNumber(10_000, { isTimer: true }),
 } satisfies OptionRules<MysqlStoreOptions>
 
 type Settings = ReturnType<typeof resolveStoreOptions>

@@ -16,6 +16,11 @@ import { sqliteStore } from '../../src/stores/sqlite.ts'
 import type { OrderSyncStore } from '../../src/stores/store.ts'
 import { root } from './project.ts'
 
+/** What the transactions of all databases have. */
+export interface SqlTransaction {
+  query(statement: string): Promise<unknown>
+}
+
 /** An open store. */
 export interface Opened {
   readonly store: OrderSyncStore<unknown>
@@ -25,6 +30,10 @@ export interface Opened {
   readonly pool?: Pool
   /** The same store, when it is in transactional mode in MySQL. */
   readonly transactionalMysql?: OrderSyncStore<PoolConnection>
+  /** The same store, when it is in transactional mode in any database. */
+  readonly inTransaction?: OrderSyncStore<SqlTransaction>
+  /** Runs a statement in the database of a store in PostgreSQL or MySQL, and resolves to its rows. */
+  readonly rows?: (statement: string) => Promise<unknown>
   /** The pool of a store in MySQL. */
   readonly mysqlPool?: MysqlPool
   readonly close: () => Promise<unknown>
@@ -42,6 +51,9 @@ export type Kind =
   | 'transactional-mysql'
   | 'redis'
   | 'ioredis'
+
+/** The kinds in transactional mode. */
+export const isTransactional = (kind: Kind): boolean => kind.startsWith('transactional')
 
 /** Whether this runtime has `node:sqlite`. */
 export const hasNodeSqlite = process.getBuiltinModule?.('node:sqlite' as never) !== undefined
@@ -98,10 +110,11 @@ export async function openPlace(place: Place): Promise<Opened> {
     case 'transactional-mysql': {
       const mysqlPool = mysqlPoolAt(where, name)
       await migrateMysql(mysqlPool)
-      const close = () => mysqlPool.end()
-      if (kind === 'mysql') return { store: mysqlStore({ pool: mysqlPool }), mysqlPool, close }
-      const transactionalMysql = transactionalMysqlStore({ pool: mysqlPool })
-      return { store: transactionalMysql, transactionalMysql, mysqlPool, close }
+      const rows = async (statement: string) => (await mysqlPool.query(statement))[0]
+      const opened = { mysqlPool, rows, close: () => mysqlPool.end() }
+      if (kind === 'mysql') return { ...opened, store: mysqlStore({ pool: mysqlPool }) }
+      const store = transactionalMysqlStore({ pool: mysqlPool })
+      return { ...opened, store, transactionalMysql: store, inTransaction: store }
     }
     default: {
       const pool = new Pool({
@@ -110,9 +123,11 @@ export async function openPlace(place: Place): Promise<Opened> {
         connectionTimeoutMillis: 5_000,
       })
       await migratePostgres(pool)
-      if (kind === 'postgres') return { store: postgresStore({ pool }), pool, close: () => pool.end() }
-      const transactional = transactionalPostgresStore({ pool })
-      return { store: transactional, transactional, pool, close: () => pool.end() }
+      const rows = async (statement: string) => (await pool.query(statement)).rows
+      const opened = { pool, rows, close: () => pool.end() }
+      if (kind === 'postgres') return { ...opened, store: postgresStore({ pool }) }
+      const store = transactionalPostgresStore({ pool })
+      return { ...opened, store, transactional: store, inTransaction: store }
     }
   }
 }
