@@ -115,7 +115,10 @@ function mysqlPoolChecks(pool: MysqlPool, connectionLimit = 10) {
       const connections = await Promise.all(Array.from({ length: connectionLimit }, () => pool.getConnection()))
       for (const connection of connections) connection.release()
     },
-    close: () => pool.end(),
+    // The driver looks for connections that were idle for too long once a second.
+    recoversInMs: TIMEOUT_MS + 1_000,
+    // On a dead connection, end() waits for the other side. The proxy ends the connections after this.
+    close: async () => void pool.end().catch(() => undefined),
   }
 }
 
