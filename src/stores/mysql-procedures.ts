@@ -1,4 +1,9 @@
-/** A stored procedure. Each selects at most one row. */
+/**
+ * A stored procedure. Each selects at most one row.
+ *
+ * Parameters are longer than their columns: MariaDB cuts a parameter when the session of the caller is not strict, but a column
+ * that is too short is an error in the procedure.
+ */
 export interface Procedure {
   readonly name: string
   readonly parameters: string
@@ -46,7 +51,7 @@ const RESTORE_IDLE_LIMIT = 'SET SESSION wait_timeout = COALESCE(@order_sync_wait
 const CLAIM: Procedure = {
   name: 'order_sync_claim',
   parameters: `
-  p_order_key VARBINARY(64), p_request_key VARBINARY(64), p_digest VARBINARY(64), p_modify_time BIGINT,
+  p_order_key VARBINARY(255), p_request_key VARBINARY(255), p_digest VARBINARY(255), p_modify_time BIGINT,
   p_lease_ms BIGINT, p_response_ttl_ms BIGINT, p_compare_processed_at INT, p_delete_expired INT
 `,
   body: `BEGIN
@@ -124,7 +129,7 @@ END`,
 const FINISH: Procedure = {
   name: 'order_sync_finish',
   parameters: `
-  p_order_key VARBINARY(64), p_request_key VARBINARY(64), p_digest VARBINARY(64), p_content VARBINARY(64),
+  p_order_key VARBINARY(255), p_request_key VARBINARY(255), p_digest VARBINARY(255), p_content VARBINARY(255),
   p_modify_time BIGINT, p_token BIGINT, p_response TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, p_processed INT,
   p_response_ttl_ms BIGINT, p_inside INT
 `,
@@ -171,7 +176,7 @@ END`,
 
 const RELEASE: Procedure = {
   name: 'order_sync_release',
-  parameters: 'p_order_key VARBINARY(64), p_token BIGINT',
+  parameters: 'p_order_key VARBINARY(255), p_token BIGINT',
   body: `BEGIN
   DECLARE v_released INT;
   ${LIMIT_LOCK_WAITS}
@@ -188,7 +193,7 @@ END`,
 /** In a transaction of its own: with `autocommit = 0`, later reads of the connection would see the same snapshot. */
 const READ: Procedure = {
   name: 'order_sync_read',
-  parameters: 'p_order_key VARBINARY(64)',
+  parameters: 'p_order_key VARBINARY(255)',
   body: `BEGIN
   ${LIMIT_LOCK_WAITS}
   ${START}
