@@ -93,14 +93,20 @@ const CLAIM: Procedure = {
   ELSEIF v_response IS NOT NULL THEN
     SET v_decision = 'replay';
   ELSE
-    INSERT INTO order_sync_orders (order_key, token) VALUES (p_order_key, 0)
-    ON DUPLICATE KEY UPDATE token = token;
-    SELECT token, leased_at, lease_until, last_modify_time, last_processed_at, last_response, last_content
-    INTO v_token, v_leased_at, v_lease_until, v_last_modify_time, v_last_processed_at, v_response, v_last_content
-    FROM order_sync_orders WHERE order_key = p_order_key FOR UPDATE;
+    BEGIN
+      -- Somebody works on this order. Only the statement is rolled back: the digest of the request stays.
+      DECLARE EXIT HANDLER FOR 1205 SET v_decision = 'busy';
+      INSERT INTO order_sync_orders (order_key, token) VALUES (p_order_key, 0)
+      ON DUPLICATE KEY UPDATE token = token;
+      SELECT token, leased_at, lease_until, last_modify_time, last_processed_at, last_response, last_content
+      INTO v_token, v_leased_at, v_lease_until, v_last_modify_time, v_last_processed_at, v_response, v_last_content
+      FROM order_sync_orders WHERE order_key = p_order_key FOR UPDATE;
+    END;
     -- Read the clock again: the locks may have taken time.
     SET v_now = ${NOW};
-    IF v_last_modify_time IS NOT NULL AND NOT (p_modify_time > v_last_modify_time AND (
+    IF v_decision = 'busy' THEN
+      SET v_response = NULL;
+    ELSEIF v_last_modify_time IS NOT NULL AND NOT (p_modify_time > v_last_modify_time AND (
       p_compare_processed_at = 0 OR p_modify_time > v_last_processed_at
     )) THEN
       SET v_decision = IF(p_modify_time = v_last_modify_time, 'duplicate', 'stale');

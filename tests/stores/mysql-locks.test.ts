@@ -62,6 +62,8 @@ describe.skipIf(url === undefined)('mysqlStore, while another session holds the 
     )
     expect(claims).toEqual(Array.from({ length: 4 }, () => ({ decision: 'busy' })))
     expect(performance.now() - before).toBeLessThan(4_000)
+    // The digest of a busy request is remembered.
+    expect(await store.claim({ ...another, digest: 'changed' }, claimOptions)).toEqual({ decision: 'conflict' })
     const others = { ...another, orderKey: 'free', requestKey: 'free' }
     expect((await store.claim(others, claimOptions)).decision).toBe('process')
     await free()
