@@ -41,6 +41,11 @@ export async function withRetries<Value>(
 /** Unknown procedure, table, column or database, no database, wrong number of arguments. */
 const NOT_MIGRATED = new Set([1305, 1146, 1054, 1049, 1046, 1318])
 
+/** Whether an error says that a database does not exist. */
+export function isUnknownDatabase(error: unknown): boolean {
+  return numberOfError(error) === 1049
+}
+
 /** Whether an error says that tables or procedures are missing. */
 export function isNotMigrated(error: unknown): boolean {
   return NOT_MIGRATED.has(numberOfError(error))
@@ -48,13 +53,14 @@ export function isNotMigrated(error: unknown): boolean {
 
 /** The error to throw for an error of the driver. */
 export function explain(error: unknown, database: string | undefined): unknown {
-  if (!isNotMigrated(error)) return error
+  return isNotMigrated(error) ? notMigrated(database, error) : error
+}
+
+/** Tables or procedures are missing, or of an earlier release. */
+export function notMigrated(database: string | undefined, cause?: unknown): ConfigurationError {
   const call = database === undefined ? 'migrateMysql(pool)' : `migrateMysql(pool, { database: '${database}' })`
-  return new ConfigurationError(
-    'ERR_STORE_NOT_MIGRATED',
-    `The tables or procedures of the store are missing in the database, or of an earlier release: run ${call} first. If you did, check the database of the connection.`,
-    { cause: error },
-  )
+  const message = `The tables or procedures of the store are missing in the database, or of an earlier release: run ${call} first. If you did, check the database of the connection.`
+  return new ConfigurationError('ERR_STORE_NOT_MIGRATED', message, cause === undefined ? undefined : { cause })
 }
 
 function numberOfError(error: unknown): number {

@@ -1,7 +1,7 @@
 import { resolveOptions } from '../option-rules.ts'
 import { borrow } from './mysql-connection.ts'
 import { DATABASE_RULE, type MysqlDatabaseOptions, prefixOf } from './mysql-database.ts'
-import { isNotMigrated } from './mysql-errors.ts'
+import { isNotMigrated, isUnknownDatabase } from './mysql-errors.ts'
 import { assertPool, type MysqlPool } from './mysql-pool.ts'
 import { MYSQL_SCHEMA_VERSION, MYSQL_SQL_MODE, migrationsFor } from './mysql-schema.ts'
 
@@ -68,11 +68,12 @@ async function migrateAlone(query: Query, database: string | undefined): Promise
 
 /** `CREATE DATABASE IF NOT EXISTS` needs the right to create one, even when the database exists. */
 async function createDatabase(query: Query, database: string): Promise<void> {
-  const name = `X'${Buffer.from(database).toString('hex')}'`
-  const found = await query(
-    `SELECT 1 AS found FROM information_schema.schemata WHERE schema_name = CONVERT(${name} USING utf8mb4)`,
+  const name = `\`${database}\``
+  const exists = await query(`SHOW CREATE DATABASE ${name}`).then(
+    () => true,
+    (error) => (isUnknownDatabase(error) ? false : Promise.reject(error)),
   )
-  if (found === undefined) await query(`CREATE DATABASE IF NOT EXISTS ${prefixOf(database).slice(0, -1)}`)
+  if (!exists) await query(`CREATE DATABASE IF NOT EXISTS ${name}`)
 }
 
 /** One lock for each database. Its name may have 64 characters, as that of a database. Every release must use the same one. */

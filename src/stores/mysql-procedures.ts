@@ -84,6 +84,7 @@ const CLAIM: Procedure = {
   ON DUPLICATE KEY UPDATE
     digest     = IF(expires_at > v_now, digest, p_digest),
     response   = IF(expires_at > v_now, response, NULL),
+    order_key  = IF(expires_at > v_now, order_key, NULL),
     expires_at = IF(expires_at > v_now, expires_at, v_now + p_response_ttl_ms);
   SELECT digest, response INTO v_digest, v_response
   FROM order_sync_requests WHERE request_key = p_request_key FOR UPDATE;
@@ -167,7 +168,7 @@ const FINISH: Procedure = {
     SET v_finished = ROW_COUNT();
   END IF;
   IF v_finished = 1 THEN
-    UPDATE order_sync_requests SET response = p_response WHERE request_key = p_request_key;
+    UPDATE order_sync_requests SET response = p_response, order_key = p_order_key WHERE request_key = p_request_key;
     COMMIT;
   ELSE
     ROLLBACK;
@@ -206,6 +207,58 @@ const READ: Procedure = {
   SELECT token, lease_until > ${NOW} AND COALESCE(leased_at, 0) <= ${NOW} + 1000 AS leased,
     last_modify_time, last_processed_at, CAST(last_response AS BINARY) AS last_response
   FROM order_sync_orders WHERE order_key = p_order_key;
+  COMMIT;
+  ${RESTORE_LOCK_WAITS}
+END`,
+}
+
+/**
+ * Forgets that an order was processed or refused: 'forgotten', 'unknown', or 'busy' while a claim holds it. The digests of its
+ * requests stay: another content under the same requestId is still a conflict.
+ */
+const FORGET: Procedure = {
+  name: 'order_sync_forget',
+  parameters: 'p_order_key VARBINARY(255)',
+  body: `BEGIN
+  DECLARE v_now BIGINT;
+  DECLARE v_result VARCHAR(16) CHARACTER SET ascii;
+  DECLARE v_requests INT;
+  DECLARE v_token BIGINT;
+  DECLARE v_leased_at BIGINT;
+  DECLARE v_lease_until BIGINT;
+  DECLARE v_last_modify_time BIGINT;
+  ${LIMIT_LOCK_WAITS}
+  ${START}
+  SELECT COUNT(*) INTO v_requests FROM order_sync_requests WHERE order_key = p_order_key FOR UPDATE;
+  SELECT token, leased_at, lease_until, last_modify_time INTO v_token, v_leased_at, v_lease_until, v_last_modify_time
+  FROM order_sync_orders WHERE order_key = p_order_key FOR UPDATE;
+  SET v_now = ${NOW};
+  IF v_token IS NULL THEN
+    SET v_result = 'unknown';
+  ELSEIF v_lease_until > v_now AND COALESCE(v_leased_at, 0) <= v_now + 1000 THEN
+    SET v_result = 'busy';
+  ELSE
+    UPDATE order_sync_orders
+    SET last_modify_time = NULL, last_processed_at = NULL, last_response = NULL, last_content = NULL
+    WHERE order_key = p_order_key;
+    UPDATE order_sync_requests SET response = NULL, order_key = NULL WHERE order_key = p_order_key;
+    SET v_requests = ROW_COUNT();
+    SET v_result = IF(v_last_modify_time IS NULL AND v_requests = 0, 'unknown', 'forgotten');
+  END IF;
+  COMMIT;
+  ${RESTORE_LOCK_WAITS}
+  SELECT v_result AS result;
+END`,
+}
+
+/** The version of the schema, in a transaction of its own: see order_sync_read. */
+const VERSION: Procedure = {
+  name: 'order_sync_version',
+  parameters: '',
+  body: `BEGIN
+  ${LIMIT_LOCK_WAITS}
+  ${START}
+  SELECT version FROM order_sync_schema;
   COMMIT;
   ${RESTORE_LOCK_WAITS}
 END`,
@@ -257,6 +310,8 @@ export const PROCEDURES_1: readonly Procedure[] = [
   FINISH,
   RELEASE,
   READ,
+  FORGET,
+  VERSION,
   FORGET_EXPIRED,
   BEGIN_WORK,
   ROLLBACK_WORK,

@@ -45,7 +45,9 @@ function createSchema(prefix: string): readonly string[] {
   digest      VARBINARY(64) NOT NULL,
   response    TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,
   expires_at  BIGINT NOT NULL,
-  KEY order_sync_requests_expiry (expires_at)
+  order_key   VARBINARY(64) NULL,
+  KEY order_sync_requests_expiry (expires_at),
+  KEY order_sync_requests_order (order_key)
 ) ENGINE = InnoDB`,
     `CREATE TABLE IF NOT EXISTS ${prefix}order_sync_schema (
   id      INT NOT NULL PRIMARY KEY,

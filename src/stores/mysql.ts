@@ -3,9 +3,10 @@ import { toClaimResult } from '../policy/idempotency.ts'
 import { callOf, numberOf, type Row, textOf } from './mysql-call.ts'
 import { callWithRetries, inTransaction } from './mysql-connection.ts'
 import { DATABASE_RULE, type MysqlDatabaseOptions, prefixOf } from './mysql-database.ts'
-import { isDeadlock, isLockWaitTimeout } from './mysql-errors.ts'
+import { isDeadlock, isLockWaitTimeout, notMigrated } from './mysql-errors.ts'
 import { assertPool, assertPoolOption, type ConnectionOf, type MysqlPool } from './mysql-pool.ts'
-import type { ClaimOptions, Completion, HeldClaim, OrderSyncStore } from './store.ts'
+import { MYSQL_SCHEMA_VERSION } from './mysql-schema.ts'
+import type { ClaimOptions, Completion, ForgetResult, HeldClaim, OrderSyncStore } from './store.ts'
 
 /** Options of {@link mysqlStore}. */
 export interface MysqlStoreOptions<Pool extends MysqlPool = MysqlPool> extends MysqlDatabaseOptions {
@@ -71,7 +72,7 @@ function createStore(settings: Settings): OrderSyncStore {
         ...[orderKey, requestKey, digest, orderModifyTime],
         ...[leaseMs, responseTtlMs, compareModifyTimeWith === 'processedAt', deleted],
       ])
-      const row = await claimRow(settings, call)
+      const row = await callOrBusy(settings, call, { decision: 'busy' })
       return toClaimResult({
         decision: row?.['decision'],
         storedResponse: textOf(row?.['stored_response']),
@@ -99,6 +100,17 @@ function createStore(settings: Settings): OrderSyncStore {
       const last = lastProcessed(order)
       const leased = numberOf(order['leased']) === 1
       return { ...(last && { last }), ...(leased && { lease: { token: Number(order['token']) } }) }
+    },
+
+    async forget(orderKey) {
+      const row = await callOrBusy(settings, callOf(prefix, 'order_sync_forget', [orderKey]), { result: 'busy' })
+      return row?.['result'] as ForgetResult
+    },
+
+    async ping() {
+      const version = numberOf((await callWithRetries(settings, callOf(prefix, 'order_sync_version', [])))?.['version'])
+      // A later version keeps the procedures of this release.
+      if (version === null || version < MYSQL_SCHEMA_VERSION) throw notMigrated(settings.database)
     },
   }
 }
@@ -205,11 +217,11 @@ function finishCall(
 }
 
 /** A lock that another session holds for long is a sign of work on this order: it is busy. */
-async function claimRow(settings: Settings, call: string): Promise<Row> {
+async function callOrBusy(settings: Settings, call: string, busy: Row): Promise<Row> {
   try {
     return await callWithRetries(settings, call, isDeadlock)
   } catch (error) {
-    if (isLockWaitTimeout(error)) return { decision: 'busy' }
+    if (isLockWaitTimeout(error)) return busy
     throw error
   }
 }

@@ -208,7 +208,7 @@ describe.skipIf(postgresUrl === undefined)('expired requests in PostgreSQL', () 
 
 describe.skipIf(mysqlUrl === undefined)('expired requests in MySQL', () => {
   const fill = (rows: number) => `INSERT INTO order_sync_requests
-    SELECT CONCAT('expired-', seq), 'digest', 'response', 1 FROM (
+    SELECT CONCAT('expired-', seq), 'digest', 'response', 1, NULL FROM (
       WITH RECURSIVE numbers (seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM numbers WHERE seq < ${rows}) SELECT seq FROM numbers
     ) AS numbers`
   const COUNT = 'SELECT count(*) AS count FROM order_sync_requests'

@@ -80,6 +80,19 @@ describe.skipIf(url === undefined)('mysqlStore, while another session holds the 
     await free()
   })
 
+  test('does not forget an order while its row or the row of its request is locked', async () => {
+    const { pool } = await newPool()
+    const store = mysqlStore({ pool })
+    expect(await store.finish({ delivery, token: await claim(store) }, completion)).toBe(true)
+    for (const row of [ORDER_ROW, `order_sync_requests WHERE request_key = 'request'`]) {
+      const free = await lockRow(pool, row)
+      expect(await store.forget('order')).toBe('busy')
+      await free()
+    }
+    expect((await store.read('order'))?.last).toBeDefined()
+    expect(await store.forget('order')).toBe('forgotten')
+  })
+
   test('reports a delivery as busy while a table is being altered', async () => {
     const { pool } = await newPool()
     const store = mysqlStore({ pool })
@@ -104,7 +117,7 @@ describe.skipIf(url === undefined)('mysqlStore, while another session holds the 
 
   test('claims an order while expired requests are locked: they are deleted later', async () => {
     const { pool } = await newPool()
-    await pool.query(`INSERT INTO order_sync_requests VALUES ('expired', 'digest', 'response', 1)`)
+    await pool.query(`INSERT INTO order_sync_requests VALUES ('expired', 'digest', 'response', 1, NULL)`)
     const free = await lockRow(pool, `order_sync_requests WHERE request_key = 'expired'`)
     expect((await mysqlStore({ pool }).claim(delivery, claimOptions)).decision).toBe('process')
     await free()
