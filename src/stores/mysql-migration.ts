@@ -28,7 +28,7 @@ type Query = (sql: string) => Promise<Readonly<Record<string, unknown>> | undefi
  * import { migrateMysql } from 'alipayhk-order-sync/stores/mysql'
  * import { createPool } from 'mysql2/promise'
  *
- * const pool = createPool({ uri: process.env['DATABASE_URL'] })
+ * const pool = createPool({ uri: process.env['DATABASE_URL'] ?? 'mysql://127.0.0.1/shop' })
  * await migrateMysql(pool, { database: 'order_sync' })
  * ```
  */

@@ -50,7 +50,7 @@ const DELETED_AT_ONCE = 1_000
  * import { migrateMysql, mysqlStore } from 'alipayhk-order-sync/stores/mysql'
  * import { createPool } from 'mysql2/promise'
  *
- * const pool = createPool({ uri: process.env['DATABASE_URL'], connectTimeout: 3_000 })
+ * const pool = createPool({ uri: process.env['DATABASE_URL'] ?? 'mysql://127.0.0.1/shop', connectTimeout: 3_000 })
  * await migrateMysql(pool)
  * export const store = mysqlStore({ pool })
  * ```
@@ -188,7 +188,7 @@ const MAX_WAIT_TIMEOUT_S = 2_147_483
  * import { forgetExpired } from 'alipayhk-order-sync/stores/mysql'
  * import { createPool } from 'mysql2/promise'
  *
- * const pool = createPool({ uri: process.env['DATABASE_URL'] })
+ * const pool = createPool({ uri: process.env['DATABASE_URL'] ?? 'mysql://127.0.0.1/shop' })
  * await forgetExpired({ pool })
  * ```
  */
