@@ -59,8 +59,12 @@ export function explain(error: unknown, database: string | undefined): unknown {
 /** Tables or procedures are missing, or of an earlier release. */
 export function notMigrated(database: string | undefined, cause?: unknown): ConfigurationError {
   const call = database === undefined ? 'migrateMysql(pool)' : `migrateMysql(pool, { database: '${database}' })`
-  const message = `The tables or procedures of the store are missing in the database, or of an earlier release: run ${call} first. If you did, check the database of the connection.`
-  return new ConfigurationError('ERR_STORE_NOT_MIGRATED', message, cause === undefined ? undefined : { cause })
+  return new ConfigurationError(
+    'ERR_STORE_NOT_MIGRATED',
+    'The tables or procedures of the store are missing in the database, or of an earlier release: ' +
+      `run ${call} first. If you did, check the database of the connection.`,
+    cause === undefined ? undefined : { cause },
+  )
 }
 
 function numberOfError(error: unknown): number {
