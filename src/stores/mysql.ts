@@ -1,11 +1,12 @@
 import { type OptionRules, positiveNumber, resolveOptions, wholeNumber } from '../option-rules.ts'
 import { toClaimResult } from '../policy/idempotency.ts'
 import { callOf, numberOf, type Row, textOf } from './mysql-call.ts'
-import { callWithRetries, inTransaction } from './mysql-connection.ts'
+import { callWithRetries } from './mysql-connection.ts'
 import { DATABASE_RULE, type MysqlDatabaseOptions, prefixOf } from './mysql-database.ts'
 import { isDeadlock, isLockWaitTimeout, notMigrated } from './mysql-errors.ts'
 import { assertPool, assertPoolOption, type ConnectionOf, type MysqlPool } from './mysql-pool.ts'
 import { MYSQL_SCHEMA_VERSION } from './mysql-schema.ts'
+import { inTransaction } from './mysql-transaction.ts'
 import type { ClaimOptions, Completion, ForgetResult, HeldClaim, OrderSyncStore } from './store.ts'
 
 /** Options of {@link mysqlStore}. */

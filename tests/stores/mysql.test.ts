@@ -115,6 +115,14 @@ describe.skipIf(url === undefined)('transactionalMysqlStore, finishInTransaction
     },
   )
 
+  test('rejects a query after the work has ended: it would run in the transaction of another order', async () => {
+    const lent: PoolConnection[] = []
+    expect(await runInTransaction((transaction) => lent.push(transaction))).toEqual(COMMITTED)
+    const late = `INSERT INTO effects VALUES ('late')`
+    await expect(lent[0]?.query(late)).rejects.toThrow('after "onOrder" had ended')
+    await expect(lent[0]?.execute(late)).rejects.toThrow('after "onOrder" had ended')
+  })
+
   test('rejects, keeps nothing and closes the connection when a query of the work takes longer than queryTimeoutMs', async () => {
     const pool = await newPool(ONE_CONNECTION)
     const store = transactionalMysqlStore({ pool, queryTimeoutMs: 300 })
