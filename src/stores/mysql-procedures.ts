@@ -47,6 +47,12 @@ const RESTORE_IDLE_LIMIT = 'SET SESSION wait_timeout = COALESCE(@order_sync_wait
 /**
  * Decides on a delivery and takes the order, in one transaction. Every procedure locks the request first, then the order: no
  * deadlock. A token is never below the clock in microseconds, so that it also grows after its order was deleted.
+ *
+ * - Expired requests: another process may delete the same rows, or use one of them. Then they are deleted later.
+ * - In ON DUPLICATE KEY UPDATE, each assignment sees those before it: `expires_at` comes last.
+ * - After a lock wait timeout (1205) for the order, somebody works on it. Only the statement is rolled back: the digest of the
+ *   request stays.
+ * - The clock is read again after the locks, which may have taken time.
  */
 const CLAIM: Procedure = {
   name: 'order_sync_claim',
@@ -55,20 +61,13 @@ const CLAIM: Procedure = {
   p_lease_ms BIGINT, p_response_ttl_ms BIGINT, p_compare_processed_at INT, p_delete_expired INT
 `,
   body: `BEGIN
-  DECLARE v_now BIGINT;
+  DECLARE v_now, v_token, v_leased_at, v_lease_until, v_last_modify_time, v_last_processed_at BIGINT;
+  DECLARE v_digest, v_last_content VARBINARY(64);
   DECLARE v_decision VARCHAR(16) CHARACTER SET ascii;
-  DECLARE v_digest VARBINARY(64);
   DECLARE v_response TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-  DECLARE v_token BIGINT;
-  DECLARE v_leased_at BIGINT;
-  DECLARE v_lease_until BIGINT;
-  DECLARE v_last_modify_time BIGINT;
-  DECLARE v_last_processed_at BIGINT;
-  DECLARE v_last_content VARBINARY(64);
   ${LIMIT_LOCK_WAITS}
   IF p_delete_expired > 0 THEN
     BEGIN
-      -- Another process deletes the same rows, or uses one of them.
       DECLARE EXIT HANDLER FOR 1205, 1213, 1020 ROLLBACK;
       ${START}
       SET v_now = ${NOW};
@@ -80,7 +79,6 @@ const CLAIM: Procedure = {
   SET v_now = ${NOW};
   INSERT INTO order_sync_requests (request_key, digest, expires_at)
   VALUES (p_request_key, p_digest, v_now + p_response_ttl_ms)
-  -- In this order: each assignment sees those before it.
   ON DUPLICATE KEY UPDATE
     digest     = IF(expires_at > v_now, digest, p_digest),
     response   = IF(expires_at > v_now, response, NULL),
@@ -95,7 +93,6 @@ const CLAIM: Procedure = {
     SET v_decision = 'replay';
   ELSE
     BEGIN
-      -- Somebody works on this order. Only the statement is rolled back: the digest of the request stays.
       DECLARE EXIT HANDLER FOR 1205 SET v_decision = 'busy';
       INSERT INTO order_sync_orders (order_key, token) VALUES (p_order_key, 0)
       ON DUPLICATE KEY UPDATE token = token;
@@ -103,7 +100,6 @@ const CLAIM: Procedure = {
       INTO v_token, v_leased_at, v_lease_until, v_last_modify_time, v_last_processed_at, v_response, v_last_content
       FROM order_sync_orders WHERE order_key = p_order_key FOR UPDATE;
     END;
-    -- Read the clock again: the locks may have taken time.
     SET v_now = ${NOW};
     IF v_decision = 'busy' THEN
       SET v_response = NULL;
@@ -127,7 +123,8 @@ END`,
 }
 
 /**
- * Keeps the response and ends the claim. Zero when a later claim has the order, or this one has ended.
+ * Keeps the response and ends the claim. Zero when a later claim has the order, or this one has ended. It locks the request first,
+ * also when it has expired and was deleted.
  *
  * With p_inside, it ends the transaction that order_sync_begin began: it commits, or rolls back where it returns zero. NULL when
  * that transaction has ended before: a savepoint ends with its transaction. It commits in the same step, because a process that
@@ -154,7 +151,6 @@ const FINISH: Procedure = {
   END IF;
   IF v_finished IS NOT NULL THEN
     SET v_now = ${NOW};
-    -- Lock the request first, also when it has expired and was deleted.
     INSERT INTO order_sync_requests (request_key, digest, expires_at)
     VALUES (p_request_key, p_digest, v_now + p_response_ttl_ms)
     ON DUPLICATE KEY UPDATE expires_at = v_now + p_response_ttl_ms;
@@ -220,13 +216,8 @@ const FORGET: Procedure = {
   name: 'order_sync_forget',
   parameters: 'p_order_key VARBINARY(255)',
   body: `BEGIN
-  DECLARE v_now BIGINT;
+  DECLARE v_now, v_token, v_leased_at, v_lease_until, v_last_modify_time, v_requests BIGINT;
   DECLARE v_result VARCHAR(16) CHARACTER SET ascii;
-  DECLARE v_requests INT;
-  DECLARE v_token BIGINT;
-  DECLARE v_leased_at BIGINT;
-  DECLARE v_lease_until BIGINT;
-  DECLARE v_last_modify_time BIGINT;
   ${LIMIT_LOCK_WAITS}
   ${START}
   SELECT COUNT(*) INTO v_requests FROM order_sync_requests WHERE order_key = p_order_key FOR UPDATE;
