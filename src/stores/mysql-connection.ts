@@ -1,7 +1,7 @@
 import { hasMethod } from '../option-rules.ts'
-import { timeoutError, waitFor } from '../timeout.ts'
+import { repeatTransient, timeoutError, waitFor } from '../timeout.ts'
 import { firstRow, type Row } from './mysql-call.ts'
-import { explain, isRolledBack, withRetries } from './mysql-errors.ts'
+import { explain, isRolledBack } from './mysql-errors.ts'
 import type { MysqlConnection, MysqlPool } from './mysql-pool.ts'
 
 /** A connection of the pool, until it is given back. */
@@ -75,10 +75,10 @@ export interface CallSettings {
 export async function callWithRetries(
   settings: CallSettings,
   call: string,
-  isTransient?: (error: unknown) => boolean,
+  isTransient: (error: unknown) => boolean = isRolledBack,
 ): Promise<Row> {
   try {
-    return await withRetries(() => callOnce(settings, call), isTransient)
+    return await repeatTransient(() => callOnce(settings, call), isTransient)
   } catch (error) {
     throw explain(error, settings.database)
   }

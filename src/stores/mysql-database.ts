@@ -14,7 +14,7 @@ export const DATABASE_RULE = {
     assertText(value, name)
     if (!DATABASE_NAME.test(String(value))) {
       throw new RangeError(
-        `"${name}" must be the name of a database: 1 to 64 characters, without backticks, slashes, dots, backslashes or a space at the end`,
+        `"${name}" must be the name of a database: 1 to 64 characters, without "\`", "/", "\\", "." or a space at the end`,
       )
     }
   },

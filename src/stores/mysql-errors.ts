@@ -1,6 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigurationError } from '../errors.ts'
-import { backOff } from '../timeout.ts'
 
 /** Another session held a lock for longer than the procedures wait. */
 export function isLockWaitTimeout(error: unknown): boolean {
@@ -18,24 +16,6 @@ export function isDeadlock(error: unknown): boolean {
 /** The procedure has rolled back, and its session is as it was before. After any other error, that is not known. */
 export function isRolledBack(error: unknown): boolean {
   return isDeadlock(error) || isLockWaitTimeout(error)
-}
-
-const MAX_ATTEMPTS = 10
-
-/** Runs a call that is its own transaction, and repeats it after a transient failure. */
-export async function withRetries<Value>(
-  call: () => Promise<Value>,
-  isTransient: (error: unknown) => boolean = isRolledBack,
-): Promise<Value> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await call()
-    } catch (error) {
-      if (!isTransient(error) || attempt === MAX_ATTEMPTS) throw error
-    }
-    // Random: those that failed together must not meet again.
-    await sleep(Math.random() * backOff(attempt, { firstMs: 4, maxMs: 100 }))
-  }
 }
 
 /** Unknown procedure, table, column or database, no database, wrong number of arguments. */

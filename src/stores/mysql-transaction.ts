@@ -44,7 +44,7 @@ export async function inTransaction(settings: CallSettings, steps: TransactionSt
 }
 
 const TRANSACTION_ENDED =
-  'The transaction ended in "onOrder": leave COMMIT and ROLLBACK to the store, throw the error of a deadlock, and create or alter no table.'
+  'The transaction ended in "onOrder": leave COMMIT and ROLLBACK to the store, throw the error of a deadlock, and create no table.'
 
 /**
  * Lends a connection to `onOrder`, as an object of its own that is useless after it: a query that comes later would run in the
@@ -60,9 +60,7 @@ async function lend<Value>(
     (name: 'query' | 'execute') =>
     async (...args: unknown[]) => {
       if (isOver) throw new Error('context.transaction was used after "onOrder" had ended')
-      const method: unknown = Reflect.get(connection, name)
-      if (typeof method !== 'function') throw new TypeError(`The connection has no ${name}()`)
-      return await waitFor(() => Reflect.apply(method, connection, args), {
+      return await waitFor(async () => await Reflect.apply(Reflect.get(connection, name), connection, args), {
         timeoutMs,
         onTimeout: () => timeoutError('A query of "onOrder"', timeoutMs),
       })
