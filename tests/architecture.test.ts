@@ -80,7 +80,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   testing: { imports: ['node:assert/strict', 'node:process'], types: ['stores/store.ts'] },
   public: { imports: [...CORE, 'stores/*', 'server/*', 'client/*', 'adapters/*', 'testing/*', 'telemetry/*'] },
   // The command line imports what users can import.
-  cli: { imports: ['alipayhk-order-sync', 'alipayhk-order-sync/*', 'node:*', 'pg', 'redis'] },
+  cli: { imports: ['alipayhk-order-sync', 'alipayhk-order-sync/*', 'node:*', 'mysql2/promise', 'pg', 'redis'] },
 }
 
 /** tsup copies these packages into dist/, so users do not install them and several rows may import them. */

@@ -1,5 +1,6 @@
 import { memoryStore } from 'alipayhk-order-sync'
 import type { OrderSyncStore } from 'alipayhk-order-sync/store'
+import { forgetExpired as forgetMysql, migrateMysql, mysqlStore } from 'alipayhk-order-sync/stores/mysql'
 import { forgetExpired as forgetPostgres, migratePostgres, postgresStore } from 'alipayhk-order-sync/stores/postgres'
 import { redisStore } from 'alipayhk-order-sync/stores/redis'
 import { forgetExpired as forgetSqlite, sqliteStore } from 'alipayhk-order-sync/stores/sqlite'
@@ -8,7 +9,7 @@ import { printToStderr } from './output.ts'
 import { UsageError } from './usage-error.ts'
 
 /** The values of `--store` that outlive the process, for help and errors. */
-export const DATABASES = 'sqlite:FILE, postgres://… or redis://…'
+export const DATABASES = 'sqlite:FILE, postgres://…, mysql://… or redis://…'
 
 export const STORES = `memory, ${DATABASES}`
 
@@ -48,6 +49,7 @@ export async function openStore({ label, value: name }: Named<string>): Promise<
     if (name === 'memory') return openMemory()
     if (name.startsWith('sqlite:')) return openSqlite(name.slice('sqlite:'.length))
     if (/^postgres(ql)?:\/\//.test(name)) return await openPostgres(name)
+    if (/^(mysql|mariadb):\/\//.test(name)) return await openMysql(name)
     if (/^rediss?:\/\//.test(name)) return await openRedis(name)
   } catch (error) {
     throw toUsageError(label, error)
@@ -104,6 +106,29 @@ async function openPostgres(connectionString: string): Promise<OpenStore> {
     store: postgresStore({ pool }),
     migrate: () => migratePostgres(pool),
     prune: () => forgetPostgres({ pool }),
+    close: () => pool.end(),
+  }
+}
+
+async function openMysql(url: string): Promise<OpenStore> {
+  const { createPool } = await importDriver('mysql2', () => import('mysql2/promise'))
+  const pool = createPool({
+    uri: url.replace(/^mariadb:/, 'mysql:'),
+    connectTimeout: 5_000,
+    maxIdle: 5,
+    idleTimeout: 10_000,
+    queueLimit: 1_000,
+  })
+  try {
+    await pool.query('SELECT 1')
+  } catch (error) {
+    await pool.end()
+    throw new StoreError(`MySQL cannot be used (${errorCodeOf(error)})`)
+  }
+  return {
+    store: mysqlStore({ pool }),
+    migrate: () => migrateMysql(pool),
+    prune: () => forgetMysql({ pool }),
     close: () => pool.end(),
   }
 }

@@ -7,6 +7,7 @@ import { CLIENT_ID, NOW, order } from '../support/messages.ts'
 import { makePlace, openPlace } from '../support/stores.ts'
 import { folder, gateway, merchant } from './identity.ts'
 
+const mysqlUrl = inject('mysqlUrl')
 const postgresUrl = inject('postgresUrl')
 const redisUrl = inject('redisUrl')
 
@@ -14,6 +15,7 @@ const redisUrl = inject('redisUrl')
 const stores: readonly { store: string; url: string | undefined; create: (url: string) => Promise<string> }[] = [
   { store: 'sqlite', url: '', create: async () => `sqlite:${join(folderIn(folder), 'orders.db')}` },
   { store: 'postgres', url: postgresUrl, create: createSchema },
+  { store: 'mysql', url: mysqlUrl, create: createDatabase },
   { store: 'redis', url: redisUrl, create: async (url) => url },
 ]
 
@@ -24,6 +26,14 @@ async function createSchema(url: string): Promise<string> {
   await close()
   const [, , name = ''] = place.split(' ')
   return `${url}?options=${encodeURIComponent(`-c search_path=${name}`)}`
+}
+
+async function createDatabase(url: string): Promise<string> {
+  const { place, remove } = await makePlace('mysql', url)
+  onTestFinished(remove)
+  const location = new URL(url)
+  location.pathname = place.split(' ')[2] ?? ''
+  return location.href
 }
 
 for (const { store, url, create } of stores) {
@@ -110,10 +120,11 @@ test('serve creates the SQLite file', async () => {
 })
 
 test.each([
-  ['an unknown store', 'disk', '--store must be memory, sqlite:FILE, postgres://… or redis://….'],
+  ['an unknown store', 'disk', '--store must be memory, sqlite:FILE, postgres://…, mysql://… or redis://….'],
   ['SQLite without a file', 'sqlite:', 'needs a file'],
   ['SQLite in a missing folder', 'sqlite:/nowhere/at/all.db', '--store: '],
   ['unreachable PostgreSQL', 'postgres://someone:S3CRET@127.0.0.1:1/x', 'PostgreSQL cannot be used (ECONNREFUSED).'],
+  ['unreachable MySQL', 'mysql://someone:S3CRET@127.0.0.1:1/x', 'MySQL cannot be used (ECONNREFUSED).'],
   ['unreachable Redis', 'redis://someone:S3CRET@127.0.0.1:1', 'Redis cannot be used (ECONNREFUSED).'],
 ])('serve rejects --store in one line, without the password: %s', async (_, store, message) => {
   const { code, stdout, stderr } = await cli(['serve', ...merchant(), '--port', '0', '--store', store])
