@@ -1,3 +1,4 @@
+import { tracingChannel } from 'node:diagnostics_channel'
 import { inspect } from 'node:util'
 import { context, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
@@ -17,6 +18,7 @@ import {
   OrderRefusedError,
 } from '../../src/public/index.ts'
 import { instrumentOrderSync } from '../../src/public/opentelemetry.ts'
+import { TRACE_NAMES } from '../../src/telemetry/channels.ts'
 import { type Behaviour, respondsSigned, respondsWith, startGateway } from '../support/gateway.ts'
 import { gatewayRsa, merchantRsa, pem } from '../support/keys.ts'
 import { merchant } from '../support/merchant.ts'
@@ -168,6 +170,13 @@ test('nothing that comes out contains a secret or customer data, whatever happen
   const emitWarning = recordWarnings()
   const { spans, metrics } = instrument()
   const printed: unknown[] = []
+  for (const name of TRACE_NAMES) {
+    const channel = tracingChannel(`alipayhk-order-sync:${name}`)
+    const keep = (message: object) => void printed.push(message)
+    const subscribers = { start: keep, end: keep, asyncStart: keep, asyncEnd: keep, error: keep }
+    channel.subscribe(subscribers)
+    onTestFinished(() => void channel.unsubscribe(subscribers))
+  }
   const leak = new Error(`SECRET ${order()['userId']} ${pem(merchantRsa().privateKey)}`)
   const options = [
     {},
