@@ -77,12 +77,19 @@ async function trace<Context extends object, Value>(
     try {
       await runOnce()
     } catch (error) {
-      throw isOrderSyncError(error) ? error : new Error(describeFailure(error))
+      throw toPublishedError(error)
     }
   }
   const enter = async () => (context.run ? await context.run(published) : await published())
   await channel.tracePromise(enter, context).catch(() => {})
   return await runOnce()
+}
+
+/** An error without its members: they can have the words of the peer, and the error of the merchant's own code. */
+function toPublishedError(error: unknown): Error {
+  if (!isOrderSyncError(error)) return new Error(describeFailure(error))
+  const { name, code, message } = error
+  return Object.assign(new Error(message), { name, code })
 }
 
 /** Every event of a handler: `alipayhk-order-sync:event`. */
