@@ -83,11 +83,16 @@ function readPkcs1(block: Uint8Array): Read | undefined {
     ([oid]) => /^30..30/.test(hex) && hex.slice(0, 44).includes(`06${lengthOf(oid)}${oid}`),
   )
   if (found === undefined) {
-    return { padding: 'PKCS1', digest: 'none', matches: (content) => payload.equals(content) }
+    const matches = (content: Uint8Array) =>
+      payload.equals(content) || RAW_DIGESTS.some((digest) => payload.equals(digestWith(digest, content)))
+    return { padding: 'PKCS1', digest: 'none', matches }
   }
   const [, digest] = found
   return { padding: 'PKCS1', digest, matches: (content) => isEnd(payload, digestWith(digest, content)) }
 }
+
+/** Digests that are signed without a DigestInfo around them. */
+const RAW_DIGESTS = ['SHA-256', 'SHA-1']
 
 const lengthOf = (oid: string) => (oid.length / 2).toString(16).padStart(2, '0')
 

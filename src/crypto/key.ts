@@ -10,7 +10,7 @@ export type KeyWrap = 'RSA1_5' | 'RSA-OAEP' | 'RSA-OAEP-256'
 export interface SignatureForm {
   /** `PKCS1` is that of RSA256; `none` is ECDSA. */
   readonly padding: 'PKCS1' | 'PSS' | 'none'
-  /** `SHA-256` is right. `none`: the padding holds the content itself. */
+  /** `SHA-256` is right. `none`: the padding holds the content itself, or its digest without the name of the digest. */
   readonly digest: string
   /** How the bytes of the signature are arranged, when verification does not accept them so. */
   readonly encoding: string | undefined
