@@ -43,7 +43,7 @@ function examineRsa(key: KeyObject, signature: Uint8Array): readonly SignatureFo
     const block = rawPublicOperation(key, bytes)
     if (block === undefined) continue
     const form = readPkcs1(block) ?? readPss(block, key)
-    if (form !== undefined) return [{ ...form, encoding, isCertain: true }]
+    if (form !== undefined) return [{ ...form, encoding }]
   }
   return canExamine(key, size) ? [] : undefined
 }
@@ -69,7 +69,7 @@ function canExamine(key: KeyObject, size: number): boolean {
   return hasRawOperation
 }
 
-type Read = Omit<SignatureForm, 'encoding' | 'isCertain'>
+type Read = Omit<SignatureForm, 'encoding'>
 
 /** EMSA-PKCS1-v1_5: 00 01, at least eight FF, 00, and a DigestInfo, or whatever was signed without one. */
 function readPkcs1(block: Uint8Array): Read | undefined {
@@ -85,10 +85,15 @@ function readPkcs1(block: Uint8Array): Read | undefined {
   if (found === undefined) {
     const matches = (content: Uint8Array) =>
       payload.equals(content) || RAW_DIGESTS.some((digest) => payload.equals(digestWith(digest, content)))
-    return { padding: 'PKCS1', digest: 'none', matches }
+    return { padding: 'PKCS1', digest: 'none', isCertain: true, matches }
   }
   const [, digest] = found
-  return { padding: 'PKCS1', digest, matches: (content) => isEnd(payload, digestWith(digest, content)) }
+  return {
+    padding: 'PKCS1',
+    digest,
+    isCertain: true,
+    matches: (content) => isEnd(payload, digestWith(digest, content)),
+  }
 }
 
 /** Digests that are signed without a DigestInfo around them. */
@@ -106,33 +111,41 @@ const PSS_DIGESTS: readonly (readonly [name: string, length: number])[] = [
   ['SHA-512', 64],
 ]
 
+/** This many zeros in front of a salt do not occur by chance. The longest salt leaves none. */
+const MIN_ZEROS = 8
+
 /** EMSA-PSS, RFC 8017 section 9.1.2. The digest of the mask can differ from the digest of the message. */
 function readPss(block: Uint8Array, key: KeyObject): Read | undefined {
   if (block.at(-1) !== 0xbc) return undefined
   // The encoded message has one bit less than the modulus.
   const bits = (key.asymmetricKeyDetails?.modulusLength ?? 0) - 1
   const encoded = block.subarray(block.length - Math.ceil(bits / 8))
+  const found: Read[] = []
   for (const [digest, length] of PSS_DIGESTS) {
     const hash = encoded.subarray(encoded.length - length - 1, -1)
     for (const [maskDigest] of PSS_DIGESTS) {
       const salt = readSalt(encoded.subarray(0, encoded.length - length - 1), hash, maskDigest, bits)
       if (salt === undefined) continue
       const matches = (content: Uint8Array) =>
-        digestWith(digest, Buffer.concat([new Uint8Array(8), digestWith(digest, content), salt])).equals(hash)
-      return { padding: 'PSS', digest, matches }
+        digestWith(digest, Buffer.concat([new Uint8Array(8), digestWith(digest, content), salt.bytes])).equals(hash)
+      found.push({ padding: 'PSS', digest, isCertain: salt.zeros >= MIN_ZEROS, matches })
     }
   }
-  return undefined
+  return found.find(({ isCertain }) => isCertain) ?? found[0]
 }
 
 /** The salt, if the mask of this digest uncovers zeros and a 1 in front of it. */
-function readSalt(masked: Uint8Array, seed: Uint8Array, digest: string, bits: number): Uint8Array | undefined {
+function readSalt(
+  masked: Uint8Array,
+  seed: Uint8Array,
+  digest: string,
+  bits: number,
+): { bytes: Uint8Array; zeros: number } | undefined {
   const mask = mask1(digest, seed, masked.length)
   const data = masked.map((byte, index) => byte ^ (mask[index] ?? 0))
   data[0] = (data[0] ?? 0) & (0xff >> (8 * Math.ceil(bits / 8) - bits))
   const one = data.findIndex((byte) => byte !== 0)
-  // Twelve zeros do not occur by chance. A salt that leaves fewer is not in use.
-  return one >= 12 && data[one] === 1 ? data.subarray(one + 1) : undefined
+  return data[one] === 1 ? { bytes: data.subarray(one + 1), zeros: one } : undefined
 }
 
 /** MGF1, RFC 8017 appendix B.2.1. */

@@ -247,7 +247,9 @@ function searchCauses(
   { maxTrials, maxMs, maxBodyBytes }: { maxTrials: number; maxMs: number; maxBodyBytes: number },
 ): Promise<Found> {
   const timeHeader = timeHeaderOf(direction)
-  const limits = { maxTrials, maxMs, maxBodyBytes, maxChanges: 2, clock: () => performance.now() } as const
+  // Nothing can be changed about a body that is lost.
+  const maxChanges = body.length === 0 ? 1 : 2
+  const limits = { maxTrials, maxMs, maxBodyBytes, maxChanges, clock: () => performance.now() } as const
   return search({ method, path, otherPaths, headers, timeHeader, body, plaintext }, credentials, limits)
 }
 
@@ -257,8 +259,12 @@ function toCauses(message: ExplainedMessage, { errors, isSigned }: Checks, found
   const add = (cause: Cause | undefined) => {
     if (cause !== undefined && !causes.some(({ code }) => code === cause.code)) causes.push(cause)
   }
-  for (const error of errors) add(headerCause(error, message))
   const isExplained = isSigned || found?.causes !== undefined
+  for (const error of errors) {
+    const cause = headerCause(error, message)
+    // Another reading of the Signature header is a cause already.
+    if (!(isExplained && cause?.code === 'signature-encoding')) add(cause)
+  }
   if (!isExplained && message.body.length === 0) add(emptyBody(message))
   const expired = errors.find(({ code }) => code === 'ERR_TIME_RANGE')
   if (isExplained && expired !== undefined) {

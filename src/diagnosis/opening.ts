@@ -66,12 +66,14 @@ function verifyOnly({ key: { verify, algorithm } }: Candidate, { bytes }: Signat
   ]
 }
 
-function candidatesOf({ algorithm, keyVersion }: ReadSignature, credentials: ParsedCredentials): Candidate[] {
+function candidatesOf({ isParsed, algorithm, keyVersion }: ReadSignature, credentials: ParsedCredentials): Candidate[] {
   const { peerPublicKeys, privateKeys } = credentials
   const named = peerPublicKeys.get(keyVersion)
   const ordered = peerPublicKeys.newestFirst.toSorted((a, b) => Number(b === named) - Number(a === named))
   const peers = ordered.map(({ version, key }): Candidate => {
-    const causes = version === named?.version ? [] : [versionCause(version, keyVersion, named?.version, credentials)]
+    // A header without any pair names no version, not the latest one.
+    const isNamed = version === named?.version || (!isParsed && keyVersion === undefined)
+    const causes = isNamed ? [] : [versionCause(version, keyVersion, named?.version, credentials)]
     return { key, causes: [...causes, ...algorithmCauses(algorithm, key, version)] }
   })
   const ours = privateKeys.newestFirst.flatMap(({ version, key: { sign } }): Candidate[] =>

@@ -74,7 +74,7 @@ export async function search(evidence: Evidence, credentials: ParsedCredentials,
   })
 
   // Each step makes one more change, of the content or, where the signature does not show it, of the way of signing.
-  const attempts = createAttempts(received, () => changesOf(evidence, received, limits), limits.maxChanges)
+  const attempts = createAttempts(received, () => changesOf(evidence, received, limits))
   for (let changes = 0; changes <= limits.maxChanges; changes++) {
     for (const opening of openings) {
       const left = opening.isCertain ? changes : changes - opening.causes.length
@@ -117,68 +117,57 @@ interface Attempt {
   readonly parts: SignedParts
 }
 
+/** Two changes that are both unlikely are not tried together. */
+const MAX_COST = 6
+
 /** Returns a function that makes all attempts with a number of changes: no change, one, or two. */
-function createAttempts(received: SignedParts, list: () => readonly Change[], maxChanges: number) {
-  const singles: Attempt[] = []
-  let isListed = false
+function createAttempts(received: SignedParts, list: () => readonly Change[]) {
+  /** The changes that make a difference, once they were tried alone. */
+  const singles: { readonly change: Change; readonly parts: SignedParts }[] = []
+  let changes: readonly Change[] | undefined
 
   function* one(): Generator<Attempt> {
-    if (isListed) yield* singles
-    else {
-      isListed = true
-      const seen = new Set<string>()
-      for (const change of list().toSorted((a, b) => a.cost - b.cost)) {
-        const parts = change.apply(received)
-        if (parts === undefined || isSeen(seen, change, parts)) continue
-        const attempt = { made: [change], parts }
-        if (maxChanges > 1) singles.push(attempt)
-        yield attempt
-      }
+    if (changes !== undefined) {
+      for (const { change, parts } of singles) yield { made: [change], parts }
+      return
+    }
+    changes = list().toSorted((a, b) => a.cost - b.cost)
+    const seen = new Set<string>()
+    for (const change of changes) {
+      const parts = change.apply(received)
+      if (parts === undefined || isSeen(seen, change, parts)) continue
+      singles.push({ change, parts })
+      yield { made: [change], parts }
     }
   }
 
   function* two(): Generator<Attempt> {
-    const byCost = new Map<number, Attempt[]>()
-    for (const attempt of singles) {
-      const { cost } = firstOf(attempt)
-      const same = byCost.get(cost)
-      if (same === undefined) byCost.set(cost, [attempt])
-      else same.push(attempt)
-    }
-    const costs = [...byCost.keys()].sort((a, b) => a - b)
-    const pairs = costs.flatMap((a) => costs.filter((b) => b >= a).map((b) => [a, b] as const))
-    for (const [a, b] of pairs.sort((x, y) => x[0] + x[1] - y[0] - y[1])) {
-      for (const first of byCost.get(a) ?? []) {
-        for (const second of byCost.get(b) ?? []) {
-          if (a === b && first === second) continue
-          yield* combine(first, second, a === b)
+    // A change of the body may make a difference only after another one: what is inside a string can be reformatted.
+    const ofBody = (changes ?? []).filter(({ part }) => part === 'body')
+    for (let cost = 2; cost <= MAX_COST; cost++) {
+      for (const first of singles) {
+        const rest = cost - first.change.cost
+        for (const second of singles) {
+          // The two lists are in the order of their costs.
+          if (second.change.cost > rest) break
+          if (second.change.cost < rest || first.change.part >= second.change.part) continue
+          const parts = second.change.apply(first.parts)
+          if (parts !== undefined) yield { made: [first.change, second.change], parts }
+        }
+        if (first.change.part !== 'body') continue
+        for (const change of ofBody) {
+          if (change.cost > rest) break
+          const parts = change.cost < rest || change === first.change ? undefined : change.apply(first.parts)
+          if (parts !== undefined) yield { made: [first.change, change], parts }
         }
       }
     }
   }
 
-  return (changes: number): Iterable<Attempt> => {
-    if (changes === 0) return [{ made: [], parts: received }]
-    return changes === 1 ? one() : two()
+  return (count: number): Iterable<Attempt> => {
+    if (count === 0) return [{ made: [], parts: received }]
+    return count === 1 ? one() : two()
   }
-}
-
-const firstOf = ({ made: [change] }: Attempt): Pick<Change, 'cost'> => change ?? { cost: 0 }
-
-/** Two changes together. Those of the body are made one after the other, in both orders. */
-function* combine(first: Attempt, second: Attempt, isOneOrder: boolean): Generator<Attempt> {
-  const [a] = first.made
-  const [b] = second.made
-  if (a === undefined || b === undefined) return
-  const made = [a, b]
-  if (a.part === 'body' && b.part === 'body') {
-    const parts = b.apply(first.parts)
-    if (parts !== undefined) yield { made, parts }
-    // With the same cost, the other order comes as a pair of its own.
-    const reversed = isOneOrder ? undefined : a.apply(second.parts)
-    if (reversed !== undefined) yield { made, parts: reversed }
-  } else if (a.part !== b.part && !isOneOrder) yield { made, parts: b.apply(first.parts) ?? first.parts }
-  else if (a.part < b.part) yield { made, parts: b.apply(first.parts) ?? first.parts }
 }
 
 /** Whether another change of the same part has led to the same value: the first one is the more specific one. */

@@ -9,6 +9,8 @@ export interface SignatureReading {
 
 /** What the `Signature` header says, read as tolerantly as possible. */
 export interface ReadSignature {
+  /** Whether the header has the form of the protocol. */
+  readonly isParsed: boolean
   readonly algorithm: string | undefined
   readonly keyVersion: string | undefined
   /** The way of the protocol comes first, if the header can be read so. */
@@ -34,7 +36,12 @@ export function readSignature(header: string): ReadSignature {
   const parsed = known ?? attempt(named)
   add(parsed?.signature, undefined)
   if (header.length > MAX_HEADER)
-    return { algorithm: known?.algorithm, keyVersion: known?.keyVersion, readings: [...readings.values()] }
+    return {
+      isParsed: parsed !== undefined,
+      algorithm: known?.algorithm,
+      keyVersion: known?.keyVersion,
+      readings: [...readings.values()],
+    }
   const pairs = new Map(
     [...header.matchAll(/([A-Za-z]+)\s*[=:]\s*"?([^,;"\s]*)/g)].map(([, key = '', value = '']) => [
       key.toLowerCase(),
@@ -43,6 +50,7 @@ export function readSignature(header: string): ReadSignature {
   )
   for (const text of valuesOf(header)) addReadings(text, add)
   return {
+    isParsed: parsed !== undefined,
     algorithm: known?.algorithm ?? pairs.get('algorithm'),
     keyVersion: parsed?.keyVersion ?? (pairs.get('keyversion') || undefined),
     readings: [...readings.values()],

@@ -63,7 +63,8 @@ export function whitespaceChanges(): Change[] {
         cost: 1,
         fix: 'The sender signed the body without the white space around it: the sender, or something in between, added some.',
       },
-      (text) => text.trim(),
+      // trim() removes a byte order mark too, which is another cause.
+      (text) => text.replace(/^[ \t\r\n]+|[ \t\r\n]+$/g, ''),
     ),
     ...LAYOUTS.map(([what, layout, cost]) =>
       textChange({ code, cost, fix: `The sender signed the JSON ${what}. ${SAME_BYTES}` }, (text) =>
