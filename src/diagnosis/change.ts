@@ -80,6 +80,6 @@ export function headChange<Name extends 'method' | 'path' | 'clientId' | 'time'>
 }
 
 /** A path for a message. A path can contain anything that the HTTP layer accepts, and its query string a token. */
-export function shown(path: string): string {
+export function shownPath(path: string): string {
   return printable(path.replace(/=[^&]*/g, '=…'), 200)
 }

@@ -29,7 +29,7 @@ import { type Credentials, type ParsedCredentials, parseCredentials } from '../s
 import { assertSigned } from '../secure-message/verify.ts'
 import { readCapture } from './capture/capture.ts'
 import type { Capture } from './capture/captured-message.ts'
-import { type SignedParts, shown } from './change.ts'
+import { type SignedParts, shownPath } from './change.ts'
 import { type OpenedBody, openBody } from './content.ts'
 import type { Explanation } from './explanation.ts'
 import type { Cause } from './opening.ts'
@@ -354,7 +354,7 @@ function describeMessage(
   return {
     direction,
     method: toVisible(method.slice(0, 20)),
-    path: shown(path),
+    path: shownPath(path),
     headers: rawHeaders
       .slice(0, 100)
       .map(([name, value]) => ({ name: toVisible(name.slice(0, 100)), value: shownHeader(name, value) })),
@@ -394,7 +394,7 @@ function describeContent(
 ): Pick<Explanation, 'signed' | 'body'> {
   const time = headers.get(timeHeaderOf(direction).toLowerCase()) ?? ''
   const show = (bytes: Uint8Array) => (showData ? bytes : maskBody(bytes))
-  const hide = (text: string) => (showData ? text : shown(text))
+  const hide = (text: string) => (showData ? text : shownPath(text))
   const head = { method, path, clientId, time }
   return {
     signed: {

@@ -1,5 +1,5 @@
 import { decodeUtf8 } from '../protocol/encoding.ts'
-import { shown } from './change.ts'
+import { shownPath } from './change.ts'
 
 /** The longest text that an explanation shows, in characters. */
 const MAX_SHOWN = 4_000
@@ -92,7 +92,7 @@ const PATH_HEADERS = /^(?:x-(?:original|forwarded|envoy-original)-(?:uri|url|pat
 export function shownHeader(name: string, value: string): string {
   const known = name.toLowerCase()
   if (SHOWN_HEADERS.has(known)) return toVisible(value.slice(0, 300))
-  if (PATH_HEADERS.test(known)) return shown(value)
+  if (PATH_HEADERS.test(known)) return shownPath(value)
   const pairs = /^(.*?(?:signature|symmetricKey)\s*=)(.*)$/is.exec(value)
   if ((known === 'signature' || known === 'encrypt') && pairs !== null) {
     const [, head = '', rest = ''] = pairs

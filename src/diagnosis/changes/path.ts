@@ -1,5 +1,5 @@
 import { ORDER_SYNC_PATH } from '../../protocol/endpoint.ts'
-import { type Change, headChange, shown } from '../change.ts'
+import { type Change, headChange, shownPath } from '../change.ts'
 
 /** The headers in which proxies write the path that they received. */
 const ORIGINAL_PATH_HEADERS = ['x-original-uri', 'x-original-url', 'x-forwarded-uri', 'x-envoy-original-path']
@@ -55,8 +55,8 @@ export function pathChanges(path: string, headers: ReadonlyMap<string, string>, 
 }
 
 function explainPath(signed: string, verified: string): string {
-  const what = signed === '' ? 'signed no path' : `signed the path ${shown(signed)}`
-  return `The sender ${what}, but it was verified for ${shown(verified)}. Set the option "signedPath" to the path that the sender signs.`
+  const what = signed === '' ? 'signed no path' : `signed the path ${shownPath(signed)}`
+  return `The sender ${what}, but it was verified for ${shownPath(verified)}. Set the option "signedPath" to the path that the sender signs.`
 }
 
 function toggleSlash(path: string): string {
