@@ -1,4 +1,6 @@
+import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import process from 'node:process'
 import { UsageError } from './arguments.ts'
 
 /** Reads a file that an option names. */
@@ -28,4 +30,23 @@ function displayName(file: string): string {
 export function describeFileError(error: unknown): string {
   const { message, code = '' } = error as NodeJS.ErrnoException
   return /^[A-Z]+: ([^,]+)/.exec(message)?.[1] ?? (code || 'unknown error')
+}
+
+/** Reads a file, or standard input (`-`), up to a limit. */
+export async function readLimited(option: string, file: string, maxBytes: number): Promise<Buffer> {
+  const stream = file === '-' ? process.stdin : createReadStream(file)
+  const chunks: Buffer[] = []
+  let size = 0
+  try {
+    for await (const chunk of stream) {
+      const bytes = Buffer.from(chunk)
+      size += bytes.length
+      if (size > maxBytes) break
+      chunks.push(bytes)
+    }
+  } catch (error) {
+    throw new UsageError(`${option}${displayName(file)} cannot be read: ${describeFileError(error)}.`)
+  }
+  if (size > maxBytes) throw new UsageError(`${option} is larger than ${maxBytes} bytes.`)
+  return Buffer.concat(chunks)
 }

@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 import { createRequire } from 'node:module'
 import process from 'node:process'
+import * as explain from './explain.ts'
 import { describeFailure } from './failure.ts'
+import * as key from './key.ts'
 import * as keygen from './keygen.ts'
 import { print, printToStderr } from './output.ts'
 import * as send from './send.ts'
@@ -11,17 +13,21 @@ import * as store from './store.ts'
 /** `run` may resolve to the exit status. */
 const COMMANDS: Readonly<Record<string, { help: string; run: (args: string[]) => Promise<unknown> }>> = {
   keygen,
+  key,
   serve,
   send,
   store,
+  explain,
 }
 
 const HELP = `AlipayHK's Synchronize Order API from the command line.
 
   alipayhk-order-sync keygen   generate a key pair
+  alipayhk-order-sync key      show what is in a key file, without the key
   alipayhk-order-sync serve    receive orders and print each as a line of JSON
   alipayhk-order-sync send     send one order
   alipayhk-order-sync store    migrate a store, and inspect, forget or prune what it remembers
+  alipayhk-order-sync explain  find out why the signature of a captured message fails
 
 Add --help to a command to see its options.`
 

@@ -32,7 +32,7 @@ import type { Capture } from './capture/captured-message.ts'
 import { type SignedParts, shownPath } from './change.ts'
 import { type OpenedBody, openBody } from './content.ts'
 import type { Explanation } from './explanation.ts'
-import type { Cause } from './opening.ts'
+import type { ExplainedCause } from './opening.ts'
 import { type Found, search } from './search.ts'
 import { maskBody, shownHeader, toVisible, visible } from './visible.ts'
 
@@ -254,9 +254,9 @@ function searchCauses(
 }
 
 /** The causes in the order of their weight: what makes the signature verify, what else is refused, and the time. */
-function toCauses(message: ExplainedMessage, { errors, isSigned }: Checks, found: Found | undefined): Cause[] {
-  const causes: Cause[] = [...(found?.causes ?? [])]
-  const add = (cause: Cause | undefined) => {
+function toCauses(message: ExplainedMessage, { errors, isSigned }: Checks, found: Found | undefined): ExplainedCause[] {
+  const causes: ExplainedCause[] = [...(found?.causes ?? [])]
+  const add = (cause: ExplainedCause | undefined) => {
     if (cause !== undefined && !causes.some(({ code }) => code === cause.code)) causes.push(cause)
   }
   const isExplained = isSigned || found?.causes !== undefined
@@ -277,7 +277,10 @@ function toCauses(message: ExplainedMessage, { errors, isSigned }: Checks, found
 }
 
 /** What the handler refuses before it verifies anything. */
-function headerCause({ code, message }: ProtocolError, { headers, direction }: ExplainedMessage): Cause | undefined {
+function headerCause(
+  { code, message }: ProtocolError,
+  { headers, direction }: ExplainedMessage,
+): ExplainedCause | undefined {
   if (code === 'ERR_METHOD') return { code: 'method', fix: `${message} Send the order with POST.` }
   if (code === 'ERR_CLIENT_UNKNOWN') {
     return { code: 'client-id', fix: `${message} Send the id that AlipayHK assigned, or correct "clientId".` }
@@ -307,7 +310,7 @@ function isSignatureReadable(headers: ReadonlyMap<string, string>): boolean {
   }
 }
 
-function emptyBody({ headers }: ExplainedMessage): Cause {
+function emptyBody({ headers }: ExplainedMessage): ExplainedCause {
   const length = Number(headers.get('content-length'))
   const announced = length > 0 ? ` Content-Length announced ${length} bytes.` : ''
   return {
@@ -318,7 +321,7 @@ function emptyBody({ headers }: ExplainedMessage): Cause {
 
 function searchNotes(
   found: Found | undefined,
-  causes: readonly Cause[],
+  causes: readonly ExplainedCause[],
   { peerPublicKeys }: ParsedCredentials,
 ): string[] {
   if (found === undefined || found.causes !== undefined) return []

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../errors.ts'
 import type { MessageKind, SignatureAlgorithm } from '../protocol/headers.ts'
-import type { Cause } from './opening.ts'
+import type { ExplainedCause } from './opening.ts'
 
 /** A rule of the message schema that a captured message breaks. */
 export interface ExplainedIssue {
@@ -21,7 +21,7 @@ export interface Explanation {
    * Why it is not accepted, the most likely cause first. If several changes are needed together, all of them are listed.
    * Empty when it is accepted, and when no cause was found.
    */
-  readonly causes: readonly Cause[]
+  readonly causes: readonly ExplainedCause[]
   /** The error of the handler or the client. Absent when the message is accepted. */
   readonly error?: { readonly code: ErrorCode; readonly message: string }
   /** What should be known besides, in sentences. */

@@ -5,7 +5,7 @@ import type { CauseCode } from './change.ts'
 import type { ReadSignature, SignatureReading } from './signature-texts.ts'
 
 /** A cause that was found, without the way in which it was found. */
-export interface Cause {
+export interface ExplainedCause {
   readonly code: CauseCode
   /** What happened and how to fix it, in sentences. */
   readonly fix: string
@@ -14,7 +14,7 @@ export interface Cause {
 /** A way in which the signature can have been made: with this key, in this form. */
 export interface Opening {
   /** What is different from the protocol. Empty: nothing. */
-  readonly causes: readonly Cause[]
+  readonly causes: readonly ExplainedCause[]
   /** Whether the signature itself shows that the key made it. */
   readonly isCertain: boolean
   readonly matches: (content: Uint8Array) => boolean | Promise<boolean>
@@ -30,7 +30,7 @@ export interface Openings {
 /** A key that may have made the signature. */
 interface Candidate {
   readonly key: Pick<PublicKey, 'algorithm' | 'examine'> & { readonly verify?: PublicKey['verify'] }
-  readonly causes: readonly Cause[]
+  readonly causes: readonly ExplainedCause[]
 }
 
 /** Finds the keys, and the forms of a signature, with which a signature can have been made. */
@@ -89,7 +89,7 @@ function versionCause(
   claimed: string | undefined,
   named: string | undefined,
   { peerPublicKeys }: ParsedCredentials,
-): Cause {
+): ExplainedCause {
   const versions = peerPublicKeys.newestFirst.map((known) => known.version).join(', ')
   const claim =
     claimed === undefined
@@ -102,7 +102,7 @@ function versionCause(
   return { code: 'key-version', fix }
 }
 
-function algorithmCauses(named: string | undefined, key: PublicKey, version: string): Cause[] {
+function algorithmCauses(named: string | undefined, key: PublicKey, version: string): ExplainedCause[] {
   const { algorithm } = key
   if (named === undefined || named.toUpperCase() === algorithm) return []
   return [
@@ -113,19 +113,19 @@ function algorithmCauses(named: string | undefined, key: PublicKey, version: str
   ]
 }
 
-function ownKeyCause(version: string): Cause {
+function ownKeyCause(version: string): ExplainedCause {
   return {
     code: 'wrong-key-of-ours',
     fix: `The message was signed with your own privateKeys[${version}], not with the peer's key. To check what you have sent, take the peer's credentials: its private key, and your public key in peerPublicKeys. To play the peer in a test, sign with the private key that belongs to peerPublicKeys.`,
   }
 }
 
-function readingCauses({ fix }: SignatureReading): Cause[] {
+function readingCauses({ fix }: SignatureReading): ExplainedCause[] {
   return fix === undefined ? [] : [{ code: 'signature-encoding', fix }]
 }
 
-function formCauses({ padding, digest, encoding }: Form, algorithm: PublicKey['algorithm']): Cause[] {
-  const causes: Cause[] = []
+function formCauses({ padding, digest, encoding }: Form, algorithm: PublicKey['algorithm']): ExplainedCause[] {
+  const causes: ExplainedCause[] = []
   if (encoding !== undefined) {
     const right =
       algorithm === 'RSA256' ? 'all bytes, the most significant byte first' : 'ASN.1 DER, or IEEE P1363 in 56 bytes'

@@ -6,7 +6,7 @@ import { digestChanges } from './changes/digest.ts'
 import { clientIdChanges, layoutChanges, methodChanges } from './changes/head.ts'
 import { pathChanges } from './changes/path.ts'
 import { timeChanges } from './changes/time.ts'
-import { type Cause, findOpenings, type Opening } from './opening.ts'
+import { type ExplainedCause, findOpenings, type Opening } from './opening.ts'
 import { readSignature } from './signature-texts.ts'
 
 /** A message whose signature does not verify. */
@@ -40,7 +40,7 @@ export interface SearchLimits {
 /** What a search has found. */
 export interface Found {
   /** What must be changed, all of it, so that the signature verifies. Undefined: nothing was found. */
-  readonly causes: readonly Cause[] | undefined
+  readonly causes: readonly ExplainedCause[] | undefined
   /** What was signed. */
   readonly parts?: SignedParts
   /** How many texts were compared with the signature. */
@@ -65,7 +65,7 @@ export async function search(evidence: Evidence, credentials: ParsedCredentials,
   const endsAt = limits.clock() + limits.maxMs
   let trials = 0
   const isOver = () => trials >= limits.maxTrials || limits.clock() >= endsAt
-  const ended = (causes: readonly Cause[] | undefined, parts?: SignedParts): Found => ({
+  const ended = (causes: readonly ExplainedCause[] | undefined, parts?: SignedParts): Found => ({
     causes,
     ...(parts && { parts }),
     trials,
@@ -94,7 +94,7 @@ function matches({ matches }: Opening, parts: SignedParts): boolean | Promise<bo
   return matches(contentOf(parts))
 }
 
-function isFirstOfItsCode({ code }: Cause, index: number, causes: readonly Cause[]): boolean {
+function isFirstOfItsCode({ code }: ExplainedCause, index: number, causes: readonly ExplainedCause[]): boolean {
   return causes.findIndex((cause) => cause.code === code) === index
 }
 
