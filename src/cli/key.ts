@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { describeKey } from 'alipayhk-order-sync'
 import { UsageError } from './arguments.ts'
 import { describeFailure } from './failure.ts'
-import { decodeText, readLimited } from './files.ts'
+import { readLimited } from './files.ts'
 import { print, printJson, printToStderr } from './output.ts'
 
 export const help = `alipayhk-order-sync key [--json] FILE|-
@@ -28,8 +28,7 @@ export async function run(args: string[]): Promise<number> {
     return { bytes: undefined, json: false }
   })
   if (bytes === undefined) return 64
-  // PEM and base64 are text; DER is not UTF-8.
-  const { kind, algorithm, bits, fingerprint, thumbprint } = describeKey(decodeText(bytes) ?? bytes)
+  const { kind, algorithm, bits, fingerprint, thumbprint } = describeKey(bytes)
   if (json) await printJson({ kind, algorithm, bits, fingerprint, ...(thumbprint !== undefined && { thumbprint }) })
   else {
     await print(`kind         ${kind}`)
