@@ -1,6 +1,7 @@
 import type { ProtocolError } from '../errors.ts'
 import { timeHeaderOf } from '../protocol/headers.ts'
 import type { ParsedCredentials } from '../secure-message/credentials.ts'
+import { MAX_REWRITTEN_BYTES } from './changes/body.ts'
 import type { Checks } from './checks.ts'
 import { type ExplainedMessage, instantOf, isSignatureReadable } from './explained-message.ts'
 import type { ExplainedCause } from './opening.ts'
@@ -69,7 +70,7 @@ function emptyBody({ headers }: ExplainedMessage): ExplainedCause {
 /** What to do when no cause was found. */
 export function searchNotes(
   found: Found | undefined,
-  causes: readonly ExplainedCause[],
+  { causes, bodyBytes }: { readonly causes: readonly ExplainedCause[]; readonly bodyBytes: number },
   { peerPublicKeys }: ParsedCredentials,
 ): string[] {
   if (found === undefined || found.causes !== undefined) return []
@@ -80,6 +81,11 @@ export function searchNotes(
   if (found.isByNoKey) {
     return [
       `The signature was made with a key that is not configured here, or its bytes are damaged. Compare the fingerprint of the sender's public key with yours: describeKey() prints it.${compare}`,
+    ]
+  }
+  if (bodyBytes > MAX_REWRITTEN_BYTES) {
+    return [
+      `No change that was tried makes the signature verify. The body has ${bodyBytes} bytes; above ${MAX_REWRITTEN_BYTES} bytes, its JSON is not written in other ways.`,
     ]
   }
   if (found.isCut)

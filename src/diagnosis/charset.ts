@@ -31,38 +31,39 @@ export type Charset = 'ascii' | 'latin1' | 'windows-1252' | 'gbk' | 'big5'
 
 const tables = new Map<Charset, ReadonlyMap<string, readonly number[]>>()
 
-/** The inverse of TextDecoder, which the platform does not have. Made once, in some milliseconds. */
+/** The inverse of TextDecoder, which the platform does not have. Made once, in a few milliseconds. */
 function tableOf(charset: Charset): ReadonlyMap<string, readonly number[]> {
   const known = tables.get(charset)
   if (known !== undefined) return known
   const table = new Map<string, readonly number[]>()
-  for (const bytes of sequencesOf(charset)) {
-    const text = charset === 'latin1' ? readLatin1(Uint8Array.from(bytes), false) : decodeLoosely(charset, bytes)
-    if (text !== undefined && [...text].length === 1 && text !== '\uFFFD' && !table.has(text)) table.set(text, bytes)
+  const sequences = sequencesOf(charset)
+  // One call for all: each sequence is followed by a line feed, which no sequence has in it.
+  const characters = decodeLoosely(charset, Uint8Array.from(sequences.flatMap((bytes) => [...bytes, LINE_FEED]))).split(
+    '\n',
+  )
+  for (const [index, bytes] of sequences.entries()) {
+    const character = characters[index] ?? ''
+    if ([...character].length === 1 && character !== '\uFFFD' && !table.has(character)) table.set(character, bytes)
   }
   tables.set(charset, table)
   return table
 }
 
-function* sequencesOf(charset: Charset): Generator<readonly number[]> {
-  if (charset === 'ascii') return
-  if (charset === 'latin1' || charset === 'windows-1252') {
-    for (let byte = 0x80; byte <= 0xff; byte++) yield [byte]
-    return
-  }
-  for (let first = 0x81; first <= 0xfe; first++) {
-    for (let second = 0x40; second <= 0xfe; second++) yield [first, second]
-  }
+const LINE_FEED = 0x0a
+
+function sequencesOf(charset: Charset): (readonly number[])[] {
+  if (charset === 'ascii') return []
+  const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index)
+  if (charset === 'latin1' || charset === 'windows-1252') return range(0x80, 0xff).map((byte) => [byte])
+  return range(0x81, 0xfe).flatMap((first) => range(0x40, 0xfe).map((second) => [first, second]))
 }
 
-const decoders = new Map<string, TextDecoder>()
-
-function decodeLoosely(charset: string, bytes: readonly number[]): string | undefined {
+/** Empty where the runtime does not know the charset. */
+function decodeLoosely(charset: Charset, bytes: Uint8Array): string {
+  if (charset === 'latin1' || charset === 'ascii') return readLatin1(bytes, false)
   try {
-    const decoder = decoders.get(charset) ?? new TextDecoder(charset)
-    decoders.set(charset, decoder)
-    return decoder.decode(Uint8Array.from(bytes))
+    return new TextDecoder(charset).decode(bytes)
   } catch {
-    return undefined
+    return ''
   }
 }

@@ -112,7 +112,11 @@ export async function explainRequest(
     verified: error === undefined,
     causes: error === undefined ? [] : causes,
     ...(error && { error: { code: error.code, message: error.message } }),
-    notes: [...capture.notes, ...opened.notes, ...(error === undefined ? [] : searchNotes(found, causes, keys))],
+    notes: [
+      ...capture.notes,
+      ...opened.notes,
+      ...(error === undefined ? [] : searchNotes(found, { causes, bodyBytes: message.body.length }, keys)),
+    ],
     form: capture.form,
     ...describeMessage(message, keys, { now, isFresh: checks.isFresh }),
     ...describeContent(message, keys, opened, found?.parts, settings.showData),

@@ -11,6 +11,9 @@ export function compact(text: string): string {
   return text.replace(/("(?:[^"\\]+|\\[\s\S])*"?)|[ \t\r\n]+/g, '$1')
 }
 
+/** How many times as long indentation may make a text. */
+const MAX_GROWTH = 8
+
 /** How a serializer writes white space. Without `indent`, everything is on one line. */
 export interface Layout {
   readonly colon: string
@@ -21,13 +24,15 @@ export interface Layout {
   readonly empty?: string
 }
 
-/** Writes JSON text with other white space. */
-export function layOut(text: string, { colon, comma, indent, newline = '\n', empty = '' }: Layout): string {
+/** Writes JSON text with other white space; undefined when it would become much longer, because it is nested too deep. */
+export function layOut(text: string, { colon, comma, indent, newline = '\n', empty = '' }: Layout): string | undefined {
+  const maxLength = text.length * MAX_GROWTH + 1_024
   const tokens = (text.match(TOKENS) ?? []).filter((token) => !isSpace(token))
   let depth = 0
   let result = ''
   const lineBreak = () => (indent === undefined ? '' : newline + indent.repeat(Math.min(depth, 64)))
   for (const [index, token] of tokens.entries()) {
+    if (result.length > maxLength) return undefined
     const next = tokens[index + 1]
     if (token === '{' || token === '[') {
       depth++

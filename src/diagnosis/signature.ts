@@ -13,7 +13,7 @@ const MAX_HASHED_BYTES = 2_097_152
 /** Single changes only: pairs are for {@link explainRequest}. The limit of time matters when the process is stopped meanwhile. */
 const LIMITS = {
   maxChanges: 1,
-  maxMs: 100,
+  maxMs: 250,
   maxBodyBytes: MAX_DIAGNOSED_BYTES,
   clock: () => performance.now(),
 } as const

@@ -220,6 +220,26 @@ export const SINGLE: readonly Case[] = [
   ['body-charset', 'the sender signed UTF-8 read as Latin-1', () => ({ signed: utf8AsLatin1(RICH), body: RICH })],
   [
     'body-charset',
+    'the sender signed Latin-1',
+    () => ({ signed: Buffer.from('{"a":"café"}', 'latin1'), body: '{"a":"café"}' }),
+  ],
+  [
+    'body-charset',
+    'the body arrived in Latin-1',
+    () => ({ signed: '{"a":"café"}', body: Buffer.from('{"a":"café"}', 'latin1') }),
+  ],
+  [
+    'body-charset',
+    'the sender signed U+FFFD',
+    () => ({ signed: '{"a":"caf\uFFFD"}', body: Buffer.from('{"a":"café"}', 'latin1') }),
+  ],
+  [
+    'body-charset',
+    'the body arrived in GBK',
+    () => ({ signed: '{"a":"奶茶"}', body: Buffer.from('7b2261223a22c4ccb2e8227d', 'hex') }),
+  ],
+  [
+    'body-charset',
     'the sender signed "?" for Chinese characters',
     () => ({ signed: Buffer.from(RICH.replace(/[^\0-\x7f]/g, '?')), body: RICH }),
   ],

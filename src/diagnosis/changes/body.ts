@@ -2,7 +2,10 @@ import { brotliDecompressSync, gunzipSync, gzipSync, inflateRawSync, inflateSync
 import { decodeAnyBase64, decodeUtf8, encodeBase64, encodeUtf8 } from '../../protocol/encoding.ts'
 import type { CauseCode, Change } from '../change.ts'
 import { charsetChanges } from './charset.ts'
-import { escapingChanges, orderChanges, textChange, whitespaceChanges } from './json.ts'
+import { escapingChanges, jsonLayoutChanges, orderChanges, spaceChanges, textChange } from './json.ts'
+
+/** The JSON of a larger body is not written in other ways: each of them would take a tenth of a second. */
+export const MAX_REWRITTEN_BYTES = 262_144
 
 const BOM = '\uFEFF'
 const BOM_BYTES = Uint8Array.of(0xef, 0xbb, 0xbf)
@@ -25,9 +28,8 @@ export function bodyChanges(body: Uint8Array, facts: BodyFacts): Change[] {
     ...newlineChanges(),
     ...bomChanges(),
     ...compressionChanges(facts.maxBodyBytes),
-    ...whitespaceChanges(),
-    ...escapingChanges(),
-    ...orderChanges(body),
+    ...spaceChanges(),
+    ...(body.length > MAX_REWRITTEN_BYTES ? [] : [...jsonLayoutChanges(), ...escapingChanges(), ...orderChanges(body)]),
     ...base64Changes(),
     ...wrappingChanges(),
     ...charsetChanges(),

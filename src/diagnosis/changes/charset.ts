@@ -21,6 +21,9 @@ function bytesChange(cost: number, what: string, convert: (body: Uint8Array) => 
 
 const hasNonAscii = (body: Uint8Array) => body.some((byte) => byte >= 0x80)
 
+const isNotUtf8 = (body: Uint8Array) => decodeUtf8(body) === undefined
+const ifUtf8 = (body: Uint8Array | undefined) => (body === undefined || isNotUtf8(body) ? undefined : body)
+
 /** Only bodies with characters beyond ASCII look different in another charset. */
 const ifText =
   (convert: (text: string) => Uint8Array | undefined) =>
@@ -35,18 +38,37 @@ export function charsetChanges(): Change[] {
     bytesChange(
       1,
       'before its UTF-8 was read as Latin-1 and written as UTF-8 again',
-      ifText((text) => encodeIn('latin1', text)),
+      ifText((text) => ifUtf8(encodeIn('latin1', text))),
     ),
     bytesChange(
       1,
       'before its UTF-8 was read as Windows-1252 and written as UTF-8 again',
+      ifText((text) => ifUtf8(encodeIn('windows-1252', text))),
+    ),
+    bytesChange(
+      1,
+      'in Latin-1',
+      ifText((text) => encodeIn('latin1', text)),
+    ),
+    bytesChange(
+      2,
+      'in Windows-1252',
       ifText((text) => encodeIn('windows-1252', text)),
+    ),
+    bytesChange(1, 'in UTF-8, but it arrived in Latin-1', (body) =>
+      isNotUtf8(body) ? encodeUtf8(readLatin1(body, false)) : undefined,
+    ),
+    bytesChange(2, 'in UTF-8, but it arrived in Windows-1252', (body) =>
+      isNotUtf8(body) ? encodeUtf8(readLatin1(body, true)) : undefined,
     ),
     bytesChange(1, 'after its UTF-8 was read as Latin-1', (body) =>
       hasNonAscii(body) ? encodeUtf8(readLatin1(body, false)) : undefined,
     ),
     bytesChange(2, 'after its UTF-8 was read as Windows-1252', (body) =>
       hasNonAscii(body) ? encodeUtf8(readLatin1(body, true)) : undefined,
+    ),
+    bytesChange(2, 'after it was read as UTF-8, which it is not, with U+FFFD for some bytes', (body) =>
+      isNotUtf8(body) ? encodeUtf8(new TextDecoder('utf-8', { ignoreBOM: true }).decode(body)) : undefined,
     ),
     bytesChange(
       2,

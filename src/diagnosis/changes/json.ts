@@ -45,8 +45,8 @@ const LAYOUTS: readonly (readonly [what: string, layout: Layout, cost: number])[
   ['with line breaks and without indentation', { colon: ':', comma: ',', indent: '' }, 3],
 ]
 
-/** White space of the JSON. */
-export function whitespaceChanges(): Change[] {
+/** White space that was added to the JSON. */
+export function spaceChanges(): Change[] {
   const code = 'body-whitespace'
   return [
     textChange(
@@ -66,12 +66,16 @@ export function whitespaceChanges(): Change[] {
       // trim() removes a byte order mark too, which is another cause.
       (text) => text.replace(/^[ \t\r\n]+|[ \t\r\n]+$/g, ''),
     ),
-    ...LAYOUTS.map(([what, layout, cost]) =>
-      textChange({ code, cost, fix: `The sender signed the JSON ${what}. ${SAME_BYTES}` }, (text) =>
-        layOut(text, layout),
-      ),
-    ),
   ]
+}
+
+/** White space of the JSON, as serializers write it. */
+export function jsonLayoutChanges(): Change[] {
+  return LAYOUTS.map(([what, layout, cost]) =>
+    textChange({ code: 'body-whitespace', cost, fix: `The sender signed the JSON ${what}. ${SAME_BYTES}` }, (text) =>
+      layOut(text, layout),
+    ),
+  )
 }
 
 const hex = (character: string) => character.charCodeAt(0).toString(16).padStart(4, '0')
@@ -181,8 +185,9 @@ function javaHashOrder(members: readonly Member[]): readonly Member[] {
   return members.toSorted((a, b) => bucketOf(a) - bucketOf(b))
 }
 
-/** Above this number of members, single members are not moved. */
+/** Above these limits, single members are not moved. */
 const MAX_MOVED = 20
+const MAX_MOVED_BYTES = 16_384
 
 /** The order of the members of the JSON. */
 export function orderChanges(body: Uint8Array): Change[] {
@@ -191,7 +196,7 @@ export function orderChanges(body: Uint8Array): Change[] {
     textChange({ code, cost, fix: `The sender signed the JSON with its members ${what}. ${SAME_BYTES}` }, (text) =>
       reorder(text, order),
     )
-  const text = decodeUtf8(body)
+  const text = body.length > MAX_MOVED_BYTES ? undefined : decodeUtf8(body)
   const count = text === undefined ? 0 : countMembers(text)
   const moves: Change[] = []
   for (let from = 0; from < count && count <= MAX_MOVED; from++) {
