@@ -1,7 +1,6 @@
 import type { ProtocolError } from '../errors.ts'
 import { timeHeaderOf } from '../protocol/headers.ts'
 import type { ParsedCredentials } from '../secure-message/credentials.ts'
-import { MAX_REWRITTEN_BYTES } from './changes/body.ts'
 import type { Checks } from './checks.ts'
 import { type ExplainedMessage, instantOf, isSignatureReadable } from './explained-message.ts'
 import type { ExplainedCause } from './opening.ts'
@@ -66,6 +65,9 @@ function emptyBody({ headers }: ExplainedMessage): ExplainedCause {
     fix: `The body is empty, and no order is empty: something in front has read or dropped it.${announced} Mount the handler before any body parser, and look for a proxy or firewall that drops bodies, or a redirect that turned POST into a request without a body.`,
   }
 }
+
+/** The JSON of a larger body is not written in other ways. */
+export const MAX_REWRITTEN_BYTES = 262_144
 
 /** What to do when no cause was found. */
 export function searchNotes(

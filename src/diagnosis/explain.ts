@@ -13,7 +13,7 @@ import {
 import { type HeadersInput, type MessageKind, timeHeaderOf } from '../protocol/headers.ts'
 import { type Credentials, type ParsedCredentials, parseCredentials } from '../secure-message/credentials.ts'
 import { readCapture } from './capture/capture.ts'
-import { searchNotes, toCauses } from './causes.ts'
+import { MAX_REWRITTEN_BYTES, searchNotes, toCauses } from './causes.ts'
 import { check } from './checks.ts'
 import { type OpenedBody, openBody } from './content.ts'
 import { describeContent, describeMessage } from './describe.ts'
@@ -133,7 +133,11 @@ function searchCauses(
 ): Promise<Found> {
   const timeHeader = timeHeaderOf(direction)
   // Nothing can be changed about a body that is lost.
-  const maxChanges = body.length === 0 ? 1 : 2
-  const limits = { maxTrials, maxMs, maxBodyBytes, maxChanges, clock: () => performance.now() } as const
+  const maxChanges: 1 | 2 = body.length === 0 ? 1 : 2
+  const limits = {
+    ...{ maxTrials, maxMs, maxBodyBytes, maxChanges },
+    maxRewrittenBytes: MAX_REWRITTEN_BYTES,
+    clock: () => performance.now(),
+  } as const
   return search({ method, path, otherPaths, headers, timeHeader, body, plaintext }, credentials, limits)
 }

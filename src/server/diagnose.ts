@@ -4,11 +4,11 @@ import type { Ended } from './ended.ts'
 /** The likely cause of a refusal, if there is something to say. Never rejects: an event without it is still an event. */
 export type Diagnose = (ended: Pick<Ended, 'outcome' | 'credentials' | 'unverified'>) => Promise<string | undefined>
 
-/** How many diagnoses start within one second. Each takes a few milliseconds, for the largest body up to 30. */
-const MAX_PER_SECOND = 10
+/** How many diagnoses start within one second. Each takes some milliseconds, and never more than 100. */
+const MAX_PER_SECOND = 4
 
 /**
- * Finds out why a signature does not verify. One at a time, and ten in a second: a flood of bad signatures must not buy
+ * Finds out why a signature does not verify. One at a time, and four in a second: a flood of bad signatures must not buy
  * processor time.
  *
  * @param clock A clock in milliseconds, from any origin.

@@ -4,9 +4,6 @@ import type { CauseCode, Change } from '../change.ts'
 import { charsetChanges } from './charset.ts'
 import { escapingChanges, jsonLayoutChanges, orderChanges, spaceChanges, textChange } from './json.ts'
 
-/** The JSON of a larger body is not written in other ways: each of them would take a tenth of a second. */
-export const MAX_REWRITTEN_BYTES = 262_144
-
 const BOM = '\uFEFF'
 const BOM_BYTES = Uint8Array.of(0xef, 0xbb, 0xbf)
 
@@ -14,6 +11,8 @@ const BOM_BYTES = Uint8Array.of(0xef, 0xbb, 0xbf)
 export interface BodyFacts {
   /** The bytes that are decompressed at most. */
   readonly maxBodyBytes: number
+  /** The JSON of a larger body is not written in other ways. */
+  readonly maxRewrittenBytes: number
   /** The body after decryption, if it is encrypted and our key decrypts it. */
   readonly plaintext: Uint8Array | undefined
 }
@@ -29,7 +28,9 @@ export function bodyChanges(body: Uint8Array, facts: BodyFacts): Change[] {
     ...bomChanges(),
     ...compressionChanges(facts.maxBodyBytes),
     ...spaceChanges(),
-    ...(body.length > MAX_REWRITTEN_BYTES ? [] : [...jsonLayoutChanges(), ...escapingChanges(), ...orderChanges(body)]),
+    ...(body.length > facts.maxRewrittenBytes
+      ? []
+      : [...jsonLayoutChanges(), ...escapingChanges(), ...orderChanges(body)]),
     ...base64Changes(),
     ...wrappingChanges(),
     ...charsetChanges(),
