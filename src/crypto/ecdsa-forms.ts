@@ -23,12 +23,12 @@ export function decodeEcdsa(signature: Uint8Array): DecodedEcdsa[] {
   return p1363 === undefined ? [] : [{ p1363, encoding: `in P1363 form of ${signature.length} bytes instead of 56` }]
 }
 
-/** Two numbers of 28 bytes each; undefined when one is too large. */
+/** Two numbers of 28 bytes each; undefined when one is zero or too large. */
 function join(r: Uint8Array, s: Uint8Array): Uint8Array | undefined {
   const joined = new Uint8Array(2 * SIZE)
   for (const [index, number] of [r, s].entries()) {
     const digits = withoutZeros(number)
-    if (digits.length > SIZE) return undefined
+    if (digits.length === 0 || digits.length > SIZE) return undefined
     joined.set(digits, (index + 1) * SIZE - digits.length)
   }
   return joined

@@ -145,7 +145,8 @@ function readSalt(
   const data = masked.map((byte, index) => byte ^ (mask[index] ?? 0))
   data[0] = (data[0] ?? 0) & (0xff >> (8 * Math.ceil(bits / 8) - bits))
   const one = data.findIndex((byte) => byte !== 0)
-  return data[one] === 1 ? { bytes: data.subarray(one + 1), zeros: one } : undefined
+  // The longest salt begins at once.
+  return data[one] === 1 && (one === 0 || one >= MIN_ZEROS) ? { bytes: data.subarray(one + 1), zeros: one } : undefined
 }
 
 /** MGF1, RFC 8017 appendix B.2.1. */

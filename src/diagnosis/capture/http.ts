@@ -42,7 +42,7 @@ function splitHead(bytes: Uint8Array): { lines: string[]; bodyAt: number } {
     const end = found < 0 ? bytes.length : found
     const line = Buffer.from(bytes.subarray(at, bytes[end - 1] === CR ? Math.max(at, end - 1) : end)).toString('utf8')
     at = end + 1
-    if (/^[<>]?\s*$/.test(line) && lines.length > 0) break
+    if (/^(?:[<>] ?)?$/.test(line) && lines.length > 0) break
     if (line.trim() !== '') lines.push(line)
     if (lines.length > MAX_HEADERS) throw notAMessage(`The capture has more than ${MAX_HEADERS} header lines.`)
   }
