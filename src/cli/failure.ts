@@ -14,7 +14,7 @@ function exitCodeOf(error: unknown): 1 | 2 | 3 {
 function linesOf(error: unknown): string[] {
   if (error instanceof UsageError) return [error.message]
   const { message, code } = error as NodeJS.ErrnoException
-  if (code?.startsWith('ERR_PARSE_ARGS')) return [message.split('. ')[0] ?? message]
+  if (code?.startsWith('ERR_PARSE_ARGS')) return [describeArgument(message)]
   if (!isOrderSyncError(error)) return [message]
   const lines = [`${[message, ...causeCodesOf(error)].join(' ')} (${code})`]
   if (error instanceof OrderRefusedError && error.resultMessage)
@@ -35,4 +35,15 @@ function causeCodesOf(error: Error): string[] {
     if (code !== undefined) codes.push(code)
   }
   return codes
+}
+
+/** The message quotes the argument, which can be a key in place of its file: PEM begins with hyphens, as an option does. */
+function describeArgument(message: string): string {
+  const [first = ''] = message.split('. ')
+  const isShowable = [...first.matchAll(/'([^']*)'/g)].every(([, quoted = '']) =>
+    /^-{1,2}[\w-]{1,32}( <\w+>)?$/.test(quoted),
+  )
+  return isShowable && first.length <= 200
+    ? first
+    : 'An argument that begins with "-" is not an option. It is not shown here.'
 }

@@ -84,7 +84,7 @@ export async function search(evidence: Evidence, credentials: ParsedCredentials,
       for (const { made, parts } of attempts(left)) {
         if (isOver()) return ended(undefined)
         trials++
-        if (await matches(opening, parts)) return ended([...opening.causes, ...made].filter(isFirstOfItsCode), parts)
+        if (await matches(opening, parts)) return ended(toCauses([...opening.causes, ...made]), parts)
       }
     }
   }
@@ -96,8 +96,11 @@ function matches({ matches }: Opening, parts: SignedParts): boolean | Promise<bo
   return matches(contentOf(parts))
 }
 
-function isFirstOfItsCode({ code }: ExplainedCause, index: number, causes: readonly ExplainedCause[]): boolean {
-  return causes.findIndex((cause) => cause.code === code) === index
+/** One cause for each code, without the functions of a change. */
+function toCauses(found: readonly ExplainedCause[]): ExplainedCause[] {
+  const byCode = new Map<string, ExplainedCause>()
+  for (const { code, fix } of found) if (!byCode.has(code)) byCode.set(code, { code, fix })
+  return [...byCode.values()]
 }
 
 function changesOf(evidence: Evidence, received: SignedParts, limits: SearchLimits): Change[] {
