@@ -39,7 +39,7 @@ export interface PublicKey {
   readonly wrap?: (aesKey: Uint8Array, keyWrap: KeyWrap) => Uint8Array
   /** SHA-256 of the key as SPKI DER, in hex. Absent for a CryptoKey, which may not be exportable. */
   readonly fingerprint?: string
-  /** Finds out how a signature was made. For diagnosis only. Absent for a CryptoKey. */
+  /** Finds out how a signature was made. For diagnosis only. Absent for a CryptoKey. @internal */
   readonly examine?: ExamineSignature
 }
 
@@ -63,7 +63,7 @@ export interface PrivateKey {
   readonly isRemote: boolean
   /** SHA-256 of the public half as SPKI DER, in hex. Absent where the key cannot be exported: a CryptoKey, a signer. */
   readonly fingerprint?: string
-  /** Finds out how a signature was made. For diagnosis only. Absent for a CryptoKey. */
+  /** Finds out how a signature was made. For diagnosis only. Absent for a CryptoKey. @internal */
   readonly examine?: ExamineSignature
 }
 

@@ -44,9 +44,14 @@ export async function openBody(
   return { isEncrypted: true, plaintext, issues: issuesOf(plaintext, direction), notes }
 }
 
-const VARIANTS = (['RSA1_5', 'RSA-OAEP', 'RSA-OAEP-256'] as const).flatMap((keyWrap) =>
-  (['ECB', 'CBC'] as const).map((aesMode) => ({ keyWrap, aesMode })),
-)
+const VARIANTS = [
+  { keyWrap: 'RSA1_5', aesMode: 'ECB' },
+  { keyWrap: 'RSA1_5', aesMode: 'CBC' },
+  { keyWrap: 'RSA-OAEP', aesMode: 'ECB' },
+  { keyWrap: 'RSA-OAEP', aesMode: 'CBC' },
+  { keyWrap: 'RSA-OAEP-256', aesMode: 'ECB' },
+  { keyWrap: 'RSA-OAEP-256', aesMode: 'CBC' },
+] as const
 
 /** Tries the configured options first, and then the variants that related gateways use. */
 async function decrypt(

@@ -10,7 +10,7 @@ import {
   positiveNumber,
   resolveOptions,
 } from '../option-rules.ts'
-import { type HeadersInput, type MessageKind, timeHeaderOf } from '../protocol/headers.ts'
+import { type HeadersInput, timeHeaderOf } from '../protocol/headers.ts'
 import { type Credentials, type ParsedCredentials, parseCredentials } from '../secure-message/credentials.ts'
 import { readCapture } from './capture/capture.ts'
 import { MAX_REWRITTEN_BYTES, searchNotes, toCauses } from './causes.ts'
@@ -38,7 +38,7 @@ export interface CapturedMessage {
 /** Options of {@link explainRequest}. */
 export interface ExplainOptions {
   /** Whether it is a request or a response. @defaultValue what the capture shows, otherwise a request */
-  readonly direction?: MessageKind | undefined
+  readonly direction?: 'request' | 'response' | undefined
   /** The method that was signed; of a response, that of its request. @defaultValue that of the capture, otherwise POST */
   readonly method?: string | undefined
   /** The path that was signed, as in the option `signedPath`; of a response, that of its request. @defaultValue that of the capture, otherwise the path of the API */

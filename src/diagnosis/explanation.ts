@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../errors.ts'
-import type { MessageKind, SignatureAlgorithm } from '../protocol/headers.ts'
+import type { SignatureAlgorithm } from '../protocol/headers.ts'
 import type { ExplainedCause } from './opening.ts'
 
 /** A rule of the message schema that a captured message breaks. */
@@ -28,7 +28,7 @@ export interface Explanation {
   readonly notes: readonly string[]
   /** How the message was captured. */
   readonly form: 'http' | 'curl' | 'har' | 'json'
-  readonly direction: MessageKind
+  readonly direction: 'request' | 'response'
   /** The method and the path that the signature is verified for; values of a query string are hidden. */
   readonly method: string
   readonly path: string

@@ -1,11 +1,8 @@
 import { type CaptureParts, notAMessage } from './captured-message.ts'
 
 /** Options of curl that take a value and do not matter here. */
-const OTHER_VALUES = new Set(
-  '-o --output -u --user -A --user-agent -e --referer -b --cookie -c --cookie-jar -m --max-time --connect-timeout -x --proxy --cacert --cert --key --resolve --retry -w --write-out -T --upload-file -K --config --ciphers --interface'.split(
-    ' ',
-  ),
-)
+const OTHER_VALUES =
+  /^(?:-[ouAebcmxwTK]|--(?:output|user|user-agent|referer|cookie|cookie-jar|max-time|connect-timeout|proxy|cacert|cert|key|resolve|retry|write-out|upload-file|config|ciphers|interface))$/
 
 /** Options that are followed by their value, with the short and the long name. */
 const NAMES: Readonly<Record<string, 'method' | 'header' | 'data' | 'raw' | 'encoded' | 'json' | 'url'>> = {
@@ -81,9 +78,9 @@ function readOption(words: readonly string[], at: number): { option: string; val
   const [, long, longValue] = /^(--[\w-]+)=([\s\S]*)$/.exec(word) ?? []
   if (long !== undefined) return { option: long, value: longValue ?? '', skip: 0 }
   const short = word.slice(0, 2)
-  if (/^-\w./.test(word) && (short in NAMES || OTHER_VALUES.has(short)))
+  if (/^-\w./.test(word) && (short in NAMES || OTHER_VALUES.test(short)))
     return { option: short, value: word.slice(2), skip: 0 }
-  const takesValue = Object.hasOwn(NAMES, word) || OTHER_VALUES.has(word)
+  const takesValue = Object.hasOwn(NAMES, word) || OTHER_VALUES.test(word)
   return { option: word, value: takesValue ? (words[at + 1] ?? '') : '', skip: takesValue ? 1 : 0 }
 }
 
