@@ -4,7 +4,7 @@ import { decodeAnyBase64, decodeUtf8 } from '../protocol/encoding.ts'
 import { type DerShape, derProblem, derShape, isCertificateRequest, isPkcs7 } from './der.ts'
 import { assertStrictJwk, malformedJwk } from './jwk.ts'
 import { nameBinary, nameFormat, nameJson, nameMisfit, namePem, nameReference, plusesLost } from './key-names.ts'
-import { repairKeyText, unquote } from './key-text.ts'
+import { repairKeyText, unquote, withoutTerminator } from './key-text.ts'
 
 /** Which half of a key pair. */
 export type KeyKind = 'private' | 'public'
@@ -30,6 +30,8 @@ export function toKeyObject(input: unknown, kind: KeyKind | undefined, name: str
 function fromText(text: string, kind: KeyKind | undefined, name: string): KeyObject {
   const plain = repairKeyText(text)
   if (plain === '') throw malformed(name, 'is empty; set the environment variable or the secret')
+  // PEM may stand inside other text: a comment, a template, a page.
+  if (HAS_KEY_BLOCK.test(plain) && !/^[{[]/.test(plain)) return fromDer(decodePem(plain, name), kind, name)
   // A template like {{ KEY }} begins like JSON.
   const trimmed = unquote(text)
   const reference = nameReference(trimmed)
@@ -65,6 +67,9 @@ function nameWord(plain: string): string {
   const misfit = nameMisfit(plain, isKeyLike ? 'is the base64 of a key, but' : '')
   if (isKeyLike)
     return misfit.replace('is the base64 of a key, but is ', 'is ').replace('is the base64 of a key, but has ', 'has ')
+  if (misfit.includes('complete base64')) {
+    return `is neither PEM nor the base64 of a key; it has ${plain.length} characters, and a key has hundreds`
+  }
   return `is neither PEM nor the base64 of a key; it${misfit}`
 }
 
@@ -96,11 +101,11 @@ function fromBytes(bytes: Uint8Array, kind: KeyKind | undefined, name: string): 
 }
 
 function isText(bytes: Uint8Array): boolean {
-  const text = decodeUtf8(bytes)
-  return text !== undefined && !/[^\P{Cc}\t\r\n]/u.test(text)
+  const text = withoutTerminator(decodeUtf8(bytes) ?? '')
+  return text !== '' && !/[^\P{Cc}\t\r\n]/u.test(text)
 }
 
-/** UTF-8, or UTF-16 with a byte order mark; undefined for binary data. */
+/** UTF-8, or UTF-16 with a byte order mark; undefined for binary data. PEM may have bytes of another charset around it. */
 function textOf(bytes: Uint8Array): string | undefined {
   const [first, second] = bytes
   if (first === 0xff && second === 0xfe) return new TextDecoder('utf-16le').decode(bytes)
@@ -108,8 +113,12 @@ function textOf(bytes: Uint8Array): string | undefined {
     return Buffer.from(bytes.subarray(2, bytes.length & ~1))
       .swap16()
       .toString('utf16le')
-  return isText(bytes) ? decodeUtf8(bytes) : undefined
+  if (isText(bytes)) return decodeUtf8(bytes)
+  return Buffer.from(bytes).toString('latin1').includes('-----BEGIN') ? new TextDecoder().decode(bytes) : undefined
 }
+
+/** A whole block of PEM that can hold a key. */
+const HAS_KEY_BLOCK = /-----BEGIN ((?:[A-Z0-9]+ )*(?:PRIVATE KEY|PUBLIC KEY|CERTIFICATE))-----[^-&%]*-----END \1-----/
 
 /** Five hyphens end the content. Fewer occur in the headers of an encrypted key. */
 const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----((?:[^-]|-(?!----))*)-----END \1-----/g

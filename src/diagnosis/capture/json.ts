@@ -105,7 +105,16 @@ function readBody(value: Members): { body: Uint8Array; notes: string[] } {
   const notes = [
     'The captured body is a parsed object, not text: the bytes that arrived are lost. Capture the raw body.',
   ]
-  return { body: Buffer.from(JSON.stringify(content)), notes }
+  return { body: Buffer.from(serialize(content)), notes }
+}
+
+/** An object of the caller's own may have a loop or a bigint in it. */
+function serialize(content: unknown): string {
+  try {
+    return JSON.stringify(content) ?? ''
+  } catch {
+    throw notAMessage('The captured body is an object that cannot be written as JSON. Pass its text or bytes.')
+  }
 }
 
 function fromBase64(text: unknown): Uint8Array {

@@ -38,6 +38,9 @@ function explainTime(what: string, header: string): string {
   return `The sender signed ${what}. Sign the text of the ${header} header, exactly as it is sent: write it once into a variable, and use that for both.`
 }
 
+/** The year 9999. */
+const MAX_INSTANT = 253_402_300_800_000
+
 function instantOf(time: string): number | undefined {
   const text = time.trim().replace(/ (?=\d\d:?\d\d$)/, '+')
   if (/^\d{10}$/.test(text)) return Number(text) * 1000
@@ -45,7 +48,8 @@ function instantOf(time: string): number | undefined {
     return parseTime(text)
   } catch {
     const instant = Date.parse(text)
-    return Number.isNaN(instant) ? undefined : instant
+    // Dates reach further than the forms below can write.
+    return Math.abs(instant) < MAX_INSTANT ? instant : undefined
   }
 }
 
