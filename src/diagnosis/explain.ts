@@ -51,7 +51,7 @@ export interface ExplainOptions {
   readonly encryption?: EncryptionOptions | undefined
   /** The largest body that is examined, in bytes. @defaultValue 1_048_576 */
   readonly maxBodyBytes?: number | undefined
-  /** How long causes are searched for, in milliseconds. @defaultValue 900 */
+  /** How long causes are searched for, in milliseconds. @defaultValue 800 */
   readonly maxMs?: number | undefined
   /** How many texts are compared with the signature at most. @defaultValue 200_000 */
   readonly maxTrials?: number | undefined
@@ -67,7 +67,7 @@ const RULES = {
   clockToleranceSeconds: nonNegativeNumber(300),
   encryption: anyValue(),
   maxBodyBytes: positiveNumber(1_048_576),
-  maxMs: positiveNumber(900),
+  maxMs: positiveNumber(800),
   maxTrials: positiveNumber(200_000),
   showData: flag(false),
 } satisfies OptionRules<ExplainOptions>

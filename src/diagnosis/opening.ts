@@ -17,6 +17,8 @@ export interface Opening {
   readonly causes: readonly ExplainedCause[]
   /** Whether the signature itself shows that the key made it. */
   readonly isCertain: boolean
+  /** How unlikely it is: the number of causes, and more for digests that nobody takes by mistake. */
+  readonly cost: number
   readonly matches: (content: Uint8Array) => boolean | Promise<boolean>
 }
 
@@ -33,6 +35,8 @@ interface Candidate {
   readonly causes: readonly ExplainedCause[]
 }
 
+const LIKELY_DIGESTS = ['SHA-256', 'SHA-1', 'none']
+
 /** Finds the keys, and the forms of a signature, with which a signature can have been made. */
 export function findOpenings(read: ReadSignature, credentials: ParsedCredentials): Openings {
   const openings: Opening[] = []
@@ -43,14 +47,15 @@ export function findOpenings(read: ReadSignature, credentials: ParsedCredentials
       mayBeByKey ||= forms.length > 0
       for (const form of forms) {
         const causes = [...candidate.causes, ...readingCauses(reading), ...formCauses(form, candidate.key.algorithm)]
-        openings.push({ causes, isCertain: form.isCertain, matches: form.matches })
+        const cost = causes.length + Number(!LIKELY_DIGESTS.includes(form.digest))
+        openings.push({ causes, cost, isCertain: form.isCertain, matches: form.matches })
       }
     }
   }
   const certain = openings.filter(({ isCertain }) => isCertain)
   const possible = certain.length > 0 ? certain : openings
   return {
-    openings: possible.toSorted((a, b) => a.causes.length - b.causes.length),
+    openings: possible.toSorted((a, b) => a.cost - b.cost),
     isByNoKey: !mayBeByKey,
   }
 }

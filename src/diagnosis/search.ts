@@ -78,13 +78,15 @@ export async function search(evidence: Evidence, credentials: ParsedCredentials,
   // Each step makes one more change, of the content or, where the signature does not show it, of the way of signing.
   const attempts = createAttempts(received, () => changesOf(evidence, received, limits))
   for (let changes = 0; changes <= limits.maxChanges; changes++) {
-    for (const opening of openings) {
-      const left = opening.isCertain ? changes : changes - opening.causes.length
-      if (left < 0) continue
-      for (const { made, parts } of attempts(left)) {
-        if (isOver()) return ended(undefined)
-        trials++
-        if (await matches(opening, parts)) return ended(toCauses([...opening.causes, ...made]), parts)
+    // The fewer changes of the content are left, the fewer attempts there are: those come first.
+    for (let left = 0; left <= changes; left++) {
+      for (const opening of openings) {
+        if (left !== (opening.isCertain ? changes : changes - opening.cost)) continue
+        for (const { made, parts } of attempts(left)) {
+          if (isOver()) return ended(undefined)
+          trials++
+          if (await matches(opening, parts)) return ended(toCauses([...opening.causes, ...made]), parts)
+        }
       }
     }
   }

@@ -505,6 +505,17 @@ export const DOUBLE: readonly DoubleCase[] = [
     () => ({ key: gatewayEcc().privateKey, body: `${JSON_BODY}\n`, received: { path: '/sync' } }),
   ],
   [
+    ['digest', 'path'],
+    'ECC with SHA-1, and another path',
+    () => ({ key: gatewayEcc().privateKey, digest: 'sha1', received: { path: '/sync' } }),
+  ],
+  [
+    ['digest', 'body-newline'],
+    'ECC with SHA-1, and a line break',
+    () => ({ key: gatewayEcc().privateKey, digest: 'sha1', body: `${JSON_BODY}\n` }),
+  ],
+  [['key-version', 'digest'], 'SHA-1 during a rotation', () => ({ keyVersion: '2', digest: 'sha1' })],
+  [
     ['plaintext-signed', 'path'],
     'the plaintext, and another path',
     () => encryptedTo(() => ({ signed: bytesOf(order()), received: { path: '/sync' } })),
