@@ -11,10 +11,12 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { memoryStore } from 'alipayhk-order-sync'
 import type { Delivery, OrderSyncStore } from 'alipayhk-order-sync/store'
+import { migrateMysql, mysqlStore } from 'alipayhk-order-sync/stores/mysql'
 import { migratePostgres, postgresStore } from 'alipayhk-order-sync/stores/postgres'
 import { redisStore } from 'alipayhk-order-sync/stores/redis'
 import { sqliteStore } from 'alipayhk-order-sync/stores/sqlite'
 import { Redis } from 'ioredis'
+import { createPool, type ResultSetHeader } from 'mysql2/promise'
 import { Pool } from 'pg'
 
 const { values } = parseArgs({
@@ -150,6 +152,51 @@ async function postgres(): Promise<Contender> {
   }
 }
 
+async function mysql(): Promise<Contender> {
+  const uri = process.env['MYSQL_URL'] ?? 'mysql://root@127.0.0.1:3306/test'
+  const database = `bench_${randomUUID().replaceAll('-', '')}`
+  const admin = createPool({ uri, connectionLimit: 1 })
+  await admin.query(`CREATE DATABASE ${database}`)
+  const pool = createPool({ uri, database, connectionLimit: CONCURRENCY })
+  await migrateMysql(pool)
+  await pool.query(
+    'CREATE TABLE upserts (order_key varbinary(64) PRIMARY KEY, modify_time bigint NOT NULL) ENGINE = InnoDB',
+  )
+  return {
+    name: 'mysql',
+    store: mysqlStore({ pool }),
+    async upsert(orderKey, orderModifyTime) {
+      const [{ affectedRows }] = await pool.query<ResultSetHeader>(
+        `INSERT INTO upserts VALUES (?, ?)
+         ON DUPLICATE KEY UPDATE modify_time = IF(modify_time < ?, ?, modify_time)`,
+        [orderKey, orderModifyTime, orderModifyTime, orderModifyTime],
+      )
+      return affectedRows > 0
+    },
+    async fill(from, to) {
+      for (let start = from; start < to; start += FILLED_AT_ONCE) {
+        const keys = Array.from(
+          { length: Math.min(FILLED_AT_ONCE, to - start) },
+          (_, index) => `filled-${start + index}`,
+        )
+        await pool.query(
+          `INSERT INTO order_sync_orders (order_key, token, last_modify_time, last_processed_at, last_response)
+           VALUES ${keys.map((key) => `('${key}', 1, 1, 1, '{}')`).join()}`,
+        )
+        await pool.query(`INSERT INTO upserts VALUES ${keys.map((key) => `('${key}', 1)`).join()}`)
+      }
+      await pool.query('ANALYZE TABLE order_sync_orders, upserts')
+    },
+    async close() {
+      await pool.end()
+      await admin.query(`DROP DATABASE ${database}`)
+      await admin.end()
+    },
+  }
+}
+
+const FILLED_AT_ONCE = 5_000
+
 async function redis(): Promise<Contender> {
   const client = new Redis(process.env['REDIS_URL'] ?? 'redis://127.0.0.1:6379', { maxRetriesPerRequest: 1 })
   const prefix = `bench-${randomUUID()}:`
@@ -244,7 +291,7 @@ async function compare({ name, store, upsert }: Contender, size: number): Promis
 }
 
 const report: Figures[] = []
-for (const make of [memory, sqlite, postgres, redis]) {
+for (const make of [memory, sqlite, postgres, mysql, redis]) {
   const contender = await make()
   let filled = 0
   for (const size of SIZES) {

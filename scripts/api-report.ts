@@ -7,7 +7,7 @@ const dist = fileURLToPath(new URL('../dist/', import.meta.url))
 
 /** etc/NAME.api.md for each entry point: what it exports, without comments. Empty while dist/ is not built. */
 export function apiReports(): Record<string, string> {
-  const files = entryPoints.map(({ name }) => `${dist}${name}.d.cts`)
+  const files = entryPoints.map(({ name }) => `${dist}cjs/${name}.d.ts`)
   if (!files.every((file) => existsSync(file))) return {}
   const program = ts.createProgram(files, {
     strict: true,
@@ -17,7 +17,7 @@ export function apiReports(): Record<string, string> {
   })
   return Object.fromEntries(
     entryPoints.map(({ name, specifier }) => {
-      const file = program.getSourceFile(`${dist}${name}.d.cts`)
+      const file = program.getSourceFile(`${dist}cjs/${name}.d.ts`)
       if (file === undefined) throw new Error(`dist/${name}.d.ts cannot be read`)
       return [`etc/${name.replaceAll('/', '-')}.api.md`, report(specifier, file, program.getTypeChecker())]
     }),

@@ -82,14 +82,14 @@ function generatePackageJson(): string {
       subpath,
       {
         import: { types: `./dist/${name}.d.ts`, default: `./dist/${name}.js` },
-        require: { types: `./dist/${name}.d.cts`, default: `./dist/${name}.cjs` },
+        require: { types: `./dist/cjs/${name}.d.ts`, default: `./dist/cjs/${name}.js` },
       },
     ]),
   )
   const files = { './schemas/*.json': './dist/schemas/*.json', './package.json': './package.json' }
   const types = entryPoints
     .filter(({ subpath }) => subpath !== '.')
-    .map(({ name }): [string, string[]] => [name, [`./dist/${name}.d.cts`]])
+    .map(({ name }): [string, string[]] => [name, [`./dist/cjs/${name}.d.ts`]])
   const manifest: object = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'))
   const generated = { exports: { ...builds, ...files }, typesVersions: { '*': Object.fromEntries(types) } }
   return `${JSON.stringify({ ...manifest, ...generated }, null, 2)}\n`

@@ -80,3 +80,22 @@ export function isOwnTimeoutError(error: unknown): error is DOMException {
 export function backOff(attempt: number, { firstMs, maxMs }: { firstMs: number; maxMs: number }): number {
   return Math.min(maxMs, firstMs * 2 ** (attempt - 1))
 }
+
+const MAX_ATTEMPTS = 10
+
+/** Runs a database statement that is its own transaction, and repeats it after a transient failure, such as a deadlock. */
+export async function repeatTransient<Value>(
+  statement: () => Promise<Value>,
+  isTransient: (error: unknown) => boolean,
+): Promise<Value> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await statement()
+    } catch (error) {
+      if (!isTransient(error) || attempt === MAX_ATTEMPTS) throw error
+    }
+    // Random: those that failed together must not meet again.
+    const pauseMs = Math.random() * backOff(attempt, { firstMs: 4, maxMs: 100 })
+    await new Promise((resolve) => setTimeout(resolve, pauseMs))
+  }
+}

@@ -20,7 +20,17 @@ interface Row {
 const ROOT = ['errors.ts', 'notify.ts', 'option-rules.ts', 'result-codes.ts', 'timeout.ts']
 
 /** One secured message, with what it is made of. Both shells use it. */
-const CORE = [...ROOT, 'protocol/*', 'crypto/*', 'keys/*', 'messages/*', 'secure-message/*', 'diagnosis/*', 'policy/*']
+const CORE = [
+  ...ROOT,
+  'telemetry/channels.ts',
+  'protocol/*',
+  'crypto/*',
+  'keys/*',
+  'messages/*',
+  'secure-message/*',
+  'diagnosis/*',
+  'policy/*',
+]
 
 /**
  * The layers, from the lowest to the highest. A row is a folder of src/, or a file beside the folders.
@@ -32,12 +42,15 @@ const TABLE: Readonly<Record<string, Row>> = {
   'timeout.ts': {},
   'notify.ts': {},
   'option-rules.ts': {},
+  telemetry: { imports: ['errors.ts', 'node:diagnostics_channel', '@opentelemetry/api'] },
   protocol: { imports: [...ROOT, 'node:buffer'] },
   crypto: { imports: [...ROOT, 'protocol/*', 'node:crypto', 'node:os', 'node:util', 'tinypool'] },
   keys: { imports: [...ROOT, 'protocol/*', 'crypto/*', 'node:crypto', 'node:util', 'jose'] },
   messages: { imports: [...ROOT, 'protocol/*'], types: ['ajv'] },
-  'secure-message': { imports: [...ROOT, 'protocol/*', 'crypto/*', 'keys/*', 'messages/*'] },
-  diagnosis: { imports: [...ROOT, 'protocol/*', 'crypto/*', 'keys/*', 'messages/*', 'secure-message/*', 'node:zlib'] },
+  'secure-message': { imports: [...ROOT, 'telemetry/channels.ts', 'protocol/*', 'crypto/*', 'keys/*', 'messages/*'] },
+  diagnosis: {
+    imports: [...ROOT, 'protocol/*', 'crypto/*', 'keys/*', 'messages/*', 'secure-message/*', 'node:zlib'],
+  },
   policy: { imports: ['errors.ts', 'timeout.ts', 'ts-pattern'] },
   stores: {
     imports: [
@@ -67,9 +80,9 @@ const TABLE: Readonly<Record<string, Row>> = {
     types: ['server/*'],
   },
   testing: { imports: ['node:assert/strict', 'node:process'], types: ['stores/store.ts'] },
-  public: { imports: [...CORE, 'stores/*', 'server/*', 'client/*', 'adapters/*', 'testing/*'] },
+  public: { imports: [...CORE, 'stores/*', 'server/*', 'client/*', 'adapters/*', 'testing/*', 'telemetry/*'] },
   // The command line imports what users can import.
-  cli: { imports: ['alipayhk-order-sync', 'alipayhk-order-sync/*', 'node:*', 'pg', 'redis'] },
+  cli: { imports: ['alipayhk-order-sync', 'alipayhk-order-sync/*', 'node:*', 'mysql2/promise', 'pg', 'redis'] },
 }
 
 /** tsup copies these packages into dist/, so users do not install them and several rows may import them. */

@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events'
 import fc from 'fast-check'
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
-import { backOff, timeoutError, withTimeout } from '../src/timeout.ts'
+import { backOff, repeatTransient, timeoutError, withTimeout } from '../src/timeout.ts'
 import { deferred } from './support/deferred.ts'
 import { rejectionOf } from './support/thrown.ts'
 
@@ -150,5 +150,38 @@ describe('backOff', () => {
 
   test('is maxMs when firstMs is larger', () => {
     expect(backOff(1, { firstMs: 500, maxMs: 100 })).toBe(100)
+  })
+})
+
+describe('repeatTransient', () => {
+  const failing = (failures: number) => {
+    let calls = 0
+    const statement = async () => {
+      calls += 1
+      if (calls <= failures) throw new Error(`failure ${calls}`)
+      return calls
+    }
+    return { statement, calls: () => calls }
+  }
+
+  test('repeats a transient failure, with a pause of at most 100 ms', async () => {
+    const { statement } = failing(9)
+    const repeated = repeatTransient(statement, () => true)
+    for (let pause = 0; pause < 9; pause++) await vi.advanceTimersByTimeAsync(100)
+    expect(await repeated).toBe(10)
+  })
+
+  test('rejects with the last error after ten attempts', async () => {
+    const { statement, calls } = failing(20)
+    const error = rejectionOf(repeatTransient(statement, () => true))
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(await error).toMatchObject({ message: 'failure 10' })
+    expect(calls()).toBe(10)
+  })
+
+  test('does not repeat a failure that is not transient', async () => {
+    const { statement, calls } = failing(1)
+    expect(await rejectionOf(repeatTransient(statement, () => false))).toMatchObject({ message: 'failure 1' })
+    expect(calls()).toBe(1)
   })
 })

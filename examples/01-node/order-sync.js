@@ -3,7 +3,7 @@ import { sqliteStore } from 'alipayhk-order-sync/stores/sqlite'
 
 const { CLIENT_ID = '', MERCHANT_PRIVATE_KEY = '', ALIPAYHK_PUBLIC_KEY = '', DATABASE } = process.env
 
-// SQLite is one file on one machine. For several machines use PostgreSQL or Redis: see docs/stores.md. Memory is for trials.
+// SQLite is one file on one machine. For several machines use PostgreSQL, MySQL or Redis: see docs/stores.md. Memory is for trials.
 const store = DATABASE === undefined ? memoryStore() : sqliteStore({ file: DATABASE })
 
 export const handler = createOrderSyncHandler({

@@ -8,7 +8,7 @@ export const handler = createOrderSyncHandler({
     privateKeys: { 1: MERCHANT_PRIVATE_KEY },
     peerPublicKeys: { 1: ALIPAYHK_PUBLIC_KEY },
   },
-  // Loses everything when the process ends. In production use SQLite, PostgreSQL or Redis: see docs/stores.md.
+  // Loses everything when the process ends. In production use SQLite, PostgreSQL, MySQL or Redis: see docs/stores.md.
   store: memoryStore(),
   async onOrder(order) {
     // Write the order to your database here.

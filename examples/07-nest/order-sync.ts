@@ -13,7 +13,7 @@ export class OrderSync implements OnApplicationShutdown {
         privateKeys: { 1: MERCHANT_PRIVATE_KEY },
         peerPublicKeys: { 1: ALIPAYHK_PUBLIC_KEY },
       },
-      // Loses everything when the process ends. In production use SQLite, PostgreSQL or Redis: see docs/stores.md.
+      // Loses everything when the process ends. In production use SQLite, PostgreSQL, MySQL or Redis: see docs/stores.md.
       store: memoryStore(),
       onOrder: async (order) => ({ orderId: await orders.save(order) }),
       onEvent: (event) => console.log(JSON.stringify(event)),

@@ -9,7 +9,7 @@ export const orderSync = createOrderSyncHandler({
     privateKeys: { 1: MERCHANT_PRIVATE_KEY },
     peerPublicKeys: { 1: ALIPAYHK_PUBLIC_KEY },
   },
-  // Each instance of the function has its own memory. In production use PostgreSQL or Redis: see docs/stores.md.
+  // Each instance of the function has its own memory. In production use PostgreSQL, MySQL or Redis: see docs/stores.md.
   store: memoryStore(),
   async onOrder(order) {
     // Write the order to your database here.

@@ -1,106 +1,90 @@
-import { parseArgs } from 'node:util'
 import { type CauseCode, type Explanation, explainRequest } from 'alipayhk-order-sync'
-import { parseWholeNumber, UsageError } from './arguments.ts'
-import { describeFailure } from './failure.ts'
+import { defineCommand } from './command.ts'
+import { ENCRYPTION_OPTIONS, encryptionOf } from './encryption.ts'
 import { readLimited } from './files.ts'
-import { IDENTITY_HELP, IDENTITY_OPTIONS, readCredentials } from './identity.ts'
-import { print, printJson, printToStderr } from './output.ts'
-
-export const help = `alipayhk-order-sync explain --client-id ID --private-key FILE --peer-public-key FILE [OPTIONS] FILE|-
-
-Explains a captured message: takes it apart, verifies it, and finds the change with which its signature verifies.
-FILE, or standard input (-), is raw HTTP, a curl command, a HAR entry, or JSON:
-{ "method", "path", "headers", "body" or "bodyBase64" }. Keys are never shown.
-
-${IDENTITY_HELP}
-  --direction NAME           request or response (default: what the capture shows)
-  --method M                 the method that was signed; of a response, that of its request
-  --path P                   the path that was signed; of a response, that of its request
-  --encryption JSON          how messages are encrypted, such as '{"aesMode":"CBC"}'
-  --now TIME                 when the message arrived, such as 2024-05-22T09:12:21+08:00 (default: now)
-  --clock-tolerance N        how far the time may differ, in seconds (300)
-  --show-data                show customer data: the signed text and the decrypted body as they are
-  --json                     print the explanation as JSON
-
-Exit status: 0 the message is accepted; 1 it is not, and the causes are printed, the most likely first; 2 it is not, and
-no cause was found; 64 it is not a message, or the command is wrong.
-
-Example: alipayhk-order-sync explain --client-id 4Q5Y8W0WSG45P907917 --private-key private.pem \\
-           --peer-public-key alipayhk.pem request.http`
+import { IDENTITY_OPTIONS, readCredentials } from './identity.ts'
+import { flag, oneOf, optional, text, type ValueKind, type ValuesOf, wholeNumber, withDefault } from './option.ts'
+import { print, printJson } from './output.ts'
+import { UsageError } from './usage-error.ts'
 
 /** The largest capture: a body of 1 MiB, of which JSON writes each byte as six characters. */
 const MAX_CAPTURE_BYTES = 8_388_608
 
-/** Never rejects: every failure is a usage error of this command. */
-export async function run(args: string[]): Promise<number> {
-  try {
-    return await explain(args)
-  } catch (error) {
-    for (const line of describeFailure(error).lines) printToStderr(line)
-    return 64
-  }
+/** A time, in milliseconds since the epoch. */
+const time: ValueKind<number> = {
+  ...text('TIME', 'when the message arrived, such as 2024-05-22T09:12:21+08:00, if that is not now'),
+  parse(value, label) {
+    const instant = /^\d{13}$/.test(value) ? Number(value) : Date.parse(value)
+    if (!Number.isNaN(instant)) return instant
+    throw new UsageError(`${label} must be a time, such as 2024-05-22T09:12:21+08:00.`)
+  },
 }
 
-async function explain(args: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      ...IDENTITY_OPTIONS,
-      direction: { type: 'string' },
-      method: { type: 'string' },
-      path: { type: 'string' },
-      encryption: { type: 'string' },
-      now: { type: 'string' },
-      'clock-tolerance': { type: 'string', default: '300' },
-      'show-data': { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
+const OPTIONS = {
+  ...IDENTITY_OPTIONS,
+  direction: optional(oneOf(['request', 'response'], 'what the message is, if the capture does not show it')),
+  method: optional(text('M', 'the method that was signed; of a response, that of its request')),
+  path: optional(text('P', 'the path that was signed; of a response, that of its request')),
+  now: optional(time),
+  'clock-tolerance': withDefault(
+    '300',
+    wholeNumber('SECONDS', 'how much the time of the message may differ from the clock', { max: 1e12 }),
+  ),
+  ...ENCRYPTION_OPTIONS,
+  'show-data': flag('show customer data: the signed text and the decrypted body as they are'),
+  json: flag('print the explanation as JSON'),
+}
+
+const IDENTITY = '--client-id ID --private-key merchant/private.pem --peer-public-key alipayhk/public.pem'
+
+export const explain = defineCommand(
+  {
+    name: 'explain',
+    summary: 'find out why the signature of a captured message fails',
+    description:
+      'Takes a captured message apart, verifies it, and finds the change with which its signature verifies. FILE, or standard input (-), is raw HTTP, a curl command, a HAR entry, or JSON: { "method", "path", "headers", "body" or "bodyBase64" }. Keys are never shown.',
+    options: OPTIONS,
+    argument: {
+      placeholder: 'FILE|-',
+      whenMissing: 'The file that holds the message is missing; - reads standard input.',
+      whenRepeated: 'One message is explained at a time, and more than one argument was given.',
+      completes: 'file',
     },
-  })
-  const [file, ...others] = positionals
-  if (file === undefined) throw new UsageError('The file that holds the message is missing; - reads standard input.')
-  if (others.length > 0)
-    throw new UsageError('One message is explained at a time, and more than one argument was given.')
-  const now = values.now === undefined ? undefined : parseNow(values.now)
-  const explanation = await explainRequest(
-    await readLimited('The message', file, MAX_CAPTURE_BYTES),
-    await readCredentials(values),
-    {
-      direction: parseDirection(values.direction),
-      method: values.method,
-      path: values.path,
-      encryption: parseEncryption(values.encryption),
-      now: now === undefined ? undefined : () => now,
-      clockToleranceSeconds: parseWholeNumber('--clock-tolerance', values['clock-tolerance'], { max: 1e12 }),
-      showData: values['show-data'],
+    exitStatuses: {
+      1: 'the message is not accepted, and the causes are printed, the most likely first',
+      2: 'the message is not accepted, and no cause was found',
     },
-  )
-  // The exit status is the verdict, also when the reader closes the pipe early.
-  await (values.json ? printJson(explanation) : print(toLines(explanation).join('\n'))).catch(() => {})
-  if (explanation.verified) return 0
-  return explanation.causes.length > 0 ? 1 : 2
-}
+    examples: [
+      {
+        does: 'explain a request that was captured as raw HTTP',
+        line: `npx alipayhk-order-sync explain ${IDENTITY} request.http`,
+      },
+      {
+        does: 'explain a response, and print JSON',
+        line: `npx alipayhk-order-sync explain --direction response --path /orders --json ${IDENTITY} response.http`,
+      },
+    ],
+  },
+  async ({ values, argument }) => {
+    const captured = await readLimited({ label: 'The message', value: argument }, MAX_CAPTURE_BYTES)
+    const explanation = await explainRequest(captured, await readCredentials(values), optionsOf(values))
+    const output = values.json ? printJson(explanation) : print(toLines(explanation).join('\n'))
+    // The exit status is the verdict, also when the reader closes the pipe early.
+    await output.catch(() => {})
+    if (explanation.verified) return 0
+    return explanation.causes.length > 0 ? 1 : 2
+  },
+)
 
-function parseDirection(direction: string | undefined): 'request' | 'response' | undefined {
-  if (direction === undefined || direction === 'request' || direction === 'response') return direction
-  throw new UsageError('--direction must be request or response.')
-}
-
-function parseNow(text: string): number {
-  const time = /^\d{13}$/.test(text) ? Number(text) : Date.parse(text)
-  if (Number.isNaN(time)) throw new UsageError('--now must be a time, such as 2024-05-22T09:12:21+08:00.')
-  return time
-}
-
-function parseEncryption(text: string | undefined): object | undefined {
-  if (text === undefined) return undefined
-  try {
-    const value: unknown = JSON.parse(text)
-    if (typeof value === 'object' && value !== null) return value
-  } catch {
-    // The error of JSON.parse() quotes the text.
+function optionsOf(values: ValuesOf<typeof OPTIONS>): Parameters<typeof explainRequest>[2] {
+  const { direction, method, path, now } = values
+  return {
+    ...{ direction, method, path },
+    now: now === undefined ? undefined : () => now,
+    clockToleranceSeconds: values['clock-tolerance'],
+    encryption: encryptionOf(values),
+    showData: values['show-data'],
   }
-  throw new UsageError(`--encryption must be a JSON object, such as '{"aesMode":"CBC"}'.`)
 }
 
 /** What each cause is called, where its code does not say it. */

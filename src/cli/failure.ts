@@ -1,20 +1,23 @@
 import { DeliveryError, isOrderSyncError, OrderRefusedError, UntrustedResponseError } from 'alipayhk-order-sync'
-import { UsageError } from './arguments.ts'
+import { UsageError } from './usage-error.ts'
+
+/** 1: the peer refused. 2: the outcome is unknown. 3: the response cannot be trusted. 64: something is wrong on this side (EX_USAGE). */
+type ExitCode = 1 | 2 | 3 | 64
 
 /** Returns the lines for standard error and the exit status. Leaves out the stack, which does not help the user. */
-export function describeFailure(error: unknown): { lines: string[]; exitCode: 1 | 2 | 3 } {
+export function describeFailure(error: unknown): { lines: string[]; exitCode: ExitCode } {
   return { lines: linesOf(error), exitCode: exitCodeOf(error) }
 }
 
-function exitCodeOf(error: unknown): 1 | 2 | 3 {
+function exitCodeOf(error: unknown): ExitCode {
+  if (error instanceof OrderRefusedError) return 1
   if (error instanceof DeliveryError) return 2
-  return error instanceof UntrustedResponseError ? 3 : 1
+  return error instanceof UntrustedResponseError ? 3 : 64
 }
 
 function linesOf(error: unknown): string[] {
   if (error instanceof UsageError) return [error.message]
   const { message, code } = error as NodeJS.ErrnoException
-  if (code?.startsWith('ERR_PARSE_ARGS')) return [describeArgument(message)]
   if (!isOrderSyncError(error)) return [message]
   const lines = [`${[message, ...causeCodesOf(error)].join(' ')} (${code})`]
   if (error instanceof OrderRefusedError && error.resultMessage)
@@ -35,15 +38,4 @@ function causeCodesOf(error: Error): string[] {
     if (code !== undefined) codes.push(code)
   }
   return codes
-}
-
-/** The message quotes the argument, which can be a key in place of its file: PEM begins with hyphens, as an option does. */
-function describeArgument(message: string): string {
-  const [first = ''] = message.split('. ')
-  const isShowable = [...first.matchAll(/'([^']*)'/g)].every(([, quoted = '']) =>
-    /^-{1,2}[\w-]{1,32}( <\w+>)?$/.test(quoted),
-  )
-  return isShowable && first.length <= 200
-    ? first
-    : 'An argument that begins with "-" is not an option. It is not shown here.'
 }

@@ -1,14 +1,15 @@
 import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import process from 'node:process'
-import { UsageError } from './arguments.ts'
+import type { Named } from './option.ts'
+import { UsageError } from './usage-error.ts'
 
-/** Reads a file that an option names. */
-export async function readNamedFile(option: string, file: string): Promise<Buffer> {
+/** Reads a file that an option or the argument names. */
+export async function readNamedFile({ label, value: file }: Named<string>): Promise<Buffer> {
   try {
     return await readFile(file)
   } catch (error) {
-    throw new UsageError(`${option}${displayName(file)} cannot be read: ${describeFileError(error)}.`)
+    throw new UsageError(`${label}${displayName(file)} cannot be read: ${describeFileError(error)}.`)
   }
 }
 
@@ -33,7 +34,7 @@ export function describeFileError(error: unknown): string {
 }
 
 /** Reads a file, or standard input (`-`), up to a limit. */
-export async function readLimited(option: string, file: string, maxBytes: number): Promise<Buffer> {
+export async function readLimited({ label, value: file }: Named<string>, maxBytes: number): Promise<Buffer> {
   const stream = file === '-' ? process.stdin : createReadStream(file)
   const chunks: Buffer[] = []
   let size = 0
@@ -45,8 +46,8 @@ export async function readLimited(option: string, file: string, maxBytes: number
       chunks.push(bytes)
     }
   } catch (error) {
-    throw new UsageError(`${option}${displayName(file)} cannot be read: ${describeFileError(error)}.`)
+    throw new UsageError(`${label}${displayName(file)} cannot be read: ${describeFileError(error)}.`)
   }
-  if (size > maxBytes) throw new UsageError(`${option} is larger than ${maxBytes} bytes.`)
+  if (size > maxBytes) throw new UsageError(`${label} is larger than ${maxBytes} bytes.`)
   return Buffer.concat(chunks)
 }

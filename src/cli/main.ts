@@ -1,53 +1,46 @@
 #!/usr/bin/env node
 import { createRequire } from 'node:module'
 import process from 'node:process'
-import * as explain from './explain.ts'
+import { didYouMean } from './arguments.ts'
+import { COMMANDS } from './commands.ts'
 import { describeFailure } from './failure.ts'
-import * as key from './key.ts'
-import * as keygen from './keygen.ts'
+import { renderHelp, renderOverview } from './help.ts'
 import { print, printToStderr } from './output.ts'
-import * as send from './send.ts'
-import * as serve from './serve.ts'
-import * as store from './store.ts'
-
-/** `run` may resolve to the exit status. */
-const COMMANDS: Readonly<Record<string, { help: string; run: (args: string[]) => Promise<unknown> }>> = {
-  keygen,
-  key,
-  serve,
-  send,
-  store,
-  explain,
-}
-
-const HELP = `AlipayHK's Synchronize Order API from the command line.
-
-  alipayhk-order-sync keygen   generate a key pair
-  alipayhk-order-sync key      show what is in a key file, without the key
-  alipayhk-order-sync serve    receive orders and print each as a line of JSON
-  alipayhk-order-sync send     send one order
-  alipayhk-order-sync store    migrate a store, and inspect, forget or prune what it remembers
-  alipayhk-order-sync explain  find out why the signature of a captured message fails
-
-Add --help to a command to see its options.`
+import { PLAIN, type Style, styleOf } from './style.ts'
+import { suggest } from './suggest.ts'
+import { UsageError } from './usage-error.ts'
 
 async function main([name = '', ...args]: string[]): Promise<number> {
   try {
-    if (['help', '--help', '-h'].includes(name)) return await printResult(HELP)
-    if (['--version', '-v'].includes(name)) return await printResult(readVersion())
-    const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
-    if (command === undefined) {
-      printToStderr(name === '' ? HELP : 'No such command. Try: alipayhk-order-sync --help')
-      return 1
-    }
-    if (args.includes('--help') || args.includes('-h')) return await printResult(command.help)
-    const exitCode = await command.run(args)
-    return typeof exitCode === 'number' ? exitCode : 0
+    return await run(name, args, styleOf(process.stdout))
   } catch (error) {
     const { lines, exitCode } = describeFailure(error)
-    for (const line of lines) printToStderr(line)
+    const { error: look } = styleOf(process.stderr)
+    for (const [index, line] of lines.entries()) printToStderr(line, index === 0 ? look : undefined)
     return exitCode
   }
+}
+
+async function run(name: string, args: readonly string[], style: Style): Promise<number> {
+  if (['--version', '-v'].includes(name)) return await printResult(readVersion())
+  const isHelp = ['help', '--help', '-h'].includes(name)
+  const [topic] = args
+  if (isHelp && topic === undefined) return await printResult(renderOverview(COMMANDS, style))
+  if (name === '') {
+    printToStderr(renderOverview(COMMANDS, PLAIN))
+    return 64
+  }
+  const command = commandOf(isHelp && topic !== undefined ? topic : name)
+  if (isHelp || args.includes('--help') || args.includes('-h')) return await printResult(renderHelp(command, style))
+  return await command.run(args, process.env)
+}
+
+function commandOf(name: string) {
+  const command = COMMANDS.find((known) => known.name === name)
+  if (command !== undefined) return command
+  const names = COMMANDS.map((known) => known.name)
+  const meant = /^[a-z-]{1,20}$/.test(name) ? suggest(name, names) : undefined
+  throw new UsageError(`No such command.${didYouMean(meant) || ' Try: alipayhk-order-sync --help'}`)
 }
 
 async function printResult(text: string): Promise<number> {

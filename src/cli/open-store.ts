@@ -1,13 +1,17 @@
 import { memoryStore } from 'alipayhk-order-sync'
 import type { OrderSyncStore } from 'alipayhk-order-sync/store'
+import { forgetExpired as forgetMysql, migrateMysql, mysqlStore } from 'alipayhk-order-sync/stores/mysql'
 import { forgetExpired as forgetPostgres, migratePostgres, postgresStore } from 'alipayhk-order-sync/stores/postgres'
 import { redisStore } from 'alipayhk-order-sync/stores/redis'
 import { forgetExpired as forgetSqlite, sqliteStore } from 'alipayhk-order-sync/stores/sqlite'
-import { UsageError } from './arguments.ts'
+import type { Named } from './option.ts'
+import { printToStderr } from './output.ts'
+import { UsageError } from './usage-error.ts'
 
-export const DEFAULT_STORE = 'sqlite:./order-sync.db'
+/** The values of `--store` that outlive the process, for help and errors. */
+export const DATABASES = 'sqlite:FILE, postgres://…, mysql://… or redis://…'
 
-export const STORE_HELP = `  --store STORE              memory, sqlite:FILE, postgres://… or redis://… (${DEFAULT_STORE})`
+export const STORES = `memory, ${DATABASES}`
 
 /** An open store, and what can be done with its database. */
 export interface OpenStore {
@@ -19,26 +23,67 @@ export interface OpenStore {
   readonly close: () => Promise<unknown>
 }
 
-/** Opens the store that `--store` names. */
-export async function openStore(name: string): Promise<OpenStore> {
-  const nothing = async () => undefined
-  if (name === 'memory') return { store: memoryStore(), migrate: nothing, prune: nothing, close: nothing }
-  if (name.startsWith('sqlite:')) return openSqlite(name.slice('sqlite:'.length))
-  if (/^postgres(ql)?:\/\//.test(name)) return await openPostgres(name)
-  if (/^rediss?:\/\//.test(name)) return await openRedis(name)
+const nothing = async () => undefined
+
+const openMemory = (): OpenStore => ({ store: memoryStore(), migrate: nothing, prune: nothing, close: nothing })
+
+const DEFAULT_FILE = './order-sync.db'
+
+/** Opens a store. Without a name: an SQLite file, or memory on a machine without SQLite, with a warning. */
+export async function openStoreOrMemory(name: Named<string> | undefined): Promise<OpenStore> {
+  if (name !== undefined) return await openStore(name)
+  try {
+    return openSqlite(DEFAULT_FILE)
+  } catch (error) {
+    // Only the driver may be missing. A file that cannot be opened is an error: its orders would be processed again.
+    if (!isDriverMissing(error)) throw toUsageError('--store', error)
+    const reason = toUsageError('--store', error).message
+    printToStderr(`Warning: orders are remembered in memory only, and a restart forgets them. ${reason}`)
+    return openMemory()
+  }
+}
+
+/** Opens the store that an option names. */
+export async function openStore({ label, value: name }: Named<string>): Promise<OpenStore> {
+  try {
+    if (name === 'memory') return openMemory()
+    if (name.startsWith('sqlite:')) return openSqlite(name.slice('sqlite:'.length))
+    if (/^postgres(ql)?:\/\//.test(name)) return await openPostgres(name)
+    if (/^(mysql|mariadb):\/\//.test(name)) return await openMysql(name)
+    if (/^rediss?:\/\//.test(name)) return await openRedis(name)
+  } catch (error) {
+    throw toUsageError(label, error)
+  }
   // Do not quote the option: a URL may contain a password.
-  throw new UsageError('--store must be memory, sqlite:FILE, postgres://… or redis://….')
+  throw new UsageError(`${label} must be ${STORES}.`)
+}
+
+/** Shows only messages of this package: that of a driver may quote the URL with its password. */
+function toUsageError(label: string, error: unknown): UsageError {
+  return new UsageError(`${label}: ${error instanceof StoreError ? error.message : errorCodeOf(error)}.`)
+}
+
+/** The store cannot be opened. The message may be printed. */
+class StoreError extends Error {
+  override readonly name = 'StoreError'
 }
 
 function openSqlite(file: string): OpenStore {
-  if (file === '') throw new UsageError('--store sqlite: needs a file, such as sqlite:./order-sync.db.')
+  if (file === '') throw new StoreError('SQLite needs a file, such as sqlite:./order-sync.db')
   try {
     const store = sqliteStore({ file })
     // Opening the file creates and upgrades the tables.
-    return { store, migrate: async () => {}, prune: () => forgetSqlite({ file }), close: () => store.close() }
+    return { store, migrate: nothing, prune: () => forgetSqlite({ file }), close: () => store.close() }
   } catch (error) {
-    throw new UsageError(`--store: ${(error as Error).message}.`)
+    const { message, cause } = error as Error
+    throw new StoreError(message, { cause })
   }
+}
+
+/** Whether the error is that of the SQLite store that finds no driver: its cause is that of require(). */
+function isDriverMissing(error: unknown): boolean {
+  const { cause } = error as { cause?: { code?: unknown } }
+  return cause?.code === 'MODULE_NOT_FOUND'
 }
 
 async function openPostgres(connectionString: string): Promise<OpenStore> {
@@ -55,12 +100,35 @@ async function openPostgres(connectionString: string): Promise<OpenStore> {
     await pool.query('SELECT 1')
   } catch (error) {
     await pool.end()
-    throw new UsageError(`--store: PostgreSQL cannot be used (${errorCodeOf(error)}).`)
+    throw new StoreError(`PostgreSQL cannot be used (${errorCodeOf(error)})`)
   }
   return {
     store: postgresStore({ pool }),
     migrate: () => migratePostgres(pool),
     prune: () => forgetPostgres({ pool }),
+    close: () => pool.end(),
+  }
+}
+
+async function openMysql(url: string): Promise<OpenStore> {
+  const { createPool } = await importDriver('mysql2', () => import('mysql2/promise'))
+  const pool = createPool({
+    uri: url.replace(/^mariadb:/, 'mysql:'),
+    connectTimeout: 5_000,
+    maxIdle: 5,
+    idleTimeout: 10_000,
+    queueLimit: 1_000,
+  })
+  try {
+    await pool.query('SELECT 1')
+  } catch (error) {
+    await pool.end()
+    throw new StoreError(`MySQL cannot be used (${errorCodeOf(error)})`)
+  }
+  return {
+    store: mysqlStore({ pool }),
+    migrate: () => migrateMysql(pool),
+    prune: () => forgetMysql({ pool }),
     close: () => pool.end(),
   }
 }
@@ -86,12 +154,12 @@ async function openRedis(url: string): Promise<OpenStore> {
   } catch (error) {
     client.destroy()
     await connected.catch(() => {})
-    throw new UsageError(`--store: Redis cannot be used (${errorCodeOf(error)}).`)
+    throw new StoreError(`Redis cannot be used (${errorCodeOf(error)})`)
   }
   return {
     store: redisStore({ client }),
-    migrate: async () => {},
-    prune: async () => undefined,
+    migrate: nothing,
+    prune: nothing,
     close: () => client.close(),
   }
 }
@@ -105,7 +173,7 @@ async function importDriver<Module>(name: string, load: () => Promise<Module>): 
   try {
     return await load()
   } catch {
-    throw new UsageError(`--store: the package ${name} is missing; install it: npm install ${name}`)
+    throw new StoreError(`the package ${name} is missing; install it: npm install ${name}`)
   }
 }
 

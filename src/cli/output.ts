@@ -42,6 +42,6 @@ function escapeCharacter(character: string): string {
 }
 
 /** Writes to standard error. Replaces control characters: the text may come from the peer. */
-export function printToStderr(text: string): void {
-  process.stderr.write(`${text.replace(/(?!\n)[\p{Cc}\p{Cf}]/gu, '\uFFFD')}\n`)
+export function printToStderr(text: string, look = (safe: string) => safe): void {
+  process.stderr.write(`${look(text.replace(/(?!\n)[\p{Cc}\p{Cf}]/gu, '\uFFFD'))}\n`)
 }

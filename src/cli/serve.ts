@@ -3,56 +3,81 @@ import { once } from 'node:events'
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import process from 'node:process'
-import { parseArgs } from 'node:util'
 import { createOrderSyncHandler, ORDER_SYNC_PATH, type OrderSyncHandler } from 'alipayhk-order-sync'
 import { toNodeListener } from 'alipayhk-order-sync/node'
-import { assertNoPositionals, parseWholeNumber, UsageError } from './arguments.ts'
-import { IDENTITY_HELP, IDENTITY_OPTIONS, readCredentials } from './identity.ts'
-import { DEFAULT_STORE, errorCodeOf, openStore, STORE_HELP } from './open-store.ts'
+import { defineCommand } from './command.ts'
+import { ENCRYPTION_OPTIONS, encryptionOf } from './encryption.ts'
+import { IDENTITY_OPTIONS, readCredentials } from './identity.ts'
+import { errorCodeOf, openStoreOrMemory, STORES } from './open-store.ts'
+import { flag, namedText, oneOf, optional, text, type ValuesOf, wholeNumber, withDefault } from './option.ts'
 import { isOutputBlocked, print, printJson } from './output.ts'
+import { UsageError } from './usage-error.ts'
 
-export const help = `alipayhk-order-sync serve --client-id ID --private-key FILE --peer-public-key FILE [OPTIONS]
+const OPTIONS = {
+  ...IDENTITY_OPTIONS,
+  port: withDefault('3000', wholeNumber('N', '0 selects a free port', { max: 65_535 })),
+  host: withDefault('127.0.0.1', text('H', 'the address to listen on')),
+  path: withDefault(ORDER_SYNC_PATH, { placeholder: 'PATH', help: 'the path of the API', parse: parsePath }),
+  'signed-path': optional(text('PATH', 'the path that the sender signs, if a proxy rewrites it')),
+  store: optional(namedText('STORE', `${STORES} (default: sqlite:./order-sync.db)`)),
+  'clock-tolerance': withDefault(
+    '300',
+    wholeNumber('SECONDS', 'how much a Request-Time may differ from our clock', { min: 1, max: 86_400 }),
+  ),
+  'tolerant-status': flag('respond with HTTP 200 to everything, also to requests that are refused'),
+  'allow-fractions': flag('accept numbers in extInfo that are not safe integers'),
+  'compare-modify-time-with': withDefault(
+    'orderModifyTime',
+    oneOf(['orderModifyTime', 'processedAt'], 'what tells whether an event is older than a processed one'),
+  ),
+  'max-body-bytes': withDefault(
+    '1048576',
+    wholeNumber('N', 'the largest accepted body, in bytes', { min: 1, max: 67_108_864 }),
+  ),
+  ...ENCRYPTION_OPTIONS,
+}
 
-Receives orders, and prints one line of JSON for each new order and for every other outcome. On SIGTERM or SIGINT it
-completes the requests in progress, and exits.
+const IDENTITY = '--client-id ID --private-key merchant/private.pem --peer-public-key alipayhk/public.pem'
 
-${IDENTITY_HELP}
-  --port N                   0 selects a free port (3000)
-  --host H                   the address to listen on (127.0.0.1)
-  --path PATH                the path of the API (${ORDER_SYNC_PATH})
-${STORE_HELP}
-  --clock-tolerance SECONDS  how much a Request-Time may differ from our clock (300)`
+export const serve = defineCommand(
+  {
+    name: 'serve',
+    summary: 'receive orders and print each as a line of JSON',
+    description:
+      'Receives orders, and prints one line of JSON for each new order and for every other outcome. On SIGTERM or SIGINT it completes the requests in progress, and exits.',
+    options: OPTIONS,
+    examples: [
+      { does: 'listen on port 3000', line: `npx alipayhk-order-sync serve ${IDENTITY}` },
+      {
+        does: 'listen on a free port, remember orders in memory, and show new orders only',
+        line: `npx alipayhk-order-sync serve --port 0 --store memory ${IDENTITY} | grep '"event":"order"'`,
+      },
+    ],
+  },
+  async ({ values }) => {
+    await listen(values)
+    return 0
+  },
+)
 
-export async function run(args: string[]): Promise<void> {
-  const { values, positionals } = parseArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      ...IDENTITY_OPTIONS,
-      port: { type: 'string', default: '3000' },
-      host: { type: 'string', default: '127.0.0.1' },
-      path: { type: 'string', default: ORDER_SYNC_PATH },
-      store: { type: 'string', default: DEFAULT_STORE },
-      'clock-tolerance': { type: 'string', default: '300' },
-    },
-  })
-  assertNoPositionals(positionals)
-  const port = parseWholeNumber('--port', values.port, { max: 65_535 })
-  const path = parsePath(values.path)
-  const clockToleranceSeconds = parseWholeNumber('--clock-tolerance', values['clock-tolerance'], {
-    min: 1,
-    max: 86_400,
-  })
+async function listen(values: ValuesOf<typeof OPTIONS>): Promise<void> {
+  const { path, port, host } = values
   const credentials = await readCredentials(values)
-  const { store, migrate, close } = await openStore(values.store)
+  const { store, migrate, close } = await openStoreOrMemory(values.store)
   await migrate().catch(async (error: unknown) => {
     await close()
-    throw new UsageError(`--store: the tables cannot be created (${errorCodeOf(error)}).`)
+    throw new UsageError(`${values.store?.label ?? '--store'}: the tables cannot be created (${errorCodeOf(error)}).`)
   })
   const handler = createOrderSyncHandler({
     credentials,
     store,
-    clockToleranceSeconds,
+    signedPath: values['signed-path'],
+    clockToleranceSeconds: values['clock-tolerance'],
+    alwaysStatus200: values['tolerant-status'],
+    allowFractions: values['allow-fractions'],
+    compareModifyTimeWith: values['compare-modify-time-with'],
+    maxBodyBytes: values['max-body-bytes'],
+    encryption: encryptionOf(values),
     async onOrder(order) {
       const orderId = randomBytes(16).toString('hex')
       // Await the line: if it cannot be printed, the order fails and the peer retries.
@@ -68,9 +93,9 @@ export async function run(args: string[]): Promise<void> {
   // Listen for signals before the server accepts requests.
   const stopped = waitForStop()
   try {
-    server.listen(port, values.host)
+    server.listen(port, host)
     await once(server, 'listening')
-    await print(`listening on ${urlOf(server, values.host)}${path}`)
+    await print(`listening on ${urlOf(server, host)}${path}`)
     const failure = await stopped
     await drain(server, handler)
     if (failure !== undefined) throw failure
@@ -79,8 +104,8 @@ export async function run(args: string[]): Promise<void> {
   }
 }
 
-function parsePath(path: string): string {
-  if (/[?#\s]/.test(path)) throw new UsageError('--path must be a path alone, without query string or white space.')
+function parsePath(path: string, label: string): string {
+  if (/[?#\s]/.test(path)) throw new UsageError(`${label} must be a path alone, without query string or white space.`)
   return path.startsWith('/') ? path : `/${path}`
 }
 

@@ -1,43 +1,56 @@
-import { parseArgs } from 'node:util'
 import { orderKey } from 'alipayhk-order-sync'
 import type { OrderRecord } from 'alipayhk-order-sync/store'
-import { assertNoPositionals, requireOption, UsageError } from './arguments.ts'
-import { type OpenStore, openStore } from './open-store.ts'
+import { defineCommand } from './command.ts'
+import { DATABASES, type OpenStore, openStore } from './open-store.ts'
+import { flag, namedText, optional, required, text, type ValuesOf, withDefault } from './option.ts'
 import { print, printJson } from './output.ts'
-
-export const help = `alipayhk-order-sync store ACTION --store URL [OPTIONS]
-
-Looks after the store of a handler.
-
-  migrate   creates or upgrades the tables; run it once for each release, with a role that may create them
-  inspect   shows what is remembered of one order
-  forget    forgets that one order was processed or refused: its next delivery is processed again
-  prune     deletes requests whose time is over
-
-  --store STORE              sqlite:FILE, postgres://… or redis://…
-  --json                     print JSON
-
-Options of inspect and forget: either --key, or what identifies the order.
-
-  --key KEY                  the "orderKey" of an event
-  --client-id ID             the Client-Id of the handler
-  --merchant-biz-no NO       the order number
-  --merchant-biz-type TYPE   the type of the order (TRADE_ORDER)
-  --merchant-id ID           only for an order that an agent sold
-
-Exit status of inspect and forget: 1 if nothing is remembered of the order, or if it is being processed right now.`
+import { UsageError } from './usage-error.ts'
 
 const OPTIONS = {
-  store: { type: 'string' },
-  json: { type: 'boolean', default: false },
-  key: { type: 'string' },
-  'client-id': { type: 'string' },
-  'merchant-id': { type: 'string' },
-  'merchant-biz-no': { type: 'string' },
-  'merchant-biz-type': { type: 'string' },
-} as const
+  store: required(namedText('STORE', DATABASES)),
+  json: flag('print JSON'),
+  key: optional({ placeholder: 'KEY', help: 'the order: the "orderKey" of an event', parse: parseKey }),
+  'client-id': optional(text('ID', 'the order, in place of --key: the Client-Id of the handler')),
+  'merchant-biz-no': optional(text('NO', 'its order number')),
+  'merchant-biz-type': withDefault('TRADE_ORDER', text('TYPE', 'its type')),
+  'merchant-id': optional(text('ID', 'only for an order that an agent sold')),
+}
 
-type Values = { readonly [Name in keyof typeof OPTIONS]?: string | boolean | undefined }
+type Values = ValuesOf<typeof OPTIONS>
+
+export const store = defineCommand(
+  {
+    name: 'store',
+    summary: 'migrate a store, and inspect, forget or prune what it remembers',
+    description:
+      'Looks after the store of a handler. inspect and forget need an order: --key, or --client-id and --merchant-biz-no.',
+    options: OPTIONS,
+    argument: {
+      placeholder: 'ACTION',
+      whenMissing: 'store needs an action: migrate, inspect, forget or prune.',
+      whenRepeated: 'store takes one action: migrate, inspect, forget or prune.',
+      choices: {
+        migrate: 'creates or upgrades the tables; run it once for each release, with a role that may create them',
+        inspect: 'shows what is remembered of one order',
+        forget: 'forgets that one order was processed or refused: its next delivery is processed again',
+        prune: 'deletes requests whose time is over',
+      },
+    },
+    exitStatuses: { 1: 'inspect, forget: nothing is remembered of the order, or it is being processed right now' },
+    examples: [
+      { does: 'create the tables', line: 'npx alipayhk-order-sync store migrate --store postgres://localhost/orders' },
+      {
+        does: 'show what is remembered of an order',
+        line: 'npx alipayhk-order-sync store inspect --store sqlite:./order-sync.db --client-id ID --merchant-biz-no A-1',
+      },
+      {
+        does: 'process the next delivery of that order again',
+        line: 'npx alipayhk-order-sync store forget --store sqlite:./order-sync.db --client-id ID --merchant-biz-no A-1',
+      },
+    ],
+  },
+  async ({ values, argument }) => await run(values, argument),
+)
 
 /** What an action found or did, for people and for programs. */
 interface Report {
@@ -47,24 +60,18 @@ interface Report {
   readonly isFound: boolean
 }
 
-const ACTIONS: Readonly<Record<string, (open: OpenStore, values: Values) => Promise<Report>>> = {
-  migrate,
-  inspect,
-  forget,
-  prune,
-}
+type Action = (open: OpenStore, values: Values) => Promise<Report>
 
-/** @returns The exit status. */
-export async function run([action = '', ...args]: string[]): Promise<number> {
-  const act = Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined
-  if (act === undefined) throw new UsageError('store needs an action: migrate, inspect, forget or prune.')
-  const { values, positionals } = parseArgs({ args: joinKey(args), allowPositionals: true, options: OPTIONS })
-  assertNoPositionals(positionals)
-  const name = requireOption('--store', values.store)
-  if (name === 'memory') throw new UsageError('--store memory ends with its process: there is nothing to look after.')
+const ACTIONS: Readonly<Record<string, Action>> = { migrate, inspect, forget, prune }
+
+async function run(values: Values, action: string): Promise<number> {
+  const act = ACTIONS[action]
+  if (act === undefined) throw new TypeError(`There is no action ${action}`)
+  const { label, value } = values.store
+  if (value === 'memory') throw new UsageError(`${label} memory ends with its process: there is nothing to look after.`)
   // Before the database is opened.
   if (act === inspect || act === forget) keyOf(values)
-  const open = await openStore(name)
+  const open = await openStore(values.store)
   try {
     const { lines, json, isFound } = await act(open, values)
     if (values.json) await printJson(json)
@@ -105,28 +112,26 @@ async function forget({ store }: OpenStore, values: Values): Promise<Report> {
   return { lines: [line], json: { orderKey: key, result }, isFound: result === 'forgotten' }
 }
 
-/** `--key` and its value as one argument: an orderKey can begin with "-", and parseArgs() would take it for an option. */
-function joinKey(args: readonly string[]): string[] {
-  const at = args.indexOf('--key')
-  const value = args[at + 1]
-  return at === -1 || value === undefined ? [...args] : [...args.slice(0, at), `--key=${value}`, ...args.slice(at + 2)]
+function parseKey(key: string, label: string): string {
+  if (/^[\w-]{43}$/.test(key)) return key
+  throw new UsageError(`${label} must be the 43 characters of an orderKey.`)
 }
 
 function keyOf(values: Values): string {
-  if (typeof values.key === 'string') {
-    if (/^[\w-]{43}$/.test(values.key)) return values.key
-    throw new UsageError('--key must be the 43 characters of an orderKey.')
+  const { key, 'client-id': clientId, 'merchant-biz-no': merchantBizNo } = values
+  if (key !== undefined) {
+    // A variable may set one of them. The wrong order must not be forgotten.
+    if (merchantBizNo) throw new UsageError('Both --key and --merchant-biz-no are given. Give one of them.')
+    return key
   }
+  if (!clientId) throw new UsageError('--client-id is missing. Give it, or --key.')
+  if (!merchantBizNo) throw new UsageError('--merchant-biz-no is missing. Give it, or --key.')
   return orderKey({
-    clientId: requireOption('--client-id', textOf(values['client-id'])),
-    merchantId: textOf(values['merchant-id']),
-    merchantBizType: textOf(values['merchant-biz-type']) ?? 'TRADE_ORDER',
-    merchantBizNo: requireOption('--merchant-biz-no', textOf(values['merchant-biz-no'])),
+    clientId,
+    merchantId: values['merchant-id'],
+    merchantBizType: values['merchant-biz-type'],
+    merchantBizNo,
   })
-}
-
-function textOf(value: string | boolean | undefined): string | undefined {
-  return typeof value === 'string' ? value : undefined
 }
 
 function describeRecord(record: OrderRecord | undefined): string[] {

@@ -10,14 +10,14 @@ import { type ReceivedResponse, readResponse } from './read-response.ts'
 import { asUnknownIfTryLater, requireSuccess, verifyResponse } from './response.ts'
 
 /** An order to send. */
-interface OrderToSend {
+export interface OrderToSend {
   /** The serialized order. */
   readonly plaintext: Uint8Array
   readonly requestId: string
   /** The caller's signal. */
   readonly signal: AbortSignal | undefined
   /** Notes what is known of the response, also when it is not trusted. */
-  readonly trace: Pick<SyncTrace, 'status' | 'tracerId'>
+  readonly trace: SyncTrace
 }
 
 /** A verified response that reports success. */

@@ -7,8 +7,9 @@ import { isRetryable, retryDelay } from '../policy/retry.ts'
 import { formatJson } from '../protocol/json.ts'
 import type { OrderSyncResponse } from '../result-codes.ts'
 import { assertPeerKeysNotOwn, startOwnKeyProbe } from '../secure-message/own-key.ts'
+import { traced } from '../telemetry/channels.ts'
 import { waitFor } from '../timeout.ts'
-import { attempt } from './attempt.ts'
+import { attempt, type OrderToSend } from './attempt.ts'
 import { attemptEvent, type ClientEvent, failureEvent, type SyncTrace, successEvent } from './event.ts'
 import { type ClientOptions, type ClientSettings, resolveClientOptions } from './options.ts'
 import { toOutgoingOrder } from './order.ts'
@@ -158,7 +159,7 @@ async function sync<ExtInfo>(
     const startedAt = performance.now()
     let delayMs: number
     try {
-      const success = await attempt({ plaintext, requestId, signal, trace }, settings)
+      const success = await tracedAttempt({ plaintext, requestId, signal, trace }, settings)
       report(() => attemptEvent(trace, { startedAt }))
       return { requestId, attempts, ...success }
     } catch (error) {
@@ -172,6 +173,22 @@ async function sync<ExtInfo>(
     }
     await pause(delayMs, signal)
   }
+}
+
+/** One attempt inside its tracing channel. */
+function tracedAttempt<ExtInfo>(order: OrderToSend, settings: ClientSettings<ExtInfo>) {
+  const { clientId, requestId, host, attempts } = order.trace
+  return traced(
+    'send',
+    () => ({ clientId, requestId, host, attempt: attempts }),
+    async (context) => {
+      try {
+        return await attempt(order, settings)
+      } finally {
+        if (context !== undefined && order.trace.status !== undefined) context.status = order.trace.status
+      }
+    },
+  )
 }
 
 async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {

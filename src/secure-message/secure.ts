@@ -12,6 +12,7 @@ import {
 } from '../protocol/headers.ts'
 import { signedContent } from '../protocol/signed-content.ts'
 import { formatTime } from '../protocol/time.ts'
+import { traced } from '../telemetry/channels.ts'
 import type { ParsedCredentials } from './credentials.ts'
 
 /** How messages are encrypted, and the source of randomness. */
@@ -55,13 +56,19 @@ export async function secureMessage(
   const encrypted = encryptTo && encryptBody(plaintext, encryptTo.key, encryption.options, encryption.randomBytes)
   const body = encrypted?.body ?? plaintext
   const time = formatTime(message.now)
-  const signature = await sign(signingKey.key, signedContent({ method, path, clientId, time }, body))
-  const { algorithm } = signingKey.key
+  const { version: keyVersion, key } = signingKey
+  const content = signedContent({ method, path, clientId, time }, body)
+  const signature = await traced(
+    'sign',
+    () => ({ clientId, keyVersion, message: kind }),
+    () => sign(key, content),
+  )
+  const { algorithm } = key
   const headers = {
     'Client-Id': clientId,
     'Content-Type': encrypted ? CONTENT_TYPES.encrypted : CONTENT_TYPES.json,
     [timeHeaderOf(kind)]: time,
-    Signature: formatSignatureHeader({ algorithm, keyVersion: signingKey.version, signature }),
+    Signature: formatSignatureHeader({ algorithm, keyVersion, signature }),
   }
   if (!encrypted) return { headers, body }
   const { symmetricKey } = encrypted

@@ -11,6 +11,7 @@ import {
 import { assertStrict, type JsonLimits, parseJson, parseLoosely } from '../protocol/json.ts'
 import { signedContent } from '../protocol/signed-content.ts'
 import { assertFresh } from '../protocol/time.ts'
+import { traced } from '../telemetry/channels.ts'
 import { findDecryptionKey, type ParsedCredentials } from './credentials.ts'
 import type { Encryption } from './secure.ts'
 
@@ -87,7 +88,8 @@ export async function assertSigned(
   // The algorithm in the header must be the key's own: the sender never chooses how a key is used.
   if (found?.key.algorithm === algorithm) {
     const content = signedContent({ method, path, clientId, time: head.time }, body)
-    if (await verify(found.key, content, signature)) return found.version
+    const context = () => ({ clientId, keyVersion: found.version })
+    if (await traced('verify', context, () => verify(found.key, content, signature))) return found.version
   }
   throw new ProtocolError(
     'ERR_SIGNATURE_INVALID',
@@ -148,7 +150,10 @@ async function decrypt(
   { options, randomBytes }: Encryption,
 ) {
   const { key, isKnownVersion } = findDecryptionKey(credentials, keyVersion)
-  const decrypted = await decryptBodyWithKeySize({ body, symmetricKey }, key, options, randomBytes)
+  const context = () => ({ clientId: credentials.clientId, keyVersion })
+  const decrypted = await traced('decrypt', context, () =>
+    decryptBodyWithKeySize({ body, symmetricKey }, key, options, randomBytes),
+  )
   // Checked after the work: an unknown version must cost as much, and look the same, as a wrong key.
   if (!isKnownVersion) throw decryptionFailed()
   return decrypted

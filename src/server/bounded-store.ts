@@ -1,5 +1,6 @@
 import { toClaimResult } from '../policy/idempotency.ts'
 import type { OrderSyncStore } from '../stores/store.ts'
+import { type TraceContexts, traced } from '../telemetry/channels.ts'
 import { waitFor } from '../timeout.ts'
 import { storeThrew, storeTimedOut } from './failures.ts'
 
@@ -21,7 +22,16 @@ export function boundStore<Transaction>(
       throw storeThrew(method, error)
     })
   const bounded = <Value>(method: string, call: () => Promise<Value>): Promise<Value> =>
-    named(method, waitFor(call, { timeoutMs, onTimeout: () => storeTimedOut(method, timeoutMs) }))
+    traced(
+      'store',
+      () => ({ operation: method }),
+      async (context) => {
+        const limits = { timeoutMs, onTimeout: () => storeTimedOut(method, timeoutMs) }
+        const value = await named(method, waitFor(call, limits))
+        if (context !== undefined) noteDecision(context, value)
+        return value
+      },
+    )
   const finishInTransaction = store.finishInTransaction?.bind(store)
   return {
     claim(delivery, options) {
@@ -43,7 +53,15 @@ export function boundStore<Transaction>(
     ping: () => bounded('ping', async () => void (store.ping ? await store.ping() : await store.read('ping'))),
     ...(finishInTransaction && {
       finishInTransaction: (held, work) =>
-        named('finishInTransaction', (async () => await finishInTransaction(held, work))()),
+        traced(
+          'store',
+          () => ({ operation: 'finishInTransaction' }),
+          () => named('finishInTransaction', (async () => await finishInTransaction(held, work))()),
+        ),
     }),
   }
+}
+
+function noteDecision(context: TraceContexts['store'], value: unknown): void {
+  if (typeof value === 'object' && value !== null && 'decision' in value) context.decision = String(value.decision)
 }

@@ -24,6 +24,8 @@ export interface EventBase {
   readonly resultCode: string
   /** Milliseconds from the arrival of the request to its outcome. */
   readonly durationMs: number
+  /** Milliseconds that the `Request-Time` is ahead of your clock; negative when it is behind. Present once the time is parsed. */
+  readonly clockSkewMs?: number
   /** What went wrong, in words that quote no customer data. Present when there is an `error`. */
   readonly message?: string
   /** The error behind the outcome, if there is one. Not enumerable. */
@@ -205,8 +207,8 @@ export interface EventSource {
 /** Builds the event; {@link OrderSyncEvent} says which members are enumerable. */
 export function toEvent({ outcome, response, clientId, trace, isLate, hint }: EventSource): OrderSyncEvent {
   const { resultCode } = response.response
-  const { tracerId, unknownClientId, keyVersion, encrypted, decryptionKeyVersion, requestId, orderKey, startedAt } =
-    trace
+  const { tracerId, unknownClientId, keyVersion, encrypted, requestId, orderKey, startedAt } = trace
+  const { decryptionKeyVersion, clockSkewMs } = trace
   const error = errorOf(outcome)
   const event = {
     ...(isLate ? { kind: 'late', ended: outcome.kind } : { kind: outcome.kind }),
@@ -220,6 +222,7 @@ export function toEvent({ outcome, response, clientId, trace, isLate, hint }: Ev
       keyVersion,
       encrypted,
       decryptionKeyVersion,
+      clockSkewMs,
       requestId,
       orderKey,
     }),

@@ -3,12 +3,14 @@ import { ProtocolError } from '../errors.ts'
 import type { OpenObject } from '../messages/order.ts'
 import { parseCredentials } from '../secure-message/credentials.ts'
 import { startOwnKeyProbe } from '../secure-message/own-key.ts'
+import { type TraceContexts, traced } from '../telemetry/channels.ts'
 import { timeoutError, waitFor } from '../timeout.ts'
 import { createRequestAbort } from './abort.ts'
 import { type Accepted, accept } from './accept.ts'
 import { createBodyGate } from './body-gate.ts'
 import { createEncryptMemory } from './encrypt-memory.ts'
 import type { Ended } from './ended.ts'
+import { errorOf } from './event.ts'
 import { discardRest, fromWebRequest } from './fetch.ts'
 import { createStoreCheck } from './health.ts'
 import type {
@@ -20,7 +22,7 @@ import type {
   RunningRequest,
 } from './http.ts'
 import { type HandlerOptions, resolveHandlerOptions } from './options.ts'
-import { type Outcome, toResponse } from './outcome.ts'
+import { type Outcome, type StatusAndResponse, toResponse } from './outcome.ts'
 import { processOrder } from './process-order.ts'
 import { type Received, receive } from './receive.ts'
 import { createReporter } from './report.ts'
@@ -77,6 +79,14 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
   if (typeof settings.credentials !== 'function') startOwnKeyProbe(parseCredentials(settings.credentials))
 
   function handler(request: IncomingRequest): Promise<HttpResponse> {
+    return traced(
+      'handle',
+      () => ({}),
+      (context) => handle(request, context),
+    )
+  }
+
+  function handle(request: IncomingRequest, context: HandleContext): Promise<HttpResponse> {
     const { trace, adopt: adoptTracerId } = createTrace(settings.encryption.randomBytes)
     // `?.` for callers without types: the handler must not throw, whatever it is given.
     const abort = createRequestAbort(timeoutMs, request?.signal, () => timeoutError('The request', timeoutMs))
@@ -98,10 +108,10 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
 
     async function respondInTime(): Promise<HttpResponse> {
       const result = await Promise.race([ended, abort.timedOut])
-      if (result !== undefined) return await conclude(result, trace)
+      if (result !== undefined) return await conclude(result, trace, context)
       const late = ended.then((lateEnd) => reportLate(lateEnd, trace))
       outliving.track(settledWithin(late, settings.leaseMs), describe)
-      return await conclude(toTimedOut(await reachedStep(received, accepted), trace, timeoutMs), trace)
+      return await conclude(toTimedOut(await reachedStep(received, accepted), trace, timeoutMs), trace, context)
     }
 
     async function describe(): Promise<RunningRequest> {
@@ -110,8 +120,9 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
   }
 
   /** Reports an ending to the merchant, and makes the response for the peer. */
-  async function conclude(ended: Ended, trace: RequestTrace): Promise<HttpResponse> {
+  async function conclude(ended: Ended, trace: RequestTrace, context: HandleContext): Promise<HttpResponse> {
     const response = toResponse(ended.outcome, settings)
+    if (context !== undefined) noteOutcome(context, ended.outcome, response, trace)
     await report(ended, { response, trace })
     const { httpResponse, failure } = await respondOrFail(response, ended.recipient, {
       ...settings,
@@ -161,6 +172,19 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
     drain,
     health,
   })
+}
+
+/** Undefined when nobody subscribes. */
+type HandleContext = TraceContexts['handle'] | undefined
+
+function noteOutcome(
+  context: TraceContexts['handle'],
+  outcome: Outcome,
+  { status, response }: StatusAndResponse,
+  { tracerId }: RequestTrace,
+): void {
+  const code = errorOf(outcome)?.code ?? response.resultCode
+  Object.assign(context, { tracerId, kind: outcome.kind, code, status })
 }
 
 type Step = Received | Accepted<unknown> | Ended

@@ -4,6 +4,7 @@ import { sha256 } from '../crypto/node.ts'
 import { HandlerError, ProtocolError } from '../errors.ts'
 import type { ClaimResult, LastProcessed } from '../policy/idempotency.ts'
 import type { Completion, Delivery, HeldClaim } from '../stores/store.ts'
+import { traced } from '../telemetry/channels.ts'
 import { backOff } from '../timeout.ts'
 import type { RequestAbort } from './abort.ts'
 import type { Accepted } from './accept.ts'
@@ -153,7 +154,12 @@ async function runOnce<ExtInfo, Transaction>(
       },
     }
     trace.waiting = 'onOrder'
-    const result = await callOnOrder(() => settings.onOrder(accepted.order, context))
+    const { clientId, requestId, tracerId, orderKey } = context
+    const result = await traced(
+      'onOrder',
+      () => ({ clientId, requestId, tracerId, orderKey }),
+      () => callOnOrder(() => settings.onOrder(accepted.order, context)),
+    )
     trace.waiting = settings.store.finishInTransaction ? 'transaction' : 'finish'
     return successResponse(requireOrderId(result, '"onOrder" must return'))
   }

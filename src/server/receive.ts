@@ -1,5 +1,7 @@
+import { parseMessageHead } from '../protocol/headers.ts'
+import { assertFresh } from '../protocol/time.ts'
 import type { ParsedCredentials } from '../secure-message/credentials.ts'
-import { parseFreshHead, type ReceivedMessage } from '../secure-message/verify.ts'
+import type { ReceivedMessage } from '../secure-message/verify.ts'
 import { type Ended, endUnverified } from './ended.ts'
 import type { IncomingRequest } from './http.ts'
 import { type Identified, identify, type ReceiveContext } from './identify.ts'
@@ -35,7 +37,10 @@ async function readMessage(
   try {
     // Inside the `try`: the body may be a getter that throws.
     const { body: given } = request
-    const head = parseFreshHead(headers, 'request', { now: now(), clockToleranceSeconds })
+    const head = parseMessageHead(headers, 'request')
+    const received = now()
+    trace.clockSkewMs = head.sentAt - received
+    assertFresh(head.sentAt, { now: received, clockToleranceSeconds, header: 'Request-Time' })
     trace.encrypted = head.encrypt !== undefined
     const keyVersion = credentials.peerPublicKeys.get(head.signature.keyVersion)?.version ?? head.signature.keyVersion
     if (keyVersion !== undefined) trace.keyVersion = keyVersion

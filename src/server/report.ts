@@ -1,5 +1,6 @@
 import { describeFailure } from '../errors.ts'
 import { createWarner, notify, type Warn } from '../notify.ts'
+import { eventChannel } from '../telemetry/channels.ts'
 import { createDiagnosis } from './diagnose.ts'
 import type { Ended } from './ended.ts'
 import { errorOf, type OrderSyncEvent, toEvent } from './event.ts'
@@ -30,11 +31,16 @@ export function createReporter(
   const diagnose = createDiagnosis()
   return async (ended: Ended, { response, trace, isLate = false }: Circumstances): Promise<void> => {
     const { outcome, credentials } = ended
-    if (onEvent === undefined) return warnOfOutcome(outcome, trace, warn)
+    const channel = eventChannel()
+    if (onEvent === undefined) warnOfOutcome(outcome, trace, warn)
+    if (onEvent === undefined && !channel.hasSubscribers) return
     const error = errorOf(outcome)
-    if (error?.name === 'ConfigurationError') warn(error.code, () => error.message, Number.POSITIVE_INFINITY)
+    if (onEvent !== undefined && error?.name === 'ConfigurationError')
+      warn(error.code, () => error.message, Number.POSITIVE_INFINITY)
     const hint = await diagnose(ended)
     const event = toEvent({ outcome, response, clientId: credentials?.clientId, trace, isLate, hint })
+    channel.publish(event)
+    if (onEvent === undefined) return
     // A listener that throws must not turn a processed order into a failed one.
     notify(onEvent, event, (thrown) =>
       warn('ERR_ON_EVENT', () => `"onEvent" threw ${describeFailure(thrown)}. The response was sent all the same.`),

@@ -20,6 +20,8 @@ export interface RequestTrace {
   /** The version of the peer's key. */
   keyVersion?: string
   encrypted?: boolean
+  /** Milliseconds that the `Request-Time` is ahead of our clock. */
+  clockSkewMs?: number
   /** The version of our key that the message is encrypted to. */
   decryptionKeyVersion?: string
   requestId?: string

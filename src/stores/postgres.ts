@@ -1,8 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigurationError, HandlerError } from '../errors.ts'
 import { assertFunction, assertText, type OptionRules, resolveOptions, wholeNumber } from '../option-rules.ts'
 import { toClaimResult } from '../policy/idempotency.ts'
-import { backOff } from '../timeout.ts'
+import { repeatTransient } from '../timeout.ts'
 import {
   assertPool,
   assertPoolOption,
@@ -413,18 +412,12 @@ async function one<Row>(client: Queryable, text: string, values: unknown[]): Pro
 /** Serialization failure and deadlock: the statement was rolled back, and the next attempt succeeds. */
 const TRANSIENT = new Set(['40001', '40P01'])
 
-const MAX_ATTEMPTS = 10
-
 /** Runs a statement that is its own transaction, and repeats it after a transient failure. */
 async function withRetries<Value>(settings: Settings, statement: () => Promise<Value>): Promise<Value> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await statement()
-    } catch (error) {
-      if (!TRANSIENT.has(sqlState(error)) || attempt === MAX_ATTEMPTS) throw explain(error, settings)
-    }
-    // Random: those that failed together must not meet again.
-    await sleep(Math.random() * backOff(attempt, { firstMs: 4, maxMs: 100 }))
+  try {
+    return await repeatTransient(statement, (error) => TRANSIENT.has(sqlState(error)))
+  } catch (error) {
+    throw explain(error, settings)
   }
 }
 

@@ -1,7 +1,6 @@
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Database from 'better-sqlite3'
-import { Client } from 'pg'
 import { PATH, request } from '../support/messages.ts'
 import type { TcpProxy } from '../support/proxy/tcp.ts'
 import type { ChaosMerchant } from './merchant.ts'
@@ -14,8 +13,8 @@ export interface Targets {
   readonly isDurable: boolean
   /** Between the merchants and the server of their store. */
   readonly proxy?: TcpProxy | undefined
-  /** The PostgreSQL database, and the name in its connections. */
-  readonly postgres?: { readonly url: string; readonly schema: string } | undefined
+  /** Ends every connection to the database, as a restart or a failover does. */
+  readonly terminateConnections?: (() => Promise<void>) | undefined
   /** The SQLite file. */
   readonly file?: string | undefined
 }
@@ -24,7 +23,13 @@ export interface Targets {
 export type Fault = (random: Random) => Promise<void>
 
 /** The faults that are possible with these targets, by name. */
-export function faultsOf({ merchants, isDurable, proxy, postgres, file }: Targets): Readonly<Record<string, Fault>> {
+export function faultsOf({
+  merchants,
+  isDurable,
+  proxy,
+  terminateConnections,
+  file,
+}: Targets): Readonly<Record<string, Fault>> {
   return {
     async 'a frozen process'(random) {
       const merchant = random.pick(merchants)
@@ -53,9 +58,7 @@ export function faultsOf({ merchants, isDurable, proxy, postgres, file }: Target
         proxy.cutAll()
       },
     }),
-    ...(postgres && {
-      'terminated connections': async () => await terminateConnections(postgres),
-    }),
+    ...(terminateConnections && { 'terminated connections': terminateConnections }),
     ...(file !== undefined && {
       'another writer': async (random: Random) => await lockDatabase(file, random.between(200, 1_500)),
     }),
@@ -83,18 +86,6 @@ async function sendHalfBodies(merchants: readonly ChaosMerchant[], random: Rando
     if (random.next() < 0.5) socket.resetAndDestroy()
     else socket.destroy()
   }
-}
-
-/** As a restart or a failover does to every connection. */
-async function terminateConnections({ url, schema }: { url: string; schema: string }): Promise<void> {
-  const client = new Client({ connectionString: url })
-  client.on('error', () => undefined)
-  await client.connect()
-  await client.query(
-    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid()`,
-    [schema],
-  )
-  await client.end()
 }
 
 /** Holds the write lock of SQLite. */

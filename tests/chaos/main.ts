@@ -26,13 +26,15 @@ const durationMs = Number(values.minutes) * 60_000
 const seed = Number(values.seed)
 if (!(durationMs > 0) || !Number.isInteger(seed)) throw new Error('--minutes and --seed must be numbers')
 
-const { postgresUrl, redisUrl, stop } = await startServices()
+const { mysqlUrl, postgresUrl, redisUrl, stop } = await startServices()
 const isAvailable = {
   memory: true,
   'better-sqlite3': true,
   'node:sqlite': hasNodeSqlite,
   postgres: postgresUrl !== undefined,
   transactional: postgresUrl !== undefined,
+  mysql: mysqlUrl !== undefined,
+  'transactional-mysql': mysqlUrl !== undefined,
   redis: redisUrl !== undefined,
   ioredis: redisUrl !== undefined,
 }
@@ -52,7 +54,7 @@ for (const pair of pairsOf(stores, adapters)) {
   if (round >= rounds && performance.now() + roundMs > until) break
   const result = await runRound(
     pair,
-    { postgresUrl: postgresUrl ?? '', redisUrl: redisUrl ?? '' },
+    { mysqlUrl: mysqlUrl ?? '', postgresUrl: postgresUrl ?? '', redisUrl: redisUrl ?? '' },
     roundMs,
     seed + round,
   )

@@ -13,12 +13,13 @@ import express from 'express'
 import Fastify from 'fastify'
 import { Redis } from 'ioredis'
 import Koa from 'koa'
-import { Pool, type PoolClient } from 'pg'
+import { Pool } from 'pg'
 import { createClient } from 'redis'
 import { nextPagesOrderSync } from '../../src/adapters/next-pages.ts'
 import { createOrderSyncHandler } from '../../src/server/handler.ts'
 import type { OrderSyncHandler } from '../../src/server/http.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
+import { mysqlStore, transactionalMysqlStore } from '../../src/stores/mysql.ts'
 import { postgresStore, transactionalPostgresStore } from '../../src/stores/postgres.ts'
 import { redisStore } from '../../src/stores/redis.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
@@ -34,13 +35,14 @@ import {
 } from '../adapters/node-mounts.ts'
 import { createFetchAdapter, serveFetch } from '../adapters/web-mounts.ts'
 import { CLIENT_ID, PATH } from '../support/messages.ts'
+import { mysqlPoolAt, type SqlTransaction } from '../support/stores.ts'
 import type { ChaosAdapter, ChaosStore } from './plan.ts'
 
 const [place = '', adapter = '', effects = '', gatewayPem = '', merchantPem = ''] = process.argv.slice(2)
 
 interface OpenStore {
   readonly store: OrderSyncStore
-  readonly transactional?: OrderSyncStore<PoolClient>
+  readonly transactional?: OrderSyncStore<SqlTransaction>
   readonly close: () => unknown
 }
 
@@ -75,6 +77,18 @@ async function openStore(): Promise<OpenStore> {
       })
       client.on('error', () => undefined)
       return { store: redisStore({ client, prefix: name }), close: () => client.disconnect() }
+    }
+    case 'mysql':
+    case 'transactional-mysql': {
+      const pool = mysqlPoolAt(where, name, {
+        connectionLimit: 8,
+        connectTimeout: 500,
+        maxIdle: 4,
+        idleTimeout: 1_000,
+      })
+      const options = { pool, queryTimeoutMs: 1_000 }
+      if (kind === 'mysql') return { store: mysqlStore(options), close: () => pool.end() }
+      return { store: mysqlStore(options), transactional: transactionalMysqlStore(options), close: () => pool.end() }
     }
     default: {
       const pool = new Pool({
@@ -132,12 +146,12 @@ const settings = {
   maxConcurrent: 100,
 }
 const handler: OrderSyncHandler = transactional
-  ? createOrderSyncHandler<unknown, PoolClient>({
+  ? createOrderSyncHandler<unknown, SqlTransaction>({
       ...settings,
       store: transactional,
       async onOrder({ merchantBizNo, orderModifyTime }, { transaction }) {
-        const row = [merchantBizNo, orderModifyTime]
-        await transaction.query('INSERT INTO effects (order_no, modify_time) VALUES ($1, $2)', row)
+        const row = `'${merchantBizNo}', ${orderModifyTime}`
+        await transaction.query(`INSERT INTO effects (order_no, modify_time) VALUES (${row})`)
         await beSlowOrFail()
         return { orderId: merchantBizNo }
       },

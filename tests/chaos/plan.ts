@@ -5,6 +5,8 @@ export const STORES = [
   'node:sqlite',
   'postgres',
   'transactional',
+  'mysql',
+  'transactional-mysql',
   'redis',
   'ioredis',
 ] as const

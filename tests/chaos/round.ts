@@ -1,12 +1,14 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { RowDataPacket } from 'mysql2/promise'
 import { Pool } from 'pg'
 import { match } from 'ts-pattern'
+import { migrateMysql } from '../../src/stores/mysql-migration.ts'
 import { migratePostgres } from '../../src/stores/postgres.ts'
 import { keyFolder } from '../support/processes.ts'
 import { startTcpProxy } from '../support/proxy/tcp.ts'
-import { makePlace } from '../support/stores.ts'
+import { isTransactional, makePlace, mysqlPoolAt } from '../support/stores.ts'
 import { type Fault, faultsOf } from './faults.ts'
 import { type ChaosGateway, createChaosGateway } from './gateway.ts'
 import { createChaosMerchant } from './merchant.ts'
@@ -15,6 +17,7 @@ import { createRandom } from './random.ts'
 
 /** The servers that a round may use. */
 export interface Servers {
+  readonly mysqlUrl: string
   readonly postgresUrl: string
   readonly redisUrl: string
 }
@@ -75,7 +78,7 @@ export async function runRound(pair: Pair, servers: Servers, durationMs: number,
     const effects = await setting.effects()
     violations.push(
       ...gateway.violations,
-      ...checkEffects(gateway, effects, { isExactlyOnce: store === 'transactional' }),
+      ...checkEffects(gateway, effects, { isExactlyOnce: store !== 'memory' && isTransactional(store) }),
     )
     const repeated = effects.length - new Set(effects.map(String)).size
     return { events: gateway.events.length, attempts: gateway.attempts(), faults, repeated, recoveryMs, violations }
@@ -90,7 +93,7 @@ export async function runRound(pair: Pair, servers: Servers, durationMs: number,
 type Effect = readonly [merchantBizNo: string, orderModifyTime: number]
 
 /** The place of the store, and everything around it. */
-async function prepare({ store }: Pair, { postgresUrl, redisUrl }: Servers) {
+async function prepare({ store }: Pair, { mysqlUrl, postgresUrl, redisUrl }: Servers) {
   const keys = keyFolder()
   const effectsFile = join(keys.folder, 'effects')
   writeFileSync(effectsFile, '')
@@ -106,6 +109,7 @@ async function prepare({ store }: Pair, { postgresUrl, redisUrl }: Servers) {
   }
   const serverUrl = match(store)
     .with('postgres', 'transactional', () => postgresUrl)
+    .with('mysql', 'transactional-mysql', () => mysqlUrl)
     .with('redis', 'ioredis', () => redisUrl)
     .with('better-sqlite3', 'node:sqlite', () => '')
     .exhaustive()
@@ -126,18 +130,21 @@ async function prepare({ store }: Pair, { postgresUrl, redisUrl }: Servers) {
   const url = new URL(serverUrl)
   const proxy = await startTcpProxy({
     host: url.hostname,
-    port: Number(url.port || (store.endsWith('redis') ? 6379 : 5432)),
+    port: Number(url.port || DEFAULT_PORTS[url.protocol]),
   })
   const throughProxy = new URL(serverUrl)
   throughProxy.hostname = '127.0.0.1'
   throughProxy.port = String(proxy.port)
-  const database = store.endsWith('redis') ? undefined : await prepareDatabase(postgresUrl, name)
+  const database = await match(store)
+    .with('postgres', 'transactional', async () => await preparePostgres(postgresUrl, name))
+    .with('mysql', 'transactional-mysql', async () => await prepareMysql(mysqlUrl, name))
+    .otherwise(async () => undefined)
   return {
     ...common,
     place: `${store} ${throughProxy.href} ${name}`,
     proxy,
-    postgres: database && { url: postgresUrl, schema: name },
-    effects: async () => (store === 'transactional' && database ? await database.effects() : readFile()),
+    terminateConnections: database?.terminateConnections,
+    effects: async () => (isTransactional(store) && database ? await database.effects() : readFile()),
     async remove() {
       await database?.close()
       await proxy.close()
@@ -147,15 +154,52 @@ async function prepare({ store }: Pair, { postgresUrl, redisUrl }: Servers) {
   }
 }
 
-async function prepareDatabase(url: string, schema: string) {
+const DEFAULT_PORTS: Readonly<Record<string, number>> = { 'mysql:': 3306, 'postgres:': 5432, 'redis:': 6379 }
+
+/** A database with the tables of the store and a table of effects. */
+interface ChaosDatabase {
+  readonly effects: () => Promise<Effect[]>
+  readonly terminateConnections: () => Promise<void>
+  readonly close: () => Promise<void>
+}
+
+async function preparePostgres(url: string, schema: string): Promise<ChaosDatabase> {
   const pool = new Pool({ connectionString: url, options: `-c search_path=${schema}`, max: 1 })
   pool.on('error', () => undefined)
   await migratePostgres(pool)
   await pool.query('CREATE TABLE effects (id bigserial, order_no text, modify_time bigint)')
   return {
-    async effects(): Promise<Effect[]> {
+    async effects() {
       const { rows } = await pool.query<{ order_no: string; modify_time: string }>('SELECT * FROM effects ORDER BY id')
       return rows.map(({ order_no, modify_time }) => [order_no, Number(modify_time)])
+    },
+    async terminateConnections() {
+      const others = 'application_name = $1 AND pid <> pg_backend_pid()'
+      await pool.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE ${others}`, [schema])
+    },
+    close: () => pool.end(),
+  }
+}
+
+async function prepareMysql(url: string, database: string): Promise<ChaosDatabase> {
+  const pool = mysqlPoolAt(url, database, { connectionLimit: 1 })
+  await migrateMysql(pool)
+  await pool.query(
+    'CREATE TABLE effects (id bigint AUTO_INCREMENT PRIMARY KEY, order_no varchar(64), modify_time bigint) ENGINE = InnoDB',
+  )
+  return {
+    async effects() {
+      const [rows] = await pool.query<RowDataPacket[]>('SELECT order_no, modify_time FROM effects ORDER BY id')
+      return rows.map((row) => [String(row['order_no']), Number(row['modify_time'])])
+    },
+    async terminateConnections() {
+      const others = 'db = ? AND id <> CONNECTION_ID()'
+      const [rows] = await pool.query<RowDataPacket[]>(
+        `SELECT id FROM information_schema.processlist WHERE ${others}`,
+        [database],
+      )
+      // A connection may have ended by itself.
+      for (const row of rows) await pool.query(`KILL ${Number(row['id'])}`).catch(() => undefined)
     },
     close: () => pool.end(),
   }

@@ -95,8 +95,7 @@ test.each<readonly [string, string[], string]>([
   ],
   ['a wrong direction', [...merchant(), '--direction', 'both', '-'], '--direction must be request or response.'],
   ['a wrong time', [...merchant(), '--now', 'today', '-'], '--now must be a time'],
-  ['a wrong encryption', [...merchant(), '--encryption', 'CBC', '-'], '--encryption must be a JSON object'],
-  ['a wrong aesMode', [...merchant(), '--encryption', '{"aesMode":"GCM"}', '-'], '"encryption.aesMode" must be'],
+  ['a wrong mode of AES', [...merchant(), '--aes-mode', 'GCM', '-'], '--aes-mode must be ECB or CBC.'],
   ['an unknown option', [...merchant(), '--jsn', '-'], "Unknown option '--jsn'"],
 ])('explain exits with 64 for %s', async (_, args, message) => {
   const { code, stdout, stderr } = await cli(['explain', ...args], json(request()))

@@ -44,7 +44,11 @@ test.each([
   ['no file', [], 'The file that holds the key is missing'],
   ['two files', ['a', 'b'], 'more than one argument'],
   ['a missing file', ['no-such.pem'], 'The key no-such.pem cannot be read: no such file or directory.'],
-  ['the key instead of its file', [pem(merchantRsa().privateKey)], 'is not an option. It is not shown here.'],
+  [
+    'the key instead of its file',
+    [pem(merchantRsa().privateKey)],
+    'An argument begins with a dash, and is not an option.',
+  ],
   [
     'base64 instead of its file',
     [Buffer.from(der(merchantRsa().privateKey)).toString('base64')],

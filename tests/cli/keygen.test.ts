@@ -74,7 +74,7 @@ test.each([
   const out = folderIn(folder)
   createFile(out)
   const { code, stdout, stderr } = await cli(['keygen', '--out', out])
-  expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+  expect({ code, stdout }).toEqual({ code: 64, stdout: '' })
   expect(stderr).toBe(`${join(out, name)} exists already, and is not overwritten. Nothing was written.\n`)
   expect(readdirSync(out)).toEqual([name])
   expect(existsSync(join(out, name)) && readFileSync(join(out, name), 'utf8')).toSatisfy(
@@ -97,7 +97,7 @@ test.each([
   ['an argument that is not an option', [join(folder, 'x')], 'Options are all it takes'],
 ])('keygen rejects %s', async (_, args, message) => {
   const { code, stdout, stderr } = await cli(['keygen', ...args])
-  expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+  expect({ code, stdout }).toEqual({ code: 64, stdout: '' })
   expect(stderr).toContain(message)
   expect(stderr.trim().split('\n')).toHaveLength(1)
   expect(existsSync(join(folder, 'x'))).toBe(false)
@@ -106,7 +106,7 @@ test.each([
 test('keygen prints the reason when it cannot write', async () => {
   const blockingFile = writeTo(folder, 'a-file', '')
   const { code, stderr } = await cli(['keygen', '--out', join(blockingFile, 'keys')])
-  expect(code).toBe(1)
+  expect(code).toBe(64)
   expect(stderr).toBe(`The keys cannot be written to ${join(blockingFile, 'keys')}: not a directory.\n`)
 })
 

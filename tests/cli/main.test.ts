@@ -47,8 +47,8 @@ test.each([
   [[], 'alipayhk-order-sync keygen'],
   [['toString'], 'No such command'],
   [['--serve'], 'No such command'],
-])('prints an error and exits with 1 without a known command: %j', async (args, message) => {
+])('prints an error and exits with 64 without a known command: %j', async (args, message) => {
   const { code, stdout, stderr } = await cli(args)
-  expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+  expect({ code, stdout }).toEqual({ code: 64, stdout: '' })
   expect(stderr).toContain(message)
 })

@@ -139,6 +139,7 @@ test.each([
     'cannot be read',
   ],
   ['a key that the shell has split', () => ['send', ...privatePem().split(/\s+/).slice(3, -4), '-'], 'more than one'],
+  ['the key in place of an option', () => [...gateway(), privatePem()], 'An argument begins with a dash'],
   ['our own public key', () => identity('gatewayRsa', 'gatewayRsa'), 'public half of your own private key'],
   ['a missing key', () => ['--client-id', CLIENT_ID], '--private-key is missing'],
   ['a missing client id', () => gateway().slice(2), '--client-id is missing'],
@@ -156,12 +157,12 @@ test.each([
   ['an unknown option', () => [...gateway(), '--encrpyt'], "Unknown option '--encrpyt'"],
   ['an option without its value', () => [...gateway(), '--url'], "Option '--url <value>' argument missing"],
   ['more than one file', () => [...gateway(), 'a.json'], 'more than one argument'],
-])('send exits with 1 and one line, without stack and key, for %s', async (_, args, message) => {
+])('send exits with 64 and one line, without stack and key, for %s', async (_, args, message) => {
   const options = args()
   const rest = options.at(-1) === '-' ? [] : options.at(-1) === '--url' ? [] : ['-']
   const url = options.includes('--url') || options[0] === 'send' ? [] : ['--url', 'http://127.0.0.1:9']
   const { code, stdout, stderr } = await cli(['send', ...url, ...options, ...rest], JSON.stringify(order()))
-  expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+  expect({ code, stdout }).toEqual({ code: 64, stdout: '' })
   expect(stderr).toContain(message)
   expect(stderr.trim().split('\n')).toHaveLength(1)
   for (const line of privatePem().split('\n').slice(1, -2)) expect(stderr).not.toContain(line)
@@ -174,19 +175,19 @@ test.each([
   ['empty', '', 'The order is not JSON: '],
   ['an array', '[]', 'The order must be a JSON object.'],
   ['null', 'null', 'The order must be a JSON object.'],
-])('send exits with 1 for an order that is %s', async (name, content, message) => {
+])('send exits with 64 for an order that is %s', async (name, content, message) => {
   const file = writeTo(folder, `${name}.json`, content)
   const { code, stdout, stderr } = await cli(['send', '--url', 'http://127.0.0.1:9', ...gateway(), file])
-  expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+  expect({ code, stdout }).toEqual({ code: 64, stdout: '' })
   expect(stderr).toContain(message)
   expect(stderr).not.toContain('SECRET')
 })
 
-test('send exits with 1 when the file of the order is not named or does not exist', async () => {
+test('send exits with 64 when the file of the order is not named or does not exist', async () => {
   const args = ['send', '--url', 'http://127.0.0.1:9', ...gateway()]
-  expect(await cli(args)).toMatchObject({ code: 1, stderr: expect.stringContaining('- reads standard input') })
+  expect(await cli(args)).toMatchObject({ code: 64, stderr: expect.stringContaining('- reads standard input') })
   expect(await cli([...args, 'no-such.json'])).toMatchObject({
-    code: 1,
+    code: 64,
     stderr: 'The order no-such.json cannot be read: no such file or directory.\n',
   })
 })

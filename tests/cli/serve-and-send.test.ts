@@ -155,6 +155,6 @@ test('send rejects an invalid order without sending it', async () => {
   const { url } = await serve(merchant())
   const sent = JSON.stringify(orderWithout('tradeNo'))
   const { code, stdout, stderr } = await cli(['send', '--url', url, ...gateway(), '-'], sent)
-  expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+  expect({ code, stdout }).toEqual({ code: 64, stdout: '' })
   expect(stderr).toBe('The order is invalid: "tradeNo" must be a string with content. (ERR_FIELD_INVALID)\n')
 })

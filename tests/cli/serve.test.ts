@@ -66,19 +66,19 @@ test('serve exits after SIGTERM while a connection is idle', async () => {
   expect(await exitCode).toBe(0)
 })
 
-test('serve does not process the order and exits with 1 when standard output is closed', async () => {
+test('serve does not process the order and exits with 64 when standard output is closed', async () => {
   const { url, child, exitCode } = await serve(merchant())
   child.stdout?.destroy()
   await expect(gatewayClient(url, { fetch: fetch }).syncOrder(order() as unknown as OrderInput)).rejects.toMatchObject({
     code: 'ERR_RESULT_UNKNOWN',
   })
-  expect(await exitCode).toBe(1)
+  expect(await exitCode).toBe(64)
 })
 
 test('serve prints one line when the port is in use', async () => {
   const { url } = await serve(merchant())
   const { code, stdout, stderr } = await cli(['serve', ...merchant(), '--store', 'memory', '--port', new URL(url).port])
-  expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+  expect({ code, stdout }).toEqual({ code: 64, stdout: '' })
   expect(stderr).toMatch(/^listen EADDRINUSE: .*\n$/)
 })
 
@@ -102,7 +102,7 @@ test.each([
   ['a missing client id', [], '--client-id is missing'],
 ])('serve rejects %s in one line', async (_, args, message) => {
   const { code, stdout, stderr } = await cli(['serve', ...args])
-  expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+  expect({ code, stdout }).toEqual({ code: 64, stdout: '' })
   expect(stderr).toContain(message)
   expect(stderr.trim().split('\n')).toHaveLength(1)
 })

@@ -7,6 +7,7 @@ import { CLIENT_ID, NOW, order } from '../support/messages.ts'
 import { makePlace, openPlace } from '../support/stores.ts'
 import { folder, gateway, merchant } from './identity.ts'
 
+const mysqlUrl = inject('mysqlUrl')
 const postgresUrl = inject('postgresUrl')
 const redisUrl = inject('redisUrl')
 
@@ -14,6 +15,7 @@ const redisUrl = inject('redisUrl')
 const stores: readonly { store: string; url: string | undefined; create: (url: string) => Promise<string> }[] = [
   { store: 'sqlite', url: '', create: async () => `sqlite:${join(folderIn(folder), 'orders.db')}` },
   { store: 'postgres', url: postgresUrl, create: createSchema },
+  { store: 'mysql', url: mysqlUrl, create: createDatabase },
   { store: 'redis', url: redisUrl, create: async (url) => url },
 ]
 
@@ -24,6 +26,14 @@ async function createSchema(url: string): Promise<string> {
   await close()
   const [, , name = ''] = place.split(' ')
   return `${url}?options=${encodeURIComponent(`-c search_path=${name}`)}`
+}
+
+async function createDatabase(url: string): Promise<string> {
+  const { place, remove } = await makePlace('mysql', url)
+  onTestFinished(remove)
+  const location = new URL(url)
+  location.pathname = place.split(' ')[2] ?? ''
+  return location.href
 }
 
 for (const { store, url, create } of stores) {
@@ -110,14 +120,15 @@ test('serve creates the SQLite file', async () => {
 })
 
 test.each([
-  ['an unknown store', 'disk', '--store must be memory, sqlite:FILE, postgres://… or redis://….'],
+  ['an unknown store', 'disk', '--store must be memory, sqlite:FILE, postgres://…, mysql://… or redis://….'],
   ['SQLite without a file', 'sqlite:', 'needs a file'],
   ['SQLite in a missing folder', 'sqlite:/nowhere/at/all.db', '--store: '],
   ['unreachable PostgreSQL', 'postgres://someone:S3CRET@127.0.0.1:1/x', 'PostgreSQL cannot be used (ECONNREFUSED).'],
+  ['unreachable MySQL', 'mysql://someone:S3CRET@127.0.0.1:1/x', 'MySQL cannot be used (ECONNREFUSED).'],
   ['unreachable Redis', 'redis://someone:S3CRET@127.0.0.1:1', 'Redis cannot be used (ECONNREFUSED).'],
 ])('serve rejects --store in one line, without the password: %s', async (_, store, message) => {
   const { code, stdout, stderr } = await cli(['serve', ...merchant(), '--port', '0', '--store', store])
-  expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+  expect({ code, stdout }).toEqual({ code: 64, stdout: '' })
   expect(stderr).toContain(message)
   expect(stderr.trimEnd().split('\n')).toHaveLength(1)
   expect(stderr).not.toContain('S3CRET')
@@ -136,9 +147,9 @@ describe('store', () => {
       ['inspect', '--store', 'sqlite:x.db', '--key', 'x'],
       '--key must be the 43 characters of an orderKey.',
     ],
-  ])('exits with 1 after %s, and creates no file', async (_, args, message) => {
+  ])('exits with 64 after %s, and creates no file', async (_, args, message) => {
     const { code, stdout, stderr } = await cli(['store', ...args])
-    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+    expect({ code, stdout }).toEqual({ code: 64, stdout: '' })
     expect(stderr).toContain(message)
     expect(existsSync('x.db')).toBe(false)
   })
@@ -151,7 +162,7 @@ describe('store', () => {
 
   test('does not print the password of a URL', async () => {
     const { code, stderr } = await cli(['store', 'prune', '--store', 'postgres://user:SECRET@127.0.0.1:1/db'])
-    expect(code).toBe(1)
+    expect(code).toBe(64)
     expect(stderr).toBe('--store: PostgreSQL cannot be used (ECONNREFUSED).\n')
   })
 
@@ -160,7 +171,7 @@ describe('store', () => {
     const bare = location.replace(/search_path%3D\w+/, 'search_path%3Dno_such_schema')
     expect(bare).not.toBe(location)
     const { code, stderr } = await cli(['store', 'forget', '--store', bare, '--key', 'k'.repeat(43)])
-    expect(code).toBe(1)
+    expect(code).toBe(64)
     expect(stderr).toContain('(ERR_STORE_NOT_MIGRATED)')
   })
 })

@@ -36,7 +36,7 @@ const SCENARIOS = [
 ] as const
 
 test('`npm run demo` runs the script that this file tests', () => {
-  expect(JSON.parse(read('package.json')).scripts.demo).toBe(`tsx ${DEMO}`)
+  expect(JSON.parse(read('package.json')).scripts.demo).toBe(`tsx scripts/ensure-built.ts && tsx ${DEMO}`)
 })
 
 test('the demo prints request, response and verified result of six messages, and exits by itself', async () => {

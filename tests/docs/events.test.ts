@@ -82,6 +82,7 @@ describe('an event at run time', () => {
     'clientId',
     'keyVersion',
     'encrypted',
+    'clockSkewMs',
     'requestId',
     'orderKey',
   ]

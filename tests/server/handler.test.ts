@@ -485,6 +485,7 @@ describe('onEvent', () => {
         clientId: CLIENT_ID,
         keyVersion: '1',
         encrypted: false,
+        clockSkewMs: 0,
         requestId: order()['requestId'],
         orderKey: expect.stringMatching(/^[\w-]{43}$/),
         durationMs: expect.any(Number),

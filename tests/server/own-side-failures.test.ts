@@ -10,6 +10,7 @@ import {
   PARSED_BODY,
   parsePrivateKey,
 } from '../../src/public/index.ts'
+import { mysqlStore } from '../../src/stores/mysql.ts'
 import { postgresStore } from '../../src/stores/postgres.ts'
 import type { OrderSyncStore } from '../../src/stores/store.ts'
 import { gatewayEcc, merchantRsa } from '../support/keys.ts'
@@ -79,6 +80,25 @@ const FAILURES: readonly Failure[] = [
     code: 'ERR_STORE_NOT_MIGRATED',
     prints:
       'The tables or functions of the store are missing in the database, or of an earlier release: run migratePostgres(pool) first. If you did, check the schema and the search_path of the connection.',
+  },
+  {
+    failure: 'the procedures in MySQL are missing',
+    options: () => ({
+      store: mysqlStore({
+        pool: {
+          getConnection: async () => ({
+            query: async () => throws(Object.assign(new Error('no such procedure'), { errno: 1305, sql: SECRET }))(),
+            release: () => undefined,
+            destroy: () => undefined,
+            on: () => undefined,
+            off: () => undefined,
+          }),
+        },
+      }),
+    }),
+    code: 'ERR_STORE_NOT_MIGRATED',
+    prints:
+      'The tables or procedures of the store are missing in the database, or of an earlier release: run migrateMysql(pool) first. If you did, check the database of the connection.',
   },
   {
     failure: 'a store of the merchant returns no decision',

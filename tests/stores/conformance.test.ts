@@ -8,6 +8,7 @@ describe('memory', () => {
   test.each(storeCases)('$name', ({ run }) => run({ createStore: () => store }))
 })
 
+const mysqlUrl = inject('mysqlUrl')
 const postgresUrl = inject('postgresUrl')
 const redisUrl = inject('redisUrl')
 
@@ -21,6 +22,8 @@ const kinds: readonly { kind: Kind; url: string | undefined }[] = [
   ...sqlite.map((kind) => ({ kind, url: '' })),
   { kind: 'postgres', url: postgresUrl },
   { kind: 'transactional', url: postgresUrl },
+  { kind: 'mysql', url: mysqlUrl },
+  { kind: 'transactional-mysql', url: mysqlUrl },
   { kind: 'redis', url: redisUrl },
   { kind: 'ioredis', url: redisUrl },
 ]

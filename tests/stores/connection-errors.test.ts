@@ -1,12 +1,15 @@
 import { EventEmitter } from 'node:events'
 import { Redis } from 'ioredis'
+import { createPool, type RowDataPacket } from 'mysql2/promise'
 import { Pool } from 'pg'
 import { createClient } from 'redis'
 import { describe, expect, inject, test, vi } from 'vitest'
+import { mysqlStore } from '../../src/stores/mysql.ts'
 import { migratePostgres, postgresStore, transactionalPostgresStore } from '../../src/stores/postgres.ts'
 import { redisStore } from '../../src/stores/redis.ts'
 import { recordWarnings } from '../support/warnings.ts'
 
+const mysqlUrl = inject('mysqlUrl')
 const postgresUrl = inject('postgresUrl')
 const redisUrl = inject('redisUrl')
 
@@ -105,6 +108,26 @@ describe.skipIf(postgresUrl === undefined)('a pool without a listener', () => {
     await Promise.all([pool.end(), admin.end()])
   })
 })
+
+describe.skipIf(mysqlUrl === undefined)('a pool of mysql2', () => {
+  test('survives the end of its idle connection without a listener or a warning, and opens a new one', async () => {
+    const warnings = recordWarnings()
+    const pool = createPool({ uri: mysqlUrl ?? '' })
+    const admin = createPool({ uri: mysqlUrl ?? '' })
+    const store = mysqlStore({ pool, database: 'no_such_database' })
+    const [rows] = await pool.query<RowDataPacket[]>('SELECT CONNECTION_ID() AS id')
+    await admin.query(`KILL ${Number(rows[0]?.['id'])}`)
+    while (!(await isNewConnection(pool, Number(rows[0]?.['id'])))) await new Promise(setImmediate)
+    await expect(store.read('order')).rejects.toMatchObject({ code: 'ERR_STORE_NOT_MIGRATED' })
+    expect(warnings).not.toHaveBeenCalled()
+    await Promise.all([pool.end(), admin.end()])
+  })
+})
+
+async function isNewConnection(pool: ReturnType<typeof createPool>, id: number): Promise<boolean> {
+  const [rows] = await pool.query<RowDataPacket[]>('SELECT CONNECTION_ID() AS id').catch(() => [[]])
+  return rows.length > 0 && rows[0]?.['id'] !== id
+}
 
 describe.skipIf(redisUrl === undefined)('a client of Redis without a listener', () => {
   test('survives the end of its connection, and redisStore warns (redis)', async () => {

@@ -7,11 +7,10 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto'
 import { appendFileSync, readFileSync } from 'node:fs'
 import process from 'node:process'
-import type { PoolClient } from 'pg'
 import { createOrderSyncHandler } from '../../src/server/handler.ts'
 import type { OrderSyncStore } from '../../src/stores/store.ts'
 import { CLIENT_ID, order, request } from '../support/messages.ts'
-import { openPlace, type Place } from '../support/stores.ts'
+import { openPlace, type Place, type SqlTransaction } from '../support/stores.ts'
 
 const [place = '', effects = '', step = 'none', gatewayPem = '', merchantPem = ''] = process.argv.slice(2)
 const gatewayKey = createPrivateKey(readFileSync(gatewayPem))
@@ -21,7 +20,7 @@ function dieAt(reached: string): void {
   if (reached === step) process.kill(process.pid, 'SIGKILL')
 }
 
-const { store, transactional, close } = await openPlace(place as Place)
+const { store, inTransaction, close } = await openPlace(place as Place)
 
 /** The store, with a step to die at before and after each of its methods. */
 function withCrashSteps<Transaction>(inner: OrderSyncStore<Transaction>): OrderSyncStore<Transaction> {
@@ -65,13 +64,13 @@ const settings = {
   busyWaitMs: 1_300,
 }
 
-const handler = transactional
-  ? createOrderSyncHandler<unknown, PoolClient>({
+const handler = inTransaction
+  ? createOrderSyncHandler<unknown, SqlTransaction>({
       ...settings,
-      store: withCrashSteps(transactional),
+      store: withCrashSteps(inTransaction),
       async onOrder({ merchantBizNo }, { transaction }) {
         dieAt('before the effect')
-        await transaction.query('INSERT INTO effects (order_no) VALUES ($1)', [merchantBizNo])
+        await transaction.query(`INSERT INTO effects (order_no) VALUES ('${merchantBizNo}')`)
         dieAt('after the effect')
         return { orderId: merchantBizNo }
       },

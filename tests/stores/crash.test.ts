@@ -2,8 +2,9 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, inject, test } from 'vitest'
 import { keyFolder, run } from '../support/processes.ts'
-import { hasNodeSqlite, type Kind, makePlace, openPlace, type Place } from '../support/stores.ts'
+import { hasNodeSqlite, isTransactional, type Kind, makePlace, openPlace, type Place } from '../support/stores.ts'
 
+const mysqlUrl = inject('mysqlUrl')
 const postgresUrl = inject('postgresUrl')
 const redisUrl = inject('redisUrl')
 
@@ -11,6 +12,8 @@ const kinds: readonly { kind: Kind; url: string | undefined }[] = [
   { kind: hasNodeSqlite ? 'node:sqlite' : 'better-sqlite3', url: '' },
   { kind: 'postgres', url: postgresUrl },
   { kind: 'transactional', url: postgresUrl },
+  { kind: 'mysql', url: mysqlUrl },
+  { kind: 'transactional-mysql', url: mysqlUrl },
   { kind: 'redis', url: redisUrl },
 ]
 
@@ -27,7 +30,7 @@ const steps = [
 ] as const
 
 /** SHORT is set where all kinds have run on another runtime already. */
-const testedKinds = process.env['SHORT'] ? kinds.filter(({ kind }) => kind === 'transactional') : kinds
+const testedKinds = process.env['SHORT'] ? kinds.filter(({ kind }) => isTransactional(kind)) : kinds
 
 const keys = keyFolder()
 afterAll(keys.remove)
@@ -42,29 +45,28 @@ for (const { kind, url } of testedKinds) {
         onTestFinished(remove)
         const effectsFile = join(keys.folder, `effects-${kind}-${step}`.replaceAll(/\W/g, '-'))
         writeFileSync(effectsFile, '')
-        if (kind === 'transactional') await query(place, 'CREATE TABLE effects (order_no text)')
+        if (isTransactional(kind)) await query(place, 'CREATE TABLE effects (order_no varchar(64))')
         const deliver = (dieAt: string) =>
           run('tests/stores/crash-worker.ts', [place, effectsFile, dieAt, keys.gateway, keys.merchant])
 
         const killed = await deliver(step)
         const again = await deliver('none')
-        const count =
-          kind === 'transactional'
-            ? (await query(place, 'SELECT * FROM effects')).length
-            : readFileSync(effectsFile, 'utf8').split('\n').length - 1
+        const count = isTransactional(kind)
+          ? (await query(place, 'SELECT * FROM effects')).length
+          : readFileSync(effectsFile, 'utf8').split('\n').length - 1
 
         expect(killed).toMatchObject({ signal: 'SIGKILL', stdout: '' })
         expect(again).toMatchObject({ code: 0, stderr: '' })
         expect(JSON.parse(again.stdout)).toEqual({ resultCode: 'SUCCESS', orderId: 'BIZ-0001' })
-        expect(count).toBe(kind === 'transactional' ? 1 : effects)
+        expect(count).toBe(isTransactional(kind) ? 1 : effects)
       },
     )
   })
 }
 
 async function query(place: Place, text: string): Promise<unknown[]> {
-  const { pool, close } = await openPlace(place)
-  const rows = (await pool?.query(text))?.rows ?? []
+  const { rows, close } = await openPlace(place)
+  const result = await rows?.(text)
   await close()
-  return rows
+  return Array.isArray(result) ? result : []
 }

@@ -1,20 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
+import type { Pool as MysqlPool, RowDataPacket } from 'mysql2/promise'
 import { Pool } from 'pg'
 import { createClient } from 'redis'
 import { expect, inject, type TestContext, test } from 'vitest'
 import { createOrderSyncHandler } from '../../src/server/handler.ts'
+import { mysqlStore, transactionalMysqlStore } from '../../src/stores/mysql.ts'
+import { migrateMysql } from '../../src/stores/mysql-migration.ts'
 import { migratePostgres, postgresStore, transactionalPostgresStore } from '../../src/stores/postgres.ts'
 import { redisStore } from '../../src/stores/redis.ts'
 import type { OrderSyncStore } from '../../src/stores/store.ts'
 import { deferred } from '../support/deferred.ts'
 import { merchantCredentials, messageOf, NOW, order, request } from '../support/messages.ts'
 import { startTcpProxy, type TcpProxy } from '../support/proxy/tcp.ts'
-import { makePlace } from '../support/stores.ts'
+import { makePlace, mysqlPoolAt } from '../support/stores.ts'
 
 // A network that loses every packet for some time, and then forgets the connections from before: no RST, no FIN. The drivers
 // have the settings of docs/stores.md, with a tenth of their times.
 
+const mysqlUrl = inject('mysqlUrl')
 const postgresUrl = inject('postgresUrl')
 const redisUrl = inject('redisUrl')
 
@@ -85,6 +89,39 @@ function poolChecks(pool: Pool) {
   }
 }
 
+function newMysqlPool(port: number, database: string): MysqlPool {
+  const url = new URL(mysqlUrl ?? '')
+  url.host = `127.0.0.1:${port}`
+  return mysqlPoolAt(url.href, database, {
+    connectTimeout: TIMEOUT_MS,
+    maxIdle: 5,
+    idleTimeout: TIMEOUT_MS,
+    enableKeepAlive: true,
+    queueLimit: 1_000,
+  })
+}
+
+async function createMysqlTables(database: string, more = 'SELECT 1'): Promise<void> {
+  const pool = mysqlPoolAt(mysqlUrl ?? '', database, { connectionLimit: 1 })
+  await migrateMysql(pool)
+  await pool.query(more)
+  await pool.end()
+}
+
+/** Every connection of the pool can be had: none has leaked. */
+function mysqlPoolChecks(pool: MysqlPool, connectionLimit = 10) {
+  return {
+    async assertNoLeak() {
+      const connections = await Promise.all(Array.from({ length: connectionLimit }, () => pool.getConnection()))
+      for (const connection of connections) connection.release()
+    },
+    // The driver looks for connections that were idle for too long once a second.
+    recoversInMs: TIMEOUT_MS + 1_000,
+    // On a dead connection, end() waits for the other side. The proxy ends the connections after this.
+    close: async () => void pool.end().catch(() => undefined),
+  }
+}
+
 const reconnectStrategy = (retries: number) => Math.min(50 * 2 ** Math.min(retries, 6), 300)
 
 const stores: Readonly<Record<string, Open>> = {
@@ -104,6 +141,26 @@ const stores: Readonly<Record<string, Open>> = {
         return (await pool.query('SELECT FROM effects WHERE order_no = $1', [orderNo])).rows.length
       },
       ...poolChecks(pool),
+    }
+  },
+
+  async mysqlStore({ proxy, name }) {
+    await createMysqlTables(name)
+    const pool = newMysqlPool(proxy.port, name)
+    return { store: mysqlStore({ pool, queryTimeoutMs: TIMEOUT_MS }), ...mysqlPoolChecks(pool) }
+  },
+
+  async transactionalMysqlStore({ proxy, name }) {
+    await createMysqlTables(name, 'CREATE TABLE effects (order_no varchar(64))')
+    const pool = newMysqlPool(proxy.port, name)
+    return {
+      store: transactionalMysqlStore({ pool, queryTimeoutMs: TIMEOUT_MS }),
+      write: (transaction, orderNo) => (transaction as MysqlPool).query('INSERT INTO effects VALUES (?)', [orderNo]),
+      async effects(orderNo) {
+        const [rows] = await pool.query<RowDataPacket[]>('SELECT 1 FROM effects WHERE order_no = ?', [orderNo])
+        return rows.length
+      },
+      ...mysqlPoolChecks(pool),
     }
   },
 
@@ -139,9 +196,17 @@ const stores: Readonly<Record<string, Open>> = {
   },
 }
 
+type Database = 'mysql' | 'postgres' | 'redis'
+
+const URLS: Readonly<Record<Database, string | undefined>> = {
+  mysql: mysqlUrl,
+  postgres: postgresUrl,
+  redis: redisUrl,
+}
+
 /** A handler on the store behind a proxy, and a peer that delivers to it. */
-async function start(open: Open, kind: 'postgres' | 'redis', { onTestFinished }: TestContext) {
-  const url = (kind === 'postgres' ? postgresUrl : redisUrl) ?? ''
+async function start(open: Open, kind: Database, { onTestFinished }: TestContext) {
+  const url = URLS[kind] ?? ''
   const { place, remove } = await makePlace(kind, url)
   onTestFinished(remove)
   const { hostname, port } = new URL(url)
@@ -251,8 +316,8 @@ async function survive(started: Started, cycle: number) {
 }
 
 for (const [name, open] of Object.entries(stores)) {
-  const kind = name.startsWith('redis') ? 'redis' : 'postgres'
-  const testStore = test.skipIf((kind === 'redis' ? redisUrl : postgresUrl) === undefined).concurrent
+  const kind = (['mysql', 'redis'] as const).find((database) => name.toLowerCase().includes(database)) ?? 'postgres'
+  const testStore = test.skipIf(URLS[kind] === undefined).concurrent
 
   testStore(
     `${name} responds in time in a dark network, and processes an order within one timeout after it, ${CYCLES} times`,

@@ -4,17 +4,26 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { build } from 'esbuild'
 import { Redis } from 'ioredis'
+import type { RowDataPacket } from 'mysql2/promise'
 import { Pool } from 'pg'
 import { describe, expect, inject, onTestFinished, test } from 'vitest'
 import { entryPoints } from '../../scripts/entry-points.ts'
+import { migrateMysql } from '../../src/stores/mysql-migration.ts'
 import { codeBlocks } from '../support/compile.ts'
 import { root } from '../support/project.ts'
-import { makePlace } from '../support/stores.ts'
+import { makePlace, mysqlPoolAt } from '../support/stores.ts'
 
+const mysqlUrl = inject('mysqlUrl')
 const postgresUrl = inject('postgresUrl')
 const redisUrl = inject('redisUrl')
 
-const blocks = ['docs/stores.md', 'src/stores/postgres.ts', 'src/stores/redis.ts'].flatMap((path) => codeBlocks(path))
+const blocks = [
+  'docs/stores.md',
+  'src/stores/mysql.ts',
+  'src/stores/mysql-migration.ts',
+  'src/stores/postgres.ts',
+  'src/stores/redis.ts',
+].flatMap((path) => codeBlocks(path))
 const listener = /^(pool|client)\.on\('error', .*$/m
 
 /** Each example with a pool that stays open, as it is, and without its listener: then the store listens. */
@@ -24,6 +33,9 @@ const postgresExamples = blocks
     { title: place, code },
     { title: `${place} without its listener`, code: code.replace(listener, '') },
   ])
+const mysqlExamples = blocks
+  .filter(({ code }) => code.includes('createPool('))
+  .map(({ place, code }) => ({ title: place, code }))
 const redisExamples = blocks
   .filter(({ code }) => code.includes('createClient('))
   .flatMap(({ place, code }) => [
@@ -53,7 +65,14 @@ async function start(
   await build({
     stdin: { contents: code, resolveDir: root, loader: 'ts' },
     alias: Object.fromEntries(entryPoints.map(({ specifier, source }) => [specifier, join(root, source)])),
-    ...{ bundle: true, platform: 'node', format: 'esm', external: ['pg', 'redis'], logLevel: 'error', outfile },
+    ...{
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      external: ['mysql2', 'pg', 'redis'],
+      logLevel: 'error',
+      outfile,
+    },
   })
   const child = spawn(process.execPath, [outfile], {
     env: { ...process.env, ...env },
@@ -77,6 +96,7 @@ async function check(child: ChildProcess, before: Promise<unknown>): Promise<{ s
 
 test('docs/stores.md and the docblocks of the stores have examples with a pool and with a client', () => {
   expect(postgresExamples.length).toBeGreaterThanOrEqual(6)
+  expect(mysqlExamples.length).toBeGreaterThanOrEqual(4)
   expect(redisExamples.length).toBeGreaterThanOrEqual(4)
 })
 
@@ -105,6 +125,31 @@ describe.skipIf(postgresUrl === undefined)('the example of PostgreSQL survives t
     const { status, stderr } = await check(child, admin.query(terminate, [name]))
     expect({ status, stderr }).toMatchObject({ status: 42 })
     expect(stderr).toContain(title.endsWith('listener') ? 'OrderSyncWarning' : 'an idle connection broke')
+  })
+})
+
+describe.skipIf(mysqlUrl === undefined)('the example of MySQL survives the end of its connection', () => {
+  test.each(mysqlExamples)('$title', async ({ code }) => {
+    const { place, remove } = await makePlace('mysql', mysqlUrl ?? '')
+    onTestFinished(remove)
+    const name = place.split(' ')[2] ?? ''
+    const admin = mysqlPoolAt(mysqlUrl ?? '', name)
+    onTestFinished(() => admin.end())
+    // The procedures that `forgetExpired` calls.
+    await migrateMysql(admin)
+    const url = new URL(mysqlUrl ?? '')
+    url.pathname = name
+    const connection = "(await pool.query('SELECT CONNECTION_ID() AS id'))[0][0].id"
+    const { child, id } = await start(
+      `${code.replaceAll("'order_sync'", `'${name}'`)}\n${probe("pool.query('SELECT 1')", connection)}`,
+      { DATABASE_URL: url.href },
+    )
+    expect(id).toEqual(expect.any(Number))
+    const others = `SELECT id FROM information_schema.processlist WHERE db = '${name}' AND id <> CONNECTION_ID()`
+    const [rows] = await admin.query<RowDataPacket[]>(others)
+    expect(rows.map((row) => row['id'])).toContain(id)
+    const killed = Promise.all(rows.map((row) => admin.query(`KILL ${Number(row['id'])}`)))
+    expect(await check(child, killed)).toEqual({ status: 42, stderr: '' })
   })
 })
 

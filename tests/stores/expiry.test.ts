@@ -1,11 +1,13 @@
 import { Redis } from 'ioredis'
 import { describe, expect, inject, onTestFinished, test } from 'vitest'
 import { memoryStore } from '../../src/stores/memory.ts'
+import { forgetExpired as forgetExpiredInMysql, mysqlStore } from '../../src/stores/mysql.ts'
 import { forgetExpired as forgetExpiredInPostgres, postgresStore } from '../../src/stores/postgres.ts'
 import { forgetExpired, sqliteStore } from '../../src/stores/sqlite.ts'
 import type { OrderSyncStore } from '../../src/stores/store.ts'
 import { hasNodeSqlite, makePlace, openPlace } from '../support/stores.ts'
 
+const mysqlUrl = inject('mysqlUrl')
 const postgresUrl = inject('postgresUrl')
 const redisUrl = inject('redisUrl')
 const driver = hasNodeSqlite ? 'node:sqlite' : 'better-sqlite3'
@@ -39,6 +41,15 @@ async function openPostgres() {
   onTestFinished(async () => void (await close()))
   if (pool === undefined) throw new Error('no pool')
   return { store, pool }
+}
+
+async function openMysql() {
+  const { place, remove } = await makePlace('mysql', mysqlUrl ?? '')
+  onTestFinished(remove)
+  const { store, mysqlPool, close } = await openPlace(place)
+  onTestFinished(async () => void (await close()))
+  if (mysqlPool === undefined) throw new Error('no pool')
+  return { store, pool: mysqlPool }
 }
 
 const stores: Readonly<Record<string, { skip: boolean; open: () => Promise<StoreWithClock> }>> = {
@@ -76,6 +87,14 @@ const stores: Readonly<Record<string, { skip: boolean; open: () => Promise<Store
       // The clock of the server stays: move what it has recorded.
       const shift = `UPDATE order_sync_orders SET leased_at = leased_at + $1 * interval '1 ms', lease_until = lease_until + $1 * interval '1 ms'`
       return { store, setBack: (milliseconds) => pool.query(shift, [milliseconds]) }
+    },
+  },
+  mysqlStore: {
+    skip: mysqlUrl === undefined,
+    async open() {
+      const { store, pool } = await openMysql()
+      const shift = 'UPDATE order_sync_orders SET leased_at = leased_at + ?, lease_until = lease_until + ?'
+      return { store, setBack: (milliseconds) => pool.query(shift, [milliseconds, milliseconds]) }
     },
   },
   redisStore: {
@@ -184,5 +203,52 @@ describe.skipIf(postgresUrl === undefined)('expired requests in PostgreSQL', () 
     await pool.query(FILL, [2_500])
     expect(await forgetExpiredInPostgres({ pool })).toBe(2_500)
     expect((await pool.query(COUNT)).rows).toEqual([{ count: 1 }])
+  })
+})
+
+describe.skipIf(mysqlUrl === undefined)('expired requests in MySQL', () => {
+  const fill = (rows: number) => `INSERT INTO order_sync_requests
+    SELECT CONCAT('expired-', seq), 'digest', 'response', 1, NULL FROM (
+      WITH RECURSIVE numbers (seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM numbers WHERE seq < ${rows}) SELECT seq FROM numbers
+    ) AS numbers`
+  const COUNT = 'SELECT count(*) AS count FROM order_sync_requests'
+
+  test('are deleted by the first claim of a process, in its one call', async () => {
+    const { pool } = await openMysql()
+    await pool.query(fill(500))
+    const statements: string[] = []
+    const counting = {
+      async getConnection() {
+        const connection = await pool.getConnection()
+        const query = connection.query.bind(connection)
+        return Object.assign(connection, {
+          query(options: { sql: string }) {
+            statements.push(options.sql)
+            return query(options)
+          },
+        })
+      },
+    }
+    const store = mysqlStore({ pool: counting })
+    // Also when the claimed request itself has expired.
+    expect((await store.claim({ ...delivery, requestKey: 'expired-7' }, claimOptions)).decision).toBe('process')
+    expect(statements).toHaveLength(1)
+    expect((await pool.query(COUNT))[0]).toEqual([{ count: 1 }])
+    await pool.query(fill(6))
+    await store.claim({ ...delivery, orderKey: 'second', requestKey: 'second' }, claimOptions)
+    expect((await pool.query(COUNT))[0]).toEqual([{ count: 8 }])
+  })
+
+  test('are deleted by forgetExpired, all of them, and no others', async () => {
+    const { pool, store } = await openMysql()
+    await store.claim(delivery, claimOptions)
+    for (const prefix of ['a', 'b', 'c']) {
+      await pool.query(fill(900))
+      await pool.query(
+        `UPDATE order_sync_requests SET request_key = CONCAT('${prefix}', request_key) WHERE expires_at = 1 AND request_key LIKE 'e%'`,
+      )
+    }
+    expect(await forgetExpiredInMysql({ pool })).toBe(2_700)
+    expect((await pool.query(COUNT))[0]).toEqual([{ count: 1 }])
   })
 })

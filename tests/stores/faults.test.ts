@@ -1,13 +1,23 @@
 import type { PoolClient } from 'pg'
 import { describe, expect, inject, onTestFinished, test } from 'vitest'
+import { OrderRefusedError } from '../../src/errors.ts'
 import type { OrderSyncEvent } from '../../src/server/event.ts'
 import { createOrderSyncHandler } from '../../src/server/handler.ts'
 import type { HandlerOptions } from '../../src/server/options.ts'
 import type { OrderSyncStore } from '../../src/stores/store.ts'
 import { deferred } from '../support/deferred.ts'
 import { merchantCredentials, messageOf, NOW, order, request } from '../support/messages.ts'
-import { hasNodeSqlite, type Kind, makePlace, type Opened, openPlace, type Place } from '../support/stores.ts'
+import {
+  hasNodeSqlite,
+  type Kind,
+  makePlace,
+  type Opened,
+  openPlace,
+  type Place,
+  type SqlTransaction,
+} from '../support/stores.ts'
 
+const mysqlUrl = inject('mysqlUrl')
 const postgresUrl = inject('postgresUrl')
 const redisUrl = inject('redisUrl')
 
@@ -93,6 +103,19 @@ const stalls: readonly {
       }
     },
   },
+  {
+    kind: 'mysql',
+    url: mysqlUrl,
+    async stall(place) {
+      const { mysqlPool } = await open(place)
+      const connection = await mysqlPool?.getConnection()
+      await connection?.query('LOCK TABLES order_sync_orders WRITE, order_sync_requests WRITE')
+      return async () => {
+        await connection?.query('UNLOCK TABLES')
+        connection?.release()
+      }
+    },
+  },
 ]
 
 interface Locker {
@@ -121,104 +144,133 @@ for (const { kind, url, stall } of stalls) {
   })
 }
 
-describe.skipIf(postgresUrl === undefined)('postgresStore whose connection breaks', () => {
-  test('processes the order in the end, once', async () => {
-    const place = await newPlace('postgres', postgresUrl)
-    const { store, pool } = await open(place)
-    pool?.on('error', () => undefined)
-    const { deliver, effects, events } = merchant(store)
-    // A restart of PostgreSQL ends every connection in this way.
-    await pool?.query('SELECT pg_terminate_backend(pg_backend_pid())').catch(() => undefined)
-    expect(await deliverWithRetries(deliver)).toBe('SUCCESS')
-    expect(effects()).toBe(1)
-    expect(events.every(({ kind }) => kind === 'processed' || kind === 'failed')).toBe(true)
+/** The databases whose connections break. `KILL` ends one connection, as a restart of the server ends all. */
+const databases: readonly {
+  name: string
+  url: string | undefined
+  kinds: { plain: Kind; transactional: Kind }
+  identify: string
+  kill: (id: number) => string
+}[] = [
+  {
+    name: 'PostgreSQL',
+    url: postgresUrl,
+    kinds: { plain: 'postgres', transactional: 'transactional' },
+    identify: 'SELECT pg_backend_pid() AS id',
+    kill: (id) => `SELECT pg_terminate_backend(${id})`,
+  },
+  {
+    name: 'MySQL',
+    url: mysqlUrl,
+    kinds: { plain: 'mysql', transactional: 'transactional-mysql' },
+    identify: 'SELECT CONNECTION_ID() AS id',
+    kill: (id) => `KILL ${id}`,
+  },
+]
+
+/** The first column `id` in a result of either driver. */
+function idIn(result: unknown): number {
+  const { rows } = result as { rows?: unknown }
+  const [first] = (rows ?? (result as unknown[])[0]) as { id: number }[]
+  return first?.id ?? 0
+}
+
+/** Opens a store in transactional mode, with a table for its effects. */
+async function openTransactional(kind: Kind, url: string | undefined) {
+  const { inTransaction, rows, pool } = await open(await newPlace(kind, url))
+  if (inTransaction === undefined || rows === undefined) throw new Error('not transactional')
+  pool?.on('error', () => undefined)
+  await rows('CREATE TABLE effects (author varchar(64))')
+  return { store: inTransaction, rows, effects: () => rows('SELECT * FROM effects') }
+}
+
+for (const { name, url, kinds, identify, kill } of databases) {
+  describe.skipIf(url === undefined)(`a store in ${name} whose connection breaks`, () => {
+    test('processes the order in the end, once', async () => {
+      const { store, pool, rows } = await open(await newPlace(kinds.plain, url))
+      pool?.on('error', () => undefined)
+      const { deliver, effects, events } = merchant(store)
+      await rows?.(kill(idIn([await rows(identify)]))).catch(() => undefined)
+      expect(await deliverWithRetries(deliver)).toBe('SUCCESS')
+      expect(effects()).toBe(1)
+      expect(events.every(({ kind }) => kind === 'processed' || kind === 'failed')).toBe(true)
+    })
+
+    test('rolls back the effect of a broken transaction, and processes the next delivery', async () => {
+      const { store, rows, effects } = await openTransactional(kinds.transactional, url)
+      let broken = false
+      const { deliver } = merchant<SqlTransaction>(store, {
+        timeoutMs: 1_900,
+        async onOrder({ merchantBizNo }, { transaction }) {
+          await transaction.query(`INSERT INTO effects VALUES ('${merchantBizNo}')`)
+          if (!broken) {
+            broken = true
+            await rows(kill(idIn(await transaction.query(identify))))
+          }
+          return { orderId: merchantBizNo }
+        },
+      })
+      expect(await deliver()).toBe('UNKNOWN_EXCEPTION')
+      expect(await effects()).toEqual([])
+      expect(await deliverWithRetries(deliver)).toBe('SUCCESS')
+      expect(await effects()).toEqual([{ author: 'BIZ-0001' }])
+    })
   })
 
-  test('rolls back the effect of a broken transaction, and processes the next delivery', async () => {
-    const place = await newPlace('transactional', postgresUrl)
-    const { transactional, pool } = await open(place)
-    if (transactional === undefined) throw new Error('not transactional')
-    await pool?.query('CREATE TABLE effects (order_no text)')
-    let broken = false
-    const { deliver } = merchant(transactional, {
-      timeoutMs: 1_900,
-      async onOrder({ merchantBizNo }, { transaction }) {
-        await transaction.query('INSERT INTO effects VALUES ($1)', [merchantBizNo])
-        if (!broken) {
-          broken = true
-          const { rows } = await transaction.query('SELECT pg_backend_pid() AS pid')
-          await pool?.query('SELECT pg_terminate_backend($1)', [rows[0].pid])
-        }
-        return { orderId: merchantBizNo }
-      },
+  describe.skipIf(url === undefined)(`a store in ${name} in transactional mode`, () => {
+    test('rolls back and retries when onOrder throws, rolls back and replays when it refuses', async () => {
+      const { store, effects } = await openTransactional(kinds.transactional, url)
+      const failures: (Error | undefined)[] = [new Error('first'), new OrderRefusedError('PROCESS_FAIL')]
+      const { deliver } = merchant<SqlTransaction>(store, {
+        async onOrder({ merchantBizNo }, { transaction }) {
+          await transaction.query(`INSERT INTO effects VALUES ('${merchantBizNo}')`)
+          const failure = failures.shift()
+          if (failure) throw failure
+          return { orderId: merchantBizNo }
+        },
+      })
+      expect([await deliver(), await deliver(), await deliver()]).toEqual([
+        'UNKNOWN_EXCEPTION',
+        'PROCESS_FAIL',
+        'PROCESS_FAIL',
+      ])
+      expect(await effects()).toEqual([])
+      expect(await deliver({ requestId: 'another' })).toBe('SUCCESS')
+      expect(await effects()).toHaveLength(1)
     })
-    expect(await deliver()).toBe('UNKNOWN_EXCEPTION')
-    expect((await pool?.query('SELECT * FROM effects'))?.rows).toEqual([])
-    expect(await deliverWithRetries(deliver)).toBe('SUCCESS')
-    expect((await pool?.query('SELECT * FROM effects'))?.rows).toEqual([{ order_no: 'BIZ-0001' }])
-  })
-})
 
-describe.skipIf(postgresUrl === undefined)('transactionalPostgresStore', () => {
-  test('rolls back and retries when onOrder throws, rolls back and replays when it refuses', async () => {
-    const place = await newPlace('transactional', postgresUrl)
-    const { transactional, pool } = await open(place)
-    if (transactional === undefined) throw new Error('not transactional')
-    await pool?.query('CREATE TABLE effects (order_no text)')
-    const { OrderRefusedError } = await import('../../src/errors.ts')
-    const failures: (Error | undefined)[] = [new Error('first'), new OrderRefusedError('PROCESS_FAIL')]
-    const { deliver } = merchant(transactional, {
-      async onOrder({ merchantBizNo }, { transaction }) {
-        await transaction.query('INSERT INTO effects VALUES ($1)', [merchantBizNo])
-        const failure = failures.shift()
-        if (failure) throw failure
-        return { orderId: merchantBizNo }
-      },
+    test('rolls back the writes of an onOrder that outlives its lease, after another delivery has claimed the order', async () => {
+      const { store, effects } = await openTransactional(kinds.transactional, url)
+      const gate = deferred()
+      const slow = merchant<SqlTransaction>(store, {
+        timeoutMs: 40,
+        leaseMs: 50,
+        async onOrder(_, { transaction }) {
+          await transaction.query(`INSERT INTO effects VALUES ('slow')`)
+          await gate.promise
+          return { orderId: 'slow' }
+        },
+      })
+      const quick = merchant<SqlTransaction>(store, {
+        async onOrder(_, { transaction }) {
+          await transaction.query(`INSERT INTO effects VALUES ('quick')`)
+          return { orderId: 'quick' }
+        },
+      })
+      expect(await slow.deliver()).toBe('UNKNOWN_EXCEPTION')
+      expect(await deliverWithRetries(quick.deliver)).toBe('SUCCESS')
+      gate.resolve(undefined)
+      await slow.handler.drain()
+      // A request stops counting when its lease is over: drain() has not waited for this one.
+      await expect.poll(() => slow.events.length).toBe(2)
+      expect(slow.events.map((event) => [event.kind, event.kind === 'late' ? event.ended : undefined])).toEqual([
+        ['failed', undefined],
+        ['late', 'fenced'],
+      ])
+      expect(await effects()).toEqual([{ author: 'quick' }])
     })
-    expect([await deliver(), await deliver(), await deliver()]).toEqual([
-      'UNKNOWN_EXCEPTION',
-      'PROCESS_FAIL',
-      'PROCESS_FAIL',
-    ])
-    expect((await pool?.query('SELECT * FROM effects'))?.rows).toEqual([])
-    expect(await deliver({ requestId: 'another' })).toBe('SUCCESS')
-    expect((await pool?.query('SELECT * FROM effects'))?.rows).toHaveLength(1)
   })
-
-  test('rolls back the writes of an onOrder that outlives its lease, after another delivery has claimed the order', async () => {
-    const place = await newPlace('transactional', postgresUrl)
-    const { transactional, pool } = await open(place)
-    if (transactional === undefined) throw new Error('not transactional')
-    await pool?.query('CREATE TABLE effects (author text)')
-    const gate = deferred()
-    const slow = merchant(transactional, {
-      timeoutMs: 40,
-      leaseMs: 50,
-      async onOrder(_, { transaction }) {
-        await transaction.query(`INSERT INTO effects VALUES ('slow')`)
-        await gate.promise
-        return { orderId: 'slow' }
-      },
-    })
-    const quick = merchant(transactional, {
-      async onOrder(_, { transaction }) {
-        await transaction.query(`INSERT INTO effects VALUES ('quick')`)
-        return { orderId: 'quick' }
-      },
-    })
-    expect(await slow.deliver()).toBe('UNKNOWN_EXCEPTION')
-    expect(await deliverWithRetries(quick.deliver)).toBe('SUCCESS')
-    gate.resolve(undefined)
-    await slow.handler.drain()
-    // A request stops counting when its lease is over: drain() has not waited for this one.
-    await expect.poll(() => slow.events.length).toBe(2)
-    expect(slow.events.map((event) => [event.kind, event.kind === 'late' ? event.ended : undefined])).toEqual([
-      ['failed', undefined],
-      ['late', 'fenced'],
-    ])
-    expect((await pool?.query('SELECT * FROM effects'))?.rows).toEqual([{ author: 'quick' }])
-  })
-})
+}
 
 describe.skipIf(redisUrl === undefined)('redisStore', () => {
   test('responds with UNKNOWN_EXCEPTION when Redis is unreachable', async () => {

@@ -3,13 +3,15 @@ import { Pool } from 'pg'
 import { describe, expect, inject, onTestFinished, test } from 'vitest'
 import { createOrderSyncHandler } from '../../src/public/index.ts'
 import type { OrderSyncStore } from '../../src/public/store.ts'
+import { MYSQL_MIGRATIONS, migrateMysql, mysqlStore } from '../../src/public/stores/mysql.ts'
 import { migratePostgres, POSTGRES_MIGRATIONS, postgresStore } from '../../src/public/stores/postgres.ts'
 import { redisStore } from '../../src/public/stores/redis.ts'
 import { sqliteStore } from '../../src/public/stores/sqlite.ts'
 import { merchantCredentials } from '../support/messages.ts'
 import { startTcpProxy } from '../support/proxy/tcp.ts'
-import { makePlace } from '../support/stores.ts'
+import { makePlace, mysqlPoolAt } from '../support/stores.ts'
 
+const mysqlUrl = inject('mysqlUrl')
 const postgresUrl = inject('postgresUrl')
 const redisUrl = inject('redisUrl')
 
@@ -21,12 +23,14 @@ const healthOf = (store: OrderSyncStore) =>
     storeTimeoutMs: 400,
   }).health
 
+const DEFAULT_PORTS: Readonly<Record<string, number>> = { 'mysql:': 3306, 'postgres:': 5432, 'redis:': 6379 }
+
 /** A proxy in front of a database, and the URL that leads through it. */
 async function behindProxy(databaseUrl: string) {
   const url = new URL(databaseUrl)
   const proxy = await startTcpProxy({
     host: url.hostname,
-    port: Number(url.port || (url.protocol === 'redis:' ? 6379 : 5432)),
+    port: Number(url.port || DEFAULT_PORTS[url.protocol]),
   })
   onTestFinished(() => proxy.close())
   url.host = `127.0.0.1:${proxy.port}`
@@ -68,6 +72,40 @@ describe.skipIf(postgresUrl === undefined)('health of a handler on PostgreSQL', 
     const pool = openPool(url, place.split(' ')[2] ?? '')
     await migratePostgres(pool)
     const health = healthOf(postgresStore({ pool }))
+    expect(await health()).toMatchObject(OK)
+    proxy.goDark()
+    const startedAt = performance.now()
+    expect(await health()).toMatchObject(DOWN)
+    expect(performance.now() - startedAt).toBeLessThan(2_000)
+    proxy.light()
+    await expect.poll(health, { timeout: 10_000 }).toMatchObject(OK)
+  })
+})
+
+describe.skipIf(mysqlUrl === undefined)('health of a handler on MySQL', () => {
+  async function newDatabase(): Promise<string> {
+    const { place, remove } = await makePlace('mysql', mysqlUrl ?? '')
+    onTestFinished(remove)
+    return place.split(' ')[2] ?? ''
+  }
+
+  test('says whether the procedures are missing, a migration has not ended, or all is ready', async () => {
+    const pool = mysqlPoolAt(mysqlUrl ?? '', await newDatabase())
+    onTestFinished(() => pool.end())
+    const health = healthOf(mysqlStore({ pool }))
+    expect(await health()).toMatchObject(NOT_MIGRATED)
+    for (const statement of MYSQL_MIGRATIONS.flat().slice(0, -1)) await pool.query(statement)
+    expect(await health()).toMatchObject(NOT_MIGRATED)
+    await migrateMysql(pool)
+    expect(await health()).toMatchObject(OK)
+  })
+
+  test('says that the database is down while the network is dark, and then that it is back', async () => {
+    const { proxy, url } = await behindProxy(mysqlUrl ?? '')
+    const pool = mysqlPoolAt(url, await newDatabase(), { connectTimeout: 300 })
+    onTestFinished(() => pool.end())
+    await migrateMysql(pool)
+    const health = healthOf(mysqlStore({ pool, queryTimeoutMs: 300 }))
     expect(await health()).toMatchObject(OK)
     proxy.goDark()
     const startedAt = performance.now()

@@ -1,6 +1,9 @@
+import { createPool as createCallbackPool } from 'mysql2'
+import { createPool, createPoolCluster } from 'mysql2/promise'
 import { Client, Pool } from 'pg'
-import { describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { memoryStore } from '../../src/stores/memory.ts'
+import { mysqlStore, transactionalMysqlStore } from '../../src/stores/mysql.ts'
 import { postgresStore, transactionalPostgresStore } from '../../src/stores/postgres.ts'
 import { redisStore } from '../../src/stores/redis.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
@@ -10,6 +13,7 @@ const mustNotBeCalled = (): never => {
   throw new Error('must not be called')
 }
 const pool = { query: mustNotBeCalled, connect: mustNotBeCalled }
+const mysqlPool = { getConnection: mustNotBeCalled }
 const client = { evalSha: mustNotBeCalled, eval: mustNotBeCalled }
 const file = '/nonexistent/store.db'
 
@@ -19,6 +23,8 @@ const stores: Readonly<Record<string, (changes: Record<string, unknown>) => unkn
   sqliteStore: (changes) => sqliteStore({ file, ...changes }),
   postgresStore: (changes) => postgresStore({ pool, ...changes }),
   transactionalPostgresStore: (changes) => transactionalPostgresStore({ pool, ...changes }),
+  mysqlStore: (changes) => mysqlStore({ pool: mysqlPool, ...changes }),
+  transactionalMysqlStore: (changes) => transactionalMysqlStore({ pool: mysqlPool, ...changes }),
   redisStore: (changes) => redisStore({ client, ...changes }),
 }
 
@@ -72,6 +78,30 @@ describe.each(['postgresStore', 'transactionalPostgresStore'])('%s', (store) => 
     const error = thrownBy(() => stores[store]?.({ pool: given }))
     expect(error).toBeInstanceOf(TypeError)
     expect(error.message).toContain('"pool"')
+  })
+})
+
+describe.each(['mysqlStore', 'transactionalMysqlStore'])('%s', (store) => {
+  test.each([[undefined], [null], ['mysql://127.0.0.1'], [{}], [{ query: mustNotBeCalled }]])(
+    'throws a TypeError when pool is %o',
+    (given) => {
+      const error = thrownBy(() => stores[store]?.({ pool: given }))
+      expect(error).toBeInstanceOf(TypeError)
+      expect(error.message).toContain('"pool"')
+    },
+  )
+
+  test.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31, '5', null])(
+    'throws a RangeError when queryTimeoutMs is %s',
+    (queryTimeoutMs) => {
+      const error = thrownBy(() => stores[store]?.({ queryTimeoutMs }))
+      expect(error).toBeInstanceOf(RangeError)
+      expect(error.message).toContain('"queryTimeoutMs"')
+    },
+  )
+
+  test('accepts a queryTimeoutMs of 1', () => {
+    expect(() => stores[store]?.({ queryTimeoutMs: 1 })).not.toThrow()
   })
 })
 
@@ -135,6 +165,47 @@ describe.each([
     ['a TypeORM data source', { pool: { ...pool, createQueryRunner: mustNotBeCalled } }, 'TypeORM'],
     ['onError that is no function', { pool, onError: true }, '"onError" must be a function'],
     ['an unknown option', { pool, pol: 1 }, 'has no option "pol"'],
+  ])('%s', (_, options, fix) => {
+    const error = thrownBy(() => Reflect.apply(create, undefined, [options]))
+    expect(error).toBeInstanceOf(TypeError)
+    expect(error.message).toContain(fix)
+    expect(error.message).not.toContain('secret')
+  })
+})
+
+describe.each([
+  ['mysqlStore', mysqlStore],
+  ['transactionalMysqlStore', transactionalMysqlStore],
+])('%s refuses at creation', (name, create) => {
+  // None of these connects before its first query.
+  const promisePool = createPool({})
+  const callbackPool = createCallbackPool({})
+  const cluster = createPoolCluster()
+  afterAll(async () => {
+    callbackPool.end()
+    await Promise.all([promisePool.end(), cluster.end()])
+  })
+  const mariadbPool = { getConnection: mustNotBeCalled, activeConnections: mustNotBeCalled }
+
+  test('not a promise pool of mysql2', () => {
+    expect(() => create({ pool: promisePool })).not.toThrow()
+  })
+
+  test.each<[string, unknown, string]>([
+    ['the pool in place of the options', promisePool, `${name}({ pool })`],
+    ['a Drizzle database in place of the options', drizzle, `${name}({ pool })`],
+    ['no options', undefined, 'object of options'],
+    ['a URL in place of the options', 'mysql://user:secret@127.0.0.1/shop', 'object of options'],
+    ['options without a pool', {}, `"pool" is missing: ${name}({ pool: createPool() of "mysql2/promise" })`],
+    ['a promise of a pool', { pool: Promise.resolve(promisePool) }, '"pool" is a Promise: await it first'],
+    ['a URL', { pool: 'mysql://user:secret@127.0.0.1/shop' }, '"pool" must be a pool, not a URL'],
+    ['a pool with callbacks', { pool: callbackPool }, 'pool.promise()'],
+    ['a pool cluster', { pool: cluster }, '"pool" is a pool cluster'],
+    ['one connection', { pool: { query: mustNotBeCalled, beginTransaction: mustNotBeCalled } }, 'one connection'],
+    ['a pool of mariadb', { pool: mariadbPool }, 'the package "mariadb"'],
+    ['a Drizzle database', { pool: drizzle }, 'db.$client'],
+    ['a TypeORM data source', { pool: { ...mysqlPool, createQueryRunner: mustNotBeCalled } }, 'TypeORM'],
+    ['an unknown option', { pool: promisePool, pol: 1 }, 'has no option "pol"'],
   ])('%s', (_, options, fix) => {
     const error = thrownBy(() => Reflect.apply(create, undefined, [options]))
     expect(error).toBeInstanceOf(TypeError)

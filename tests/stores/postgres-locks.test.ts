@@ -5,7 +5,7 @@ import { describe, expect, inject, onTestFinished, test, vi } from 'vitest'
 import { migratePostgres, postgresStore, transactionalPostgresStore } from '../../src/stores/postgres.ts'
 import type { PostgresClient, PostgresPool } from '../../src/stores/postgres-pool.ts'
 import type { OrderSyncStore } from '../../src/stores/store.ts'
-import { run } from '../support/processes.ts'
+import { isRunning, run } from '../support/processes.ts'
 import { makePlace } from '../support/stores.ts'
 
 const url = inject('postgresUrl')
@@ -150,11 +150,3 @@ describe.skipIf(url === undefined)('transactionalPostgresStore', () => {
     expect((await store.read('order'))?.last?.storedResponse).toBe('response')
   })
 })
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
-  }
-}

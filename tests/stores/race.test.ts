@@ -10,12 +10,14 @@ const EVENTS = process.env['SHORT'] ? 1 : 10
 /** 100 orders, two requests for each event. */
 const DELIVERIES = 100 * 2 * EVENTS
 
+const mysqlUrl = inject('mysqlUrl')
 const postgresUrl = inject('postgresUrl')
 const redisUrl = inject('redisUrl')
 
 const kinds: readonly { kind: Kind; url: string | undefined }[] = [
   { kind: hasNodeSqlite ? 'node:sqlite' : 'better-sqlite3', url: '' },
   { kind: 'postgres', url: postgresUrl },
+  { kind: 'mysql', url: mysqlUrl },
   { kind: 'redis', url: redisUrl },
 ]
 

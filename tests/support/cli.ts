@@ -11,8 +11,11 @@ import { root } from './project.ts'
 /** The built command. */
 export const CLI = `${root}dist/cli.js`
 
-/** Node 22 prints a warning about its SQLite module on standard error, which the tests check. */
-const ENV = { ...process.env, NODE_NO_WARNINGS: '1' }
+/** Without the variables that set options. Node 22 prints a warning about its SQLite module on standard error, which the tests check. */
+const ENV = {
+  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('ORDER_SYNC_'))),
+  NODE_NO_WARNINGS: '1',
+}
 
 /** The exit code and output of a process. */
 export interface CommandResult {
@@ -22,8 +25,12 @@ export interface CommandResult {
 }
 
 /** Runs the command until it exits. */
-export async function cli(args: readonly string[], input = ''): Promise<CommandResult> {
-  const child = spawn(process.execPath, [CLI, ...args], { env: ENV })
+export async function cli(
+  args: readonly string[],
+  input = '',
+  environment: NodeJS.ProcessEnv = {},
+): Promise<CommandResult> {
+  const child = spawn(process.execPath, [CLI, ...args], { env: { ...ENV, ...environment } })
   // A command that fails early does not read its input.
   child.stdin.on('error', () => {})
   child.stdin.end(input)
@@ -39,11 +46,16 @@ export interface ServeProcess {
   readonly nextEvent: () => Promise<Record<string, unknown>>
   /** Resolves with the exit code. */
   readonly exitCode: Promise<number | null>
+  /** Resolves with everything on standard error, at the end of the process. */
+  readonly stderr: Promise<string>
 }
 
 /** Starts `serve` on a free port with the memory store, unless `args` says otherwise. Kills it after the test. */
-export async function serve(args: readonly string[]): Promise<ServeProcess> {
-  const child = spawn(process.execPath, [CLI, 'serve', '--port', '0', '--store', 'memory', ...args], { env: ENV })
+export const serve = (args: readonly string[]): Promise<ServeProcess> => serveFrom(CLI, ['--store', 'memory', ...args])
+
+/** Starts `serve` of an installed command on a free port, in a folder. Kills it after the test. */
+export async function serveFrom(command: string, args: readonly string[], cwd?: string): Promise<ServeProcess> {
+  const child = spawn(process.execPath, [command, 'serve', '--port', '0', ...args], { env: ENV, cwd })
   onTestFinished(() => void child.kill('SIGKILL'))
   const exitCode = once(child, 'close').then(([code]: (number | null)[]) => code ?? null)
   const stderr = text(child.stderr)
@@ -54,7 +66,7 @@ export async function serve(args: readonly string[]): Promise<ServeProcess> {
     return value
   }
   const [, url = ''] = /^listening on (http:\S+)$/.exec(await nextLine()) ?? []
-  return { url, child, exitCode, nextEvent: async () => JSON.parse(await nextLine()) }
+  return { url, child, exitCode, stderr, nextEvent: async () => JSON.parse(await nextLine()) }
 }
 
 /** Creates a folder, and removes it after the tests of the file. */

@@ -62,3 +62,12 @@ export function keyFolder(): { folder: string; gateway: string; merchant: string
   writeFileSync(merchant, pem(merchantRsa().privateKey))
   return { folder, gateway, merchant, remove: () => rmSync(folder, { recursive: true, force: true }) }
 }
+
+/** Whether a process with this id exists, also when it is stopped. */
+export function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}

@@ -5,11 +5,13 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
+import { createConnection } from 'mysql2/promise'
 import { Client } from 'pg'
 import type { TestProject } from 'vitest/node'
 
 declare module 'vitest' {
   export interface ProvidedContext {
+    mysqlUrl: string | undefined
     postgresUrl: string | undefined
     redisUrl: string | undefined
   }
@@ -17,6 +19,8 @@ declare module 'vitest' {
 
 /** The real servers of the tests. */
 export interface Services {
+  /** MariaDB, or MySQL with the environment variable MYSQL_URL. */
+  readonly mysqlUrl: string | undefined
   readonly postgresUrl: string | undefined
   readonly redisUrl: string | undefined
   readonly stop: () => void
@@ -28,10 +32,13 @@ export async function startServices(): Promise<Services> {
   const postgresUrl =
     (await reachable(POSTGRES_URLS, pingPostgres)) ?? (await startPostgres(stops).catch(report('PostgreSQL')))
   const redisUrl = (await reachable(REDIS_URLS, pingRedis)) ?? (await startRedis(stops).catch(report('Redis')))
+  const mysqlUrl = (await reachable(MYSQL_URLS, pingMysql)) ?? (await startMariadb(stops).catch(report('MariaDB')))
   if (postgresUrl === undefined)
     console.warn('PostgreSQL is not running and cannot be started here; its tests are skipped')
   if (redisUrl === undefined) console.warn('Redis is not running and cannot be started here; its tests are skipped')
+  if (mysqlUrl === undefined) console.warn('MySQL is not running and cannot be started here; its tests are skipped')
   return {
+    mysqlUrl,
     postgresUrl,
     redisUrl,
     stop() {
@@ -42,7 +49,8 @@ export async function startServices(): Promise<Services> {
 
 /** For the store tests. */
 export default async function setup(project: TestProject): Promise<() => void> {
-  const { postgresUrl, redisUrl, stop } = await startServices()
+  const { mysqlUrl, postgresUrl, redisUrl, stop } = await startServices()
+  project.provide('mysqlUrl', mysqlUrl)
   project.provide('postgresUrl', postgresUrl)
   project.provide('redisUrl', redisUrl)
   return stop
@@ -53,6 +61,7 @@ const POSTGRES_URLS = [
   'postgres://root@127.0.0.1:5432/test',
   'postgres://postgres@127.0.0.1:5432/postgres',
 ]
+const MYSQL_URLS = [process.env['MYSQL_URL'], 'mysql://root@127.0.0.1:3306/test']
 const REDIS_URLS = [process.env['REDIS_URL'], 'redis://127.0.0.1:6379']
 
 async function reachable(urls: readonly (string | undefined)[], ping: (url: string) => Promise<unknown>) {
@@ -76,6 +85,12 @@ async function pingPostgres(connectionString: string): Promise<void> {
   await client.end()
 }
 
+async function pingMysql(uri: string): Promise<void> {
+  const connection = await createConnection({ uri, connectTimeout: 2_000 })
+  await connection.query('SELECT 1')
+  await connection.end()
+}
+
 async function pingRedis(url: string): Promise<void> {
   const client = new Redis(url, { lazyConnect: true, retryStrategy: () => null, connectTimeout: 2_000 })
   client.on('error', () => undefined)
@@ -93,11 +108,11 @@ const report = (what: string) => (error: unknown) => {
 }
 
 function program(name: string): string | undefined {
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...debianFolders()]
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...debianFolders(), '/usr/sbin']
   return folders.map((folder) => join(folder, name)).find(existsSync)
 }
 
-/** Debian installs the PostgreSQL programs outside of PATH, in one folder for each version. */
+/** Debian installs the PostgreSQL programs outside of PATH, in one folder for each version, and mariadbd for root only. */
 function debianFolders(): string[] {
   const versions = '/usr/lib/postgresql'
   return existsSync(versions) ? readdirSync(versions).map((version) => join(versions, version, 'bin')) : []
@@ -122,11 +137,7 @@ export async function startPrivateRedis(): Promise<{ url: string; stop: () => vo
 async function startPostgres(stops: (() => void)[]): Promise<string | undefined> {
   const [initdb, server] = [program('initdb'), program('postgres')]
   if (initdb === undefined || server === undefined) return undefined
-  const data = mkdtempSync(join(tmpdir(), 'order-sync-postgres-'))
-  // PostgreSQL refuses to run as root.
-  const uid = process.getuid?.() === 0 ? Number(spawnSync('id', ['-u', 'postgres']).stdout) || 65_534 : undefined
-  const as = uid === undefined ? {} : { uid, cwd: '/' }
-  if (uid !== undefined) chownSync(data, uid, uid)
+  const { data, as } = newDataFolder('postgres')
   execFileSync(initdb, ['-D', data, '-U', 'postgres', '-A', 'trust'], { ...as, stdio: 'ignore' })
   const port = await freePort()
   const child = spawn(server, ['-D', data, '-p', String(port), '-h', '127.0.0.1', '-k', data], {
@@ -138,6 +149,35 @@ async function startPostgres(stops: (() => void)[]): Promise<string | undefined>
     child.once('exit', () => rmSync(data, { recursive: true, force: true }))
   })
   return await started(`postgres://postgres@127.0.0.1:${port}/postgres`, pingPostgres, child)
+}
+
+async function startMariadb(stops: (() => void)[]): Promise<string | undefined> {
+  const [install, server] = [program('mariadb-install-db'), program('mariadbd')]
+  if (install === undefined || server === undefined) return undefined
+  const { data, as } = newDataFolder('mysql')
+  const settings = ['--no-defaults', `--datadir=${data}`]
+  execFileSync(install, [...settings, '--auth-root-authentication-method=normal', '--skip-test-db'], {
+    ...as,
+    stdio: 'ignore',
+  })
+  const port = await freePort()
+  const where = [`--port=${port}`, '--bind-address=127.0.0.1', `--socket=${join(data, 'socket')}`]
+  const child = spawn(server, [...settings, ...where, '--skip-log-bin'], { ...as, stdio: 'ignore' })
+  stops.push(() => {
+    child.kill()
+    child.once('exit', () => rmSync(data, { recursive: true, force: true }))
+  })
+  // A database that every installation has. The tests create their own.
+  return await started(`mysql://root@127.0.0.1:${port}/mysql`, pingMysql, child)
+}
+
+/** A folder that the server may write. PostgreSQL and MariaDB refuse to run as root. */
+function newDataFolder(user: string): { data: string; as: { uid?: number; cwd?: string } } {
+  const data = mkdtempSync(join(tmpdir(), `order-sync-${user}-`))
+  if (process.getuid?.() !== 0) return { data, as: {} }
+  const uid = Number(spawnSync('id', ['-u', user]).stdout) || 65_534
+  chownSync(data, uid, uid)
+  return { data, as: { uid, cwd: '/' } }
 }
 
 async function started(url: string, ping: (url: string) => Promise<unknown>, child: ChildProcess): Promise<string> {

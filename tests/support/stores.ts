@@ -5,28 +5,55 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import { Redis } from 'ioredis'
+import { createPool, type Pool as MysqlPool, type PoolConnection, type PoolOptions } from 'mysql2/promise'
 import { Pool, type PoolClient } from 'pg'
 import { createClient } from 'redis'
+import { mysqlStore, transactionalMysqlStore } from '../../src/stores/mysql.ts'
+import { migrateMysql } from '../../src/stores/mysql-migration.ts'
 import { migratePostgres, postgresStore, transactionalPostgresStore } from '../../src/stores/postgres.ts'
 import { redisStore } from '../../src/stores/redis.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 import type { OrderSyncStore } from '../../src/stores/store.ts'
 import { root } from './project.ts'
 
+/** What the transactions of all databases have. */
+export interface SqlTransaction {
+  query(statement: string): Promise<unknown>
+}
+
 /** An open store. */
 export interface Opened {
   readonly store: OrderSyncStore<unknown>
-  /** The same store, when it is in transactional mode. */
+  /** The same store, when it is in transactional mode in PostgreSQL. */
   readonly transactional?: OrderSyncStore<PoolClient>
   /** The pool of a store in PostgreSQL. */
   readonly pool?: Pool
+  /** The same store, when it is in transactional mode in MySQL. */
+  readonly transactionalMysql?: OrderSyncStore<PoolConnection>
+  /** The same store, when it is in transactional mode in any database. */
+  readonly inTransaction?: OrderSyncStore<SqlTransaction>
+  /** Runs a statement in the database of a store in PostgreSQL or MySQL, and resolves to its rows. */
+  readonly rows?: (statement: string) => Promise<unknown>
+  /** The pool of a store in MySQL. */
+  readonly mysqlPool?: MysqlPool
   readonly close: () => Promise<unknown>
 }
 
 /** Where a durable store keeps its data, as a text that can be passed to another process. */
 export type Place = `${Kind} ${string}`
 
-export type Kind = 'node:sqlite' | 'better-sqlite3' | 'postgres' | 'transactional' | 'redis' | 'ioredis'
+export type Kind =
+  | 'node:sqlite'
+  | 'better-sqlite3'
+  | 'postgres'
+  | 'transactional'
+  | 'mysql'
+  | 'transactional-mysql'
+  | 'redis'
+  | 'ioredis'
+
+/** The kinds in transactional mode. */
+export const isTransactional = (kind: Kind): boolean => kind.startsWith('transactional')
 
 /** Whether this runtime has `node:sqlite`. */
 export const hasNodeSqlite = process.getBuiltinModule?.('node:sqlite' as never) !== undefined
@@ -47,6 +74,10 @@ export async function makePlace(kind: Kind, url: string): Promise<{ place: Place
   }
   if (kind === 'redis' || kind === 'ioredis')
     return { place: `${kind} ${url} ${name}:`, remove: () => removeKeys(url, name) }
+  if (kind === 'mysql' || kind === 'transactional-mysql') {
+    await runInMysql(url, `CREATE DATABASE ${name}`)
+    return { place: `${kind} ${url} ${name}`, remove: () => runInMysql(url, `DROP DATABASE ${name}`) }
+  }
   const pool = new Pool({ connectionString: url })
   await pool.query(`CREATE SCHEMA ${name}`)
   return {
@@ -75,6 +106,16 @@ export async function openPlace(place: Place): Promise<Opened> {
       const client = new Redis(where)
       return { store: redisStore({ client, prefix: name }), close: () => client.quit() }
     }
+    case 'mysql':
+    case 'transactional-mysql': {
+      const mysqlPool = mysqlPoolAt(where, name)
+      await migrateMysql(mysqlPool)
+      const rows = async (statement: string) => (await mysqlPool.query(statement))[0]
+      const opened = { mysqlPool, rows, close: () => mysqlPool.end() }
+      if (kind === 'mysql') return { ...opened, store: mysqlStore({ pool: mysqlPool }) }
+      const store = transactionalMysqlStore({ pool: mysqlPool })
+      return { ...opened, store, transactionalMysql: store, inTransaction: store }
+    }
     default: {
       const pool = new Pool({
         connectionString: where,
@@ -82,11 +123,24 @@ export async function openPlace(place: Place): Promise<Opened> {
         connectionTimeoutMillis: 5_000,
       })
       await migratePostgres(pool)
-      if (kind === 'postgres') return { store: postgresStore({ pool }), pool, close: () => pool.end() }
-      const transactional = transactionalPostgresStore({ pool })
-      return { store: transactional, transactional, pool, close: () => pool.end() }
+      const rows = async (statement: string) => (await pool.query(statement)).rows
+      const opened = { pool, rows, close: () => pool.end() }
+      if (kind === 'postgres') return { ...opened, store: postgresStore({ pool }) }
+      const store = transactionalPostgresStore({ pool })
+      return { ...opened, store, transactional: store, inTransaction: store }
     }
   }
+}
+
+/** A pool whose connections use the database of a place. */
+export function mysqlPoolAt(url: string, database: string, options: PoolOptions = {}): MysqlPool {
+  return createPool({ uri: url, database, connectTimeout: 5_000, ...options })
+}
+
+async function runInMysql(url: string, statement: string): Promise<void> {
+  const pool = createPool({ uri: url, connectionLimit: 1 })
+  await pool.query(statement)
+  await pool.end()
 }
 
 async function removeKeys(url: string, prefix: string): Promise<void> {

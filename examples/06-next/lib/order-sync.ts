@@ -16,7 +16,7 @@ function createHandler(): OrderSyncHandler {
       privateKeys: { 1: MERCHANT_PRIVATE_KEY },
       peerPublicKeys: { 1: ALIPAYHK_PUBLIC_KEY },
     },
-    // Loses everything when the process ends, and each route has its own. In production use SQLite, PostgreSQL or Redis:
+    // Loses everything when the process ends, and each route has its own. In production use SQLite, PostgreSQL, MySQL or Redis:
     // see docs/stores.md.
     store: memoryStore(),
     async onOrder(order) {

@@ -1,0 +1,6 @@
+/**
+ * Spans and metrics for OpenTelemetry. Needs `@opentelemetry/api`.
+ *
+ * @packageDocumentation
+ */
+export { type InstrumentationOptions, instrumentOrderSync } from '../telemetry/opentelemetry.ts'

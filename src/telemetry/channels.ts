@@ -1,0 +1,94 @@
+import * as diagnostics from 'node:diagnostics_channel'
+import { describeFailure, isOrderSyncError } from '../errors.ts'
+
+/** What each tracing channel is about: `tracing:alipayhk-order-sync:NAME:start`, `:asyncEnd`, `:error` … */
+export interface TraceContexts {
+  /** One request in the handler, from its headers to its response. */
+  handle: { tracerId?: string; kind?: string; code?: string; status?: number }
+  /** The signature of one message is verified. */
+  verify: { clientId: string; keyVersion?: string | undefined }
+  /** One message is decrypted. */
+  decrypt: { clientId: string; keyVersion?: string | undefined }
+  /** One call of the store. */
+  store: { operation: string; decision?: string }
+  /** Your code runs. */
+  onOrder: { clientId: string; requestId: string; tracerId: string; orderKey: string }
+  /** One message is signed. */
+  sign: { clientId: string; keyVersion: string; message: 'request' | 'response' }
+  /** One attempt of the client, from signing to the verified response. */
+  send: { clientId: string; requestId: string; host: string; attempt: number; status?: number; code?: string }
+}
+
+export type TraceName = keyof TraceContexts
+
+/** A context as subscribers see it. It contains no secret and no customer data. */
+export type TraceContext<Name extends TraceName = TraceName> = TraceContexts[Name] & {
+  /** A subscriber of `start` may set it: it runs the work, for example in the context of a span. */
+  run?: <Value>(work: () => Promise<Value>) => Promise<Value>
+}
+
+export const CHANNEL_PREFIX = 'alipayhk-order-sync'
+export const TRACE_NAMES = ['handle', 'verify', 'decrypt', 'store', 'onOrder', 'sign', 'send'] as const
+
+type Channel = ReturnType<typeof diagnostics.tracingChannel>
+
+/** Some runtimes have the module without tracing channels. */
+const create = (diagnostics as { tracingChannel?: typeof diagnostics.tracingChannel }).tracingChannel
+
+const channels = new Map<TraceName, Channel>()
+
+function channelOf(name: TraceName): Channel | undefined {
+  if (create === undefined) return undefined
+  let channel = channels.get(name)
+  if (channel === undefined) {
+    channel = create(`${CHANNEL_PREFIX}:${name}`)
+    channels.set(name, channel)
+  }
+  return channel
+}
+
+/**
+ * Runs work inside a tracing channel of node:diagnostics_channel. Without a subscriber it costs a look-up. Subscribers see the
+ * context, and the error of this package or the class of a foreign one: never the result, which is customer data.
+ *
+ * @param describe Creates the context. Called only when there is a subscriber.
+ */
+export function traced<Name extends TraceName, Value>(
+  name: Name,
+  describe: () => TraceContexts[Name],
+  work: (context: TraceContexts[Name] | undefined) => Promise<Value>,
+): Promise<Value> {
+  const channel = channelOf(name)
+  return channel?.hasSubscribers ? trace<TraceContexts[Name], Value>(channel, describe(), work) : work(undefined)
+}
+
+async function trace<Context extends object, Value>(
+  channel: Channel,
+  context: Context & { run?: TraceContext['run'] },
+  work: (context: Context) => Promise<Value>,
+): Promise<Value> {
+  let running: Promise<Value> | undefined
+  // Whatever a subscriber does with it, the work runs once.
+  const runOnce = () => {
+    running ??= (async () => await work(context))()
+    return running
+  }
+  const published = async () => {
+    try {
+      await runOnce()
+    } catch (error) {
+      throw isOrderSyncError(error) ? error : new Error(describeFailure(error))
+    }
+  }
+  const enter = async () => (context.run ? await context.run(published) : await published())
+  await channel.tracePromise(enter, context).catch(() => {})
+  return await runOnce()
+}
+
+/** Every event of a handler: `alipayhk-order-sync:event`. */
+export function eventChannel(): ReturnType<typeof diagnostics.channel> {
+  events ??= diagnostics.channel(`${CHANNEL_PREFIX}:event`)
+  return events
+}
+
+let events: ReturnType<typeof diagnostics.channel> | undefined
