@@ -48,7 +48,9 @@ const TABLE: Readonly<Record<string, Row>> = {
   keys: { imports: [...ROOT, 'protocol/*', 'crypto/*', 'node:crypto', 'node:util', 'jose'] },
   messages: { imports: [...ROOT, 'protocol/*'], types: ['ajv'] },
   'secure-message': { imports: [...ROOT, 'telemetry/channels.ts', 'protocol/*', 'crypto/*', 'keys/*', 'messages/*'] },
-  diagnosis: { imports: [...ROOT, 'protocol/*', 'crypto/*', 'keys/*', 'secure-message/*'] },
+  diagnosis: {
+    imports: [...ROOT, 'protocol/*', 'crypto/*', 'keys/*', 'messages/*', 'secure-message/*', 'node:zlib'],
+  },
   policy: { imports: ['errors.ts', 'timeout.ts', 'ts-pattern'] },
   stores: {
     imports: [

@@ -1,11 +1,13 @@
 import type { Command } from './command.ts'
 import { completionOf } from './completion.ts'
+import { explain } from './explain.ts'
+import { key } from './key.ts'
 import { keygen } from './keygen.ts'
 import { send } from './send.ts'
 import { serve } from './serve.ts'
 import { store } from './store.ts'
 
-const commands: readonly Command[] = [keygen, serve, send, store]
+const commands: readonly Command[] = [keygen, key, serve, send, explain, store]
 
 /** All commands, in the order of the help. */
 export const COMMANDS: readonly Command[] = [...commands, completionOf(commands)]

@@ -1,4 +1,6 @@
+import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import process from 'node:process'
 import type { Named } from './option.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -29,4 +31,23 @@ function displayName(file: string): string {
 export function describeFileError(error: unknown): string {
   const { message, code = '' } = error as NodeJS.ErrnoException
   return /^[A-Z]+: ([^,]+)/.exec(message)?.[1] ?? (code || 'unknown error')
+}
+
+/** Reads a file, or standard input (`-`), up to a limit. */
+export async function readLimited({ label, value: file }: Named<string>, maxBytes: number): Promise<Buffer> {
+  const stream = file === '-' ? process.stdin : createReadStream(file)
+  const chunks: Buffer[] = []
+  let size = 0
+  try {
+    for await (const chunk of stream) {
+      const bytes = Buffer.from(chunk)
+      size += bytes.length
+      if (size > maxBytes) break
+      chunks.push(bytes)
+    }
+  } catch (error) {
+    throw new UsageError(`${label}${displayName(file)} cannot be read: ${describeFileError(error)}.`)
+  }
+  if (size > maxBytes) throw new UsageError(`${label} is larger than ${maxBytes} bytes.`)
+  return Buffer.concat(chunks)
 }

@@ -1,4 +1,5 @@
-import { diagnoseSignature, shownPath } from '../diagnosis/signature.ts'
+import { shownPath } from '../diagnosis/change.ts'
+import { diagnoseSignature } from '../diagnosis/signature.ts'
 import type { ProtocolError } from '../errors.ts'
 import { ORDER_SYNC_METHOD } from '../protocol/endpoint.ts'
 import { parseMessageHead } from '../protocol/headers.ts'

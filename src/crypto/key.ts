@@ -6,6 +6,25 @@ import type { SignatureAlgorithm } from '../protocol/headers.ts'
 /** How an AES key is encrypted under an RSA key; OAEP with SHA-1 or SHA-256. Named as in RFC 7518. */
 export type KeyWrap = 'RSA1_5' | 'RSA-OAEP' | 'RSA-OAEP-256'
 
+/** A way in which a signature was made. For diagnosis: verification accepts one way only. */
+export interface SignatureForm {
+  /** `PKCS1` is that of RSA256; `none` is ECDSA. */
+  readonly padding: 'PKCS1' | 'PSS' | 'none'
+  /** `SHA-256` is right. `none`: the padding holds the content itself, or its digest without the name of the digest. */
+  readonly digest: string
+  /** How the bytes of the signature are arranged, when verification does not accept them so. */
+  readonly encoding: string | undefined
+  /** Whether the signature itself shows that this key made it, over whatever content. ECDSA never shows it. */
+  readonly isCertain: boolean
+  /** Whether the signature is over this content. */
+  readonly matches: (content: Uint8Array) => boolean
+}
+
+/**
+ * Examines a signature that does not verify. An empty list: this key did not make it. Undefined: the runtime cannot tell.
+ */
+export type ExamineSignature = (signature: Uint8Array) => readonly SignatureForm[] | undefined
+
 /**
  * A parsed public key: it is strong enough, and good for exactly one signature algorithm.
  *
@@ -20,6 +39,8 @@ export interface PublicKey {
   readonly wrap?: (aesKey: Uint8Array, keyWrap: KeyWrap) => Uint8Array
   /** SHA-256 of the key as SPKI DER, in hex. Absent for a CryptoKey, which may not be exportable. */
   readonly fingerprint?: string
+  /** Finds out how a signature was made. For diagnosis only. Absent for a CryptoKey. @internal */
+  readonly examine?: ExamineSignature
 }
 
 /**
@@ -42,6 +63,8 @@ export interface PrivateKey {
   readonly isRemote: boolean
   /** SHA-256 of the public half as SPKI DER, in hex. Absent where the key cannot be exported: a CryptoKey, a signer. */
   readonly fingerprint?: string
+  /** Finds out how a signature was made. For diagnosis only. Absent for a CryptoKey. @internal */
+  readonly examine?: ExamineSignature
 }
 
 /** A private key without the operation that decrypts. */

@@ -51,3 +51,32 @@ function readElement(der: Uint8Array, at: number): { tag: number; start: number;
   const start = at + 2 + size
   return { tag, start, end: start + length }
 }
+
+/** Why DER bytes are not one whole structure; undefined when they are. */
+export function derProblem(der: Uint8Array): { readonly text: string; readonly isCut: boolean } | undefined {
+  const outer = readElement(der, 0)
+  if (outer === undefined || outer.tag !== 0x30) return { text: 'its bytes do not begin like a key', isCut: false }
+  const difference = outer.end - der.length
+  if (difference > 0) return { text: `it was cut off: ${der.length} of ${outer.end} bytes are there`, isCut: true }
+  if (difference < 0)
+    return { text: `${-difference} more than the ${outer.end} bytes of its structure are there`, isCut: false }
+  return undefined
+}
+
+/** Whether DER is PKCS#7: an object identifier, and a content in [0]. */
+export function isPkcs7(der: Uint8Array): boolean {
+  const outer = readElement(der, 0)
+  const first = outer && readElement(der, outer.start)
+  return first?.tag === 0x06 && der[first.end] === 0xa0
+}
+
+/** Whether DER with the outer form of a certificate is a certificate request: its first member is the version 0, then a name. */
+export function isCertificateRequest(der: Uint8Array): boolean {
+  const outer = readElement(der, 0)
+  const info = outer && readElement(der, outer.start)
+  const version = info && readElement(der, info.start)
+  if (version?.tag !== 0x02 || version.end - version.start !== 1 || der[version.start] !== 0) return false
+  const subject = readElement(der, version.end)
+  const key = subject && readElement(der, subject.end)
+  return key?.tag === 0x30
+}

@@ -1,4 +1,5 @@
 import { createPublicKey, type JsonWebKey, type KeyObject, type webcrypto } from 'node:crypto'
+import { examineSignature } from '../crypto/examine.ts'
 import type { Decrypter, DecryptionKey, DigestSigner, PrivateKey, PublicKey, Signer } from '../crypto/key.ts'
 import { requireOperation } from '../crypto/key-use.ts'
 import { wrap } from '../crypto/key-wrap.ts'
@@ -51,11 +52,13 @@ export function parsePrivateKey(input: PrivateKeyInput, name = 'private key'): P
   }
   const handle = toKeyObject(input, 'private', name)
   const algorithm = algorithmFor(handle, name)
+  const half = publicHalf(handle)
   const key: PrivateKey = {
     algorithm,
     isRemote: false,
-    fingerprint: fingerprint(handle),
+    fingerprint: fingerprint(half),
     sign: (content) => signWithKeyObject(handle, content),
+    examine: (signature) => examineSignature(half, algorithm, signature),
   }
   if (algorithm !== 'RSA256') return key
   return {
@@ -88,6 +91,7 @@ export function parsePublicKey(input: PublicKeyInput, name = 'public key'): Publ
     algorithm,
     fingerprint: fingerprint(handle),
     verify: (content, signature) => verifyWithKeyObject(handle, algorithm, content, signature),
+    examine: (signature) => examineSignature(handle, algorithm, signature),
   }
   if (algorithm !== 'RSA256') return key
   return { ...key, wrap: (aesKey, keyWrap) => wrap(aesKey, handle, keyWrap) }

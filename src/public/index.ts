@@ -59,6 +59,13 @@ export type { VerifyRequestOptions } from '../server/verify-options.ts'
 export { type VerifiedRequest, verifyRequest } from '../server/verify-request.ts'
 export { type MemoryStoreOptions, memoryStore } from '../stores/memory.ts'
 
+// For development: why a signature fails.
+
+export type { CauseCode } from '../diagnosis/change.ts'
+export { type CapturedMessage, type ExplainOptions, explainRequest } from '../diagnosis/explain.ts'
+export type { ExplainedIssue, Explanation } from '../diagnosis/explanation.ts'
+export type { ExplainedCause } from '../diagnosis/opening.ts'
+
 // Errors and result codes.
 
 export {

@@ -125,7 +125,7 @@ export interface DecryptedMessage {
  * @throws {@link ConfigurationError} `ERR_KEY_USE`
  */
 export async function decryptMessage(
-  { head, body }: ReceivedMessage,
+  { head, body }: { readonly head: Pick<MessageHead, 'encrypt'>; readonly body: Uint8Array },
   credentials: ParsedCredentials,
   encryption: Encryption,
 ): Promise<DecryptedMessage> {

@@ -3,12 +3,20 @@ import { cli } from '../support/cli.ts'
 import { read } from '../support/project.ts'
 
 test.each([
-  [['--help'], ['keygen', 'serve', 'send']],
+  [['--help'], ['keygen', 'key', 'serve', 'send', 'explain']],
   [['-h'], ['keygen', 'serve', 'send']],
   [['help'], ['keygen', 'serve', 'send']],
   [
     ['keygen', '--help'],
     ['--out', '--algorithm', 'RSA256', 'ECC224'],
+  ],
+  [
+    ['key', '--help'],
+    ['--json', 'fingerprint', 'FILE|-'],
+  ],
+  [
+    ['explain', '--help'],
+    ['--direction', '--method', '--path', '--json', '--show-data', '--now', '64', 'bodyBase64'],
   ],
   [
     ['serve', '--help'],

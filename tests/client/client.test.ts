@@ -659,7 +659,7 @@ describe('an untrusted response', () => {
 
 describe('an error of syncOrder', () => {
   test('explains why the signature does not verify', async () => {
-    const { error } = await errorOf([respondsSigned(success(), { path: '/' })])
+    const { error } = await errorOf([respondsSigned(success(), { path: '/of/another/api' })])
     expect(error.message).toMatch(
       /^The response cannot be trusted\. The signature is not .* No usual mistake explains it\. .* the body \(here \d+ bytes/,
     )

@@ -3,7 +3,7 @@ import { diagnoseSignature } from '../../src/diagnosis/signature.ts'
 import { describeKey } from '../../src/keys/keys.ts'
 import { collectHeaders, parseMessageHead } from '../../src/protocol/headers.ts'
 import { type Credentials, parseCredentials } from '../../src/secure-message/credentials.ts'
-import { gatewayEcc, gatewayRsa, strangerRsa } from '../support/keys.ts'
+import { gatewayEcc, gatewayRsa, merchantRsa, strangerRsa } from '../support/keys.ts'
 import {
   bytesOf,
   merchantCredentials,
@@ -51,19 +51,25 @@ describe('diagnoseSignature finds that the sender signed another path', () => {
 describe('diagnoseSignature finds that', () => {
   test('the sender signed with another key version than the header names', async () => {
     const hint = await diagnose(request({ keyVersion: '1' }), {}, twoKeys())
-    expect(hint).toBe('The sender signed with key version 2, but the header names 1.')
+    expect(hint).toBe(
+      'The sender signed with key version 2, but the header names 1. Correct the keyVersion in the Signature header, or the versions in peerPublicKeys.',
+    )
   })
 
   test('the sender signed with another key version than the latest, when the header names none', async () => {
     const signed = request({ key: strangerRsa().privateKey })
     const unnamed = withHeaders(signed, { Signature: signed.headers['Signature']?.replace('keyVersion=1,', '') })
     const hint = await diagnose(unnamed, {}, twoKeys())
-    expect(hint).toBe('The sender signed with key version 1, but the header names none, which means the latest: 2.')
+    expect(hint).toBe(
+      'The sender signed with key version 1, but the header names none, which means the latest: 2. Correct the keyVersion in the Signature header, or the versions in peerPublicKeys.',
+    )
   })
 
   test('the header names a key version that is not configured', async () => {
     const hint = await diagnose(request({ keyVersion: '7' }), {}, twoKeys())
-    expect(hint).toBe('The header names keyVersion 7; peerPublicKeys has 2, 1.')
+    expect(hint).toBe(
+      'The header names keyVersion 7; peerPublicKeys has 2, 1. The signature is that of peerPublicKeys[2]: add the key under the version that the sender uses, or correct the header.',
+    )
   })
 
   test('the header names another algorithm than the key has', async () => {
@@ -73,8 +79,9 @@ describe('diagnoseSignature finds that', () => {
   })
 })
 
+const compact = JSON.stringify(order())
+
 describe('diagnoseSignature finds that the body', () => {
-  const compact = JSON.stringify(order())
   test.each([
     [
       'was reformatted',
@@ -82,7 +89,7 @@ describe('diagnoseSignature finds that the body', () => {
       JSON.stringify(order(), null, 2),
       /without white space: something in between reformats the JSON/,
     ],
-    ['got a line break at its end', compact, `${compact}\n`, /without the white space around it/],
+    ['got a line break at its end', compact, `${compact}\n`, /without the line break at its end/],
     [
       'was reformatted, although it is not JSON',
       '{"a":[1,2',
@@ -114,7 +121,6 @@ test.each([
 })
 
 test.each<[string, RequestParts, Uint8Array | undefined]>([
-  ['another key', { key: strangerRsa().privateKey }, undefined],
   ['a forged body', {}, bytesOf('{"secret":"SECRET-1"}')],
   ['bytes that are not UTF-8', {}, Uint8Array.of(0xff)],
   ['a body too deep for a JSON parser', {}, bytesOf('['.repeat(60_000))],
@@ -129,8 +135,49 @@ test.each<[string, RequestParts, Uint8Array | undefined]>([
   )
 })
 
+test.each([
+  ['another key', () => request({ key: strangerRsa().privateKey })],
+  [
+    'a signature with changed bytes',
+    () => {
+      const { Signature = '' } = request().headers
+      const [head, text = ''] = Signature.split('signature=')
+      const changed = encodeURIComponent(`AAAA${decodeURIComponent(text).slice(4)}`)
+      return withHeaders(request(), { Signature: `${head}signature=${changed}` })
+    },
+  ],
+])('diagnoseSignature says that no configured key made the signature, for %s', async (_, received) => {
+  const { fingerprint } = describeKey(gatewayRsa().publicKey)
+  expect(await diagnose(received())).toBe(
+    `The signature was made with another key than peerPublicKeys[1] (fingerprint ${fingerprint}), or its bytes are damaged. Compare the fingerprint with the sender: describeKey() prints it.`,
+  )
+})
+
+test('diagnoseSignature finds a message that was signed with our own key', async () => {
+  const hint = await diagnose(request({ key: merchantRsa().privateKey }))
+  expect(hint).toMatch(/^The message was signed with your own privateKeys\[1\], not with the peer's key\./)
+})
+
+test('diagnoseSignature tries single changes only: two changes are for explainRequest', async () => {
+  const hint = await diagnose(request({ path: '/hook' }), { path: '/hook?a=1', body: bytesOf(`${compact}\n`) })
+  expect(hint).toMatch(/^No usual mistake explains it/)
+})
+
+test('diagnoseSignature tries fewer changes of a large body', async () => {
+  const message = JSON.stringify(order({ extInfo: { note: 'x'.repeat(60_000) } }))
+  expect(await diagnose(request({ message, path: '/hook' }), { path: '/hook?a=1' })).toMatch(
+    /^The sender signed the path/,
+  )
+  const late = `{"b":1,${message.slice(1)}`
+  const moved = `{${message.slice(1, -1)},"b":1}`
+  expect(await diagnose(request({ message: moved }), { body: bytesOf(late) })).toMatch(/^No usual mistake/)
+  expect(await diagnose(request({ message: 'x'.repeat(65_537) }), { path: '/' })).toBe(
+    'The body is too large to be diagnosed.',
+  )
+})
+
 test('diagnoseSignature keeps its explanation on one line, and short, for any path', async () => {
-  const hint = await diagnose(request({ key: strangerRsa().privateKey }), {
+  const hint = await diagnose(request(), {
     path: `/a\nERROR forged${'x'.repeat(5_000)}`,
   })
   expect(hint).not.toContain('\n')

@@ -577,10 +577,15 @@ describe('the event of a wrong signature explains it, and the response does not:
     )
   })
 
-  test('no usual mistake', async () => {
+  test('another key', async () => {
     expect(await explanationOf(() => request({ key: strangerRsa().privateKey }))).toContain(
-      'No usual mistake explains it',
+      'The signature was made with another key than peerPublicKeys[1]',
     )
+  })
+
+  test('no usual mistake', async () => {
+    const received = () => ({ ...request({ path: '/of/another/api' }), path: PATH })
+    expect(await explanationOf(received)).toContain('No usual mistake explains it')
   })
 })
 

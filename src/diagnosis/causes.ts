@@ -1,0 +1,100 @@
+import type { ProtocolError } from '../errors.ts'
+import { timeHeaderOf } from '../protocol/headers.ts'
+import type { ParsedCredentials } from '../secure-message/credentials.ts'
+import type { Checks } from './checks.ts'
+import { type ExplainedMessage, instantOf, isSignatureReadable } from './explained-message.ts'
+import type { ExplainedCause } from './opening.ts'
+import type { Found } from './search.ts'
+
+/** The causes in the order of their weight: what makes the signature verify, what else is refused, and the time. */
+export function toCauses(
+  message: ExplainedMessage,
+  { errors, isSigned }: Checks,
+  found: Found | undefined,
+): ExplainedCause[] {
+  const causes: ExplainedCause[] = [...(found?.causes ?? [])]
+  const add = (cause: ExplainedCause | undefined) => {
+    if (cause !== undefined && !causes.some(({ code }) => code === cause.code)) causes.push(cause)
+  }
+  const isExplained = isSigned || found?.causes !== undefined
+  for (const error of errors) {
+    const cause = headerCause(error, message)
+    // Another reading of the Signature header is a cause already.
+    if (!(isExplained && cause?.code === 'signature-encoding')) add(cause)
+  }
+  if (!isExplained && message.body.length === 0) add(emptyBody(message))
+  const expired = errors.find(({ code }) => code === 'ERR_TIME_RANGE')
+  if (isExplained && expired !== undefined) {
+    add({
+      code: 'expired',
+      fix: `${expired.message} A message that was captured earlier is expired now: compare its time with the time of its arrival.`,
+    })
+  }
+  return causes
+}
+
+/** What the handler refuses before it verifies anything. */
+function headerCause(
+  { code, message }: ProtocolError,
+  { headers, direction }: ExplainedMessage,
+): ExplainedCause | undefined {
+  if (code === 'ERR_METHOD') return { code: 'method', fix: `${message} Send the order with POST.` }
+  if (code === 'ERR_CLIENT_UNKNOWN') {
+    return { code: 'client-id', fix: `${message} Send the id that AlipayHK assigned, or correct "clientId".` }
+  }
+  if (code === 'ERR_HEADER_INVALID') {
+    const isTime = instantOf(headers.get(timeHeaderOf(direction).toLowerCase())) === undefined
+    return {
+      code:
+        isSignatureReadable(headers) && isTime
+          ? 'time'
+          : isSignatureReadable(headers)
+            ? 'header'
+            : 'signature-encoding',
+      fix: message,
+    }
+  }
+  return code === 'ERR_HEADER_MISSING' || code === 'ERR_CONTENT_TYPE' ? { code: 'header', fix: message } : undefined
+}
+
+function emptyBody({ headers }: ExplainedMessage): ExplainedCause {
+  const length = Number(headers.get('content-length'))
+  const announced = length > 0 ? ` Content-Length announced ${length} bytes.` : ''
+  return {
+    code: 'body-empty',
+    fix: `The body is empty, and no order is empty: something in front has read or dropped it.${announced} Mount the handler before any body parser, and look for a proxy or firewall that drops bodies, or a redirect that turned POST into a request without a body.`,
+  }
+}
+
+/** The JSON of a larger body is not written in other ways. */
+export const MAX_REWRITTEN_BYTES = 262_144
+
+/** What to do when no cause was found. */
+export function searchNotes(
+  found: Found | undefined,
+  { causes, bodyBytes }: { readonly causes: readonly ExplainedCause[]; readonly bodyBytes: number },
+  { peerPublicKeys }: ParsedCredentials,
+): string[] {
+  if (found === undefined || found.causes !== undefined) return []
+  const [latest] = peerPublicKeys.newestFirst
+  const fingerprint = latest?.key.fingerprint
+  const compare =
+    fingerprint === undefined ? '' : ` The fingerprint of peerPublicKeys[${latest?.version}] is ${fingerprint}.`
+  if (found.isByNoKey) {
+    return [
+      `The signature was made with a key that is not configured here, or its bytes are damaged. Compare the fingerprint of the sender's public key with yours: describeKey() prints it.${compare}`,
+    ]
+  }
+  if (bodyBytes > MAX_REWRITTEN_BYTES) {
+    return [
+      `No change that was tried makes the signature verify. The body has ${bodyBytes} bytes; above ${MAX_REWRITTEN_BYTES} bytes, its JSON is not written in other ways.`,
+    ]
+  }
+  if (found.isCut)
+    return ['The search was ended by its limits before everything was tried: raise "maxMs" and "maxTrials".']
+  return causes.length > 0
+    ? []
+    : [
+        `No change that is known makes the signature verify. Compare with the sender, byte by byte, the signed text, or first its SHA-256 digest.${compare}`,
+      ]
+}
