@@ -7,7 +7,8 @@ const hasScript = /util-linux/.test(String(spawnSync('script', ['--version']).st
 
 /** Runs the command on a terminal, and returns what it prints on both outputs. */
 function onTerminal(args: string, environment: Record<string, string> = {}): string {
-  const { NO_COLOR: _, FORCE_COLOR: __, NODE_DISABLE_COLORS: ___, ...inherited } = process.env
+  // CI too: Node.js takes the terminal of an unknown CI service for one without colours.
+  const { NO_COLOR: _, FORCE_COLOR: __, NODE_DISABLE_COLORS: ___, CI: ____, ...inherited } = process.env
   const command = `'${process.execPath}' '${CLI}' ${args}`
   return execFileSync('script', ['--quiet', '--command', command, '/dev/null'], {
     encoding: 'utf8',
