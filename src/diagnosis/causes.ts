@@ -1,5 +1,5 @@
 import type { ProtocolError } from '../errors.ts'
-import { timeHeaderOf } from '../protocol/headers.ts'
+import { parseSignatureHeader, timeHeaderOf } from '../protocol/headers.ts'
 import type { ParsedCredentials } from '../secure-message/credentials.ts'
 import type { Checks } from './checks.ts'
 import { type ExplainedMessage, instantOf, isSignatureReadable } from './explained-message.ts'
@@ -97,4 +97,17 @@ export function searchNotes(
     : [
         `No change that is known makes the signature verify. Compare with the sender, byte by byte, the signed text, or first its SHA-256 digest.${compare}`,
       ]
+}
+
+/** The length of an ECDSA signature over secp224r1 in IEEE P1363 form. */
+const P1363_LENGTH = 56
+
+/** What is accepted, and differs from what this library sends. */
+export function toleranceNotes({ headers }: ExplainedMessage, { peerPublicKeys }: ParsedCredentials): string[] {
+  if (!isSignatureReadable(headers)) return []
+  const { keyVersion, signature } = parseSignatureHeader(headers.get('signature') ?? '')
+  const isP1363 = peerPublicKeys.get(keyVersion)?.key.algorithm === 'ECC224' && signature.length === P1363_LENGTH
+  return isP1363
+    ? ['The signature has the form of IEEE P1363. It is accepted here; other receivers may accept ASN.1 DER only.']
+    : []
 }

@@ -13,7 +13,7 @@ import {
 import { type HeadersInput, timeHeaderOf } from '../protocol/headers.ts'
 import { type Credentials, type ParsedCredentials, parseCredentials } from '../secure-message/credentials.ts'
 import { readCapture } from './capture/capture.ts'
-import { MAX_REWRITTEN_BYTES, searchNotes, toCauses } from './causes.ts'
+import { MAX_REWRITTEN_BYTES, searchNotes, toCauses, toleranceNotes } from './causes.ts'
 import { check } from './checks.ts'
 import { type OpenedBody, openBody } from './content.ts'
 import { describeContent, describeMessage } from './describe.ts'
@@ -115,6 +115,7 @@ export async function explainRequest(
     notes: [
       ...capture.notes,
       ...opened.notes,
+      ...toleranceNotes(message, keys),
       ...(error === undefined ? [] : searchNotes(found, { causes, bodyBytes: message.body.length }, keys)),
     ],
     form: capture.form,

@@ -55,6 +55,15 @@ describe('explainRequest explains nothing', () => {
     expect(explanation.notes).toHaveLength(1)
   })
 
+  test('of a signature in P1363 form, which is accepted, but says so', async () => {
+    const key = { key: gatewayEcc().privateKey, options: { dsaEncoding: 'ieee-p1363' } } as const
+    expect(await explain(key)).toMatchObject({
+      verified: true,
+      causes: [],
+      notes: [expect.stringContaining('form of IEEE P1363')],
+    })
+  })
+
   test.each([
     ['RSA', gatewayRsa],
     ['ECC', gatewayEcc],
