@@ -1,7 +1,12 @@
 import { defineConfig } from 'vitest/config'
 
 /** Tests that run the built package in dist/, as users get it. */
-const built = ['tests/cli/**/*.test.ts', 'tests/demo/**/*.test.ts', 'tests/package/**/*.test.ts']
+const built = [
+  'tests/cli/**/*.test.ts',
+  'tests/demo/**/*.test.ts',
+  'tests/package/**/*.test.ts',
+  'tests/testing/guide.test.ts',
+]
 
 /** Tests that use real databases. */
 const stores = ['tests/stores/**/*.test.ts']

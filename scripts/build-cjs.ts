@@ -42,8 +42,12 @@ for (const path of files.filter((path) => path.endsWith('.js') && !ESM_ONLY.incl
   writeCjs(path, `"use strict";${code}`)
 }
 
+/** The example of a docblock. Those of index.d.ts stay: that is what people write first. The API reference has them all. */
+const EXAMPLE = /\n( *)\* @example\n\1\* ```ts\n[\s\S]*?\n\1\* ```(?=\n)/g
+
 for (const path of files.filter((path) => path.endsWith('.d.ts'))) {
-  writeCjs(path, readFileSync(dist + path, 'utf8'))
+  const text = readFileSync(dist + path, 'utf8')
+  writeCjs(path, path === 'index.d.ts' ? text : text.replace(EXAMPLE, ''))
   rmSync(dist + path)
 }
 for (const { name } of entryPoints) {

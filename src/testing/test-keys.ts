@@ -1,0 +1,68 @@
+import { generateKeyPairSync } from 'node:crypto'
+import type { Credentials } from '../secure-message/credentials.ts'
+
+/** A key pair as PEM: PKCS#8 and SPKI. */
+export interface TestKeyPair {
+  readonly privateKey: string
+  readonly publicKey: string
+}
+
+/** The keys of both sides, and one that belongs to nobody. */
+export interface TestKeys {
+  readonly merchant: TestKeyPair
+  readonly peer: TestKeyPair
+  readonly stranger: TestKeyPair
+}
+
+let keys: TestKeys | undefined
+
+/**
+ * RSA keys for tests. They are generated once in a process, which takes less than a second.
+ *
+ * @see docs/protocol.md section 3.2
+ * @example
+ * ```ts
+ * import { createTestKeys } from 'alipayhk-order-sync/testing'
+ *
+ * process.env['MERCHANT_PRIVATE_KEY'] = createTestKeys().merchant.privateKey
+ * ```
+ */
+export function createTestKeys(): TestKeys {
+  keys ??= { merchant: newPair(), peer: newPair(), stranger: newPair() }
+  return keys
+}
+
+function newPair(): TestKeyPair {
+  return generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  })
+}
+
+/** The credentials of both sides: each has its own private key, and the public key of the other. */
+export interface TestCredentials {
+  readonly merchant: Credentials
+  readonly peer: Credentials
+}
+
+/**
+ * Credentials for tests, with the keys of {@link createTestKeys}.
+ *
+ * @see docs/protocol.md section 3.3
+ * @example
+ * ```ts
+ * import { createTestCredentials } from 'alipayhk-order-sync/testing'
+ *
+ * const { merchant } = createTestCredentials()
+ * ```
+ */
+export function createTestCredentials(clientId = 'TEST-CLIENT'): TestCredentials {
+  const { merchant, peer } = createTestKeys()
+  const side = (own: TestKeyPair, other: TestKeyPair): Credentials => ({
+    clientId,
+    privateKeys: { 1: own.privateKey },
+    peerPublicKeys: { 1: other.publicKey },
+  })
+  return { merchant: side(merchant, peer), peer: side(peer, merchant) }
+}

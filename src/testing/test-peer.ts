@@ -1,0 +1,201 @@
+import { resolveEncryptionOptions } from '../crypto/envelope.ts'
+import { secureRandomBytes } from '../crypto/node.ts'
+import { encodeUtf8 } from '../protocol/encoding.ts'
+import { ORDER_SYNC_METHOD, ORDER_SYNC_PATH } from '../protocol/endpoint.ts'
+import { collectHeaders, parseMessageHead } from '../protocol/headers.ts'
+import { STRICT_JSON } from '../protocol/json.ts'
+import type { OrderSyncResponse, Result } from '../result-codes.ts'
+import { type Credentials, parseCredentials, requireEncryptionKey } from '../secure-message/credentials.ts'
+import { secureMessage } from '../secure-message/secure.ts'
+import { verifyMessage } from '../secure-message/verify.ts'
+import type { HttpResponse, IncomingRequest } from '../server/http.ts'
+import { createTestCredentials, createTestKeys } from './test-keys.ts'
+
+/** What {@link createTestPeer} sends to: a handler, or the URL of your application. */
+export type TestTarget = ((request: IncomingRequest) => Promise<HttpResponse>) | string | URL
+
+/** What is wrong with a request. */
+export type TestFault =
+  /** The body is changed after it was signed. */
+  | 'body'
+  /** One bit of the signature is changed. */
+  | 'signature'
+  /** The request is signed correctly, one hour ago. */
+  | 'time'
+  /** A stranger has signed it. */
+  | 'wrong-key'
+  /** Another path was signed. */
+  | 'another-path'
+  /** The `Client-Id` is unknown. */
+  | 'client-id'
+  /** There is no `Signature` header. */
+  | 'unsigned'
+
+/** Options of one request. */
+export interface TestRequestOptions {
+  /** Whether the message is encrypted. @defaultValue false */
+  readonly encrypt?: boolean | undefined
+  /** The time of the request, in milliseconds since the epoch. @defaultValue now */
+  readonly time?: number | undefined
+  /** What is wrong with the request. @defaultValue nothing */
+  readonly tamper?: TestFault | undefined
+  /** The key version in the `Signature` header. @defaultValue that of the key which signs */
+  readonly keyVersion?: string | undefined
+  /** Replaces the `requestId` of the order. */
+  readonly requestId?: string | undefined
+}
+
+/** The response to one request. */
+export interface TestResponse {
+  readonly status: number
+  readonly result: Result
+  readonly orderId?: string
+  /** Whether the response is signed, and the signature is valid. */
+  readonly signed: boolean
+  readonly encrypted: boolean
+  /** By lower-case name. */
+  readonly headers: ReadonlyMap<string, string>
+}
+
+/** Plays AlipayHK in a test of your handler. */
+export interface TestPeer {
+  /**
+   * Sends one order, and verifies the response.
+   *
+   * @throws Error when a signed response does not verify: its signature, or its content, is wrong
+   */
+  readonly send: (order: object, options?: TestRequestOptions) => Promise<TestResponse>
+}
+
+/** Options of {@link createTestPeer}. */
+export interface TestPeerOptions {
+  /** The credentials of AlipayHK's side. @defaultValue `createTestCredentials().peer` */
+  readonly credentials?: Credentials | undefined
+  /** The path that is signed. @defaultValue that of the URL, or of the API */
+  readonly path?: string | undefined
+}
+
+const ENCRYPTION = { options: resolveEncryptionOptions({}), randomBytes: secureRandomBytes }
+const HOUR_MS = 3_600_000
+
+/**
+ * Creates a sender that plays AlipayHK: for a test of your handler, without a network, or of your running application. It needs
+ * no timers.
+ *
+ * @param target Your handler, or the URL of your application: an origin, or a whole URL.
+ * @see docs/protocol.md sections 1 to 6
+ * @example
+ * ```ts
+ * import type { OrderSyncHandler } from 'alipayhk-order-sync'
+ * import { createTestOrder, createTestPeer } from 'alipayhk-order-sync/testing'
+ *
+ * export async function testHandler(handler: OrderSyncHandler) {
+ *   const peer = createTestPeer(handler)
+ *   const { result, signed } = await peer.send(createTestOrder(), { encrypt: true })
+ *   const forged = await peer.send(createTestOrder(), { tamper: 'wrong-key' })
+ *   console.log(result.resultCode, signed, forged.status) // SUCCESS true 401
+ * }
+ * ```
+ */
+export function createTestPeer(
+  target: TestTarget,
+  { credentials = createTestCredentials().peer, path }: TestPeerOptions = {},
+): TestPeer {
+  const url = typeof target === 'function' ? undefined : toUrl(target)
+  const signedPath = path ?? (url === undefined ? ORDER_SYNC_PATH : url.pathname + url.search)
+  const deliver = typeof target === 'function' ? target : (request: IncomingRequest) => post(toUrl(target), request)
+  return {
+    async send(order, options = {}) {
+      const request = await secure(order, signedPath, credentials, options)
+      return await read(await deliver(request), signedPath, credentials)
+    },
+  }
+}
+
+function toUrl(target: string | URL): URL {
+  const url = new URL(target)
+  if (url.pathname === '/') url.pathname = ORDER_SYNC_PATH
+  return url
+}
+
+async function secure(
+  order: object,
+  path: string,
+  own: Credentials,
+  { encrypt = false, time = Date.now(), tamper, keyVersion, requestId }: TestRequestOptions,
+): Promise<IncomingRequest & { readonly headers: Record<string, string>; readonly body: Uint8Array }> {
+  const signing = tamper === 'wrong-key' ? { ...own, privateKeys: { 1: createTestKeys().stranger.privateKey } } : own
+  const credentials = parseCredentials(signing)
+  const message = JSON.stringify({ ...order, ...(requestId !== undefined && { requestId }) })
+  const { headers, body } = await secureMessage(
+    {
+      kind: 'request',
+      method: ORDER_SYNC_METHOD,
+      path: tamper === 'another-path' ? `${path}/another` : path,
+      now: tamper === 'time' ? time - HOUR_MS : time,
+      plaintext: encodeUtf8(message),
+      encryptTo: encrypt ? requireEncryptionKey(credentials) : undefined,
+    },
+    credentials,
+    ENCRYPTION,
+  )
+  const sent = { method: ORDER_SYNC_METHOD, path, headers: { ...headers }, body }
+  if (keyVersion !== undefined) sent.headers['Signature'] = changeVersion(sent.headers['Signature'] ?? '', keyVersion)
+  return change(sent, tamper)
+}
+
+function changeVersion(header: string, keyVersion: string): string {
+  return header.replace(/keyVersion=[^,]*/, `keyVersion=${keyVersion}`)
+}
+
+type Sent = { method: string; path: string; headers: Record<string, string>; body: Uint8Array }
+
+function change(sent: Sent, tamper: TestFault | undefined): Sent {
+  const { headers, body } = sent
+  if (tamper === 'body') return { ...sent, body: flipped(body, body.length - 1) }
+  if (tamper === 'client-id') return { ...sent, headers: { ...headers, 'Client-Id': 'UNKNOWN' } }
+  if (tamper === 'unsigned') {
+    const { Signature: _, ...rest } = headers
+    return { ...sent, headers: rest }
+  }
+  if (tamper !== 'signature') return sent
+  const [before = '', value = ''] = (headers['Signature'] ?? '').split('signature=')
+  const bytes = flipped(Buffer.from(decodeURIComponent(value), 'base64'), 0)
+  const signature = encodeURIComponent(Buffer.from(bytes).toString('base64'))
+  return { ...sent, headers: { ...headers, Signature: `${before}signature=${signature}` } }
+}
+
+function flipped(bytes: Uint8Array, at: number): Uint8Array {
+  return bytes.map((byte, index) => (index === at ? byte ^ 1 : byte))
+}
+
+async function post(url: URL, { headers, body }: IncomingRequest): Promise<HttpResponse> {
+  const init = { method: ORDER_SYNC_METHOD, headers: headers as HeadersInit, body: body as BodyInit }
+  const response = await fetch(url, { ...init, redirect: 'manual', signal: AbortSignal.timeout(30_000) })
+  const received = Object.fromEntries(response.headers)
+  return { status: response.status, headers: received, body: new Uint8Array(await response.arrayBuffer()) }
+}
+
+async function read(
+  { status, headers: sent, body }: HttpResponse,
+  path: string,
+  own: Credentials,
+): Promise<TestResponse> {
+  const headers = collectHeaders(sent)
+  const signed = headers.has('signature')
+  const encrypted = headers.has('encrypt')
+  const { result, orderId } = signed
+    ? await verify({ path, headers, body }, own)
+    : (JSON.parse(new TextDecoder().decode(body)) as OrderSyncResponse)
+  return { status, result, ...(orderId !== undefined && { orderId }), signed, encrypted, headers }
+}
+
+async function verify(
+  { path, headers, body }: { path: string; headers: ReadonlyMap<string, string>; body: Uint8Array },
+  own: Credentials,
+): Promise<OrderSyncResponse> {
+  const head = parseMessageHead(headers, 'response')
+  const message = { method: ORDER_SYNC_METHOD, path, head, body }
+  const { value } = await verifyMessage(message, parseCredentials(own), { encryption: ENCRYPTION, json: STRICT_JSON })
+  return value as OrderSyncResponse
+}
