@@ -106,6 +106,14 @@ function inspectError(this: Error, _depth?: number, options?: unknown, inspect?:
   return inspect === undefined ? copy : inspect(copy, options)
 }
 
+/**
+ * Keeps the name of a class when the package is minified: `console.log()` shows it. Not a static field: compilers of an application
+ * turn it into an assignment, which fails.
+ */
+function nameClass(target: object, name: string): void {
+  Object.defineProperty(target, 'name', { value: name })
+}
+
 /** The base class of all errors in this package. The subclass says who must act, the code says why. */
 export abstract class OrderSyncError extends Error {
   /** Stable: use it in code and in alerts. The message may change between releases. */
@@ -133,8 +141,9 @@ export interface FieldIssue {
  * The text is for your logs. The peer receives only the result code of {@link PROTOCOL_ERRORS}.
  */
 export class ProtocolError extends OrderSyncError {
-  /** Kept when the package is minified: `console.log()` shows it. */
-  static override readonly name = 'ProtocolError'
+  static {
+    nameClass(this, 'ProtocolError')
+  }
   override readonly name = 'ProtocolError'
   readonly code: ProtocolErrorCode
   /** The fields that are wrong, for `ERR_FIELD_INVALID`. Empty for other codes. */
@@ -149,8 +158,9 @@ export class ProtocolError extends OrderSyncError {
 
 /** A key, a credential or the mounting of the handler is wrong. You must act: the message says how. */
 export class ConfigurationError extends OrderSyncError {
-  /** Kept when the package is minified: `console.log()` shows it. */
-  static override readonly name = 'ConfigurationError'
+  static {
+    nameClass(this, 'ConfigurationError')
+  }
   override readonly name = 'ConfigurationError'
   readonly code: ConfigurationErrorCode
 
@@ -168,8 +178,9 @@ export class ConfigurationError extends OrderSyncError {
  * That error is the `cause`. It may contain customer data, so `console.log()` and `inspect()` do not show it.
  */
 export class HandlerError extends OrderSyncError {
-  /** Kept when the package is minified: `console.log()` shows it. */
-  static override readonly name = 'HandlerError'
+  static {
+    nameClass(this, 'HandlerError')
+  }
   override readonly name = 'HandlerError'
   readonly code: HandlerErrorCode
 
@@ -198,8 +209,9 @@ export class HandlerError extends OrderSyncError {
  * ```
  */
 export class OrderRefusedError extends OrderSyncError {
-  /** Kept when the package is minified: `console.log()` shows it. */
-  static override readonly name = 'OrderRefusedError'
+  static {
+    nameClass(this, 'OrderRefusedError')
+  }
   override readonly name = 'OrderRefusedError'
   readonly code = 'ERR_REFUSED'
   readonly resultCode: string
@@ -260,8 +272,9 @@ abstract class HttpResponseError extends OrderSyncError {
  * The order may or may not have been processed. Find out who responded before you send it again.
  */
 export class UntrustedResponseError extends HttpResponseError {
-  /** Kept when the package is minified: `console.log()` shows it. */
-  static override readonly name = 'UntrustedResponseError'
+  static {
+    nameClass(this, 'UntrustedResponseError')
+  }
   override readonly name = 'UntrustedResponseError'
   readonly code: UntrustedResponseCode
 
@@ -276,8 +289,9 @@ export class UntrustedResponseError extends HttpResponseError {
  * The order may or may not have been processed. Retry later with the same `requestId`.
  */
 export class DeliveryError extends HttpResponseError {
-  /** Kept when the package is minified: `console.log()` shows it. */
-  static override readonly name = 'DeliveryError'
+  static {
+    nameClass(this, 'DeliveryError')
+  }
   override readonly name = 'DeliveryError'
   readonly code: DeliveryErrorCode
   /** For `ERR_RESULT_UNKNOWN`: the peer's verified response. */

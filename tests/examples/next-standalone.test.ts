@@ -23,7 +23,7 @@ test.skipIf(!betterSqliteWorks())(
     await install('06-next', await pack(folder), app)
     // Already compiled. It needs the other two.
     for (const name of ['better-sqlite3', 'bindings', 'file-uri-to-path']) {
-      cpSync(join(root, 'node_modules', name), join(app, 'node_modules', name), { recursive: true })
+      cpSync(join(root, 'tests/drivers/node_modules', name), join(app, 'node_modules', name), { recursive: true })
     }
     writeFileSync(join(app, 'next.config.ts'), nextConfig())
     writeFileSync(join(app, 'lib/order-sync.ts'), withSqlite(read('examples/06-next/lib/order-sync.ts')))
