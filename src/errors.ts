@@ -142,7 +142,7 @@ export interface FieldIssue {
  */
 export class ProtocolError extends OrderSyncError {
   static {
-    nameClass(this, 'ProtocolError')
+    nameClass(ProtocolError, 'ProtocolError')
   }
   override readonly name = 'ProtocolError'
   readonly code: ProtocolErrorCode
@@ -159,7 +159,7 @@ export class ProtocolError extends OrderSyncError {
 /** A key, a credential or the mounting of the handler is wrong. You must act: the message says how. */
 export class ConfigurationError extends OrderSyncError {
   static {
-    nameClass(this, 'ConfigurationError')
+    nameClass(ConfigurationError, 'ConfigurationError')
   }
   override readonly name = 'ConfigurationError'
   readonly code: ConfigurationErrorCode
@@ -179,7 +179,7 @@ export class ConfigurationError extends OrderSyncError {
  */
 export class HandlerError extends OrderSyncError {
   static {
-    nameClass(this, 'HandlerError')
+    nameClass(HandlerError, 'HandlerError')
   }
   override readonly name = 'HandlerError'
   readonly code: HandlerErrorCode
@@ -210,7 +210,7 @@ export class HandlerError extends OrderSyncError {
  */
 export class OrderRefusedError extends OrderSyncError {
   static {
-    nameClass(this, 'OrderRefusedError')
+    nameClass(OrderRefusedError, 'OrderRefusedError')
   }
   override readonly name = 'OrderRefusedError'
   readonly code = 'ERR_REFUSED'
@@ -273,7 +273,7 @@ abstract class HttpResponseError extends OrderSyncError {
  */
 export class UntrustedResponseError extends HttpResponseError {
   static {
-    nameClass(this, 'UntrustedResponseError')
+    nameClass(UntrustedResponseError, 'UntrustedResponseError')
   }
   override readonly name = 'UntrustedResponseError'
   readonly code: UntrustedResponseCode
@@ -290,7 +290,7 @@ export class UntrustedResponseError extends HttpResponseError {
  */
 export class DeliveryError extends HttpResponseError {
   static {
-    nameClass(this, 'DeliveryError')
+    nameClass(DeliveryError, 'DeliveryError')
   }
   override readonly name = 'DeliveryError'
   readonly code: DeliveryErrorCode
