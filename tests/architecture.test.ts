@@ -81,7 +81,19 @@ const TABLE: Readonly<Record<string, Row>> = {
   },
   // The test kit plays the other side: it uses the message modules, and the handler for a receiver.
   testing: {
-    imports: [...CORE, 'node:assert/strict', 'node:process', 'node:crypto', 'server/handler.ts', 'stores/memory.ts'],
+    imports: [
+      ...CORE,
+      'node:assert/strict',
+      'node:process',
+      'node:crypto',
+      'node:http',
+      'node:https',
+      'node:net',
+      'node:timers/promises',
+      'node:tls',
+      'server/handler.ts',
+      'stores/memory.ts',
+    ],
     types: ['stores/store.ts', 'server/*'],
   },
   public: { imports: [...CORE, 'stores/*', 'server/*', 'client/*', 'adapters/*', 'testing/*', 'telemetry/*'] },

@@ -14,7 +14,8 @@ import {
   resolveOptions,
   wholeNumber,
 } from '../option-rules.ts'
-import { ENVIRONMENTS, type Environment, ORDER_SYNC_PATH } from '../protocol/endpoint.ts'
+import { ENVIRONMENTS, type Environment } from '../protocol/endpoint.ts'
+import { resolveUrl } from '../protocol/endpoint-url.ts'
 import { STRICT_JSON } from '../protocol/json.ts'
 import { type Credentials, parseCredentials, requireEncryptionKey } from '../secure-message/credentials.ts'
 import type { ClientEvent } from './event.ts'
@@ -118,33 +119,6 @@ export function resolveClientOptions<ExtInfo>(options: ClientOptions<ExtInfo>) {
     json: { ...STRICT_JSON, allowFractions },
     encryption: { options: resolveEncryptionOptions(encryption), randomBytes },
   }
-}
-
-interface UrlOptions extends Pick<ClientOptions, 'url' | 'environment'> {
-  readonly allowInsecureUrl: boolean
-}
-
-function resolveUrl({ url, environment, allowInsecureUrl }: UrlOptions): URL {
-  if ((url === undefined) === (environment === undefined)) throw new TypeError('Give either "environment" or "url"')
-  const given = String(environment === undefined ? url : ENVIRONMENTS[environment])
-  if (!URL.canParse(given)) throw new TypeError('"url" is not a URL')
-  const resolved = new URL(given)
-  if (!/^https?:$/.test(resolved.protocol) || resolved.username !== '' || resolved.password !== '') {
-    throw new TypeError('"url" must be an http or https URL without user name and password')
-  }
-  if (resolved.protocol === 'http:' && !allowInsecureUrl && !isLoopback(resolved.hostname)) {
-    throw new TypeError(
-      '"url" is http, so that everyone on the way can read the orders. Use https, or set "allowInsecureUrl" to true',
-    )
-  }
-  if (resolved.pathname === '/') resolved.pathname = ORDER_SYNC_PATH
-  resolved.hash = ''
-  return resolved
-}
-
-/** The parser of URLs writes every IPv4 address as four numbers, and IPv6 in its shortest form. */
-function isLoopback(hostname: string): boolean {
-  return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)
 }
 
 function assertEnvironment(value: unknown): void {

@@ -3,7 +3,9 @@
  *
  * @packageDocumentation
  */
+
 export { type StoreCase, type StoreCaseDatabase, storeCases } from '../testing/store-cases.ts'
+export type { TestFault } from '../testing/tamper.ts'
 export { createTestContext, createTransactionDouble, type TransactionDouble } from '../testing/test-context.ts'
 export {
   createTestCredentials,
@@ -15,7 +17,6 @@ export {
 export { createTestOrder } from '../testing/test-order.ts'
 export {
   createTestPeer,
-  type TestFault,
   type TestPeer,
   type TestPeerOptions,
   type TestRequestOptions,
@@ -23,3 +24,25 @@ export {
   type TestTarget,
 } from '../testing/test-peer.ts'
 export { createTestReceiver, type TestReceiver, type TestReceiverOptions } from '../testing/test-receiver.ts'
+
+// The simulator: what AlipayHK, the network and strangers may send, and a report about the responses.
+
+export { formatJUnitReport, formatReport } from '../testing/simulator/format-report.ts'
+export type { ConformanceReport, Finding, RuleReport } from '../testing/simulator/report.ts'
+export type { Rule, RuleId } from '../testing/simulator/rules.ts'
+export type {
+  Alike,
+  Content,
+  Delivery,
+  Expectation,
+  HalfSent,
+  HeaderForm,
+  Pause,
+  RetryPlan,
+  Scenario,
+  SimulatedFault,
+  Step,
+  Together,
+} from '../testing/simulator/scenario.ts'
+export { SCENARIOS, type ScenarioName } from '../testing/simulator/scenarios.ts'
+export { createSimulator, type Simulator, type SimulatorOptions } from '../testing/simulator/simulator.ts'

@@ -9,27 +9,11 @@ import { type Credentials, parseCredentials, requireEncryptionKey } from '../sec
 import { secureMessage } from '../secure-message/secure.ts'
 import { verifyMessage } from '../secure-message/verify.ts'
 import type { HttpResponse, IncomingRequest } from '../server/http.ts'
+import { OLD_REQUEST_MS, type SignedRequest, type TestFault, tamperWith, withKeyVersion } from './tamper.ts'
 import { createTestCredentials, createTestKeys } from './test-keys.ts'
 
 /** What {@link createTestPeer} sends to: a handler, or the URL of your application. */
 export type TestTarget = ((request: IncomingRequest) => Promise<HttpResponse>) | string | URL
-
-/** What is wrong with a request. */
-export type TestFault =
-  /** The body is changed after it was signed. */
-  | 'body'
-  /** One bit of the signature is changed. */
-  | 'signature'
-  /** The request is signed correctly, one hour ago. */
-  | 'time'
-  /** A stranger has signed it. */
-  | 'wrong-key'
-  /** Another path was signed. */
-  | 'another-path'
-  /** The `Client-Id` is unknown. */
-  | 'client-id'
-  /** There is no `Signature` header. */
-  | 'unsigned'
 
 /** Options of one request. */
 export interface TestRequestOptions {
@@ -76,7 +60,6 @@ export interface TestPeerOptions {
 }
 
 const ENCRYPTION = { options: resolveEncryptionOptions({}), randomBytes: secureRandomBytes }
-const HOUR_MS = 3_600_000
 
 /**
  * Creates a sender that plays AlipayHK: for a test of your handler, without a network, or of your running application. It needs
@@ -123,7 +106,7 @@ async function secure(
   path: string,
   own: Credentials,
   { encrypt = false, time = Date.now(), tamper, keyVersion, requestId }: TestRequestOptions,
-): Promise<IncomingRequest & { readonly headers: Record<string, string>; readonly body: Uint8Array }> {
+): Promise<SignedRequest> {
   const signing = tamper === 'wrong-key' ? { ...own, privateKeys: { 1: createTestKeys().stranger.privateKey } } : own
   const credentials = parseCredentials(signing)
   const message = JSON.stringify({ ...order, ...(requestId !== undefined && { requestId }) })
@@ -132,7 +115,7 @@ async function secure(
       kind: 'request',
       method: ORDER_SYNC_METHOD,
       path: tamper === 'another-path' ? `${path}/another` : path,
-      now: tamper === 'time' ? time - HOUR_MS : time,
+      now: tamper === 'time' ? time - OLD_REQUEST_MS : time,
       plaintext: encodeUtf8(message),
       encryptTo: encrypt ? requireEncryptionKey(credentials) : undefined,
     },
@@ -140,33 +123,8 @@ async function secure(
     ENCRYPTION,
   )
   const sent = { method: ORDER_SYNC_METHOD, path, headers: { ...headers }, body }
-  if (keyVersion !== undefined) sent.headers['Signature'] = changeVersion(sent.headers['Signature'] ?? '', keyVersion)
-  return change(sent, tamper)
-}
-
-function changeVersion(header: string, keyVersion: string): string {
-  return header.replace(/keyVersion=[^,]*/, `keyVersion=${keyVersion}`)
-}
-
-type Sent = { method: string; path: string; headers: Record<string, string>; body: Uint8Array }
-
-function change(sent: Sent, tamper: TestFault | undefined): Sent {
-  const { headers, body } = sent
-  if (tamper === 'body') return { ...sent, body: flipped(body, body.length - 1) }
-  if (tamper === 'client-id') return { ...sent, headers: { ...headers, 'Client-Id': 'UNKNOWN' } }
-  if (tamper === 'unsigned') {
-    const { Signature: _, ...rest } = headers
-    return { ...sent, headers: rest }
-  }
-  if (tamper !== 'signature') return sent
-  const [before = '', value = ''] = (headers['Signature'] ?? '').split('signature=')
-  const bytes = flipped(Buffer.from(decodeURIComponent(value), 'base64'), 0)
-  const signature = encodeURIComponent(Buffer.from(bytes).toString('base64'))
-  return { ...sent, headers: { ...headers, Signature: `${before}signature=${signature}` } }
-}
-
-function flipped(bytes: Uint8Array, at: number): Uint8Array {
-  return bytes.map((byte, index) => (index === at ? byte ^ 1 : byte))
+  if (keyVersion !== undefined) sent.headers['Signature'] = withKeyVersion(sent.headers['Signature'] ?? '', keyVersion)
+  return tamperWith(sent, tamper)
 }
 
 async function post(url: URL, { headers, body }: IncomingRequest): Promise<HttpResponse> {

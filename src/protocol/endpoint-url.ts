@@ -1,0 +1,36 @@
+import { ENVIRONMENTS, type Environment, ORDER_SYNC_PATH } from './endpoint.ts'
+
+/** How users name an endpoint. */
+interface UrlOptions {
+  readonly url?: string | URL | undefined
+  readonly environment?: Environment | undefined
+  readonly allowInsecureUrl: boolean
+}
+
+/**
+ * The URL of an endpoint: an origin gets the path of the API.
+ *
+ * @throws TypeError when it is not a URL, or its traffic could be read on the way
+ */
+export function resolveUrl({ url, environment, allowInsecureUrl }: UrlOptions): URL {
+  if ((url === undefined) === (environment === undefined)) throw new TypeError('Give either "environment" or "url"')
+  const given = String(environment === undefined ? url : ENVIRONMENTS[environment])
+  if (!URL.canParse(given)) throw new TypeError('"url" is not a URL')
+  const resolved = new URL(given)
+  if (!/^https?:$/.test(resolved.protocol) || resolved.username !== '' || resolved.password !== '') {
+    throw new TypeError('"url" must be an http or https URL without user name and password')
+  }
+  if (resolved.protocol === 'http:' && !allowInsecureUrl && !isLoopback(resolved.hostname)) {
+    throw new TypeError(
+      '"url" is http, so that everyone on the way can read the orders. Use https, or set "allowInsecureUrl" to true',
+    )
+  }
+  if (resolved.pathname === '/') resolved.pathname = ORDER_SYNC_PATH
+  resolved.hash = ''
+  return resolved
+}
+
+/** The parser of URLs writes every IPv4 address as four numbers, and IPv6 in its shortest form. */
+function isLoopback(hostname: string): boolean {
+  return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)
+}
