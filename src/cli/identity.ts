@@ -19,6 +19,9 @@ export async function readCredentials(values: ValuesOf<typeof IDENTITY_OPTIONS>)
   return { clientId, privateKeys: { [version]: privateKey }, peerPublicKeys: { [peerVersion]: peerPublicKey } }
 }
 
+/** Reads the file of a private key. */
+export const readPrivateKey = (file: Named<string>) => readKey(file, parsePrivateKey)
+
 async function readKey(
   file: Named<string>,
   parse: (input: string | Uint8Array, name: string) => unknown,

@@ -1,8 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import process from 'node:process'
+import { createServer, type Server } from 'node:http'
 import { createOrderSyncHandler, ORDER_SYNC_PATH, type OrderSyncHandler } from 'alipayhk-order-sync'
 import { toNodeListener } from 'alipayhk-order-sync/node'
 import { defineCommand } from './command.ts'
@@ -11,6 +9,7 @@ import { IDENTITY_OPTIONS, readCredentials } from './identity.ts'
 import { errorCodeOf, openStoreOrMemory, STORES } from './open-store.ts'
 import { flag, namedText, oneOf, optional, text, type ValuesOf, wholeNumber, withDefault } from './option.ts'
 import { isOutputBlocked, print, printJson } from './output.ts'
+import { listenOn, respondText, waitForStop } from './server.ts'
 import { UsageError } from './usage-error.ts'
 
 const OPTIONS = {
@@ -93,9 +92,7 @@ async function listen(values: ValuesOf<typeof OPTIONS>): Promise<void> {
   // Listen for signals before the server accepts requests.
   const stopped = waitForStop()
   try {
-    server.listen(port, host)
-    await once(server, 'listening')
-    await print(`listening on ${urlOf(server, host)}${path}`)
+    await print(`listening on ${await listenOn(server, { port, host })}${path}`)
     const failure = await stopped
     await drain(server, handler)
     if (failure !== undefined) throw failure
@@ -120,26 +117,6 @@ function createPathServer(handler: OrderSyncHandler, path: string): Server {
     else listener(request, response)
   })
   return server
-}
-
-function respondText(response: ServerResponse, status: number, text: string): void {
-  response.writeHead(status, { 'Content-Type': 'text/plain; charset=UTF-8', Connection: 'close' }).end(`${text}\n`)
-}
-
-function urlOf(server: Server, host: string): string {
-  const { port } = server.address() as AddressInfo
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
-}
-
-/**
- * Resolves on the first signal, and leaves the second one to Node, which kills the process. Resolves with an error
- * when the reader closes standard output.
- */
-function waitForStop(): Promise<Error | undefined> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => resolve(undefined))
-    process.stdout.once('error', () => resolve(new UsageError('Standard output was closed.')))
-  })
 }
 
 /** The time in which a peer must complete its request after a signal. */

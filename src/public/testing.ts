@@ -23,7 +23,14 @@ export {
   type TestResponse,
   type TestTarget,
 } from '../testing/test-peer.ts'
-export { createTestReceiver, type TestReceiver, type TestReceiverOptions } from '../testing/test-receiver.ts'
+export {
+  createTestReceiver,
+  type ReceivedTestRequest,
+  type ReceiverResponse,
+  type TestReceiver,
+  type TestReceiverOptions,
+  type TestReceiverServer,
+} from '../testing/test-receiver.ts'
 
 // The simulator: what AlipayHK, the network and strangers may send, and a report about the responses.
 

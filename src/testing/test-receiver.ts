@@ -1,21 +1,77 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
+import { OrderRefusedError } from '../errors.ts'
 import type { Order } from '../messages/order.ts'
-import type { Credentials } from '../secure-message/credentials.ts'
+import { assertText, functionWithDefault, type OptionRules, positiveNumber, resolveOptions } from '../option-rules.ts'
+import { ORDER_SYNC_PATH } from '../protocol/endpoint.ts'
+import { type Credentials, parseCredentials } from '../secure-message/credentials.ts'
 import { createOrderSyncHandler } from '../server/handler.ts'
+import type { HttpResponse } from '../server/http.ts'
 import { memoryStore } from '../stores/memory.ts'
+import { withoutHeader } from './tamper.ts'
 import { createTestCredentials } from './test-keys.ts'
+
+/** How the receiver responds to one request. */
+export type ReceiverResponse =
+  /** As the order deserves: `S`, unless `respond` throws. */
+  | 'S'
+  /** Signed, `F` and `PROCESS_FAIL`. */
+  | 'F'
+  /** Signed, `U` and `UNKNOWN_EXCEPTION`. */
+  | 'U'
+  /** After `slowMs`, as `S`. */
+  | 'slow'
+  /** The order is processed, and the connection breaks in the middle of the response. */
+  | 'broken'
+  /** The order is processed, and the response has no signature. */
+  | 'unsigned'
+  /** HTTP 502 with HTML, as from a proxy. The order is not processed. */
+  | 'html-502'
+
+/** A request that arrived. */
+export interface ReceivedTestRequest {
+  /** By lower-case name. */
+  readonly headers: Readonly<Record<string, string>>
+  /** The body as it arrived. */
+  readonly body: Uint8Array
+  /** How the receiver responded. */
+  readonly responded: ReceiverResponse
+}
 
 /** Plays AlipayHK's receiving side in a test of your client. */
 export interface TestReceiver {
   /** Give it to `createOrderSyncClient()`: requests then arrive here, and not on the network. */
   readonly fetch: typeof globalThis.fetch
-  /** The orders that arrived, verified, each event once. */
+  /** Starts a server on this machine. Give its `url` to `createOrderSyncClient()`, and close it after the test. */
+  readonly listen: (options?: {
+    /** @defaultValue a free port */
+    readonly port?: number | undefined
+  }) => Promise<TestReceiverServer>
+  /** The orders that arrived, verified, each event once. The last 1,000. */
   readonly orders: readonly Order[]
+  /** Everything that arrived, whether it verifies or not. The last 1,000. */
+  readonly requests: readonly ReceivedTestRequest[]
+}
+
+/** A running server of a {@link TestReceiver}. */
+export interface TestReceiverServer {
+  /** The URL of the API. */
+  readonly url: string
+  /** Closes all connections, and stops. */
+  readonly close: () => Promise<void>
 }
 
 /** Options of {@link createTestReceiver}. */
 export interface TestReceiverOptions {
   /** The credentials of AlipayHK's side. @defaultValue `createTestCredentials().peer` */
   readonly credentials?: Credentials | undefined
+  /** The path that the client signs. @defaultValue the path of each request */
+  readonly signedPath?: string | undefined
+  /** How to respond to the first request, the second one and so on. Every later one gets `S`. @defaultValue none */
+  readonly responses?: readonly ReceiverResponse[] | undefined
+  /** Milliseconds that `slow` takes. @defaultValue 30_000 */
+  readonly slowMs?: number | undefined
   /**
    * The response to an order. Throw an `OrderRefusedError` for a refusal, any other error for `UNKNOWN_EXCEPTION`.
    * @defaultValue `{ orderId }` for every order
@@ -23,34 +79,168 @@ export interface TestReceiverOptions {
   readonly respond?: ((order: Order) => { orderId: string } | Promise<{ orderId: string }>) | undefined
 }
 
+const MAX_REMEMBERED = 1_000
+
+const RESPONSES: readonly ReceiverResponse[] = ['S', 'F', 'U', 'slow', 'broken', 'unsigned', 'html-502']
+
+const RULES = {
+  credentials: { assert: (value: unknown) => void parseCredentials(value as Credentials) },
+  signedPath: { assert: assertText },
+  responses: { assert: assertResponses },
+  slowMs: positiveNumber(30_000, { isTimer: true }),
+  respond: functionWithDefault(({ merchantBizNo }: Order): { orderId: string } | Promise<{ orderId: string }> => ({
+    orderId: merchantBizNo.slice(0, 64),
+  })),
+} as const satisfies OptionRules<TestReceiverOptions>
+
+function assertResponses(value: unknown, name: string): void {
+  if (Array.isArray(value) && value.every((one) => RESPONSES.includes(one))) return
+  throw new TypeError(`"${name}" must be a list of ${RESPONSES.join(', ')}`)
+}
+
 /**
- * Creates a receiver that plays AlipayHK: it verifies, remembers and responds signed.
+ * Creates a receiver that plays AlipayHK: it verifies, remembers and responds signed, or as badly as `responses` says.
  *
+ * @throws TypeError, RangeError when an option is wrong
+ * @throws {@link ConfigurationError} for the credentials and keys
  * @see docs/protocol.md sections 1 to 7
  * @example
  * ```ts
  * import { createOrderSyncClient } from 'alipayhk-order-sync'
  * import { createTestCredentials, createTestReceiver } from 'alipayhk-order-sync/testing'
  *
- * const receiver = createTestReceiver()
+ * // The first attempt fails, the second one succeeds.
+ * const receiver = createTestReceiver({ responses: ['html-502'] })
  * const credentials = createTestCredentials().merchant
  * const client = createOrderSyncClient({ credentials, environment: 'testing', fetch: receiver.fetch })
  * ```
  */
-export function createTestReceiver({
-  credentials = createTestCredentials().peer,
-  respond = ({ merchantBizNo }) => ({ orderId: merchantBizNo.slice(0, 64) }),
-}: TestReceiverOptions = {}): TestReceiver {
+export function createTestReceiver(options: TestReceiverOptions = {}): TestReceiver {
+  const {
+    responses = [],
+    slowMs,
+    ...merchant
+  } = resolveOptions<TestReceiverOptions, typeof RULES>('createTestReceiver', RULES, options)
+  const queue = [...responses]
   const orders: Order[] = []
-  const handler = createOrderSyncHandler({
-    credentials,
-    store: memoryStore(),
-    async onOrder(order) {
-      orders.push(order)
-      return await respond(order)
-    },
+  const requests: ReceivedTestRequest[] = []
+  const handle = createHandlers(merchant, orders)
+  /** Undefined: the connection breaks after the order was processed. */
+  const receive = async (request: Received, signal: AbortSignal | undefined) => {
+    const responded = queue.shift() ?? 'S'
+    remember(requests, { headers: request.headers, body: request.body, responded })
+    if (responded === 'html-502') return BAD_GATEWAY
+    if (responded === 'slow') await pause(slowMs, undefined, signal && { signal })
+    const response = await handle(responded, request)
+    if (responded === 'unsigned') return { ...response, headers: withoutHeader(response.headers, 'Signature') }
+    return responded === 'broken' ? undefined : response
+  }
+  return { orders, requests, fetch: createFetch(receive), listen: ({ port = 0 } = {}) => listen(receive, port) }
+}
+
+interface Received {
+  readonly method: string
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Uint8Array
+}
+
+type Receive = (request: Received, signal: AbortSignal | undefined) => Promise<HttpResponse | undefined>
+
+const BAD_GATEWAY: HttpResponse = {
+  status: 502,
+  headers: { 'Content-Type': 'text/html' },
+  body: Buffer.from('<html><body><h1>502 Bad Gateway</h1></body></html>\n'),
+}
+
+/** `F` and `U` have stores of their own: the same order succeeds later. */
+function createHandlers(
+  {
+    credentials = createTestCredentials().peer,
+    signedPath,
+    respond,
+  }: Pick<TestReceiverOptions, 'credentials' | 'signedPath'> & {
+    readonly respond: NonNullable<TestReceiverOptions['respond']>
+  },
+  orders: Order[],
+) {
+  const create = (onOrder: (order: Order) => Promise<{ orderId: string }>) =>
     // The test sees what happens: nothing is printed.
-    onEvent: () => {},
+    createOrderSyncHandler({ credentials, signedPath, store: memoryStore(), onOrder, onEvent: () => {} })
+  const process = create(async (order) => {
+    remember(orders, order)
+    return await respond(order)
   })
-  return { orders, fetch: (input, init) => handler.fetch(new Request(input, init)) }
+  return (responded: ReceiverResponse, request: Received) => {
+    if (responded !== 'F' && responded !== 'U') return process(request)
+    const handler = create(() => {
+      throw responded === 'F' ? new OrderRefusedError('PROCESS_FAIL') : new Error('The receiver responds U.')
+    })
+    return handler(request)
+  }
+}
+
+function remember<Item>(list: Item[], item: Item): void {
+  list.push(item)
+  if (list.length > MAX_REMEMBERED) list.shift()
+}
+
+function createFetch(receive: Receive): typeof globalThis.fetch {
+  return async (input, init) => {
+    const request = new Request(input, init)
+    const { method, headers, signal } = request
+    const { pathname, search } = new URL(request.url)
+    const body = new Uint8Array(await request.arrayBuffer())
+    const received = { method, path: pathname + search, headers: Object.fromEntries(headers), body }
+    const response = await receive(received, signal).catch((error: unknown) => {
+      throw signal.aborted ? signal.reason : error
+    })
+    // As fetch says it.
+    if (response === undefined) throw new TypeError('fetch failed', { cause: new Error('The connection was broken') })
+    return new Response(response.body as BodyInit, { status: response.status, headers: response.headers })
+  }
+}
+
+async function listen(receive: Receive, port: number): Promise<TestReceiverServer> {
+  const server = createServer((incoming, outgoing) => {
+    serve(receive, incoming, outgoing).catch(() => void outgoing.destroy())
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, '127.0.0.1', resolve)
+  })
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}${ORDER_SYNC_PATH}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
+
+const MAX_BODY_BYTES = 4_194_304
+
+async function serve(receive: Receive, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of incoming) {
+    chunks.push(chunk)
+    size += chunk.length
+    if (size > MAX_BODY_BYTES) return void outgoing.destroy()
+  }
+  const { method = '', url: path = '' } = incoming
+  const headers = Object.fromEntries(
+    Object.entries(incoming.headers).map(([name, value]) => [name, [value].flat().join(', ')]),
+  )
+  const closed = new AbortController()
+  outgoing.once('close', () => closed.abort())
+  const response = await receive({ method, path, headers, body: Buffer.concat(chunks) }, closed.signal)
+  if (response !== undefined) {
+    outgoing.writeHead(response.status, { ...response.headers, 'Content-Length': response.body.length })
+    return void outgoing.end(response.body)
+  }
+  // Half of the response leaves before the connection breaks.
+  outgoing.writeHead(200, { 'Content-Type': 'application/json; charset=UTF-8', 'Content-Length': 100 })
+  outgoing.write('{"result":{', () => void outgoing.destroy())
 }

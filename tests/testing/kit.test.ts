@@ -19,7 +19,9 @@ import {
   createTestPeer,
   createTestReceiver,
   createTransactionDouble,
+  type ReceiverResponse,
   type TestFault,
+  type TestReceiver,
 } from '../../src/public/testing.ts'
 import { rejectionOf } from '../support/thrown.ts'
 
@@ -160,6 +162,49 @@ describe('createTestReceiver', () => {
       orderId: 'A-1',
       attempts: 2,
     })
+  })
+})
+
+describe('createTestReceiver responds', () => {
+  const EXPECTED: readonly (readonly [ReceiverResponse, object])[] = [
+    ['S', { attempts: 1 }],
+    ['F', { name: 'OrderRefusedError', resultCode: 'PROCESS_FAIL' }],
+    ['U', { attempts: 2 }],
+    ['slow', { attempts: 2 }],
+    ['broken', { attempts: 2 }],
+    ['unsigned', { name: 'UntrustedResponseError', code: 'ERR_REPLY_UNSIGNED' }],
+    ['html-502', { attempts: 2 }],
+  ]
+
+  for (const [where, connect] of [
+    ['through fetch', async ({ fetch }: TestReceiver) => ({ environment: 'testing', fetch }) as const],
+    [
+      'on a server',
+      async ({ listen }: TestReceiver) => {
+        const { url, close } = await listen()
+        onTestFinished(close)
+        return { url }
+      },
+    ],
+  ] as const) {
+    test.for(EXPECTED)(`%s ${where}`, async ([response, expected]) => {
+      const receiver = createTestReceiver({ responses: [response] })
+      const order = createTestOrder()
+      const client = createOrderSyncClient({
+        credentials: createTestCredentials().merchant,
+        ...{ retries: 1, baseDelayMs: 1, timeoutMs: response === 'slow' ? 300 : 10_000 },
+        ...(await connect(receiver)),
+      })
+      expect(await client.syncOrder(order).catch((error: unknown) => error)).toMatchObject(expected)
+      expect(receiver.requests[0]).toMatchObject({ responded: response })
+      // Whatever went wrong: the event arrived once.
+      expect(receiver.orders).toEqual(response === 'F' ? [] : [order])
+    })
+  }
+
+  test('with a TypeError to a word that it does not know', () => {
+    const responses = ['X'] as unknown as ReceiverResponse[]
+    expect(() => createTestReceiver({ responses })).toThrow('"responses" must be a list of S, F, U, slow')
   })
 })
 
