@@ -64,7 +64,7 @@ export default defineConfig({
         test: {
           name: 'examples',
           include: examples,
-          globalSetup: ['tests/support/drivers.ts', 'tests/support/build.ts'],
+          globalSetup: ['tests/support/drivers.ts', 'tests/support/build.ts', 'tests/support/services.ts'],
           maxConcurrency: 2,
           testTimeout: 300_000,
           hookTimeout: 300_000,

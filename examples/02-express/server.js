@@ -1,7 +1,7 @@
 import { ORDER_SYNC_PATH } from 'alipayhk-order-sync'
 import { expressOrderSync } from 'alipayhk-order-sync/express'
 import express from 'express'
-import { handler } from './order-sync.js'
+import { handler, pool } from './order-sync.js'
 
 const app = express()
 
@@ -21,6 +21,7 @@ const server = app.listen(Number(process.env.PORT ?? 3000), () => {
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, async () => {
     server.close() // no new requests
-    await handler.drain() // waits for orders that are being processed; close your database after it
+    await handler.drain() // waits for orders that are being processed
+    await pool?.end()
   })
 }

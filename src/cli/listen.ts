@@ -152,9 +152,10 @@ async function forward({ method, path, headers, bodyBase64 }: Received, { forwar
     const body = Buffer.from(await response.arrayBuffer())
     return { status: response.status, headers: forwardable(response.headers), body }
   } catch (error) {
-    const { cause, name } = error as Error
-    const { code = name } = (cause ?? {}) as NodeJS.ErrnoException
-    printToStderr(`Your application at ${url.origin} did not respond: ${code}.`)
+    // fetch only says "fetch failed": the reason is in the cause.
+    const { cause = error } = error as Error
+    const { code, message } = cause as NodeJS.ErrnoException
+    printToStderr(`Your application at ${url.origin} did not respond: ${code ?? message}.`)
     return undefined
   }
 }

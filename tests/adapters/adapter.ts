@@ -22,6 +22,7 @@ export interface Served {
  * - `connections`: half a body, and a second request behind a body that is too large
  * - `large bodies`: a client that reads nothing before it has sent 8 MB receives the 413
  * - `timeouts`: a client, or `onOrder`, that hangs
+ * - `scenarios`: a simulator finds nothing that is against the protocol
  * - `parsed body`: the bytes are lost, so the handler refuses and says how to fix the mounting
  */
 export type TestGroup =
@@ -33,6 +34,7 @@ export type TestGroup =
   | 'connections'
   | 'large bodies'
   | 'timeouts'
+  | 'scenarios'
   | 'parsed body'
 
 /** The groups that write to a TCP socket themselves. They need HTTP/1.1 without TLS, and a server that streams bodies. */
@@ -67,7 +69,7 @@ export interface Adapter {
 /** The simplest mount of an adapter, which is tested with every group. */
 export const mainMount = (serve: Serve): Mount => ({
   serve,
-  groups: ['all cases', 'signed path', 'accept-encoding', ...SOCKET_GROUPS],
+  groups: ['all cases', 'signed path', 'accept-encoding', 'scenarios', ...SOCKET_GROUPS],
 })
 
 /** A mount beside or behind other code, which must make no difference. */

@@ -59,6 +59,8 @@ const credentialsOf = (merchant: Pair, gateway: Pair): Credentials => ({
 })
 /** The credentials of a merchant, when a case has none of its own. */
 export const rsaCredentials = () => credentialsOf(merchantRsa(), gatewayRsa())
+/** The other side of {@link rsaCredentials}. */
+export const gatewayCredentials = () => credentialsOf(gatewayRsa(), merchantRsa())
 /** A timeout in milliseconds, long enough to sign a response on a busy machine. */
 export const SHORT_TIMEOUT_MS = 150
 const largeRequest = () => request({ message: 'x'.repeat(200_000) })

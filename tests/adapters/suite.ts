@@ -1,12 +1,13 @@
 import { gunzipSync } from 'node:zlib'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
+import { createSimulator } from '../../src/public/testing.ts'
 import { RESULT_CODES } from '../../src/result-codes.ts'
 import { gatewayEcc } from '../support/keys.ts'
-import { order, PATH, request, TIME } from '../support/messages.ts'
+import { NOW, order, PATH, request, TIME } from '../support/messages.ts'
 import type { Adapter, Mount, TestGroup } from './adapter.ts'
 import { respondWithoutHttp, toComparable } from './comparison.ts'
 import { createStart, type Start, type StartMerchant, startInThisProcess } from './fixture.ts'
-import { REQUEST_CASES, type RequestCase, type SuiteRequest } from './request-cases.ts'
+import { gatewayCredentials, REQUEST_CASES, type RequestCase, type SuiteRequest } from './request-cases.ts'
 import { testConnections, testLargeBodies, testTimeouts } from './socket-tests.ts'
 
 /**
@@ -46,6 +47,7 @@ const GROUPS: Readonly<Record<TestGroup, (start: Start, adapter: Adapter, mount:
   connections: testConnections,
   'large bodies': testLargeBodies,
   timeouts: testTimeouts,
+  scenarios: testScenarios,
   'parsed body': testParsedBody,
 }
 
@@ -96,6 +98,23 @@ function testAcceptEncoding(start: Start): void {
     expect(toComparable({ ...response, body }, request())).toMatchObject({ resultCode: 'SUCCESS', signed: true })
   })
 }
+
+function testScenarios(start: Start, { connect }: Adapter): void {
+  // The simulator speaks HTTP/1.1.
+  test.skipIf(connect !== undefined).for(SCENARIO_NAMES)('conforms to the scenario %s', async (scenario) => {
+    const { port } = await start()
+    const simulator = createSimulator({
+      ...{ url: `http://127.0.0.1:${port}${PATH}`, credentials: gatewayCredentials(), now: () => NOW },
+      sleep: () => Promise.resolve(),
+    })
+    const { passed, rules, notes } = await simulator.run(scenario, { seed: 1 })
+    expect(rules.filter(({ outcome }) => outcome === 'failed')).toEqual([])
+    expect({ passed, notes }).toEqual({ passed: true, notes: [] })
+  })
+}
+
+/** tests/testing has the other ones. */
+const SCENARIO_NAMES = ['smoke', 'bad-day', 'security'] as const
 
 function testCompression(start: Start): void {
   test('lets a middleware compress the response', async () => {

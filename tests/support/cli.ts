@@ -54,18 +54,26 @@ export interface ServeProcess {
 export const serve = (args: readonly string[]): Promise<ServeProcess> => serveFrom(CLI, ['--store', 'memory', ...args])
 
 /** Starts `serve` of an installed command on a free port, in a folder. Kills it after the test. */
-export async function serveFrom(command: string, args: readonly string[], cwd?: string): Promise<ServeProcess> {
-  const child = spawn(process.execPath, [command, 'serve', '--port', '0', ...args], { env: ENV, cwd })
+export const serveFrom = (command: string, args: readonly string[], cwd?: string): Promise<ServeProcess> =>
+  startCommand(['serve', '--port', '0', ...args], /^listening on (http:\S+)$/, { command, cwd })
+
+/** Starts a command that listens, and waits for the line with its URL. Kills it after the test. */
+export async function startCommand(
+  args: readonly string[],
+  listening: RegExp,
+  { command = CLI, cwd }: { command?: string; cwd?: string | undefined } = {},
+): Promise<ServeProcess> {
+  const child = spawn(process.execPath, [command, ...args], { env: ENV, cwd })
   onTestFinished(() => void child.kill('SIGKILL'))
   const exitCode = once(child, 'close').then(([code]: (number | null)[]) => code ?? null)
   const stderr = text(child.stderr)
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   const nextLine = async () => {
     const { value, done } = await lines.next()
-    if (done) throw new Error(`serve has exited: ${await stderr}`)
+    if (done) throw new Error(`the command has exited: ${await stderr}`)
     return value
   }
-  const [, url = ''] = /^listening on (http:\S+)$/.exec(await nextLine()) ?? []
+  const [, url = ''] = listening.exec(await nextLine()) ?? []
   return { url, child, exitCode, stderr, nextEvent: async () => JSON.parse(await nextLine()) }
 }
 

@@ -21,8 +21,7 @@ export interface Run extends Sender {
   readonly now: () => number
   readonly random: () => number
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>
-  /** Counts the requests. */
-  readonly counted: { requests: number }
+  readonly counted: { requests: number; responses: number }
 }
 
 /** How a delivery ended, after its retries. */
@@ -45,7 +44,7 @@ export const sleep = async (ms: number, signal: AbortSignal): Promise<void> => {
 export async function deliver(delivery: Delivery, run: Run): Promise<Outcome> {
   const { retry, signal } = run
   let outcome = await attempt(delivery, run, 1)
-  const mayRetry = delivery.expect !== 'refused'
+  const mayRetry = delivery.expect !== 'refused' && !isUnreachable(outcome, run)
   for (let attempts = 2; mayRetry && attempts <= retry.retries + 1 && !isDecided(outcome); attempts++) {
     await run.sleep(retryDelay(attempts - 1, retry, run.random()), signal)
     if (signal.aborted) return outcome
@@ -53,6 +52,10 @@ export async function deliver(delivery: Delivery, run: Run): Promise<Outcome> {
   }
   return outcome
 }
+
+/** Nothing listens there: retries would only take time. */
+const isUnreachable = ({ text }: Outcome, { counted }: Run) =>
+  counted.responses === 0 && /ECONNREFUSED|ENOTFOUND|EAI_AGAIN/.test(text)
 
 /** `S` and `F` are final; so is a status that does not say "later". */
 function isDecided({ status, response }: Outcome): boolean {
@@ -68,6 +71,7 @@ async function attempt(delivery: Delivery, run: Run, attempts: number): Promise<
   const received = await send(url, request, { timeoutMs, signal, hangUp: delivery.hangUp })
   const name = `${nameOf(delivery)}, attempt ${attempts}`
   if ('silence' in received) return { isSigned: false, text: reportSilence(received, { name, run }), attempts }
+  counted.responses++
   findings.pass('response-in-time')
   const read = await readResponse(received, {
     ...{ credentials: run.credentials, path: run.path, encryption: run.encryption },

@@ -20,6 +20,10 @@ export async function runScenario({ steps }: Scenario, run: Run): Promise<string
       const missing = missingKey(step, run)
       if (missing === undefined) await runStep(step, run, { orderIds, open })
       else notes.add(missing)
+      if (run.counted.requests > 0 && run.counted.responses === 0 && step.kind !== 'half-sent') {
+        notes.add('The endpoint responded to nothing, so the rest of the scenario was left out.')
+        break
+      }
     }
   } finally {
     for (const { close } of open) close()

@@ -117,7 +117,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
         retry: scenario.retry ?? DEFAULT_RETRY,
         signal: AbortSignal.any(signals),
         random: createRandom(seed),
-        counted: { requests: 0 },
+        counted: { requests: 0, responses: 0 },
       }
       const notes = await runScenario(scenario, run)
       const rules = findings.toReports()
