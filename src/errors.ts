@@ -47,6 +47,7 @@ export type ConfigurationErrorCode =
   | 'ERR_SIGNER_LIMIT'
   | 'ERR_SIGNER_RESULT'
   | 'ERR_STORE_NOT_MIGRATED'
+  | 'ERR_OUTBOX_KEY'
 
 /** Codes of {@link HandlerError}: what failed on the merchant's side while the handler worked on a request. */
 export type HandlerErrorCode =

@@ -66,6 +66,11 @@ const TABLE: Readonly<Record<string, Row>> = {
   },
   server: { imports: [...CORE, 'ts-pattern', 'node:timers/promises'], types: ['stores/store.ts'] },
   client: { imports: [...CORE, 'ts-pattern', 'node:timers/promises'] },
+  // Sends through the client, and keeps its events in a store that it is given.
+  outbox: {
+    imports: [...CORE, 'client/order.ts', 'node:crypto', 'node:timers/promises'],
+    types: ['client/client.ts', 'stores/outbox-store.ts'],
+  },
   adapters: {
     imports: [
       'errors.ts',
@@ -96,7 +101,9 @@ const TABLE: Readonly<Record<string, Row>> = {
     ],
     types: ['stores/store.ts', 'server/*'],
   },
-  public: { imports: [...CORE, 'stores/*', 'server/*', 'client/*', 'adapters/*', 'testing/*', 'telemetry/*'] },
+  public: {
+    imports: [...CORE, 'stores/*', 'server/*', 'client/*', 'outbox/*', 'adapters/*', 'testing/*', 'telemetry/*'],
+  },
   // The command line imports what users can import.
   cli: { imports: ['alipayhk-order-sync', 'alipayhk-order-sync/*', 'node:*', 'mysql2/promise', 'pg', 'redis'] },
 }

@@ -1,5 +1,5 @@
 import { ConfigurationError, HandlerError } from '../errors.ts'
-import { assertFunction, assertText, type OptionRules, resolveOptions, wholeNumber } from '../option-rules.ts'
+import { assertFunction, type OptionRules, resolveOptions, wholeNumber } from '../option-rules.ts'
 import { toClaimResult } from '../policy/idempotency.ts'
 import { repeatTransient } from '../timeout.ts'
 import {
@@ -12,6 +12,7 @@ import {
   type PostgresPool,
 } from './postgres-pool.ts'
 import { migrationsFor, POSTGRES_MIGRATIONS, POSTGRES_SCHEMA_VERSION } from './postgres-schema.ts'
+import { createSchema, prefixOf, SCHEMA_NAME, SCHEMA_RULE } from './postgres-schema-name.ts'
 import type { ClaimOptions, Completion, ForgetResult, HeldClaim, OrderSyncStore } from './store.ts'
 
 export type { ClientOf, PostgresClient, PostgresPool }
@@ -34,20 +35,6 @@ export interface PostgresStoreOptions<Pool extends PostgresPool = PostgresPool> 
    * without a listener of your own on the pool, the first such error is a process warning.
    */
   onError?: ((error: unknown) => void) | undefined
-}
-
-const SCHEMA_NAME = /^[^\0"'$\\]{1,63}$/
-
-const SCHEMA_RULE = {
-  assert(value: unknown, name: string) {
-    assertText(value, name)
-    // The SQL quotes the name. These characters would end a quotation.
-    if (!SCHEMA_NAME.test(String(value))) {
-      throw new RangeError(
-        `"${name}" must be the name of a schema: 1 to 63 characters, without quotes, "$" or backslashes`,
-      )
-    }
-  },
 }
 
 const OPTIONS = {
@@ -266,11 +253,6 @@ export async function forgetExpired(options: Pick<PostgresStoreOptions, 'pool' |
 }
 
 /** `CREATE SCHEMA IF NOT EXISTS` needs the right to create one, even when the schema exists. */
-async function createSchema(client: Queryable, schema: string): Promise<void> {
-  const { rows } = await client.query('SELECT FROM pg_namespace WHERE nspname = $1', [schema])
-  if (rows.length === 0) await client.query(`CREATE SCHEMA "${schema}"`)
-}
-
 /** The schema of the tables, or where the search_path creates them. Undefined when its name cannot be quoted. */
 async function schemaInUse(client: Queryable): Promise<string | undefined> {
   const { name } = await one<{ name: string | null }>(
@@ -315,10 +297,6 @@ function lastProcessed({ last_modify_time, last_processed_at, last_response }: O
 }
 
 type Queryable = Pick<PostgresPool, 'query'>
-
-function prefixOf(schema: string | undefined): string {
-  return schema === undefined ? '' : `"${schema}".`
-}
 
 type Statements = ReturnType<typeof statementsFor>
 
