@@ -1,5 +1,7 @@
+import { appendFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { Pool } from 'pg'
+import type { OrderInput, SyncResult } from '../../src/public/index.ts'
 import { migrateMysqlOutbox, mysqlOutboxStore } from '../../src/stores/outbox-mysql.ts'
 import { migratePostgresOutbox, postgresOutboxStore } from '../../src/stores/outbox-postgres.ts'
 import { sqliteOutboxStore } from '../../src/stores/outbox-sqlite.ts'
@@ -129,4 +131,17 @@ export async function letTimePass({ rows }: Pick<OpenedOutbox, 'rows'>, ms: numb
     `UPDATE order_sync_outbox SET due_at = due_at - ${ms}, created_at = created_at - ${ms}, expires_at = expires_at - ${ms}, finished_at = finished_at - ${ms}`,
   )
   await rows(`UPDATE order_sync_outbox_orders SET due_at = due_at - ${ms}`)
+}
+
+/** A client whose peer is a file: each request is a line. */
+export function peerIn(file: string, reached: (step: string) => void = () => {}) {
+  return {
+    async syncOrder({ requestId = '' }: OrderInput): Promise<SyncResult> {
+      reached('before the request')
+      appendFileSync(file, `${requestId}\n`)
+      reached('after the response')
+      const result = { resultCode: 'SUCCESS', resultStatus: 'S' } as const
+      return { orderId: 'A', requestId, attempts: 1, tracerId: undefined, response: { result } }
+    },
+  }
 }
