@@ -41,7 +41,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
         await remove()
       })
       const opened = await openOutbox(place)
-      onTestFinished(opened.close)
+      onTestFinished(async () => void (await opened.close()))
       const outbox = createOutbox({ store: opened.store, client: peerIn(peer), onEvent: () => {} })
       if (task === 'send') {
         await opened.inTransaction(async (transaction, run) => {
