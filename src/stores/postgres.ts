@@ -7,6 +7,7 @@ import {
   assertPoolOption,
   type ClientOf,
   inTransaction,
+  lendClient,
   listenToPool,
   type PostgresClient,
   type PostgresPool,
@@ -129,8 +130,8 @@ function createStore(settings: Settings): OrderSyncStore {
  * `onOrder` through it commit together with the record that the order was processed. The effect happens exactly once,
  * also when a process crashes at any step.
  *
- * Await every query. Leave COMMIT, ROLLBACK and `release()` to the store: if `onOrder` ends the transaction itself, the
- * order fails and the peer delivers it again. Each order in progress holds one client of the pool.
+ * Await every query. BEGIN, COMMIT and ROLLBACK, as ORMs send them, become savepoints of this transaction; what would end it is
+ * refused with `ERR_TRANSACTION`. Leave `release()` to the store. Each order in progress holds one client of the pool.
  *
  * @throws TypeError when an option is unknown, missing or of the wrong type
  * @throws RangeError when an option is out of range
@@ -171,7 +172,7 @@ export function transactionalPostgresStore<Pool extends PostgresPool>(
       inTransaction(pool, {
         begin: beginWork(leaseMs),
         async work(client) {
-          const completion = await work(client as ClientOf<Pool>)
+          const completion = await lendClient(client, (lent) => work(lent as ClientOf<Pool>))
           const finished = await finish(client, sql.finishInside, { held, completion, responseTtlMs }).catch(
             (error) => {
               throw explain(error, settings)
