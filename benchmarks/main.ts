@@ -16,6 +16,7 @@ import { client } from './client.ts'
 import { fairness } from './fairness.ts'
 import { type Figure, meetsBar } from './measure.ts'
 import { message } from './message.ts'
+import { outbox } from './outbox.ts'
 import { peers } from './peers.ts'
 import { primitives } from './primitives.ts'
 import { scale } from './scale.ts'
@@ -30,6 +31,7 @@ const BENCHMARKS: ReadonlyMap<string, Benchmark> = new Map<string, Benchmark>([
   // It has no ratios, and prints a table of its own.
   ['size', async () => []],
   ['scale', scale],
+  ['outbox', outbox],
 ])
 
 const { values, positionals } = parseArgs({

@@ -4,7 +4,7 @@ import { borrow } from './mysql-connection.ts'
 import { DATABASE_RULE, type MysqlDatabaseOptions, prefixOf } from './mysql-database.ts'
 import { explain, isRolledBack } from './mysql-errors.ts'
 import { assertPool, assertPoolOption, type MysqlPool } from './mysql-pool.ts'
-import { createSqlOutboxStore, type Sql, type SqlRow, type SqlValue } from './outbox-sql.ts'
+import { createSqlOutboxStore, inList, type Sql, type SqlRow, type SqlValue, valuesList } from './outbox-sql.ts'
 import type { OutboxStore } from './outbox-store.ts'
 
 /** Options of {@link mysqlOutboxStore}. */
@@ -68,6 +68,8 @@ export function mysqlOutboxStore(options: MysqlOutboxStoreOptions): OutboxStore 
   }
 
   return createSqlOutboxStore({
+    among: inList,
+    rowsOf: valuesList,
     prefix: prefixOf(database),
     now: () => NOW,
     forUpdate: 'FOR UPDATE',
@@ -147,6 +149,7 @@ function toSql(send: (sql: string) => Promise<unknown>): Sql {
 function literalOf(value: SqlValue): string {
   if (value === null) return 'NULL'
   if (typeof value === 'number') return String(Math.round(value))
+  if (typeof value !== 'string') throw new TypeError('A list has no literal')
   return `X'${Buffer.from(value).toString('hex')}'`
 }
 
