@@ -34,11 +34,11 @@ export interface OrderSyncClient<ExtInfo = OpenObject> {
   /**
    * Sends many orders, and yields the outcome of each as it arrives. An order that fails does not stop the others. Events of
    * one order (`merchantBizNo`) are sent one after the other, as the iterable gives them. It starts with the first `next()`, and
-   * reads and sends no more than `concurrency` orders ahead of your loop. `break` stops it: what is in flight is aborted.
+   * reads and sends no more than `concurrency` orders ahead of your loop. `break` stops it: what is in flight is aborted. See docs/bulk.md.
    *
    * @throws TypeError, RangeError at once, when an option is wrong or the orders are not iterable
    * @throws from the loop, after the outcome of every order that was read: the error of the iterable, or `signal.reason`
-   * @see docs/protocol.md section 6.2, and docs/bulk.md
+   * @see docs/protocol.md section 6.2
    * @example
    * ```ts
    * import type { OrderInput, OrderSyncClient } from 'alipayhk-order-sync'
