@@ -2,9 +2,17 @@ import { hasMethod, type OptionRules, positiveNumber, resolveOptions } from '../
 import { repeatTransient } from '../timeout.ts'
 import { borrow } from './mysql-connection.ts'
 import { DATABASE_RULE, type MysqlDatabaseOptions, prefixOf } from './mysql-database.ts'
-import { explain, isRolledBack } from './mysql-errors.ts'
+import { isNotMigrated, isRolledBack } from './mysql-errors.ts'
 import { assertPool, assertPoolOption, type MysqlPool } from './mysql-pool.ts'
-import { createSqlOutboxStore, inList, type Sql, type SqlRow, type SqlValue, valuesList } from './outbox-sql.ts'
+import {
+  createSqlOutboxStore,
+  inList,
+  outboxNotMigrated,
+  type Sql,
+  type SqlRow,
+  type SqlValue,
+  valuesList,
+} from './outbox-sql.ts'
 import type { OutboxStore } from './outbox-store.ts'
 
 /** Options of {@link mysqlOutboxStore}. */
@@ -80,7 +88,7 @@ export function mysqlOutboxStore(options: MysqlOutboxStoreOptions): OutboxStore 
       try {
         return await repeatTransient(() => transactOnce(work), isRolledBack)
       } catch (error) {
-        throw explain(error, database)
+        throw isNotMigrated(error) ? outboxNotMigrated('migrateMysqlOutbox(pool)', error) : error
       }
     },
     sqlOf: (transaction) =>
@@ -93,7 +101,7 @@ export function mysqlOutboxStore(options: MysqlOutboxStoreOptions): OutboxStore 
               return rows
             } catch (error) {
               giveBack({ close: !isRolledBack(error) })
-              throw explain(error, database)
+              throw isNotMigrated(error) ? outboxNotMigrated('migrateMysqlOutbox(pool)', error) : error
             }
           }
         : toSql(toExecutor(transaction)),

@@ -1,6 +1,6 @@
 import { assertFunction, flag, hasMethod, type OptionRules, resolveOptions } from '../option-rules.ts'
 import { backOff, repeatTransient } from '../timeout.ts'
-import { createSqlOutboxStore, type Sql, type SqlRow } from './outbox-sql.ts'
+import { createSqlOutboxStore, outboxNotMigrated, type Sql, type SqlRow } from './outbox-sql.ts'
 import type { OutboxStore } from './outbox-store.ts'
 import { assertPool, assertPoolOption, inTransaction, listenToPool, type PostgresPool } from './postgres-pool.ts'
 import { createSchema, prefixOf, SCHEMA_RULE } from './postgres-schema-name.ts'
@@ -73,21 +73,39 @@ export function postgresOutboxStore(options: PostgresOutboxStoreOptions): Outbox
     onOrderExists: (due) =>
       `ON CONFLICT (order_key) DO UPDATE SET due_at = ${due((name) => `${prefixOf(schema)}order_sync_outbox_orders.${name}`)}`,
     transaction: (work, { mayBeLost = false } = {}) =>
-      repeatTransient(
-        () =>
-          inTransaction(pool, {
-            begin: mayBeLost ? `${BEGIN}; SET LOCAL synchronous_commit = off` : BEGIN,
-            work: async (client) => ({ commit: true, value: await work(toSql(client)) }),
-          }),
-        (error) => TRANSIENT.has(String((error as { code?: unknown } | null)?.code)),
+      explaining(() =>
+        repeatTransient(
+          () =>
+            inTransaction(pool, {
+              begin: mayBeLost ? `${BEGIN}; SET LOCAL synchronous_commit = off` : BEGIN,
+              work: async (client) => ({ commit: true, value: await work(toSql(client)) }),
+            }),
+          (error) => TRANSIENT.has(codeOf(error)),
+        ),
       ),
-    sqlOf: (transaction) => toSql(transaction === undefined ? pool : toExecutor(transaction)),
+    sqlOf(transaction) {
+      const sql = toSql(transaction === undefined ? pool : toExecutor(transaction))
+      return (text, values) => explaining(() => sql(text, values))
+    },
     ...(notify && {
       notifying: (insert: string) =>
         `WITH added AS (${insert} RETURNING 1) SELECT pg_notify('${CHANNEL}', '') FROM (SELECT 1) one`,
     }),
   })
   return notify ? { ...store, listen: (wake) => listen(pool, wake) } : store
+}
+
+const codeOf = (error: unknown) => String((error as { code?: unknown } | null)?.code)
+
+/** Unknown table, column or schema. */
+const NOT_MIGRATED = new Set(['42P01', '42703', '3F000'])
+
+async function explaining<Value>(call: () => Promise<Value>): Promise<Value> {
+  try {
+    return await call()
+  } catch (error) {
+    throw NOT_MIGRATED.has(codeOf(error)) ? outboxNotMigrated('migratePostgresOutbox(pool)', error) : error
+  }
 }
 
 function toExecutor(transaction: unknown): PostgresExecutor {

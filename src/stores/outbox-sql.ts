@@ -1,3 +1,4 @@
+import { ConfigurationError } from '../errors.ts'
 import type {
   ClaimedOutboxEvent,
   DroppedOutboxEvent,
@@ -302,6 +303,12 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
 
 /** The id of a row: a counter, far below 2^53. */
 const idOf = (row: SqlRow) => Number(row['id'])
+
+/** The tables are missing, or of an earlier release. */
+export function outboxNotMigrated(call: string, cause: unknown): ConfigurationError {
+  const message = `The tables of the outbox are missing in the database, or of an earlier release: run ${call} first.`
+  return new ConfigurationError('ERR_STORE_NOT_MIGRATED', message, { cause })
+}
 
 export function textOf(value: unknown): string {
   return value instanceof Uint8Array ? Buffer.from(value).toString() : String(value)
