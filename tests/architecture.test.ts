@@ -23,6 +23,7 @@ const ROOT = ['errors.ts', 'notify.ts', 'option-rules.ts', 'result-codes.ts', 't
 const CORE = [
   ...ROOT,
   'telemetry/channels.ts',
+  'telemetry/observe.ts',
   'protocol/*',
   'crypto/*',
   'keys/*',
