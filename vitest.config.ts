@@ -18,6 +18,7 @@ const isolated = [
   'tests/server/traffic.test.ts',
   'tests/server/verify-request.test.ts',
   'tests/client/timers.test.ts',
+  'tests/console/stream.test.ts',
 ]
 
 /** Tests that install the examples with npm. `npm run test:examples` runs them. */

@@ -1,6 +1,5 @@
 import { notify } from '../notify.ts'
 import type { Credentials } from '../secure-message/credentials.ts'
-import type { ClientEvent } from './event.ts'
 
 /** One attempt of a sync, as far as it has come. */
 export interface ObservedAttempt {
@@ -15,6 +14,14 @@ export interface ObservedAttempt {
   endedAt?: number
 }
 
+/** The members of an event that an observer reads. Not the type of the events: they know this file. */
+export interface ObservedEvent {
+  readonly kind: string
+  readonly code: string
+  /** Customer data; not enumerable. */
+  readonly merchantBizNo?: string | undefined
+}
+
 /** One sync, as far as it has come. The client writes it, and the observer reads it. */
 export interface ObservedSync {
   /** From `performance.now()`, in milliseconds. */
@@ -23,7 +30,7 @@ export interface ObservedSync {
   plaintext?: Uint8Array
   readonly attempts: ObservedAttempt[]
   /** The event of each attempt, and then that of the outcome. */
-  readonly events: ClientEvent[]
+  readonly events: ObservedEvent[]
 }
 
 /** What an observer learns of the client itself. */
@@ -52,7 +59,7 @@ export function createObservers() {
     /** Undefined when nobody observes. */
     start: (startedAt: number): ObservedSync | undefined =>
       observers.size === 0 ? undefined : { startedAt, attempts: [], events: [] },
-    publish({ observed }: Observed, event: () => ClientEvent): void {
+    publish({ observed }: Observed, event: () => ObservedEvent): void {
       if (observed === undefined) return
       observed.events.push(event())
       for (const observer of observers) notify(observer, observed, () => {})

@@ -127,6 +127,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
 
   /** Reports an ending to the merchant, and makes the response for the peer. */
   async function conclude(ended: Ended, trace: RequestTrace, context: HandleContext): Promise<HttpResponse> {
+    noteStep(trace, 'concluded')
     const response = toResponse(ended.outcome, settings)
     if (context !== undefined) noteOutcome(context, ended.outcome, response, trace)
     await report(ended, { response, trace })

@@ -1,7 +1,6 @@
 import type { EncryptionOptions } from '../crypto/envelope.ts'
 import { notify } from '../notify.ts'
 import type { Credentials } from '../secure-message/credentials.ts'
-import type { OrderSyncEvent } from './event.ts'
 import type { HttpResponse, IncomingRequest } from './http.ts'
 
 /** A step of a delivery that has ended. */
@@ -18,8 +17,20 @@ export type DeliveryStep =
   /** `onOrder` has ended. */
   | 'onOrderEnded'
   | 'stored'
+  /** The outcome is known: it is reported, and the response is made. */
+  | 'concluded'
   /** The response is made. */
   | 'responded'
+
+/** The members of an event that an observer reads. Not the type of the events: they know this file. */
+export interface ObservedEvent {
+  readonly kind: string
+  readonly code: string
+  /** Customer data; not enumerable. */
+  readonly merchantBizNo?: string | undefined
+  /** Customer data; not enumerable. */
+  readonly order?: object | undefined
+}
 
 /** One delivery, as far as it has come. The handler writes it, and the observer reads it. */
 export interface ObservedDelivery {
@@ -36,7 +47,7 @@ export interface ObservedDelivery {
   plaintext?: Uint8Array
   readonly steps: { readonly step: DeliveryStep; readonly at: number }[]
   /** The event of the outcome, and `late` or `unavailable` after it. */
-  readonly events: OrderSyncEvent[]
+  readonly events: ObservedEvent[]
   response?: HttpResponse
 }
 
