@@ -1,12 +1,12 @@
 /**
  * Compiles programs that use the packed package, with several versions of TypeScript and every resolution of modules,
- * `skipLibCheck: false`. Usage: npm run test:consumers
+ * `skipLibCheck: false`; and runs the test files of docs/testing.md in Jest. Usage: npm run test:consumers
  *
  * The compilers of tests/consumers/ are installed into .cache/consumers/. Results are written to .cache/results/, in vitest's
  * JSON format.
  */
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import process from 'node:process'
 import './ensure-built.ts'
@@ -94,8 +94,37 @@ function compile(version: string, { options, files }: Resolution, more: object):
   return status === 0 ? '' : `${error?.message ?? ''}${stdout || `exit status ${status}`}`
 }
 
+/** The test files of docs/testing.md for Jest, and the flags of Node.js that they need. */
+const JEST = [
+  { title: 'Jest, CommonJS', file: 'order-sync.test.cjs', flags: [], passed: 6 },
+  { title: 'Jest, ES modules', file: 'order-sync.jest.test.mjs', flags: ['--experimental-vm-modules'], passed: 1 },
+]
+
+/** Runs a test file of the guide, and returns what Jest printed. Nothing: the tests passed. */
+function runJest({ file, flags, passed }: (typeof JEST)[number]): string {
+  const [, block] =
+    new RegExp(`\`\`\`js\\n(// ${file.replaceAll('.', '\\.')}\\n[\\s\\S]*?)\`\`\``).exec(
+      readFileSync('docs/testing.md', 'utf8'),
+    ) ?? []
+  if (block === undefined) return `docs/testing.md has no block ${file}`
+  const tests = `${folder}/jest`
+  rmSync(tests, { recursive: true, force: true })
+  mkdirSync(tests)
+  writeFileSync(`${tests}/${file}`, block)
+  writeFileSync(`${tests}/package.json`, JSON.stringify({ jest: { testEnvironment: 'node', transform: {} } }))
+  const jest = [...flags, `${folder}/node_modules/jest/bin/jest.js`, '--rootDir', tests]
+  const { status, stderr, error } = spawnSync(process.execPath, jest, {
+    cwd: tests,
+    encoding: 'utf8',
+    timeout: 60_000,
+    env: { ...process.env, NO_COLOR: '1' },
+  })
+  const isComplete = status === 0 && stderr.includes(`Tests:       ${passed} passed, ${passed} total`)
+  return isComplete ? '' : `${error?.message ?? ''}${stderr}`
+}
+
 prepare()
-const results = Object.entries(VERSIONS).flatMap(([version, { without, types = 'types-node-today', options = {} }]) =>
+const compiled = Object.entries(VERSIONS).flatMap(([version, { without, types = 'types-node-today', options = {} }]) =>
   Object.entries(RESOLUTIONS)
     .filter(([name]) => name !== without)
     .map(([name, resolution]) => ({
@@ -103,6 +132,7 @@ const results = Object.entries(VERSIONS).flatMap(([version, { without, types = '
       output: compile(version, resolution, { ...options, typeRoots: [types] }),
     })),
 )
+const results = [...compiled, ...JEST.map((test) => ({ title: test.title, output: runJest(test) }))]
 for (const { title, output } of results) console.log(`${output === '' ? '✓' : '✗'} ${title}${output && `\n${output}`}`)
 const failed = results.filter(({ output }) => output !== '').length
 mkdirSync('.cache/results', { recursive: true })

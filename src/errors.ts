@@ -47,6 +47,8 @@ export type ConfigurationErrorCode =
   | 'ERR_SIGNER_LIMIT'
   | 'ERR_SIGNER_RESULT'
   | 'ERR_STORE_NOT_MIGRATED'
+  | 'ERR_OUTBOX_KEY'
+  | 'ERR_TRANSACTION'
 
 /** Codes of {@link HandlerError}: what failed on the merchant's side while the handler worked on a request. */
 export type HandlerErrorCode =

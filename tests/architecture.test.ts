@@ -67,6 +67,11 @@ const TABLE: Readonly<Record<string, Row>> = {
   },
   server: { imports: [...CORE, 'ts-pattern', 'node:timers/promises'], types: ['stores/store.ts'] },
   client: { imports: [...CORE, 'ts-pattern', 'node:timers/promises'] },
+  // Sends through the client, and keeps its events in a store that it is given.
+  outbox: {
+    imports: [...CORE, 'client/order.ts', 'node:crypto', 'node:timers/promises'],
+    types: ['client/client.ts', 'stores/outbox-store.ts'],
+  },
   adapters: {
     imports: [
       'errors.ts',
@@ -100,12 +105,22 @@ const TABLE: Readonly<Record<string, Row>> = {
   // The server of the development console. It plays AlipayHK with the test kit.
   console: {
     imports: [...CORE, 'testing/test-peer.ts', 'node:crypto', 'node:fs/promises', 'node:http', 'node:net'],
-    types: ['server/*', 'client/*'],
+    types: ['server/*', 'client/*', 'outbox/*'],
   },
   // The page, which runs in a browser and is built into one file.
   'console/page': { imports: ['console/wire.ts', 'errors.ts', 'messages/*', 'preact', 'preact/hooks'] },
   public: {
-    imports: [...CORE, 'stores/*', 'server/*', 'client/*', 'adapters/*', 'testing/*', 'telemetry/*', 'console/*'],
+    imports: [
+      ...CORE,
+      'stores/*',
+      'server/*',
+      'client/*',
+      'outbox/*',
+      'adapters/*',
+      'testing/*',
+      'telemetry/*',
+      'console/*',
+    ],
   },
   // The command line imports what users can import.
   cli: { imports: ['alipayhk-order-sync', 'alipayhk-order-sync/*', 'node:*', 'mysql2/promise', 'pg', 'redis'] },

@@ -156,16 +156,18 @@ export interface OutboxState {
   readonly waiting: number
   readonly inFlight: number
   readonly failed: number
-  readonly oldestAgeMs?: number
+  /** Milliseconds since the oldest waiting event was enqueued. */
+  readonly oldestWaitingMs?: number
   readonly failures: readonly FailedItem[]
 }
 
 export interface FailedItem {
   readonly id: string
-  /** Masked unless the tab shows data. */
+  readonly requestId: string
+  /** Masked unless the tab shows data. Absent when it cannot be decrypted. */
   readonly order?: string
-  readonly attempts?: number
-  readonly code?: string
-  readonly message?: string
-  readonly failedAt?: number
+  readonly code: string
+  readonly attempts: number
+  /** Milliseconds since the epoch. */
+  readonly failedAt: number
 }

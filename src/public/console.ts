@@ -6,4 +6,4 @@
 
 export { createConsole, type OrderSyncConsole } from '../console/console.ts'
 export type { ConsoleOptions, RecordedDelivery } from '../console/options.ts'
-export type { ConsoleOutbox, ConsoleOutboxItem } from '../console/outbox.ts'
+export type { ConsoleOutbox } from '../console/outbox.ts'

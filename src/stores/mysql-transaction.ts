@@ -1,10 +1,12 @@
 import { HandlerError } from '../errors.ts'
+import { hasMethod } from '../option-rules.ts'
 import { timeoutError, waitFor } from '../timeout.ts'
 import { callOf, numberOf } from './mysql-call.ts'
 import { borrow, type CallSettings } from './mysql-connection.ts'
 import { prefixOf } from './mysql-database.ts'
 import { explain } from './mysql-errors.ts'
 import type { MysqlConnection } from './mysql-pool.ts'
+import { createSavepoints, guardQuery, type Savepoints } from './savepoints.ts'
 import type { Completion } from './store.ts'
 
 /** How a transaction works and ends. */
@@ -56,29 +58,66 @@ async function lend<Value>(
   work: (lent: MysqlConnection) => Promise<Value>,
 ): Promise<Value> {
   let isOver = false
-  const send =
-    (name: 'query' | 'execute') =>
-    async (...args: unknown[]) => {
-      if (isOver) throw new Error('context.transaction was used after "onOrder" had ended')
-      return await waitFor(async () => await Reflect.apply(Reflect.get(connection, name), connection, args), {
+  const savepoints = createSavepoints({ hasImplicitCommits: true })
+  const assertOpen = () => {
+    if (isOver) throw new Error('context.transaction was used after "onOrder" had ended')
+  }
+  const guarded = (name: 'query' | 'execute') => {
+    const send = async (...args: unknown[]) =>
+      await waitFor(async () => await Reflect.apply(Reflect.get(connection, name), connection, args), {
         timeoutMs,
         onTimeout: () => timeoutError('A query of "onOrder"', timeoutMs),
       })
+    const guard = guardQuery(send, savepoints)
+    return async (...args: unknown[]) => {
+      assertOpen()
+      return await guard(...args)
     }
+  }
+  const query = guarded('query')
   const refuse = () => {
     // The pool would lend the connection to another order while our transaction is open.
     throw new Error('context.transaction is released by the store')
   }
   const lent: MysqlConnection = Object.create(connection, {
-    query: { value: send('query') },
-    execute: { value: send('execute') },
+    query: { value: query },
+    execute: { value: guarded('execute') },
+    beginTransaction: { value: async () => void (await query('START TRANSACTION')) },
+    commit: { value: async () => void (await query('COMMIT')) },
+    rollback: { value: async () => void (await query('ROLLBACK')) },
+    // The connection with callbacks, which some ORMs take.
+    connection: { value: lendCallbacks(Reflect.get(connection, 'connection'), savepoints, assertOpen) },
     release: { value: refuse },
     destroy: { value: refuse },
     end: { value: refuse },
   })
   try {
-    return await work(lent)
+    const value = await work(lent)
+    savepoints.assertEnded()
+    return value
   } finally {
     isOver = true
   }
+}
+
+/** The same for the connection with callbacks that is below a promise connection. */
+function lendCallbacks(raw: unknown, savepoints: Savepoints, assertOpen: () => void): unknown {
+  if (!hasMethod(raw, 'query')) return undefined
+  const connection = raw as { query: (...args: unknown[]) => unknown; execute: (...args: unknown[]) => unknown }
+  const guarded = (name: 'query' | 'execute') => {
+    const guard = guardQuery((...args) => Reflect.apply(connection[name], connection, args), savepoints)
+    return (...args: unknown[]) => {
+      assertOpen()
+      return guard(...args)
+    }
+  }
+  const query = guarded('query')
+  return Object.create(connection, {
+    query: { value: query },
+    execute: { value: guarded('execute') },
+    beginTransaction: { value: (callback: unknown) => query('START TRANSACTION', callback) },
+    commit: { value: (callback: unknown) => query('COMMIT', callback) },
+    rollback: { value: (callback: unknown) => query('ROLLBACK', callback) },
+    release: { value: () => {} },
+  })
 }

@@ -1,6 +1,7 @@
 import { hasMethod } from '../option-rules.ts'
 import { waitFor } from '../timeout.ts'
 import { listenForErrors } from './connection.ts'
+import { createSavepoints, guardQuery } from './savepoints.ts'
 
 /** The part of a `pg` client that the store uses. */
 export interface PostgresClient {
@@ -119,6 +120,31 @@ export async function inTransaction<Value>(
       () => giveBack(true),
     )
     throw error
+  }
+}
+
+/** Lends a client to `onOrder`: until the work ends, it cannot end the transaction of the store. */
+export async function lendClient<Client extends PostgresClient, Value>(
+  client: Client,
+  work: (client: Client) => Promise<Value>,
+): Promise<Value> {
+  const own = Object.getOwnPropertyDescriptor(client, 'query')
+  const { query } = client
+  const send = (...args: unknown[]): unknown => Reflect.apply(query, client, args)
+  const savepoints = createSavepoints()
+  Object.defineProperty(client, 'query', {
+    value: guardQuery(send, savepoints),
+    configurable: true,
+    writable: true,
+    enumerable: own?.enumerable ?? false,
+  })
+  try {
+    const value = await work(client)
+    savepoints.assertEnded()
+    return value
+  } finally {
+    if (own === undefined) Reflect.deleteProperty(client, 'query')
+    else Object.defineProperty(client, 'query', own)
   }
 }
 

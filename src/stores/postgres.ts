@@ -1,5 +1,5 @@
 import { ConfigurationError, HandlerError } from '../errors.ts'
-import { assertFunction, assertText, type OptionRules, resolveOptions, wholeNumber } from '../option-rules.ts'
+import { assertFunction, type OptionRules, resolveOptions, wholeNumber } from '../option-rules.ts'
 import { toClaimResult } from '../policy/idempotency.ts'
 import { repeatTransient } from '../timeout.ts'
 import {
@@ -7,11 +7,13 @@ import {
   assertPoolOption,
   type ClientOf,
   inTransaction,
+  lendClient,
   listenToPool,
   type PostgresClient,
   type PostgresPool,
 } from './postgres-pool.ts'
 import { migrationsFor, POSTGRES_MIGRATIONS, POSTGRES_SCHEMA_VERSION } from './postgres-schema.ts'
+import { createSchema, prefixOf, SCHEMA_NAME, SCHEMA_RULE } from './postgres-schema-name.ts'
 import type { ClaimOptions, Completion, ForgetResult, HeldClaim, OrderSyncStore } from './store.ts'
 
 export type { ClientOf, PostgresClient, PostgresPool }
@@ -34,20 +36,6 @@ export interface PostgresStoreOptions<Pool extends PostgresPool = PostgresPool> 
    * without a listener of your own on the pool, the first such error is a process warning.
    */
   onError?: ((error: unknown) => void) | undefined
-}
-
-const SCHEMA_NAME = /^[^\0"'$\\]{1,63}$/
-
-const SCHEMA_RULE = {
-  assert(value: unknown, name: string) {
-    assertText(value, name)
-    // The SQL quotes the name. These characters would end a quotation.
-    if (!SCHEMA_NAME.test(String(value))) {
-      throw new RangeError(
-        `"${name}" must be the name of a schema: 1 to 63 characters, without quotes, "$" or backslashes`,
-      )
-    }
-  },
 }
 
 const OPTIONS = {
@@ -142,8 +130,8 @@ function createStore(settings: Settings): OrderSyncStore {
  * `onOrder` through it commit together with the record that the order was processed. The effect happens exactly once,
  * also when a process crashes at any step.
  *
- * Await every query. Leave COMMIT, ROLLBACK and `release()` to the store: if `onOrder` ends the transaction itself, the
- * order fails and the peer delivers it again. Each order in progress holds one client of the pool.
+ * Await every query. BEGIN, COMMIT and ROLLBACK, as ORMs send them, become savepoints of this transaction; what would end it is
+ * refused with `ERR_TRANSACTION`. Leave `release()` to the store. Each order in progress holds one client of the pool.
  *
  * @throws TypeError when an option is unknown, missing or of the wrong type
  * @throws RangeError when an option is out of range
@@ -184,7 +172,7 @@ export function transactionalPostgresStore<Pool extends PostgresPool>(
       inTransaction(pool, {
         begin: beginWork(leaseMs),
         async work(client) {
-          const completion = await work(client as ClientOf<Pool>)
+          const completion = await lendClient(client, (lent) => work(lent as ClientOf<Pool>))
           const finished = await finish(client, sql.finishInside, { held, completion, responseTtlMs }).catch(
             (error) => {
               throw explain(error, settings)
@@ -266,11 +254,6 @@ export async function forgetExpired(options: Pick<PostgresStoreOptions, 'pool' |
 }
 
 /** `CREATE SCHEMA IF NOT EXISTS` needs the right to create one, even when the schema exists. */
-async function createSchema(client: Queryable, schema: string): Promise<void> {
-  const { rows } = await client.query('SELECT FROM pg_namespace WHERE nspname = $1', [schema])
-  if (rows.length === 0) await client.query(`CREATE SCHEMA "${schema}"`)
-}
-
 /** The schema of the tables, or where the search_path creates them. Undefined when its name cannot be quoted. */
 async function schemaInUse(client: Queryable): Promise<string | undefined> {
   const { name } = await one<{ name: string | null }>(
@@ -315,10 +298,6 @@ function lastProcessed({ last_modify_time, last_processed_at, last_response }: O
 }
 
 type Queryable = Pick<PostgresPool, 'query'>
-
-function prefixOf(schema: string | undefined): string {
-  return schema === undefined ? '' : `"${schema}".`
-}
 
 type Statements = ReturnType<typeof statementsFor>
 

@@ -90,15 +90,26 @@ export function assertDriver(value: unknown, name: string): void {
   if (typeof value !== 'function') driverName.assert(value, name)
 }
 
-/** Opens the file in WAL mode, and creates or upgrades the tables. It blocks while another process creates them. */
+/** Opens the file of a store in WAL mode, and creates or upgrades the tables. It blocks while another process creates them. */
 export function openDatabase(file: string, driver: 'node:sqlite' | 'better-sqlite3' | SqliteDriver | undefined) {
+  return openSqliteFile(file, driver, (database) => {
+    // Without a lock: another process may be writing for long.
+    if (schemaVersion(database) !== SCHEMA_VERSION) transact(database, () => migrate(database))
+  })
+}
+
+/** Opens a file in WAL mode. `prepare` creates the tables. */
+export function openSqliteFile(
+  file: string,
+  driver: 'node:sqlite' | 'better-sqlite3' | SqliteDriver | undefined,
+  prepare: (database: SqliteDatabase) => void,
+): SqliteDatabase {
   const database = construct(file, driver)
   try {
     database.exec('PRAGMA busy_timeout = 5000')
     switchToWal(database)
     database.exec('PRAGMA synchronous = FULL')
-    // Without a lock: another process may be writing for long.
-    if (schemaVersion(database) !== SCHEMA_VERSION) transact(database, () => migrate(database))
+    prepare(database)
     // From here on, the writer waits: SQLite's own wait would block the event loop.
     database.exec('PRAGMA busy_timeout = 0')
   } catch (error) {

@@ -17,6 +17,8 @@ export interface TraceContexts {
   sign: { clientId: string; keyVersion: string; message: 'request' | 'response' }
   /** One attempt of the client, from signing to the verified response. */
   send: { clientId: string; requestId: string; host: string; attempt: number; status?: number; code?: string }
+  /** One event of an outbox is sent. */
+  outbox: { requestId: string; attempt: number }
 }
 
 export type TraceName = keyof TraceContexts
@@ -28,7 +30,7 @@ export type TraceContext<Name extends TraceName = TraceName> = TraceContexts[Nam
 }
 
 export const CHANNEL_PREFIX = 'alipayhk-order-sync'
-export const TRACE_NAMES = ['handle', 'verify', 'decrypt', 'store', 'onOrder', 'sign', 'send'] as const
+export const TRACE_NAMES = ['handle', 'verify', 'decrypt', 'store', 'onOrder', 'sign', 'send', 'outbox'] as const
 
 type Channel = ReturnType<typeof diagnostics.tracingChannel>
 

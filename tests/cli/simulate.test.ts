@@ -63,7 +63,8 @@ test('simulate reports an endpoint that does not listen', async () => {
   const { code, stdout } = await simulate('http://127.0.0.1:1', '--json', '--scenario', 'bad-day')
   expect(code).toBe(1)
   const { rules, notes } = JSON.parse(stdout)
-  expect(rules[0].findings[0].actual).toBe('The connection failed (ECONNREFUSED).')
+  const [failed] = rules.filter(({ outcome }: { outcome: string }) => outcome === 'failed')
+  expect(failed.findings[0].actual).toBe('The connection failed (ECONNREFUSED).')
   expect(notes).toEqual(['The endpoint responded to nothing, so the rest of the scenario was left out.'])
 })
 

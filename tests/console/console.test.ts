@@ -300,8 +300,8 @@ describe('the outbox', () => {
   test('is shown with masked order numbers, retried and discarded', async () => {
     const world = await start()
     const state = await read<OutboxState>(world, 'outbox')
-    expect(state).toMatchObject({ waiting: 4, inFlight: 1, failed: 3, oldestAgeMs: 65_000 })
-    expect(state.failures[0]).toMatchObject({ id: '31', order: '••••0031', code: 'ERR_REFUSED' })
+    expect(state).toMatchObject({ waiting: 4, inFlight: 1, failed: 3, oldestWaitingMs: 65_000 })
+    expect(state.failures[0]).toMatchObject({ id: '31', order: '••••0031', code: 'PARAM_ILLEGAL' })
     expect((await read<OutboxState>(world, 'outbox?show=1')).failures[0]?.order).toBe('BIZ-2026-0031')
     expect(await post<OutboxState>(world, 'outbox/retry', { id: '31' })).toMatchObject({ failed: 2, waiting: 5 })
     expect(await post<OutboxState>(world, 'outbox/discard', { id: '32' })).toMatchObject({ failed: 1 })
@@ -312,8 +312,8 @@ describe('the outbox', () => {
     const failing = {
       stats: () => Promise.reject(new Error('SECRET')),
       failed: async () => [],
-      retry: async () => {},
-      discard: async () => {},
+      retry: async () => true,
+      discard: async () => true,
     }
     const world = await start({ outbox: failing })
     const response = await fetch(api(world, 'outbox'))

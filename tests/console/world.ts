@@ -1,9 +1,4 @@
-import {
-  type ConsoleOptions,
-  type ConsoleOutbox,
-  type ConsoleOutboxItem,
-  createConsole,
-} from '../../src/public/console.ts'
+import { type ConsoleOptions, type ConsoleOutbox, createConsole } from '../../src/public/console.ts'
 import {
   createOrderSyncClient,
   createOrderSyncHandler,
@@ -11,6 +6,7 @@ import {
   ORDER_SYNC_PATH,
   OrderRefusedError,
 } from '../../src/public/index.ts'
+import type { OutboxFailure } from '../../src/public/outbox.ts'
 import { createTestCredentials, createTestOrder, createTestPeer, createTestReceiver } from '../../src/public/testing.ts'
 
 /** A handler, a client and an outbox with a console on a free port. Nothing is sent over a network but the console itself. */
@@ -51,32 +47,32 @@ export type ConsoleWorld = Awaited<ReturnType<typeof startConsole>>
 
 /** An outbox with three failed orders, in memory. */
 export function fakeOutbox(): ConsoleOutbox & { readonly retried: string[]; readonly discarded: string[] } {
-  let items: ConsoleOutboxItem[] = ['31', '32', '33'].map((id) => ({
-    id,
-    merchantBizNo: `BIZ-2026-00${id}`,
-    attempts: 12,
-    code: 'ERR_REFUSED',
-    message: 'The peer refused the order with PARAM_ILLEGAL.',
-    failedAt: 1_795_000_000_000,
-  }))
+  let failures = ['31', '32', '33'].map((id) => {
+    const order = createTestOrder({ merchantBizNo: `BIZ-2026-00${id}` })
+    const failedAt = new Date(1_795_000_000_000)
+    const failure = { id, requestId: order.requestId, code: 'PARAM_ILLEGAL', attempts: 1, failedAt }
+    return Object.defineProperty(failure, 'order', { value: order, enumerable: false }) as OutboxFailure
+  })
   let waiting = 4
   const retried: string[] = []
   const discarded: string[] = []
   const remove = (id: string) => {
-    items = items.filter((item) => item.id !== id)
+    const { length } = failures
+    failures = failures.filter((failure) => failure.id !== id)
+    return failures.length < length
   }
   return {
     ...{ retried, discarded },
-    stats: async () => ({ waiting, inFlight: 1, failed: items.length, oldestAgeMs: 65_000 }),
-    failed: async () => items,
+    stats: async () => ({ waiting, inFlight: 1, failed: failures.length, oldestWaitingMs: 65_000 }),
+    failed: async () => failures,
     async retry(id) {
       retried.push(id)
-      remove(id)
       waiting++
+      return remove(id)
     },
     async discard(id) {
       discarded.push(id)
-      remove(id)
+      return remove(id)
     },
   }
 }

@@ -52,7 +52,6 @@ async function runInTransaction(work: (transaction: PoolConnection) => unknown) 
 describe.skipIf(url === undefined)('transactionalMysqlStore, finishInTransaction', () => {
   const NOTHING = { effects: [], processed: false }
   const COMMITTED = { finished: true, effects: [{ order_no: 'A-1' }], processed: true }
-  const ENDED = { finished: expect.stringContaining('The transaction ended in "onOrder"'), processed: false }
 
   test('commits the write and the finish together', async () => {
     expect(await runInTransaction(() => undefined)).toEqual(COMMITTED)
@@ -76,27 +75,30 @@ describe.skipIf(url === undefined)('transactionalMysqlStore, finishInTransaction
     expect(await runInTransaction(work)).toEqual({ ...COMMITTED, effects })
   })
 
-  test('rejects and keeps nothing when the work rolls back the transaction', async () => {
-    expect(await runInTransaction((transaction) => transaction.rollback())).toEqual({ ...ENDED, effects: [] })
+  test.each([
+    ['rolls back', (transaction: PoolConnection) => transaction.rollback()],
+    ['commits', (transaction: PoolConnection) => transaction.query('COMMIT')],
+    ['commits, and ignores the refusal', (transaction: PoolConnection) => transaction.commit().catch(() => {})],
+    ['creates a table', (transaction: PoolConnection) => transaction.query('CREATE TABLE another (id int)')],
+    ['switches autocommit on', (transaction: PoolConnection) => transaction.query('SET autocommit = 1')],
+    ['leaves a transaction open', (transaction: PoolConnection) => transaction.beginTransaction()],
+  ])('rejects and keeps nothing when the work %s', async (_, work) => {
+    const finished = expect.stringContaining('The transaction of "onOrder" cannot be completed.')
+    expect(await runInTransaction(work)).toEqual({ ...NOTHING, finished })
   })
 
-  test('rejects and keeps nothing when the work rolls back, begins another transaction and writes', async () => {
+  test('turns begin, commit and rollback of the work into savepoints', async () => {
     const work = async (transaction: PoolConnection) => {
-      await transaction.rollback()
       await transaction.beginTransaction()
       await transaction.query(`INSERT INTO effects VALUES ('A-2')`)
+      await transaction.commit()
+      await transaction.query('START TRANSACTION')
+      await transaction.execute(`INSERT INTO effects VALUES ('A-3')`)
+      await transaction.query({ sql: 'ROLLBACK' })
     }
-    expect(await runInTransaction(work)).toEqual({ ...ENDED, effects: [] })
-  })
-
-  test.each([
-    ['commits', 'COMMIT'],
-    ['creates a table', 'CREATE TABLE another (id int)'],
-  ])('rejects and does not record the order when the work %s', async (_, statement) => {
-    // The write was committed by the statement. The peer delivers the order again.
-    expect(await runInTransaction((transaction) => transaction.query(statement))).toEqual({
-      ...ENDED,
-      effects: [{ order_no: 'A-1' }],
+    expect(await runInTransaction(work)).toEqual({
+      ...COMMITTED,
+      effects: [{ order_no: 'A-1' }, { order_no: 'A-2' }],
     })
   })
 

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { read, root } from '../support/project.ts'
@@ -51,4 +51,12 @@ test('the test file for node:test passes, and fails when onOrder accepts every s
   expect(passed).toMatchObject({ code: 0, output: expect.stringMatching(/pass 2\b/) })
   const broken = writeGuide(file, (text) => text.replace("!== 'PAID'", "=== ''"))
   expect((await execute('--test', join(broken, file))).code).toBe(1)
+}, 60_000)
+
+test('the test file for node:test runs in CommonJS too', async () => {
+  const toCommonJs = (text: string) => text.replaceAll(/import ([\s\S]*?) from '(.*)'/g, "const $1 = require('$2')")
+  const folder = writeGuide('order-sync.test.mjs', toCommonJs)
+  renameSync(join(folder, 'order-sync.test.mjs'), join(folder, 'order-sync.test.cjs'))
+  const passed = await execute('--test', join(folder, 'order-sync.test.cjs'))
+  expect(passed).toMatchObject({ code: 0, output: expect.stringMatching(/pass 2\b/) })
 }, 60_000)

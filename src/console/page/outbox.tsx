@@ -27,7 +27,7 @@ export function OutboxView({ show }: { readonly show: boolean }) {
         <p role="status">{said}</p>
       </section>
     )
-  const { waiting, inFlight, failed, oldestAgeMs, failures } = state
+  const { waiting, inFlight, failed, oldestWaitingMs, failures } = state
   return (
     <section class="detail" aria-label="Outbox">
       <h2>Outbox</h2>
@@ -46,7 +46,7 @@ export function OutboxView({ show }: { readonly show: boolean }) {
         </div>
         <div>
           <dt>oldest waits</dt>
-          <dd>{oldestAgeMs === undefined ? '–' : durationOf(oldestAgeMs)}</dd>
+          <dd>{oldestWaitingMs === undefined ? '–' : durationOf(oldestWaitingMs)}</dd>
         </div>
       </dl>
       <p role="status">{said}</p>
@@ -69,22 +69,22 @@ export function OutboxView({ show }: { readonly show: boolean }) {
             <tbody>
               {failures.map((item) => (
                 <tr key={item.id}>
-                  <td>{item.order ?? item.id}</td>
-                  <td class="mono">{item.failedAt === undefined ? '–' : dateOf(item.failedAt)}</td>
-                  <td>{item.attempts ?? '–'}</td>
+                  <td>{item.order ?? item.requestId}</td>
+                  <td class="mono">{dateOf(item.failedAt)}</td>
+                  <td>{item.attempts}</td>
                   <td>
-                    {item.code !== undefined && <code>{item.code}</code>} {item.message}
+                    <code>{item.code}</code>
                   </td>
                   <td class="buttons">
                     <button
                       type="button"
-                      aria-label={`Retry ${item.order ?? item.id}`}
+                      aria-label={`Retry ${item.order ?? item.requestId}`}
                       onClick={() => void take(changeOutbox('retry', item.id, show), 'It waits to be sent again.')}
                     >
                       Retry
                     </button>
                     <Discard
-                      name={item.order ?? item.id}
+                      name={item.order ?? item.requestId}
                       onConfirmed={() => void take(changeOutbox('discard', item.id, show), 'It is discarded.')}
                     />
                   </td>

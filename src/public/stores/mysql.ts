@@ -8,3 +8,9 @@ export type { MysqlDatabaseOptions } from '../../stores/mysql-database.ts'
 export { migrateMysql } from '../../stores/mysql-migration.ts'
 export type { ConnectionOf, MysqlConnection, MysqlPool, MysqlQuery } from '../../stores/mysql-pool.ts'
 export { MYSQL_MIGRATIONS, MYSQL_SCHEMA_VERSION, MYSQL_SQL_MODE } from '../../stores/mysql-schema.ts'
+export {
+  type MysqlExecutor,
+  type MysqlOutboxStoreOptions,
+  migrateMysqlOutbox,
+  mysqlOutboxStore,
+} from '../../stores/outbox-mysql.ts'

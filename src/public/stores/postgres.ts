@@ -3,6 +3,13 @@
  *
  * @packageDocumentation
  */
+
+export {
+  migratePostgresOutbox,
+  type PostgresExecutor,
+  type PostgresOutboxStoreOptions,
+  postgresOutboxStore,
+} from '../../stores/outbox-postgres.ts'
 export {
   type ClientOf,
   forgetExpired,

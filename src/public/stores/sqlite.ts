@@ -3,6 +3,8 @@
  *
  * @packageDocumentation
  */
+
+export { type SqliteOutboxStore, type SqliteOutboxStoreOptions, sqliteOutboxStore } from '../../stores/outbox-sqlite.ts'
 export {
   forgetExpired,
   type SqliteDatabase,

@@ -4,7 +4,7 @@ import type { ConformanceReport, RuleReport } from './report.ts'
  * A report for people: every rule with its verdict, and what was wrong.
  *
  * @param options `color` adds the colours of a terminal (default: false).
- * @see docs/protocol.md
+ * @see docs/protocol.md sections 1 to 7
  * @example
  * ```ts
  * import { type ConformanceReport, formatReport } from 'alipayhk-order-sync/testing'
@@ -49,7 +49,7 @@ function linesOf(rule: RuleReport, paint: (code: number, text: string) => string
  * A report as JUnit XML, which CI systems show: one test case for each rule. A broken rule with the severity `warning` is a
  * passed test case with the finding as its output.
  *
- * @see docs/protocol.md
+ * @see docs/protocol.md sections 1 to 7
  * @example
  * ```ts
  * import { writeFile } from 'node:fs/promises'

@@ -1,0 +1,58 @@
+import { isOrderSyncError } from '../errors.ts'
+import { retryDelay } from '../policy/retry.ts'
+
+/** What becomes of an event after an attempt. */
+export type AttemptDecision =
+  | { readonly kind: 'sent' }
+  | { readonly kind: 'retry'; readonly delayMs: number; readonly code: string }
+  | { readonly kind: 'failed'; readonly code: string }
+
+/** What is known about an event. */
+export interface AttemptedEvent {
+  /** How often it was sent, with this attempt. */
+  readonly attempts: number
+  /** Milliseconds until retries end; negative after that. */
+  readonly retryLeftMs: number
+}
+
+/** How retries are spread. */
+export interface RetryLimits {
+  readonly baseDelayMs: number
+  readonly maxDelayMs: number
+}
+
+/**
+ * Decides what becomes of an event after an attempt. A refusal, and an order that breaks the protocol, are final. Everything
+ * else is tried again until the time is over: the outcome is unknown, or something is wrong that a person can put right.
+ *
+ * @param error What the client rejected with. Absent: the peer has reported success.
+ * @param random From 0 up to, not including, 1.
+ */
+export function decideAttempt(
+  error: unknown,
+  { attempts, retryLeftMs }: AttemptedEvent,
+  limits: RetryLimits,
+  random: number,
+): AttemptDecision {
+  if (error === undefined) return { kind: 'sent' }
+  const code = codeOf(error)
+  if (isFinal(error)) return { kind: 'failed', code }
+  if (retryLeftMs <= 0) return { kind: 'failed', code }
+  const { retryAfterMs } = error as { retryAfterMs?: number }
+  const delayMs = retryDelay(attempts, { ...limits, retryAfterMs }, random)
+  // One more attempt at the end of the time, not after it.
+  return { kind: 'retry', delayMs: Math.min(delayMs, retryLeftMs), code }
+}
+
+function isFinal(error: unknown): boolean {
+  return isOrderSyncError(error) && (error.name === 'OrderRefusedError' || error.name === 'ProtocolError')
+}
+
+/** A code that can be stored: that of the peer for a refusal, or the name of a foreign error. */
+export function codeOf(error: unknown): string {
+  const { name, code, resultCode } = (error ?? {}) as { name?: unknown; code?: unknown; resultCode?: unknown }
+  const known = [resultCode, isOrderSyncError(error) ? code : undefined, name].find(
+    (text) => typeof text === 'string' && /^[\w.-]{1,64}$/.test(text),
+  )
+  return typeof known === 'string' ? known : 'Error'
+}

@@ -1,0 +1,55 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describeFailure } from '../errors.ts'
+import type { OutboxCompletion } from '../stores/outbox-store.ts'
+import { backOff } from '../timeout.ts'
+import { type OutboxUnavailableEvent, withError } from './event.ts'
+import type { OutboxSettings } from './options.ts'
+
+/** How the note of a completion ended. `unknown`: the store failed; the event is sent again after its lease. */
+export type Noted = 'noted' | 'fenced' | 'unknown'
+
+const MAX_BATCH = 200
+const MAX_TRIES = 5
+const PAUSES = { firstMs: 50, maxMs: 1_000 }
+
+/** Notes completions in the store. Those that come while the store is busy go together, in one call. */
+export function createFinisher(
+  { store, policy, keepSentMs }: Pick<OutboxSettings, 'store' | 'policy' | 'keepSentMs'>,
+  report: (event: OutboxUnavailableEvent) => void,
+): (completion: OutboxCompletion) => Promise<Noted> {
+  const pending: { readonly completion: OutboxCompletion; readonly resolve: (noted: Noted) => void }[] = []
+  let isRunning = false
+
+  async function flush(): Promise<void> {
+    if (isRunning) return
+    isRunning = true
+    while (pending.length > 0) {
+      const batch = pending.splice(0, MAX_BATCH)
+      const lost = await noteWithRetries(batch.map(({ completion }) => completion))
+      for (const { completion, resolve } of batch) {
+        resolve(lost === undefined ? 'unknown' : lost.includes(completion.id) ? 'fenced' : 'noted')
+      }
+    }
+    isRunning = false
+  }
+
+  async function noteWithRetries(completions: readonly OutboxCompletion[]): Promise<readonly string[] | undefined> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await store.finish(completions, { policy, keepSentMs })
+      } catch (error) {
+        const delayMs = backOff(attempt, PAUSES)
+        const message = `The outbox store could not note how ${completions.length} attempts ended: ${describeFailure(error)}.`
+        report(withError({ kind: 'unavailable', message, delayMs }, error))
+        if (attempt === MAX_TRIES) return undefined
+        await sleep(delayMs)
+      }
+    }
+  }
+
+  return (completion) =>
+    new Promise((resolve) => {
+      pending.push({ completion, resolve })
+      void flush()
+    })
+}

@@ -1,0 +1,103 @@
+import type { OrderSyncClient } from '../client/client.ts'
+import { type RandomBytes, secureRandomBytes, secureRandomUUID } from '../crypto/node.ts'
+import type { Order } from '../messages/order.ts'
+import {
+  assertFunction,
+  flag,
+  functionWithDefault,
+  hasMethod,
+  nonNegativeNumber,
+  type OptionRules,
+  oneOf,
+  positiveNumber,
+  resolveOptions,
+} from '../option-rules.ts'
+import type { OutboxPolicy, OutboxStore } from '../stores/outbox-store.ts'
+import type { OutboxEvent } from './event.ts'
+import { assertEncryptAtRest, type EncryptAtRest } from './payload.ts'
+
+/** Options of {@link createOutbox}. */
+export interface OutboxOptions {
+  /** Where events wait: `postgresOutboxStore()`, `mysqlOutboxStore()` or `sqliteOutboxStore()`. */
+  store: OutboxStore
+  /** Sends the events. A function chooses one for each order, when you act for several merchants. */
+  client: Pick<OrderSyncClient, 'syncOrder'> | ((order: Order) => Pick<OrderSyncClient, 'syncOrder'>)
+  /**
+   * `latest`: an event is skipped when a newer one of its order waits too. `every`: all events of an order are sent, in the order
+   * of `orderModifyTime`. @defaultValue 'latest'
+   */
+  policy?: OutboxPolicy | undefined
+  /**
+   * A key of 32 bytes: orders rest encrypted (AES-256-GCM) until they are sent. To change the key, give a list: the first one
+   * encrypts, all decrypt. @defaultValue none: orders rest as JSON
+   */
+  encryptAtRest?: EncryptAtRest | undefined
+  /** How long an event is retried, in milliseconds. After that it is `failed`. @defaultValue 86_400_000 (a day) */
+  maxRetryMs?: number | undefined
+  /** Upper bound of the first retry delay, in milliseconds. Doubles with each retry. @defaultValue 1_000 */
+  baseDelayMs?: number | undefined
+  /** Upper bound of every retry delay, in milliseconds. @defaultValue 900_000 (15 minutes) */
+  maxDelayMs?: number | undefined
+  /**
+   * How long a worker has an order for itself, in milliseconds. A send that takes 80 % of it is aborted. When a worker dies, its
+   * orders wait for this time. @defaultValue 120_000
+   */
+  leaseMs?: number | undefined
+  /** How often a worker looks for events that nobody told it of, in milliseconds. @defaultValue 1_000 */
+  pollMs?: number | undefined
+  /** How long events that were sent or skipped are kept, in milliseconds. 0 deletes them at once. @defaultValue 86_400_000 (a day) */
+  keepSentMs?: number | undefined
+  /** Accept numbers in `extInfo` that are not safe integers. The client needs the same option. @defaultValue false */
+  allowFractions?: boolean | undefined
+  /**
+   * Receives everything that happens. The enumerable members of an event are safe to log. Without it, the kinds `failed` and
+   * `unavailable`, and responses that cannot be trusted, are process warnings.
+   */
+  onEvent?: ((event: OutboxEvent) => void) | undefined
+  /** From 0 up to, not including, 1: the jitter of retries. @defaultValue Math.random */
+  random?: (() => number) | undefined
+  /** The source of random bytes. @defaultValue randomBytes of node:crypto */
+  randomBytes?: RandomBytes | undefined
+  /** For `requestId`, without its dashes. @defaultValue randomUUID of node:crypto */
+  randomUUID?: (() => string) | undefined
+}
+
+const RULES = {
+  store: { required: true, assert: assertStore },
+  client: { required: true, assert: assertClient },
+  policy: oneOf<OutboxPolicy>(['latest', 'every'], 'latest'),
+  encryptAtRest: { assert: assertEncryptAtRest },
+  maxRetryMs: positiveNumber(86_400_000),
+  baseDelayMs: positiveNumber(1_000),
+  maxDelayMs: positiveNumber(900_000),
+  leaseMs: positiveNumber(120_000, { isTimer: true }),
+  pollMs: positiveNumber(1_000, { isTimer: true }),
+  keepSentMs: nonNegativeNumber(86_400_000),
+  allowFractions: flag(false),
+  onEvent: { assert: assertFunction },
+  random: functionWithDefault(() => Math.random()),
+  randomBytes: functionWithDefault<RandomBytes>(secureRandomBytes),
+  randomUUID: functionWithDefault<() => string>(secureRandomUUID),
+} as const satisfies OptionRules<OutboxOptions>
+
+/** The options, checked, with their defaults. */
+export type OutboxSettings = ReturnType<typeof resolveOutboxOptions>
+
+export function resolveOutboxOptions(options: OutboxOptions) {
+  return resolveOptions<OutboxOptions, typeof RULES>('createOutbox', RULES, options)
+}
+
+function assertStore(value: unknown, name: string): void {
+  if (['enqueue', 'claim', 'finish'].every((method) => hasMethod(value, method))) return
+  const isOther = hasMethod(value, 'claim')
+  throw new TypeError(
+    isOther
+      ? `"${name}" is the store of a handler. An outbox has a store of its own: postgresOutboxStore({ pool })`
+      : `"${name}" must be made by postgresOutboxStore(), mysqlOutboxStore() or sqliteOutboxStore()`,
+  )
+}
+
+function assertClient(value: unknown, name: string): void {
+  if (typeof value === 'function' || hasMethod(value, 'syncOrder')) return
+  throw new TypeError(`"${name}" must be made by createOrderSyncClient(), or a function that returns one for an order`)
+}

@@ -1,0 +1,213 @@
+import type { OrderInput } from '../client/client.ts'
+import { toOutgoingOrder } from '../client/order.ts'
+import { sha256 } from '../crypto/node.ts'
+import { describeFailure, isOrderSyncError } from '../errors.ts'
+import type { Order } from '../messages/order.ts'
+import { type OptionRules, resolveOptions, wholeNumber } from '../option-rules.ts'
+import { formatJson, STRICT_JSON } from '../protocol/json.ts'
+import type { NewOutboxEvent, OutboxStats } from '../stores/outbox-store.ts'
+import { type OutboxOptions, resolveOutboxOptions } from './options.ts'
+import { createPayloadCodec } from './payload.ts'
+import { createReporter } from './report.ts'
+import type { Waker } from './waker.ts'
+import { type OutboxRunResult, runWorker } from './worker.ts'
+
+/** An event that is not sent again by itself. */
+export interface OutboxFailure {
+  readonly id: string
+  readonly requestId: string
+  /** The result code of the peer, or the code of the last error. */
+  readonly code: string
+  readonly attempts: number
+  readonly failedAt: Date
+  /** Customer data; not enumerable. Undefined when it cannot be decrypted. */
+  readonly order?: Order | undefined
+}
+
+/** Whether the outbox works, and what is in it. */
+export interface OutboxHealth extends Partial<OutboxStats> {
+  /** Whether the store responds. */
+  readonly ok: boolean
+  /** The workers that run in this process. */
+  readonly workers: number
+  /** How long the store took, in milliseconds. */
+  readonly latencyMs: number
+  /** What is wrong. */
+  readonly message?: string
+}
+
+/** Options of `enqueue`. */
+export interface EnqueueOptions {
+  /**
+   * Your own transaction: a client of `pg`, a connection of `mysql2`, a database of `better-sqlite3` or `node:sqlite`. Absent: the
+   * event is written at once.
+   */
+  readonly transaction?: unknown
+}
+
+/** Options of `run` and `drain`. */
+export interface RunOptions {
+  /** How many events are sent at the same time, 1 to 1,000. @defaultValue 10 */
+  readonly concurrency?: number | undefined
+  /** Ends the run: no more events are claimed, and the attempts in progress end. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Made by {@link createOutbox}. */
+export interface Outbox {
+  /**
+   * Writes an event. When your transaction commits, it is sent; when it rolls back, it is not. The event is written before the
+   * call returns to the event loop, so a synchronous transaction of `better-sqlite3` can contain it.
+   *
+   * @throws {@link ProtocolError} `ERR_FIELD_INVALID`: the order breaks the protocol
+   * @throws the error of your database
+   */
+  readonly enqueue: (order: OrderInput, options?: EnqueueOptions) => Promise<{ readonly requestId: string }>
+  /** Writes up to 1,000 events in one statement. */
+  readonly enqueueAll: (
+    orders: readonly OrderInput[],
+    options?: EnqueueOptions,
+  ) => Promise<{ readonly requestIds: readonly string[] }>
+  /** Sends events until the signal is aborted. Run it in one process or in several. While the store fails, it waits. */
+  readonly run: (options?: RunOptions) => Promise<OutboxRunResult>
+  /** Sends what is due, and resolves: for scripts and cron. An event whose retry is later stays. Rejects when the store fails. */
+  readonly drain: (options?: RunOptions) => Promise<OutboxRunResult>
+  readonly stats: () => Promise<OutboxStats>
+  /** The events that are not sent again by themselves, the oldest first. @defaultValue 100 */
+  readonly failed: (options?: { readonly limit?: number | undefined }) => Promise<readonly OutboxFailure[]>
+  /** Sends a failed event again, with the same `requestId`. Resolves to whether there was one. */
+  readonly retry: (id: string) => Promise<boolean>
+  /** Deletes a failed event. Resolves to whether there was one. */
+  readonly discard: (id: string) => Promise<boolean>
+  /** Deletes events that were sent or skipped longer than `keepSentMs` ago, and resolves to their number. A worker does it every minute. */
+  readonly prune: () => Promise<number>
+  /** Never rejects. */
+  readonly health: () => Promise<OutboxHealth>
+}
+
+/** The most events in one statement. */
+const MAX_EVENTS = 1_000
+
+const RUN_RULES = {
+  concurrency: { ...wholeNumber(10, { min: 1 }) },
+  signal: { assert: () => {} },
+} satisfies OptionRules<RunOptions>
+
+/**
+ * Creates a transactional outbox: an order sync is written in your own transaction, and a worker sends it after the commit, until
+ * the peer has decided. A crash at any instant loses no event. One order is never sent by two workers at the same time.
+ *
+ * @throws TypeError, RangeError when an option is wrong
+ * @see docs/protocol.md section 6.2
+ * @example
+ * ```ts
+ * import { createOrderSyncClient, type Credentials } from 'alipayhk-order-sync'
+ * import { createOutbox } from 'alipayhk-order-sync/outbox'
+ * import { migratePostgresOutbox, postgresOutboxStore } from 'alipayhk-order-sync/stores/postgres'
+ * import type { Pool } from 'pg'
+ *
+ * export async function startOutbox(pool: Pool, credentials: Credentials, signal: AbortSignal) {
+ *   await migratePostgresOutbox(pool)
+ *   const client = createOrderSyncClient({ credentials, environment: 'production' })
+ *   const outbox = createOutbox({ store: postgresOutboxStore({ pool }), client })
+ *   void outbox.run({ signal })
+ *   return outbox
+ * }
+ * ```
+ */
+export function createOutbox(options: OutboxOptions): Outbox {
+  const settings = resolveOutboxOptions(options)
+  const { store, encryptAtRest, randomBytes, randomUUID, maxRetryMs, keepSentMs, allowFractions } = settings
+  const codec = createPayloadCodec(encryptAtRest, randomBytes)
+  const context = { settings, codec, report: createReporter(settings.onEvent), wakers: new Set<Waker>() }
+  const json = { ...STRICT_JSON, allowFractions }
+
+  function toEvent(input: OrderInput): NewOutboxEvent {
+    const { requestId = randomUUID().replaceAll('-', ''), merchantBizType = 'TRADE_ORDER' } = input
+    const order = toOutgoingOrder({ ...input, requestId, merchantBizType })
+    const text = Buffer.from(formatJson(order, json)).toString()
+    return {
+      orderKey: keyOf(order),
+      eventTime: order.orderModifyTime,
+      requestId,
+      payload: codec.encode(text, requestId),
+      maxRetryMs,
+    }
+  }
+
+  async function enqueueAll(orders: readonly OrderInput[], { transaction }: EnqueueOptions = {}) {
+    if (orders.length > MAX_EVENTS) throw new RangeError(`At most ${MAX_EVENTS} orders can be enqueued at once`)
+    const events = orders.map(toEvent)
+    if (events.length > 0) await store.enqueue(events, transaction)
+    // Of a transaction, nobody knows here when it commits.
+    if (transaction === undefined) for (const { wake } of context.wakers) wake()
+    return { requestIds: events.map(({ requestId }) => requestId) }
+  }
+
+  const work = (runOptions: RunOptions, untilEmpty: boolean) => {
+    const { concurrency, signal } = resolveOptions<RunOptions, typeof RUN_RULES>('outbox.run', RUN_RULES, runOptions)
+    if (concurrency > MAX_EVENTS) throw new RangeError(`"concurrency" must be at most ${MAX_EVENTS}`)
+    return runWorker(context, { concurrency, signal, untilEmpty })
+  }
+
+  return {
+    async enqueue(order, enqueueOptions) {
+      const { requestIds } = await enqueueAll([order], enqueueOptions)
+      return { requestId: requestIds[0] ?? '' }
+    },
+    enqueueAll,
+    run: async (runOptions = {}) => await work(runOptions, false),
+    drain: async (runOptions = {}) => await work(runOptions, true),
+    stats: () => store.stats(),
+
+    async failed({ limit = 100 } = {}) {
+      if (!Number.isInteger(limit) || limit < 1 || limit > MAX_EVENTS) {
+        throw new RangeError(`"limit" must be a whole number from 1 to ${MAX_EVENTS}`)
+      }
+      const rows = await store.failed({ limit })
+      return rows.map(({ payload, failedAt, ...row }) => {
+        const failure = { ...row, failedAt: new Date(failedAt) }
+        const order = readOrder(() => codec.decode(payload, row.requestId))
+        return Object.defineProperty(failure, 'order', { value: order, enumerable: false })
+      })
+    },
+
+    async retry(id) {
+      const found = await store.retry(id, maxRetryMs)
+      for (const { wake } of context.wakers) wake()
+      return found
+    },
+    discard: (id) => store.discard(id),
+
+    async prune() {
+      let total = 0
+      for (let deleted = 1; deleted > 0; total += deleted) deleted = await store.prune(keepSentMs)
+      return total
+    },
+
+    async health() {
+      const startedAt = performance.now()
+      const workers = context.wakers.size
+      try {
+        const stats = await store.stats()
+        return { ok: true, workers, latencyMs: performance.now() - startedAt, ...stats }
+      } catch (error) {
+        const message = isOrderSyncError(error) ? error.message : `The outbox store fails: ${describeFailure(error)}.`
+        return { ok: false, workers, latencyMs: performance.now() - startedAt, message }
+      }
+    },
+  }
+}
+
+/** A hash, so that the column tells nothing of the order. */
+function keyOf({ merchantId, merchantBizType, merchantBizNo }: Order): string {
+  return sha256(JSON.stringify([merchantId || null, merchantBizType, merchantBizNo]), 'base64url')
+}
+
+function readOrder(decode: () => string): Order | undefined {
+  try {
+    return JSON.parse(decode()) as Order
+  } catch {
+    return undefined
+  }
+}

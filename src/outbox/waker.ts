@@ -1,0 +1,30 @@
+/** Ends waits early. A call of `wake` that nobody waits for counts for the next wait. */
+export interface Waker {
+  readonly wake: () => void
+  /** Resolves when it is woken, or after this time. */
+  readonly wait: (timeoutMs: number) => Promise<void>
+}
+
+export function createWaker(): Waker {
+  let isAwake = false
+  let resume: (() => void) | undefined
+  return {
+    wake() {
+      isAwake = true
+      resume?.()
+    },
+    async wait(timeoutMs) {
+      if (!isAwake) {
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, timeoutMs)
+          resume = () => {
+            clearTimeout(timer)
+            resolve()
+          }
+        })
+        resume = undefined
+      }
+      isAwake = false
+    },
+  }
+}

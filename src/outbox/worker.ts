@@ -1,0 +1,178 @@
+import { describeFailure, isOrderSyncError } from '../errors.ts'
+import type { Order } from '../messages/order.ts'
+import type { ClaimedOutboxEvent, OutboxClaim } from '../stores/outbox-store.ts'
+import { traced } from '../telemetry/channels.ts'
+import { backOff, timeoutError, withTimeout } from '../timeout.ts'
+import { decideAttempt } from './decisions.ts'
+import { type OutboxEvent, withError } from './event.ts'
+import { createFinisher } from './finisher.ts'
+import type { OutboxSettings } from './options.ts'
+import type { PayloadCodec } from './payload.ts'
+import { createWaker, type Waker } from './waker.ts'
+
+/** What a worker did. */
+export interface OutboxRunResult {
+  readonly sent: number
+  /** Attempts after which another one follows. */
+  readonly retried: number
+  readonly failed: number
+  /** Events that were overtaken. */
+  readonly dropped: number
+}
+
+/** What workers of one outbox share. */
+export interface WorkerContext {
+  readonly settings: OutboxSettings
+  readonly codec: PayloadCodec
+  readonly report: (event: OutboxEvent) => void
+  /** The workers that run. `enqueue` wakes them. */
+  readonly wakers: Set<Waker>
+}
+
+/** How one worker runs. */
+export interface WorkerOptions {
+  readonly concurrency: number
+  readonly signal?: AbortSignal | undefined
+  /** Ends when nothing is due, in place of waiting. */
+  readonly untilEmpty: boolean
+}
+
+/** Pauses while the store fails. */
+const STORE_PAUSES = { firstMs: 200, maxMs: 30_000 }
+const PRUNE_INTERVAL_MS = 60_000
+
+/** Sends what is due. Resolves when the signal is aborted and the last attempt has ended. Rejects only as `drain`, when the store fails. */
+export async function runWorker(context: WorkerContext, options: WorkerOptions): Promise<OutboxRunResult> {
+  const { settings, report, wakers } = context
+  const { concurrency, signal, untilEmpty } = options
+  const { store, policy, leaseMs, pollMs, keepSentMs } = settings
+  const counts = { sent: 0, retried: 0, failed: 0, dropped: 0 }
+  const running = new Set<Promise<void>>()
+  const waker = createWaker()
+  const finish = createFinisher(settings, report)
+  const send = createSender(context, finish, counts)
+  const listener = untilEmpty ? undefined : store.listen?.(waker.wake)
+  const maxDue = Math.ceil(concurrency / 2)
+  let storeFailures = 0
+  let prunedAt = performance.now()
+  wakers.add(waker)
+  signal?.addEventListener('abort', waker.wake)
+
+  async function claim(): Promise<OutboxClaim | undefined> {
+    try {
+      const found = await store.claim({ limit: concurrency - running.size, leaseMs, policy })
+      storeFailures = 0
+      return found
+    } catch (error) {
+      if (untilEmpty) throw error
+      storeFailures++
+      const delayMs = Math.ceil(settings.random() * backOff(Math.min(storeFailures, 20), STORE_PAUSES))
+      const isOurs = isOrderSyncError(error)
+      const message = isOurs ? error.message : `The outbox store fails: ${describeFailure(error)}. Events wait.`
+      report(withError({ kind: 'unavailable', message, delayMs }, error))
+      await waker.wait(delayMs)
+      return undefined
+    }
+  }
+
+  try {
+    while (!signal?.aborted) {
+      const claimedAt = performance.now()
+      // Half of the places must be free, so that one call claims several events.
+      const found = running.size <= concurrency - maxDue ? await claim() : NOTHING
+      if (found === undefined) continue
+      for (const { id, requestId, reason } of found.dropped) {
+        counts.dropped++
+        report({ kind: reason, id, requestId })
+      }
+      for (const event of found.events) {
+        const sending: Promise<void> = send(event, claimedAt).finally(() => {
+          running.delete(sending)
+          waker.wake()
+        })
+        running.add(sending)
+      }
+      if (found.events.length > 0 || found.dropped.length > 0) continue
+      if (untilEmpty && running.size === 0) break
+      if (performance.now() - prunedAt > PRUNE_INTERVAL_MS) {
+        prunedAt = performance.now()
+        await store.prune(keepSentMs).catch(() => {})
+      }
+      await waker.wait(pollMs)
+    }
+  } finally {
+    wakers.delete(waker)
+    signal?.removeEventListener('abort', waker.wake)
+    await Promise.all(running)
+    await listener?.close()
+  }
+  return counts
+}
+
+const NOTHING: OutboxClaim = { events: [], dropped: [] }
+
+/** Which part of the lease a send may take. The rest is for the note of its outcome. */
+const SEND_SHARE = 0.8
+/** When more of the lease is over before the send begins, the process has stood still: somebody else may have the order soon. */
+const START_SHARE = 0.5
+
+function createSender(
+  { settings, codec, report }: WorkerContext,
+  finish: ReturnType<typeof createFinisher>,
+  counts: { sent: number; retried: number; failed: number },
+) {
+  const { leaseMs, random } = settings
+
+  /** Never rejects. */
+  return async (event: ClaimedOutboxEvent, claimedAt: number): Promise<void> => {
+    const { id, orderKey, token, requestId } = event
+    const elapsed = () => performance.now() - claimedAt
+    if (elapsed() > leaseMs * START_SHARE) {
+      await finish({ id, orderKey, token, outcome: { kind: 'returned' } })
+      return
+    }
+    const attempts = event.attempts + 1
+    const error = await attempt(event, leaseMs * SEND_SHARE - elapsed())
+    const retryLeftMs = event.retryLeftMs - elapsed()
+    const outcome = decideAttempt(error, { attempts, retryLeftMs }, settings, random())
+    const noted = await finish({ id, orderKey, token, outcome })
+    if (noted === 'fenced') {
+      const message =
+        'An attempt ended after its lease: the event is sent again, with the same requestId. Is "leaseMs" too short?'
+      return report({ kind: 'fenced', id, requestId, message })
+    }
+    if (outcome.kind === 'sent') {
+      counts.sent++
+      return report({ kind: 'sent', id, requestId, code: 'SUCCESS', attempts, ageMs: event.ageMs + elapsed() })
+    }
+    const message = isOrderSyncError(error) ? error.message : `The attempt failed: ${describeFailure(error)}.`
+    if (outcome.kind === 'failed') {
+      counts.failed++
+      return report(withError({ kind: 'failed', id, requestId, code: outcome.code, message, attempts }, error))
+    }
+    counts.retried++
+    const { code, delayMs } = outcome
+    report(withError({ kind: 'retry', id, requestId, code, message, attempts, delayMs }, error))
+  }
+
+  /** Resolves to the error, if there is one. */
+  async function attempt({ requestId, payload, attempts }: ClaimedOutboxEvent, timeoutMs: number): Promise<unknown> {
+    try {
+      const order = JSON.parse(codec.decode(payload, requestId)) as Order
+      const { client } = settings
+      const sender = typeof client === 'function' ? client(order) : client
+      await traced(
+        'outbox',
+        () => ({ requestId, attempt: attempts + 1 }),
+        () =>
+          withTimeout((signal) => sender.syncOrder(order, { signal }), {
+            timeoutMs,
+            onTimeout: () => timeoutError('A send of the outbox', Math.round(timeoutMs)),
+          }),
+      )
+      return undefined
+    } catch (error) {
+      return error ?? new Error('The client rejected without an error')
+    }
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * A transactional outbox: orders are written in your own transaction, and sent after its commit, until the peer has decided.
+ * The stores are in `./stores/postgres`, `./stores/mysql` and `./stores/sqlite`.
+ *
+ * @packageDocumentation
+ */
+export type {
+  OutboxDroppedEvent,
+  OutboxEvent,
+  OutboxEventBase,
+  OutboxFailedEvent,
+  OutboxFencedEvent,
+  OutboxRetryEvent,
+  OutboxSentEvent,
+  OutboxUnavailableEvent,
+} from '../outbox/event.ts'
+export type { OutboxOptions } from '../outbox/options.ts'
+export {
+  createOutbox,
+  type EnqueueOptions,
+  type Outbox,
+  type OutboxFailure,
+  type OutboxHealth,
+  type RunOptions,
+} from '../outbox/outbox.ts'
+export type { EncryptAtRest } from '../outbox/payload.ts'
+export type { OutboxRunResult } from '../outbox/worker.ts'
+export type {
+  ClaimedOutboxEvent,
+  DroppedOutboxEvent,
+  NewOutboxEvent,
+  OutboxClaim,
+  OutboxCompletion,
+  OutboxPolicy,
+  OutboxStats,
+  OutboxStore,
+  StoredOutboxFailure,
+} from '../stores/outbox-store.ts'

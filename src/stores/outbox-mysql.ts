@@ -1,0 +1,227 @@
+import { hasMethod, type OptionRules, positiveNumber, resolveOptions } from '../option-rules.ts'
+import { repeatTransient } from '../timeout.ts'
+import { borrow } from './mysql-connection.ts'
+import { DATABASE_RULE, type MysqlDatabaseOptions, prefixOf } from './mysql-database.ts'
+import { explain, isRolledBack } from './mysql-errors.ts'
+import { assertPool, assertPoolOption, type MysqlPool } from './mysql-pool.ts'
+import { createSqlOutboxStore, type Sql, type SqlRow, type SqlValue } from './outbox-sql.ts'
+import type { OutboxStore } from './outbox-store.ts'
+
+/** Options of {@link mysqlOutboxStore}. */
+export interface MysqlOutboxStoreOptions extends MysqlDatabaseOptions {
+  /** Your promise pool: `createPool()` of `mysql2/promise`. */
+  pool: MysqlPool
+  /** Milliseconds for one query, and for a connection of the pool. @defaultValue 10_000 */
+  queryTimeoutMs?: number | undefined
+}
+
+/** What `enqueue` needs of a transaction: a promise connection of `mysql2`, or any object with this method. */
+export interface MysqlExecutor {
+  /** The statement has no parameters: the values are hexadecimal literals. */
+  query(text: string): Promise<unknown>
+}
+
+const OPTIONS = {
+  pool: { required: true, assert: assertPool },
+  database: DATABASE_RULE,
+  queryTimeoutMs: positiveNumber(10_000, { isTimer: true }),
+} satisfies OptionRules<MysqlOutboxStoreOptions>
+
+const NOW = 'CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)'
+
+/**
+ * The events of an outbox in MySQL 8.0, MariaDB 10.6 or later, for any number of machines. Call {@link migrateMysqlOutbox} first.
+ *
+ * @throws TypeError, RangeError when an option is wrong
+ * @see docs/protocol.md section 6.2
+ * @example
+ * ```ts
+ * import { mysqlOutboxStore } from 'alipayhk-order-sync/stores/mysql'
+ * import { createPool } from 'mysql2/promise'
+ *
+ * const pool = createPool({ uri: process.env['DATABASE_URL'] ?? 'mysql://127.0.0.1/shop' })
+ * export const store = mysqlOutboxStore({ pool })
+ * ```
+ */
+export function mysqlOutboxStore(options: MysqlOutboxStoreOptions): OutboxStore {
+  assertPoolOption('mysqlOutboxStore', options)
+  const { pool, database, queryTimeoutMs } = resolveOptions('mysqlOutboxStore', OPTIONS, options)
+
+  async function transactOnce<Value>(work: (sql: Sql) => Promise<Value>): Promise<Value> {
+    const { connection, giveBack } = await borrow(pool, queryTimeoutMs)
+    const send = (sql: string) => query(connection, sql, queryTimeoutMs)
+    try {
+      await send('SET TRANSACTION ISOLATION LEVEL READ COMMITTED')
+      await send('START TRANSACTION')
+      const value = await work(toSql(send))
+      await send('COMMIT')
+      giveBack()
+      return value
+    } catch (error) {
+      // The end of the connection rolls back, whatever state it is in.
+      await send('ROLLBACK').then(
+        () => giveBack(),
+        () => giveBack({ close: true }),
+      )
+      throw error
+    }
+  }
+
+  return createSqlOutboxStore({
+    prefix: prefixOf(database),
+    now: () => NOW,
+    forUpdate: 'FOR UPDATE',
+    skipLocked: 'FOR UPDATE SKIP LOCKED',
+    ignoreDuplicate: () => 'ON DUPLICATE KEY UPDATE id = id',
+    onOrderExists: (due) => `ON DUPLICATE KEY UPDATE due_at = ${due((name) => name)}`,
+    async transaction(work) {
+      try {
+        return await repeatTransient(() => transactOnce(work), isRolledBack)
+      } catch (error) {
+        throw explain(error, database)
+      }
+    },
+    sqlOf: (transaction) =>
+      transaction === undefined
+        ? async (text, values) => {
+            const { connection, giveBack } = await borrow(pool, queryTimeoutMs)
+            try {
+              const rows = await toSql((sql) => query(connection, sql, queryTimeoutMs))(text, values)
+              giveBack()
+              return rows
+            } catch (error) {
+              giveBack({ close: !isRolledBack(error) })
+              throw explain(error, database)
+            }
+          }
+        : toSql(toExecutor(transaction)),
+  })
+}
+
+function toExecutor(transaction: unknown): (sql: string) => Promise<unknown> {
+  if (!hasMethod(transaction, 'query') || hasMethod(transaction, 'getConnection')) {
+    throw new TypeError(
+      '"transaction" must be a connection of "mysql2" that is in a transaction, or an object with query(text)',
+    )
+  }
+  // A connection with callbacks has promise().
+  const { promise } = transaction as { promise?: () => MysqlExecutor }
+  const executor = typeof promise === 'function' ? promise.call(transaction) : (transaction as MysqlExecutor)
+  return (sql) => executor.query(sql)
+}
+
+type Connection = Awaited<ReturnType<typeof borrow>>['connection']
+
+async function query(connection: Connection, sql: string, timeoutMs: number): Promise<unknown> {
+  try {
+    return await waitForQuery(connection, sql, timeoutMs)
+  } catch (error) {
+    // The driver adds the text of the query, which contains the order.
+    if (error instanceof Error) Reflect.deleteProperty(error, 'sql')
+    throw error
+  }
+}
+
+async function waitForQuery(connection: Connection, sql: string, timeoutMs: number): Promise<unknown> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`A query to the database took longer than ${timeoutMs} ms`)), timeoutMs)
+  })
+  try {
+    return await Promise.race([connection.query({ sql, rowsAsArray: false, nestTables: false, typeCast: true }), late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Writes the values into the statement, as hexadecimal bytes and whole numbers: escapes would depend on the `sql_mode`. */
+function toSql(send: (sql: string) => Promise<unknown>): Sql {
+  return async (text, values = []) => {
+    const rest = [...values]
+    const result = await send(text.replaceAll('?', () => literalOf(rest.shift() ?? null)))
+    const [rows] = Array.isArray(result) ? result : []
+    return Array.isArray(rows) ? (rows as SqlRow[]) : []
+  }
+}
+
+function literalOf(value: SqlValue): string {
+  if (value === null) return 'NULL'
+  if (typeof value === 'number') return String(Math.round(value))
+  return `X'${Buffer.from(value).toString('hex')}'`
+}
+
+/**
+ * Creates the tables of the outbox. Several processes may run it at once, and it may run again. The database must exist.
+ *
+ * @throws Error when the database was migrated by a later release
+ * @see docs/protocol.md section 6.2
+ * @example
+ * ```ts
+ * import { migrateMysqlOutbox } from 'alipayhk-order-sync/stores/mysql'
+ * import { createPool } from 'mysql2/promise'
+ *
+ * const pool = createPool({ uri: process.env['DATABASE_URL'] ?? 'mysql://127.0.0.1/shop' })
+ * await migrateMysqlOutbox(pool)
+ * ```
+ */
+export async function migrateMysqlOutbox(pool: MysqlPool, options: MysqlDatabaseOptions = {}): Promise<void> {
+  assertPool(pool, 'pool')
+  const { database } = resolveOptions('migrateMysqlOutbox', { database: DATABASE_RULE }, options)
+  const { connection, giveBack } = await borrow(pool, MIGRATION_TIMEOUT_MS)
+  try {
+    // Each statement commits by itself, and does nothing when it was done before.
+    for (const statement of tablesOf(prefixOf(database))) await query(connection, statement, MIGRATION_TIMEOUT_MS)
+    const version = await query(
+      connection,
+      `SELECT MAX(version) AS version FROM ${prefixOf(database)}order_sync_outbox_schema`,
+      MIGRATION_TIMEOUT_MS,
+    )
+    const [rows] = Array.isArray(version) ? version : []
+    const [row] = Array.isArray(rows) ? rows : []
+    if (Number((row as SqlRow | undefined)?.['version']) > VERSION) {
+      throw new Error('The outbox was migrated by a later release of alipayhk-order-sync')
+    }
+    await query(connection, 'COMMIT', MIGRATION_TIMEOUT_MS)
+    giveBack()
+  } catch (error) {
+    giveBack({ close: true })
+    throw error
+  }
+}
+
+const VERSION = 1
+const MIGRATION_TIMEOUT_MS = 60_000
+
+// Without character sets: texts are bytes, compared as bytes.
+function tablesOf(prefix: string): readonly string[] {
+  return [
+    `CREATE TABLE IF NOT EXISTS ${prefix}order_sync_outbox_schema (version INT NOT NULL PRIMARY KEY) ENGINE = InnoDB`,
+    `CREATE TABLE IF NOT EXISTS ${prefix}order_sync_outbox (
+       id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+       order_key VARBINARY(64) NOT NULL,
+       event_time BIGINT NOT NULL,
+       request_id VARBINARY(64) NOT NULL,
+       payload MEDIUMBLOB NOT NULL,
+       state SMALLINT NOT NULL,
+       attempts INT NOT NULL,
+       due_at BIGINT NOT NULL,
+       created_at BIGINT NOT NULL,
+       expires_at BIGINT NOT NULL,
+       finished_at BIGINT,
+       code VARBINARY(64),
+       UNIQUE KEY order_sync_outbox_request (request_id),
+       KEY order_sync_outbox_state (state, id),
+       KEY order_sync_outbox_order (order_key, state, event_time, id),
+       KEY order_sync_outbox_ended (state, finished_at)
+     ) ENGINE = InnoDB`,
+    `CREATE TABLE IF NOT EXISTS ${prefix}order_sync_outbox_orders (
+       order_key VARBINARY(64) NOT NULL PRIMARY KEY,
+       due_at BIGINT,
+       leased SMALLINT NOT NULL,
+       token BIGINT NOT NULL,
+       sent_time BIGINT,
+       KEY order_sync_outbox_due (due_at)
+     ) ENGINE = InnoDB`,
+    `INSERT INTO ${prefix}order_sync_outbox_schema (version) VALUES (${VERSION}) ON DUPLICATE KEY UPDATE version = version`,
+  ]
+}

@@ -1,0 +1,238 @@
+import { assertFunction, flag, hasMethod, type OptionRules, resolveOptions } from '../option-rules.ts'
+import { backOff, repeatTransient } from '../timeout.ts'
+import { createSqlOutboxStore, type Sql, type SqlRow, type SqlValue } from './outbox-sql.ts'
+import type { OutboxStore } from './outbox-store.ts'
+import { assertPool, assertPoolOption, inTransaction, listenToPool, type PostgresPool } from './postgres-pool.ts'
+import { createSchema, prefixOf, SCHEMA_RULE } from './postgres-schema-name.ts'
+
+/** Options of {@link postgresOutboxStore}. */
+export interface PostgresOutboxStoreOptions {
+  /** Your pool. Set its `connectionTimeoutMillis` and `query_timeout`, so that calls fail when the database is down. */
+  pool: PostgresPool
+  /** The schema of the tables. @defaultValue the first schema of the `search_path` */
+  schema?: string | undefined
+  /**
+   * Whether each commit with new events wakes the workers (`NOTIFY`). A running worker then keeps one connection of the pool.
+   * Without it, workers look every `pollMs`. @defaultValue true
+   */
+  notify?: boolean | undefined
+  /** Receives the error of an idle connection that broke, as in `postgresStore`. */
+  onError?: ((error: unknown) => void) | undefined
+}
+
+/** What `enqueue` needs of a transaction: a client of `pg`, or any object with this method. */
+export interface PostgresExecutor {
+  query(text: string, values: (string | number | null)[]): Promise<unknown>
+}
+
+const OPTIONS = {
+  pool: { required: true, assert: assertPool },
+  schema: SCHEMA_RULE,
+  notify: flag(true),
+  onError: { assert: assertFunction },
+} satisfies OptionRules<PostgresOutboxStoreOptions>
+
+const CHANNEL = 'order_sync_outbox'
+const BEGIN = 'BEGIN ISOLATION LEVEL READ COMMITTED'
+const NOW = '(extract(epoch from clock_timestamp()) * 1000)::bigint'
+
+/** Serialization failure, deadlock. */
+const TRANSIENT = new Set(['40001', '40P01'])
+
+/**
+ * The events of an outbox in PostgreSQL 13 or later, for any number of machines. Call {@link migratePostgresOutbox} first.
+ *
+ * @throws TypeError, RangeError when an option is wrong
+ * @see docs/protocol.md section 6.2
+ * @example
+ * ```ts
+ * import { postgresOutboxStore } from 'alipayhk-order-sync/stores/postgres'
+ * import { Pool } from 'pg'
+ *
+ * const pool = new Pool({ connectionTimeoutMillis: 3_000, query_timeout: 10_000 })
+ * pool.on('error', (error) => console.error('an idle connection broke; the pool opens a new one', error))
+ * export const store = postgresOutboxStore({ pool })
+ * ```
+ */
+export function postgresOutboxStore(options: PostgresOutboxStoreOptions): OutboxStore {
+  assertPoolOption('postgresOutboxStore', options)
+  const { pool, schema, notify, onError } = resolveOptions('postgresOutboxStore', OPTIONS, options)
+  listenToPool('postgresOutboxStore', pool, onError)
+  const store = createSqlOutboxStore({
+    prefix: prefixOf(schema),
+    now: () => NOW,
+    forUpdate: 'FOR UPDATE',
+    skipLocked: 'FOR UPDATE SKIP LOCKED',
+    ignoreDuplicate: (column) => `ON CONFLICT (${column}) DO NOTHING`,
+    onOrderExists: (due) =>
+      `ON CONFLICT (order_key) DO UPDATE SET due_at = ${due((name) => `${prefixOf(schema)}order_sync_outbox_orders.${name}`)}`,
+    transaction: (work) =>
+      repeatTransient(
+        () =>
+          inTransaction(pool, {
+            begin: BEGIN,
+            work: async (client) => ({ commit: true, value: await work(toSql(client)) }),
+          }),
+        (error) => TRANSIENT.has(String((error as { code?: unknown } | null)?.code)),
+      ),
+    sqlOf: (transaction) => toSql(transaction === undefined ? pool : toExecutor(transaction)),
+    ...(notify && {
+      notifying: (insert: string) =>
+        `WITH added AS (${insert} RETURNING 1) SELECT pg_notify('${CHANNEL}', '') FROM (SELECT 1) one`,
+    }),
+  })
+  return notify ? { ...store, listen: (wake) => listen(pool, wake) } : store
+}
+
+function toExecutor(transaction: unknown): PostgresExecutor {
+  if (hasMethod(transaction, 'query') && !hasMethod(transaction, 'connect')) return transaction as PostgresExecutor
+  // A client of pg has connect() too, but a pool has no release().
+  if (hasMethod(transaction, 'query') && hasMethod(transaction, 'release')) return transaction as PostgresExecutor
+  throw new TypeError(
+    '"transaction" must be a client of the package "pg" that is in a transaction, or an object with query(text, values)',
+  )
+}
+
+function toSql(executor: PostgresExecutor | Pick<PostgresPool, 'query'>): Sql {
+  return async (text, values = []) => {
+    let place = 0
+    const numbered = text.replaceAll('?', () => `$${++place}`)
+    const result = await executor.query(numbered, [...values] as SqlValue[])
+    return rowsOf(result)
+  }
+}
+
+function rowsOf(result: unknown): readonly SqlRow[] {
+  const { rows } = (result ?? {}) as { rows?: unknown }
+  return Array.isArray(rows) ? rows : []
+}
+
+const RECONNECT = { firstMs: 100, maxMs: 10_000 }
+
+/** Keeps one connection that waits for notifications. When it breaks, polling goes on and a new one is opened. */
+function listen(pool: PostgresPool, wake: () => void): { readonly close: () => Promise<void> } {
+  const stop = new AbortController()
+  let release: (() => void) | undefined
+  const open = async (attempt: number): Promise<void> => {
+    if (stop.signal.aborted) return
+    let reconnected = false
+    const again = () => {
+      if (reconnected) return
+      reconnected = true
+      release?.()
+      release = undefined
+      const timer = setTimeout(() => void open(attempt + 1), backOff(Math.min(attempt, 10), RECONNECT))
+      timer.unref()
+    }
+    try {
+      const client = await pool.connect()
+      const onNotification = () => {
+        attempt = 1
+        wake()
+      }
+      const emitter = client as unknown as {
+        on(event: string, listener: () => void): void
+        off(event: string, listener: () => void): void
+      }
+      emitter.on('error', again)
+      emitter.on('end', again)
+      emitter.on('notification', onNotification)
+      release = () => {
+        emitter.off('notification', onNotification)
+        // Destroyed: the pool must not lend a connection that listens. The listener of errors stays on it.
+        client.release(true)
+      }
+      if (stop.signal.aborted) return release()
+      await client.query(`LISTEN ${CHANNEL}`)
+      // Something may have been committed while nobody listened.
+      wake()
+    } catch {
+      again()
+    }
+  }
+  void open(1)
+  return {
+    async close() {
+      stop.abort()
+      release?.()
+      release = undefined
+    },
+  }
+}
+
+/** The schema version that this release needs. */
+const VERSION = 1
+
+/**
+ * Creates the tables of the outbox. Several processes may run it at once, and it may run again.
+ *
+ * @throws Error when the database was migrated by a later release
+ * @see docs/protocol.md section 6.2
+ * @example
+ * ```ts
+ * import { migratePostgresOutbox } from 'alipayhk-order-sync/stores/postgres'
+ * import { Pool } from 'pg'
+ *
+ * const pool = new Pool()
+ * pool.on('error', (error) => console.error('an idle connection broke; the pool opens a new one', error))
+ * await migratePostgresOutbox(pool)
+ * ```
+ */
+export async function migratePostgresOutbox(
+  pool: PostgresPool,
+  options: { readonly schema?: string | undefined } = {},
+): Promise<void> {
+  assertPool(pool, 'pool')
+  const { schema } = resolveOptions('migratePostgresOutbox', { schema: SCHEMA_RULE }, options)
+  listenToPool('migratePostgresOutbox', pool)
+  const prefix = prefixOf(schema)
+  await inTransaction(pool, {
+    begin: BEGIN,
+    async work(client) {
+      // An arbitrary number. Every release must lock the same one.
+      await client.query('SELECT pg_advisory_xact_lock(7046029254386353132)')
+      if (schema !== undefined) await createSchema(client, schema)
+      await client.query(`CREATE TABLE IF NOT EXISTS ${prefix}order_sync_outbox_schema (version integer NOT NULL)`)
+      const { rows } = await client.query(`SELECT version FROM ${prefix}order_sync_outbox_schema`)
+      const version = Number((rows[0] as { version?: unknown } | undefined)?.version ?? 0)
+      if (version > VERSION) throw new Error('The outbox was migrated by a later release of alipayhk-order-sync')
+      if (version === 0) await client.query(tablesOf(prefix))
+      return { commit: true, value: undefined }
+    },
+  })
+}
+
+function tablesOf(prefix: string): string {
+  return `
+CREATE TABLE ${prefix}order_sync_outbox (
+  id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  order_key   text NOT NULL,
+  event_time  bigint NOT NULL,
+  request_id  text NOT NULL UNIQUE,
+  payload     text NOT NULL,
+  -- 0 new, 1 waiting, 2 sent, 3 failed, 4 skipped, 5 stale
+  state       smallint NOT NULL,
+  attempts    integer NOT NULL,
+  -- Times are milliseconds since the epoch.
+  due_at      bigint NOT NULL,
+  created_at  bigint NOT NULL,
+  expires_at  bigint NOT NULL,
+  finished_at bigint,
+  code        text
+);
+CREATE INDEX order_sync_outbox_new ON ${prefix}order_sync_outbox (id) WHERE state = 0;
+CREATE INDEX order_sync_outbox_waiting ON ${prefix}order_sync_outbox (order_key, event_time, id) WHERE state = 1;
+CREATE INDEX order_sync_outbox_failed ON ${prefix}order_sync_outbox (id) WHERE state = 3;
+CREATE INDEX order_sync_outbox_ended ON ${prefix}order_sync_outbox (finished_at) WHERE state IN (2, 4, 5);
+CREATE TABLE ${prefix}order_sync_outbox_orders (
+  order_key text PRIMARY KEY,
+  -- When the order may be claimed: its next event is due, or its lease is over. NULL: nothing waits.
+  due_at    bigint,
+  leased    smallint NOT NULL,
+  token     bigint NOT NULL,
+  sent_time bigint
+);
+CREATE INDEX order_sync_outbox_due ON ${prefix}order_sync_outbox_orders (due_at) WHERE due_at IS NOT NULL;
+INSERT INTO ${prefix}order_sync_outbox_schema (version) VALUES (1);
+`
+}

@@ -1,0 +1,315 @@
+import type {
+  ClaimedOutboxEvent,
+  DroppedOutboxEvent,
+  NewOutboxEvent,
+  OutboxClaim,
+  OutboxCompletion,
+  OutboxPolicy,
+  OutboxStats,
+  OutboxStore,
+} from './outbox-store.ts'
+
+/** A value in a statement. */
+export type SqlValue = string | number | null
+
+/** A row. Drivers return whole numbers of 64 bits as number, bigint or text, and bytes as text or Buffer. */
+export type SqlRow = Readonly<Record<string, unknown>>
+
+/** Sends one statement, with `?` for each value, and resolves to its rows. */
+export type Sql = (text: string, values?: readonly SqlValue[]) => Promise<readonly SqlRow[]>
+
+/** What the three databases do differently. */
+export interface OutboxDatabase {
+  /** Runs work in a transaction at READ COMMITTED. Repeats it after a deadlock. */
+  readonly transaction: <Value>(work: (sql: Sql) => Promise<Value>) => Promise<Value>
+  /** The statement that sends one query in the transaction of the merchant, or outside of any. */
+  readonly sqlOf: (transaction: unknown) => Sql
+  /** Milliseconds since the epoch, as an expression. */
+  readonly now: () => string
+  /** The quoted schema or database and a dot, or nothing. */
+  readonly prefix: string
+  /** At the end of a SELECT that locks rows. */
+  readonly forUpdate: string
+  readonly skipLocked: string
+  /** At the end of an INSERT: does nothing when the column has this value already. */
+  readonly ignoreDuplicate: (column: string) => string
+  /** At the end of an INSERT of an order: changes `due_at` of a row that exists. `due` is made from `due_at` and `leased`. */
+  readonly onOrderExists: (due: (column: (name: string) => string) => string) => string
+  /** Wraps the INSERT of events, to wake workers at the commit. */
+  readonly notifying?: (insert: string) => string
+}
+
+const STATES = { new: 0, waiting: 1, sent: 2, failed: 3, skipped: 4, stale: 5 } as const
+
+/** How many new events one claim takes over. */
+const MAX_NEW = 500
+const DELETED_AT_ONCE = 1_000
+
+/** The outbox in SQL that PostgreSQL, MySQL and SQLite understand. */
+export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore, 'listen'> {
+  const { transaction, now, prefix, forUpdate, skipLocked } = database
+  const events = `${prefix}order_sync_outbox`
+  const orders = `${prefix}order_sync_outbox_orders`
+
+  /** The event of an order that is sent next. */
+  const nextFirst = (policy: OutboxPolicy) =>
+    policy === 'latest' ? 'event_time DESC, id DESC' : 'event_time ASC, id ASC'
+
+  /** Ends the leases of orders: each is due when its next event is. */
+  const release = (sql: Sql, keys: readonly string[], policy: OutboxPolicy) =>
+    sql(
+      `UPDATE ${orders} SET leased = 0, due_at = (
+         SELECT e.due_at FROM ${events} e
+         WHERE e.order_key = ${orders}.order_key AND e.state = ${STATES.waiting}
+         ORDER BY ${nextFirst(policy)} LIMIT 1
+       ) WHERE order_key IN (${marks(keys)})`,
+      keys,
+    )
+
+  /** New events become waiting ones, and their orders due. An order that is leased looks for them when its lease ends. */
+  async function takeOver(sql: Sql): Promise<void> {
+    const fresh = await sql(
+      `SELECT id, order_key FROM ${events} WHERE state = ${STATES.new} ORDER BY id LIMIT ${MAX_NEW} ${skipLocked}`,
+    )
+    if (fresh.length === 0) return
+    const ids = fresh.map(idOf)
+    await sql(`UPDATE ${events} SET state = ${STATES.waiting} WHERE id IN (${marks(ids)})`, ids)
+    // In one order, so that two workers cannot wait for each other.
+    const keys = [...new Set(fresh.map((row) => textOf(row['order_key'])))].sort()
+    const rows = keys.map(() => `(?, ${now()}, 0, 0)`).join(', ')
+    const due = (column: (name: string) => string) =>
+      `CASE WHEN ${column('leased')} = 1 AND ${column('due_at')} > ${now()} THEN ${column('due_at')} ELSE ${now()} END`
+    await sql(
+      `INSERT INTO ${orders} (order_key, due_at, leased, token) VALUES ${rows} ${database.onOrderExists(due)}`,
+      keys,
+    )
+  }
+
+  async function claim(
+    sql: Sql,
+    { limit, leaseMs, policy }: { limit: number; leaseMs: number; policy: OutboxPolicy },
+  ): Promise<OutboxClaim> {
+    await takeOver(sql)
+    const due = await sql(
+      `SELECT order_key, token, sent_time FROM ${orders} WHERE due_at <= ${now()} ORDER BY due_at LIMIT ${limit} ${skipLocked}`,
+    )
+    if (due.length === 0) return { events: [], dropped: [] }
+    const keys = due.map((row) => textOf(row['order_key']))
+    await sql(
+      `UPDATE ${orders} SET leased = 1, due_at = ${now()} + ${leaseMs}, token = token + 1 WHERE order_key IN (${marks(keys)})`,
+      keys,
+    )
+    const next = await sql(
+      `SELECT * FROM (
+         SELECT id, order_key, event_time, request_id, payload, attempts,
+           ${now()} - created_at AS age_ms, expires_at - ${now()} AS left_ms, due_at - ${now()} AS wait_ms,
+           ROW_NUMBER() OVER (PARTITION BY order_key ORDER BY ${nextFirst(policy)}) AS place,
+           COUNT(*) OVER (PARTITION BY order_key) AS total
+         FROM ${events} WHERE state = ${STATES.waiting} AND order_key IN (${marks(keys)})
+       ) ranked WHERE place = 1`,
+      keys,
+    )
+    const byKey = new Map(next.map((row) => [textOf(row['order_key']), row]))
+    const sending: ClaimedOutboxEvent[] = []
+    const dropped: DroppedOutboxEvent[] = []
+    const unleased: string[] = []
+    for (const order of due) {
+      const orderKey = textOf(order['order_key'])
+      const row = byKey.get(orderKey)
+      const sentTime = order['sent_time'] === null ? Number.NEGATIVE_INFINITY : Number(order['sent_time'])
+      if (row !== undefined && policy === 'latest' && Number(row['total']) > 1) {
+        dropped.push(...(await drop(sql, orderKey, { than: row, state: 'skipped' })))
+      }
+      if (row === undefined || Number(row['wait_ms']) > 0) unleased.push(orderKey)
+      else if (Number(row['event_time']) < sentTime) {
+        dropped.push(...(await drop(sql, orderKey, { than: { event_time: sentTime, id: 0 }, state: 'stale' })))
+        unleased.push(orderKey)
+      } else sending.push(toClaimed(row, orderKey, Number(order['token']) + 1))
+    }
+    if (unleased.length > 0) await release(sql, unleased, policy)
+    return { events: sending, dropped }
+  }
+
+  /** Ends the waiting events of an order that are before another one. */
+  async function drop(
+    sql: Sql,
+    orderKey: string,
+    { than, state }: { than: SqlRow; state: 'skipped' | 'stale' },
+  ): Promise<DroppedOutboxEvent[]> {
+    const values = [orderKey, Number(than['event_time']), Number(than['event_time']), idOf(than)]
+    const before = `state = ${STATES.waiting} AND order_key = ? AND (event_time < ? OR (event_time = ? AND id < ?))`
+    const rows = await sql(`SELECT id, request_id FROM ${events} WHERE ${before} ${forUpdate}`, values)
+    if (rows.length === 0) return []
+    const ids = rows.map(idOf)
+    await sql(`UPDATE ${events} SET state = ${STATES[state]}, finished_at = ${now()} WHERE id IN (${marks(ids)})`, ids)
+    return rows.map((row) => ({ id: textOf(row['id']), requestId: textOf(row['request_id']), reason: state }))
+  }
+
+  async function finish(
+    sql: Sql,
+    completions: readonly OutboxCompletion[],
+    { policy, keepSentMs }: { policy: OutboxPolicy; keepSentMs: number },
+  ): Promise<string[]> {
+    const keys = completions.map(({ orderKey }) => orderKey).sort()
+    const held = await sql(
+      `SELECT order_key, token FROM ${orders} WHERE order_key IN (${marks(keys)}) AND leased = 1 ORDER BY order_key ${forUpdate}`,
+      keys,
+    )
+    const tokens = new Map(held.map((row) => [textOf(row['order_key']), Number(row['token'])]))
+    const isHeld = ({ orderKey, token }: OutboxCompletion) => tokens.get(orderKey) === token
+    const kept = completions.filter(isHeld)
+    const sent = kept.filter(({ outcome }) => outcome.kind === 'sent')
+    if (sent.length > 0) {
+      const ids = sent.map(({ id }) => Number(id))
+      const sentKeys = sent.map(({ orderKey }) => orderKey)
+      await sql(
+        `UPDATE ${orders} SET sent_time = (
+           SELECT MAX(e.event_time) FROM ${events} e WHERE e.order_key = ${orders}.order_key AND e.id IN (${marks(ids)})
+         ) WHERE order_key IN (${marks(sentKeys)})`,
+        [...ids, ...sentKeys],
+      )
+      if (keepSentMs === 0) await sql(`DELETE FROM ${events} WHERE id IN (${marks(ids)})`, ids)
+      else {
+        await sql(
+          `UPDATE ${events} SET state = ${STATES.sent}, attempts = attempts + 1, code = NULL, finished_at = ${now()} WHERE id IN (${marks(ids)})`,
+          ids,
+        )
+      }
+    }
+    for (const { id, outcome } of kept) {
+      if (outcome.kind === 'retry') {
+        await sql(
+          `UPDATE ${events} SET attempts = attempts + 1, due_at = ${now()} + ?, code = ? WHERE id = ? AND state = ${STATES.waiting}`,
+          [outcome.delayMs, outcome.code, Number(id)],
+        )
+      } else if (outcome.kind === 'failed') {
+        await sql(
+          `UPDATE ${events} SET state = ${STATES.failed}, attempts = attempts + 1, code = ?, finished_at = ${now()} WHERE id = ? AND state = ${STATES.waiting}`,
+          [outcome.code, Number(id)],
+        )
+      }
+    }
+    if (kept.length > 0) {
+      await release(
+        sql,
+        kept.map(({ orderKey }) => orderKey),
+        policy,
+      )
+    }
+    return completions.filter((completion) => !isHeld(completion)).map(({ id }) => id)
+  }
+
+  async function enqueue(list: readonly NewOutboxEvent[], merchantTransaction?: unknown): Promise<void> {
+    const rows = list.map(() => `(?, ?, ?, ?, ${STATES.new}, 0, ${now()}, ${now()}, ${now()} + ?)`).join(', ')
+    const insert = `INSERT INTO ${events} (order_key, event_time, request_id, payload, state, attempts, due_at, created_at, expires_at) VALUES ${rows} ${database.ignoreDuplicate('request_id')}`
+    const values = list.flatMap(({ orderKey, eventTime, requestId, payload, maxRetryMs }) => [
+      ...[orderKey, eventTime, requestId, payload, maxRetryMs],
+    ])
+    await database.sqlOf(merchantTransaction)(database.notifying?.(insert) ?? insert, values)
+  }
+
+  return {
+    enqueue,
+    claim: (request) => transaction((sql) => claim(sql, request)),
+    finish: (completions, options) => transaction((sql) => finish(sql, completions, options)),
+
+    async stats() {
+      const { waiting, failed } = STATES
+      const [counts, leases] = await transaction(async (sql) => [
+        await sql(
+          `SELECT state, COUNT(*) AS found, ${now()} - MIN(created_at) AS oldest_ms FROM ${events} WHERE state IN (0, ${waiting}, ${failed}) GROUP BY state`,
+        ),
+        await sql(`SELECT COUNT(*) AS found FROM ${orders} WHERE leased = 1 AND due_at > ${now()}`),
+      ])
+      return toStats(counts ?? [], leases?.[0])
+    },
+
+    async failed({ limit }) {
+      const rows = await transaction((sql) =>
+        sql(
+          `SELECT id, request_id, payload, attempts, code, finished_at FROM ${events} WHERE state = ${STATES.failed} ORDER BY id LIMIT ${limit}`,
+        ),
+      )
+      return rows.map((row) => ({
+        id: textOf(row['id']),
+        requestId: textOf(row['request_id']),
+        payload: textOf(row['payload']),
+        attempts: Number(row['attempts']),
+        code: textOf(row['code']),
+        failedAt: Number(row['finished_at']),
+      }))
+    },
+
+    retry: (id, maxRetryMs) =>
+      transaction(async (sql) => {
+        if (!(await findFailed(sql, id))) return false
+        await sql(
+          `UPDATE ${events} SET state = ${STATES.new}, attempts = 0, code = NULL, finished_at = NULL, due_at = ${now()}, expires_at = ${now()} + ? WHERE id = ?`,
+          [maxRetryMs, Number(id)],
+        )
+        return true
+      }),
+
+    discard: (id) =>
+      transaction(async (sql) => {
+        if (!(await findFailed(sql, id))) return false
+        await sql(`DELETE FROM ${events} WHERE id = ?`, [Number(id)])
+        return true
+      }),
+
+    prune: (keepSentMs) =>
+      transaction(async (sql) => {
+        const { sent, skipped, stale } = STATES
+        const rows = await sql(
+          `SELECT id FROM ${events} WHERE state IN (${sent}, ${skipped}, ${stale}) AND finished_at <= ${now()} - ? ORDER BY finished_at LIMIT ${DELETED_AT_ONCE} ${skipLocked}`,
+          [keepSentMs],
+        )
+        const ids = rows.map(idOf)
+        if (ids.length > 0) await sql(`DELETE FROM ${events} WHERE id IN (${marks(ids)})`, ids)
+        return ids.length
+      }),
+  }
+
+  async function findFailed(sql: Sql, id: string): Promise<boolean> {
+    if (!/^\d{1,18}$/.test(id)) return false
+    const rows = await sql(`SELECT id FROM ${events} WHERE id = ? AND state = ${STATES.failed} ${forUpdate}`, [
+      Number(id),
+    ])
+    return rows.length > 0
+  }
+}
+
+/** The id of a row: a counter, far below 2^53. */
+const idOf = (row: SqlRow) => Number(row['id'])
+
+/** One `?` for each value. */
+const marks = (values: readonly unknown[]) => values.map(() => '?').join(', ')
+
+export function textOf(value: unknown): string {
+  return value instanceof Uint8Array ? Buffer.from(value).toString() : String(value)
+}
+
+function toClaimed(row: SqlRow, orderKey: string, token: number): ClaimedOutboxEvent {
+  return {
+    ...{ orderKey, token },
+    id: textOf(row['id']),
+    requestId: textOf(row['request_id']),
+    payload: textOf(row['payload']),
+    attempts: Number(row['attempts']),
+    ageMs: Number(row['age_ms']),
+    retryLeftMs: Number(row['left_ms']),
+  }
+}
+
+function toStats(counts: readonly SqlRow[], leases: SqlRow | undefined): OutboxStats {
+  const isWaiting = (row: SqlRow) => Number(row['state']) <= STATES.waiting
+  const sum = (rows: readonly SqlRow[]) => rows.reduce((total, row) => total + Number(row['found']), 0)
+  const waiting = counts.filter(isWaiting)
+  const oldest = waiting.map((row) => Number(row['oldest_ms']))
+  return {
+    waiting: sum(waiting),
+    inFlight: Number(leases?.['found'] ?? 0),
+    failed: sum(counts.filter((row) => !isWaiting(row))),
+    ...(oldest.length > 0 && { oldestWaitingMs: Math.max(0, ...oldest) }),
+  }
+}

@@ -1,0 +1,153 @@
+import { resolve } from 'node:path'
+import { functionWithDefault, hasMethod, type OptionRules, resolveOptions, wholeNumber } from '../option-rules.ts'
+import { createSqlOutboxStore, type Sql, type SqlRow, type SqlValue } from './outbox-sql.ts'
+import type { OutboxStore } from './outbox-store.ts'
+import {
+  assertDriver,
+  assertFile,
+  openSqliteFile,
+  retryWhileBusy,
+  type SqliteDatabase,
+  type SqliteDriver,
+} from './sqlite-database.ts'
+import { inTurn } from './sqlite-queue.ts'
+
+/** Options of {@link sqliteOutboxStore}. */
+export interface SqliteOutboxStoreOptions {
+  /** The database file. To enqueue in your own transactions, the file of your own tables. It is created when it is missing. */
+  file: string
+  /** The driver that opens the file, as in `sqliteStore`. @defaultValue `node:sqlite` where the runtime has it, otherwise `better-sqlite3` */
+  driver?: 'node:sqlite' | 'better-sqlite3' | SqliteDriver | undefined
+  /** How long a write waits while another process writes, in milliseconds. @defaultValue 5_000 */
+  busyTimeoutMs?: number | undefined
+  /** The clock, in milliseconds since the epoch. @defaultValue Date.now */
+  now?: (() => number) | undefined
+}
+
+/** A {@link sqliteOutboxStore}. */
+export interface SqliteOutboxStore extends OutboxStore {
+  /** Closes the file. Every call after that rejects. Closing twice is allowed. */
+  close(): Promise<void>
+}
+
+const OPTIONS = {
+  file: { required: true, assert: assertFile },
+  driver: { assert: assertDriver },
+  busyTimeoutMs: wholeNumber(5_000, { min: 0 }),
+  now: functionWithDefault(Date.now),
+} satisfies OptionRules<SqliteOutboxStoreOptions>
+
+const VERSION = 1
+
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS order_sync_outbox_schema (version INTEGER NOT NULL PRIMARY KEY);
+  CREATE TABLE IF NOT EXISTS order_sync_outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    order_key TEXT NOT NULL, event_time INTEGER NOT NULL, request_id TEXT NOT NULL UNIQUE, payload TEXT NOT NULL,
+    state INTEGER NOT NULL, attempts INTEGER NOT NULL, due_at INTEGER NOT NULL, created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL, finished_at INTEGER, code TEXT
+  );
+  CREATE INDEX IF NOT EXISTS order_sync_outbox_state ON order_sync_outbox (state, id);
+  CREATE INDEX IF NOT EXISTS order_sync_outbox_waiting ON order_sync_outbox (order_key, event_time, id) WHERE state = 1;
+  CREATE INDEX IF NOT EXISTS order_sync_outbox_ended ON order_sync_outbox (finished_at) WHERE state IN (2, 4, 5);
+  CREATE TABLE IF NOT EXISTS order_sync_outbox_orders (
+    order_key TEXT PRIMARY KEY, due_at INTEGER, leased INTEGER NOT NULL, token INTEGER NOT NULL, sent_time INTEGER
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS order_sync_outbox_due ON order_sync_outbox_orders (due_at) WHERE due_at IS NOT NULL;
+  INSERT OR IGNORE INTO order_sync_outbox_schema (version) VALUES (${VERSION});
+`
+
+/**
+ * The events of an outbox in one SQLite file, for one machine and any number of processes. It creates its tables.
+ *
+ * @throws TypeError, RangeError when an option is wrong
+ * @throws Error when the file cannot be opened, or no driver is installed
+ * @see docs/protocol.md section 6.2
+ * @example
+ * ```ts
+ * import { sqliteOutboxStore } from 'alipayhk-order-sync/stores/sqlite'
+ *
+ * const store = sqliteOutboxStore({ file: './shop.db' })
+ * ```
+ */
+export function sqliteOutboxStore(options: SqliteOutboxStoreOptions): SqliteOutboxStore {
+  const { file, driver, busyTimeoutMs, now } = resolveOptions('sqliteOutboxStore', OPTIONS, options)
+  const database = openSqliteFile(file, driver, (opened) => {
+    opened.exec('BEGIN IMMEDIATE')
+    opened.exec(SCHEMA)
+    opened.exec('COMMIT')
+    const { version } = opened.prepare('SELECT MAX(version) AS version FROM order_sync_outbox_schema').get() as {
+      version: number
+    }
+    if (version > VERSION) throw new Error('The outbox was written by a later release of alipayhk-order-sync')
+  })
+  const path = resolve(file)
+  let isClosed = false
+
+  /** Takes the write lock before it reads. Other writes of this process wait in a queue. */
+  const transaction = <Value>(work: (sql: Sql) => Promise<Value>): Promise<Value> => {
+    const giveUpAt = performance.now() + busyTimeoutMs
+    return inTurn(path, async () => {
+      if (isClosed) throw new Error('The outbox store is closed')
+      await retryWhileBusy(() => database.exec('BEGIN IMMEDIATE'), giveUpAt)
+      try {
+        const value = await work(toSql(database))
+        database.exec('COMMIT')
+        return value
+      } catch (error) {
+        rollBack(database)
+        throw error
+      }
+    })
+  }
+
+  return {
+    ...createSqlOutboxStore({
+      prefix: '',
+      now: () => String(Math.round(now())),
+      forUpdate: '',
+      skipLocked: '',
+      ignoreDuplicate: (column) => `ON CONFLICT (${column}) DO NOTHING`,
+      onOrderExists: (due) =>
+        `ON CONFLICT (order_key) DO UPDATE SET due_at = ${due((name) => `order_sync_outbox_orders.${name}`)}`,
+      transaction,
+      sqlOf: (merchantHandle) =>
+        merchantHandle === undefined
+          ? (text, values) => transaction((sql) => sql(text, values))
+          : toSql(toHandle(merchantHandle)),
+    }),
+    async close() {
+      if (isClosed) return
+      await inTurn(path, async () => {
+        if (isClosed) return
+        isClosed = true
+        database.close()
+      })
+    },
+  }
+}
+
+function toHandle(transaction: unknown): SqliteDatabase {
+  if (hasMethod(transaction, 'prepare') && hasMethod(transaction, 'exec')) return transaction as SqliteDatabase
+  throw new TypeError('"transaction" must be a database of better-sqlite3 or node:sqlite that is in a transaction')
+}
+
+interface ReadingStatement {
+  all(...values: SqlValue[]): unknown
+}
+
+function toSql(database: SqliteDatabase): Sql {
+  return async (text, values = []) => {
+    const statement = database.prepare(text)
+    if (/^\s*SELECT/.test(text)) return (statement as unknown as ReadingStatement).all(...values) as SqlRow[]
+    statement.run(...values)
+    return []
+  }
+}
+
+/** Never throws: on a full disk SQLite has rolled back already. */
+function rollBack(database: SqliteDatabase): void {
+  try {
+    database.exec('ROLLBACK')
+  } catch {}
+}

@@ -1,0 +1,110 @@
+/** Whether every event of an order is sent, or only the newest one. */
+export type OutboxPolicy = 'latest' | 'every'
+
+/** An event that is written to the outbox. */
+export interface NewOutboxEvent {
+  /** 43 characters of base64url: the hash of what identifies the order. */
+  readonly orderKey: string
+  /** `orderModifyTime`, in milliseconds since the epoch. */
+  readonly eventTime: number
+  readonly requestId: string
+  /** The order as text: JSON, or encrypted JSON. */
+  readonly payload: string
+  /** How long it is retried, in milliseconds from now. */
+  readonly maxRetryMs: number
+}
+
+/** An event that a worker sends now. Nobody else sends an event of this order until the lease is over. */
+export interface ClaimedOutboxEvent {
+  readonly id: string
+  readonly orderKey: string
+  /** Greater than that of every earlier claim of this order. */
+  readonly token: number
+  readonly requestId: string
+  readonly payload: string
+  /** How often it was sent before. */
+  readonly attempts: number
+  /** Milliseconds since it was enqueued. */
+  readonly ageMs: number
+  /** Milliseconds until retries end; negative after that. */
+  readonly retryLeftMs: number
+}
+
+/** An event that is not sent. */
+export interface DroppedOutboxEvent {
+  readonly id: string
+  readonly requestId: string
+  /** `skipped`: a newer event of the order waits. `stale`: a newer event of the order was sent. */
+  readonly reason: 'skipped' | 'stale'
+}
+
+/** What a claim found. */
+export interface OutboxClaim {
+  readonly events: readonly ClaimedOutboxEvent[]
+  readonly dropped: readonly DroppedOutboxEvent[]
+}
+
+/** How an attempt ended. */
+export interface OutboxCompletion {
+  readonly id: string
+  readonly orderKey: string
+  readonly token: number
+  readonly outcome:
+    | { readonly kind: 'sent' }
+    | { readonly kind: 'retry'; readonly delayMs: number; readonly code: string }
+    | { readonly kind: 'failed'; readonly code: string }
+    /** Not attempted: the worker stops. */
+    | { readonly kind: 'returned' }
+}
+
+/** What is in the outbox. */
+export interface OutboxStats {
+  /** Events that wait to be sent. */
+  readonly waiting: number
+  /** Orders of which an event is being sent. */
+  readonly inFlight: number
+  /** Events that are not sent again by themselves. */
+  readonly failed: number
+  /** Milliseconds since the oldest waiting event was enqueued. Absent when none waits. */
+  readonly oldestWaitingMs?: number
+}
+
+/** An event that is not sent again by itself. */
+export interface StoredOutboxFailure {
+  readonly id: string
+  readonly requestId: string
+  readonly payload: string
+  readonly attempts: number
+  /** A code of an error, or a result code of the peer. */
+  readonly code: string
+  /** In milliseconds since the epoch. */
+  readonly failedAt: number
+}
+
+/** Where an outbox keeps its events. */
+export interface OutboxStore {
+  /** Writes events, in the given transaction or at once. An event whose `requestId` is known already is not written again. */
+  readonly enqueue: (events: readonly NewOutboxEvent[], transaction?: unknown) => Promise<void>
+  /** Leases up to `limit` orders that are due, and returns the event of each that is to be sent. */
+  readonly claim: (request: {
+    readonly limit: number
+    readonly leaseMs: number
+    readonly policy: OutboxPolicy
+  }) => Promise<OutboxClaim>
+  /** Notes how attempts ended. Returns the ids whose lease was lost: their outcome is not noted. */
+  readonly finish: (
+    completions: readonly OutboxCompletion[],
+    options: { readonly policy: OutboxPolicy; readonly keepSentMs: number },
+  ) => Promise<readonly string[]>
+  readonly stats: () => Promise<OutboxStats>
+  /** The oldest first. */
+  readonly failed: (request: { readonly limit: number }) => Promise<readonly StoredOutboxFailure[]>
+  /** Whether there was such a failed event. */
+  readonly retry: (id: string, maxRetryMs: number) => Promise<boolean>
+  /** Whether there was such a failed event. */
+  readonly discard: (id: string) => Promise<boolean>
+  /** Deletes up to 1,000 events that ended longer ago than this, and returns their number. */
+  readonly prune: (keepSentMs: number) => Promise<number>
+  /** Calls `wake` when events were committed. Absent: only polling finds them. */
+  readonly listen?: (wake: () => void) => { readonly close: () => Promise<void> }
+}

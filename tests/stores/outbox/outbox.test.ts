@@ -1,0 +1,410 @@
+import { inspect } from 'node:util'
+import { beforeEach, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
+import {
+  createOrderSyncClient,
+  DeliveryError,
+  type OrderInput,
+  OrderRefusedError,
+  type SyncResult,
+} from '../../../src/public/index.ts'
+import { createOutbox, type OutboxEvent, type OutboxOptions } from '../../../src/public/outbox.ts'
+import { createTestCredentials, createTestOrder, createTestReceiver } from '../../../src/public/testing.ts'
+import { deferred } from '../../support/deferred.ts'
+import { letTimePass, type OpenedOutbox, OUTBOX_KINDS, type OutboxKind, openOutbox } from '../../support/outbox.ts'
+import { betterSqliteWorks, makePlace } from '../../support/stores.ts'
+import { rejectionOf } from '../../support/thrown.ts'
+
+const URLS: Readonly<Record<OutboxKind, string | undefined>> = {
+  'better-sqlite3': betterSqliteWorks() ? 'file' : undefined,
+  postgres: inject('postgresUrl'),
+  mysql: inject('mysqlUrl'),
+}
+const HOUR = 3_600_000
+const NOW = Date.now()
+
+/** A client that responds as it is told, and remembers what it sent. */
+function fakeClient(respond: (order: OrderInput, attempt: number) => unknown = () => undefined) {
+  const sent: OrderInput[] = []
+  return {
+    sent,
+    client: {
+      async syncOrder(order: OrderInput): Promise<SyncResult> {
+        sent.push(order)
+        await respond(order, sent.length)
+        const result = { resultCode: 'SUCCESS', resultStatus: 'S' } as const
+        return {
+          orderId: 'A',
+          requestId: order.requestId ?? '',
+          attempts: 1,
+          tracerId: undefined,
+          response: { result },
+        }
+      },
+    },
+  }
+}
+
+const unknown = () => {
+  throw new DeliveryError('ERR_NETWORK', 'no response', { requestId: 'r' })
+}
+
+describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
+  const url = URLS[kind]
+
+  /** Opens a new outbox with its own tables. */
+  async function open(
+    options: Partial<OutboxOptions> = {},
+    { notify = false } = {},
+  ): Promise<OpenedOutbox & ReturnType<typeof start>> {
+    const { place, remove } = await makePlace(kind, url ?? '')
+    const opened = await openOutbox(place, { notify })
+    onTestFinished(async () => {
+      await opened.close()
+      await remove()
+    })
+    return { ...opened, ...start(opened, options) }
+  }
+
+  function start({ store }: OpenedOutbox, options: Partial<OutboxOptions>) {
+    const events: OutboxEvent[] = []
+    const fake = fakeClient()
+    const outbox = createOutbox({
+      store,
+      client: fake.client,
+      onEvent: (event) => events.push(event),
+      random: () => 0.999,
+      ...options,
+    })
+    return { outbox, events, sent: fake.sent }
+  }
+
+  const event = (no: string, minute: number, more: Partial<OrderInput> = {}) =>
+    createTestOrder({
+      merchantBizNo: no,
+      orderCreateTime: NOW - HOUR,
+      orderModifyTime: NOW - HOUR + minute * 60_000,
+      ...more,
+    })
+
+  beforeEach((context) => {
+    if (url === undefined) context.skip()
+  })
+
+  test('an event is sent after the commit of the transaction that it was enqueued in, and not after a rollback', async () => {
+    const { outbox, inTransaction, rows, sent, events } = await open()
+    const order = event('A', 0)
+    await inTransaction(async (transaction, run) => {
+      await run(`INSERT INTO shop VALUES ('A')`)
+      expect(await outbox.enqueue(order, { transaction })).toEqual({ requestId: order.requestId })
+    })
+    const rolledBack = inTransaction(async (transaction, run) => {
+      await run(`INSERT INTO shop VALUES ('B')`)
+      await outbox.enqueue(event('B', 0), { transaction })
+      throw new Error('the merchant changes its mind')
+    })
+    await expect(rolledBack).rejects.toThrow('changes its mind')
+    expect(await rows('SELECT no FROM shop')).toEqual([{ no: 'A' }])
+    expect(await outbox.stats()).toMatchObject({ waiting: 1, inFlight: 0, failed: 0 })
+    expect(await outbox.drain()).toEqual({ sent: 1, retried: 0, failed: 0, dropped: 0 })
+    expect(sent).toEqual([order])
+    expect(events).toMatchObject([{ kind: 'sent', requestId: order.requestId, attempts: 1, code: 'SUCCESS' }])
+    expect(await outbox.stats()).toEqual({ waiting: 0, inFlight: 0, failed: 0 })
+    expect(await outbox.drain()).toMatchObject({ sent: 0 })
+  })
+
+  test('an event that is enqueued twice with one requestId is sent once', async () => {
+    const { outbox, sent } = await open()
+    const order = event('A', 0, { requestId: '0000001' })
+    await outbox.enqueue(order)
+    await outbox.enqueue(order)
+    await outbox.drain()
+    expect(sent.map(({ requestId }) => requestId)).toEqual(['0000001'])
+  })
+
+  test('latest: of several waiting events, the newest is sent, and the others are skipped', async () => {
+    const { outbox, sent, events } = await open()
+    const [old, newest, middle] = [event('A', 0), event('A', 2), event('A', 1)]
+    const other = event('B', 0)
+    await outbox.enqueueAll([old, newest, middle, other])
+    expect(await outbox.drain()).toEqual({ sent: 2, retried: 0, failed: 0, dropped: 2 })
+    expect(sent).toHaveLength(2)
+    expect(sent).toEqual(expect.arrayContaining([newest, other]))
+    const skipped = events.filter(({ kind }) => kind === 'skipped')
+    expect(skipped.map((one) => 'requestId' in one && one.requestId).sort()).toEqual(
+      [old.requestId, middle.requestId].sort(),
+    )
+  })
+
+  test('every: all events are sent, in the order of orderModifyTime, one after the other', async () => {
+    const { outbox, sent } = await open({ policy: 'every' })
+    const minutes = [2, 0, 3, 1]
+    await outbox.enqueueAll(minutes.map((minute) => event('A', minute)))
+    expect(await outbox.drain()).toMatchObject({ sent: 4, dropped: 0 })
+    const times = sent.map(({ orderModifyTime }) => orderModifyTime)
+    expect(times).toEqual([...times].sort())
+  })
+
+  test.for(['latest', 'every'] as const)('%s: an event older than one that was sent is dropped', async (policy) => {
+    const { outbox, sent, events } = await open({ policy })
+    await outbox.enqueue(event('A', 1))
+    await outbox.drain()
+    const stale = event('A', 0)
+    await outbox.enqueue(stale)
+    expect(await outbox.drain()).toMatchObject({ sent: 0, dropped: 1 })
+    expect(sent).toHaveLength(1)
+    expect(events.at(-1)).toMatchObject({ kind: 'stale', requestId: stale.requestId })
+    await outbox.enqueue(event('A', 2))
+    expect(await outbox.drain()).toMatchObject({ sent: 1 })
+  })
+
+  test('an unknown outcome is retried with the same requestId, after a pause that grows', async () => {
+    const fake = fakeClient((_, attempt) => attempt < 3 && unknown())
+    const { outbox, events, ...opened } = await open({ client: fake.client })
+    await outbox.enqueue(event('A', 0))
+    expect(await outbox.drain()).toMatchObject({ retried: 1, sent: 0 })
+    expect(await outbox.drain()).toMatchObject({ retried: 0, sent: 0 })
+    await letTimePass(opened, 1_000)
+    expect(await outbox.drain()).toMatchObject({ retried: 1 })
+    await letTimePass(opened, 1_000)
+    expect(await outbox.drain()).toMatchObject({ retried: 0, sent: 0 })
+    await letTimePass(opened, 1_000)
+    expect(await outbox.drain()).toMatchObject({ sent: 1 })
+    expect(new Set(fake.sent.map(({ requestId }) => requestId)).size).toBe(1)
+    expect(events).toMatchObject([
+      { kind: 'retry', code: 'ERR_NETWORK', message: 'no response', attempts: 1, delayMs: 999 },
+      { kind: 'retry', attempts: 2, delayMs: 1_998 },
+      { kind: 'sent', attempts: 3 },
+    ])
+  })
+
+  test('latest: a newer event does not wait for the retry of an older one', async () => {
+    const fake = fakeClient((_, attempt) => attempt === 1 && unknown())
+    const { outbox, events } = await open({ client: fake.client })
+    await outbox.enqueue(event('A', 0))
+    await outbox.drain()
+    await outbox.enqueue(event('A', 1))
+    expect(await outbox.drain()).toMatchObject({ sent: 1, dropped: 1 })
+    expect(events.map(({ kind }) => kind)).toEqual(['retry', 'skipped', 'sent'])
+  })
+
+  test('every: a newer event waits for the retry of an older one', async () => {
+    const fake = fakeClient((_, attempt) => attempt === 1 && unknown())
+    const { outbox, ...opened } = await open({ client: fake.client, policy: 'every' })
+    await outbox.enqueue(event('A', 0))
+    await outbox.drain()
+    await outbox.enqueue(event('A', 1))
+    expect(await outbox.drain()).toMatchObject({ sent: 0 })
+    await letTimePass(opened, 1_000)
+    expect(await outbox.drain()).toMatchObject({ sent: 2 })
+  })
+
+  test('after maxRetryMs an event is failed; it can be sent again, or discarded', async () => {
+    const fake = fakeClient((_, attempt) => attempt <= 2 && unknown())
+    const { outbox, events, ...opened } = await open({ client: fake.client, maxRetryMs: 5_000 })
+    const order = event('A', 0)
+    await outbox.enqueue(order)
+    await outbox.drain()
+    await letTimePass(opened, 6_000)
+    expect(await outbox.drain()).toMatchObject({ failed: 1 })
+    expect(events.at(-1)).toMatchObject({ kind: 'failed', code: 'ERR_NETWORK', attempts: 2 })
+    const [failure, ...none] = await outbox.failed()
+    expect(none).toEqual([])
+    expect(failure).toMatchObject({ requestId: order.requestId, code: 'ERR_NETWORK', attempts: 2 })
+    expect(failure?.order).toEqual(order)
+    expect(inspect(failure)).not.toContain(order.tradeNo)
+    expect(JSON.stringify(failure)).not.toContain(order.tradeNo)
+    expect(await outbox.retry('999999')).toBe(false)
+    expect(await outbox.retry(failure?.id ?? '')).toBe(true)
+    expect(await outbox.retry(failure?.id ?? '')).toBe(false)
+    expect(await outbox.drain()).toMatchObject({ sent: 1 })
+    expect(new Set(fake.sent.map(({ requestId }) => requestId)).size).toBe(1)
+  })
+
+  test('a refusal is failed at once, with the code of the peer, and does not stop later events', async () => {
+    const fake = fakeClient((_, attempt) => {
+      if (attempt === 1) throw new OrderRefusedError('PROCESS_FAIL', 'Sold out')
+    })
+    const { outbox, events } = await open({ client: fake.client, policy: 'every' })
+    await outbox.enqueueAll([event('A', 0), event('A', 1)])
+    expect(await outbox.drain()).toMatchObject({ failed: 1, sent: 1 })
+    expect(events[0]).toMatchObject({ kind: 'failed', code: 'PROCESS_FAIL' })
+    const [failure] = await outbox.failed()
+    expect(await outbox.discard(failure?.id ?? '')).toBe(true)
+    expect(await outbox.discard(failure?.id ?? '')).toBe(false)
+    expect(await outbox.failed()).toEqual([])
+  })
+
+  test('one order is never sent by two workers at once; after its lease it is, and the first worker is fenced', async () => {
+    let release: () => void = () => {}
+    const slow = fakeClient((_, attempt) =>
+      attempt === 1 ? new Promise<void>((resolve) => (release = resolve)) : undefined,
+    )
+    const { outbox, events, ...opened } = await open({ client: slow.client })
+    await outbox.enqueue(event('A', 0))
+    const first = outbox.drain()
+    await vi.waitFor(() => expect(slow.sent).toHaveLength(1))
+    const other = createOutbox({ store: opened.store, client: slow.client, onEvent: () => {} })
+    expect(await other.drain()).toMatchObject({ sent: 0 })
+    expect(await other.stats()).toMatchObject({ waiting: 1, inFlight: 1 })
+    await letTimePass(opened, 121_000)
+    expect(await other.drain()).toMatchObject({ sent: 1 })
+    release()
+    expect(await first).toMatchObject({ sent: 0 })
+    expect(events).toMatchObject([{ kind: 'fenced' }])
+    expect(slow.sent[0]?.requestId).toBe(slow.sent[1]?.requestId)
+  })
+
+  test('a send that takes too long is aborted before the lease ends', async () => {
+    const hanging = {
+      syncOrder: (_: OrderInput, { signal }: { signal?: AbortSignal | undefined } = {}) =>
+        new Promise<never>((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason))),
+    }
+    const { outbox, events } = await open({ client: hanging, leaseMs: 500 })
+    await outbox.enqueue(event('A', 0))
+    expect(await outbox.drain()).toMatchObject({ retried: 1 })
+    expect(events).toMatchObject([{ kind: 'retry', code: 'TimeoutError' }])
+  })
+
+  test('encryptAtRest: no order can be read in the database, keys rotate, and a changed row is not sent', async () => {
+    const [first, second] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)]
+    const { outbox, rows, sent, store, events } = await open({ encryptAtRest: first })
+    const order = event('SECRET-NUMBER', 0)
+    await outbox.enqueue(order)
+    const [row] = await rows('SELECT payload FROM order_sync_outbox')
+    expect(String(row?.['payload'])).toMatch(/^A256GCM\./)
+    expect(String(row?.['payload'])).not.toContain('SECRET')
+    const rotated = createOutbox({
+      store,
+      client: fakeClient().client,
+      encryptAtRest: [second, first],
+      onEvent: () => {},
+    })
+    expect(await rotated.drain()).toMatchObject({ sent: 1 })
+    await outbox.enqueueAll([event('A', 0), event('B', 0)])
+    // Somebody exchanges the orders of two events.
+    const [a, b] = await rows('SELECT id, payload FROM order_sync_outbox WHERE state = 0 ORDER BY id')
+    await rows(`UPDATE order_sync_outbox SET payload = '${String(b?.['payload'])}' WHERE id = ${a?.['id']}`)
+    expect(await outbox.drain()).toMatchObject({ sent: 1, retried: 1 })
+    expect(events.filter(({ kind }) => kind === 'retry')).toMatchObject([{ code: 'ERR_OUTBOX_KEY' }])
+    expect(sent.map(({ merchantBizNo }) => merchantBizNo)).toEqual(['B'])
+    expect(await outbox.failed()).toEqual([])
+  })
+
+  test('events that were sent are deleted at once, or by prune after keepSentMs', async () => {
+    const { outbox, rows, store, ...opened } = await open({ keepSentMs: 10_000 })
+    await outbox.enqueueAll([event('A', 0), event('A', 1)])
+    await outbox.drain()
+    expect(await outbox.prune()).toBe(0)
+    await letTimePass({ rows, ...opened }, 11_000)
+    expect(await outbox.prune()).toBe(2)
+    const atOnce = createOutbox({ store, client: fakeClient().client, keepSentMs: 0, onEvent: () => {} })
+    await atOnce.enqueue(event('A', 2))
+    await atOnce.drain()
+    expect(await rows('SELECT id FROM order_sync_outbox')).toEqual([])
+    // What was sent is still known.
+    await atOnce.enqueue(event('A', 1))
+    expect(await atOnce.drain()).toMatchObject({ sent: 0, dropped: 1 })
+  })
+
+  test('an invalid order is refused by enqueue, and an invalid transaction too', async () => {
+    const { outbox, rows } = await open()
+    expect(await rejectionOf(outbox.enqueue(event('', 0)))).toMatchObject({ code: 'ERR_FIELD_INVALID' })
+    for (const transaction of [{}, 'BEGIN', null]) {
+      expect(await rejectionOf(outbox.enqueue(event('A', 0), { transaction }))).toMatchObject({
+        name: 'TypeError',
+        message: expect.stringContaining('"transaction" must be'),
+      })
+    }
+    expect(await rows('SELECT id FROM order_sync_outbox')).toEqual([])
+  })
+
+  test('run sends what comes until it is aborted, and completes what is in progress', async () => {
+    const receiver = createTestReceiver({ responses: ['html-502', 'U'] })
+    const client = createOrderSyncClient({
+      credentials: createTestCredentials().merchant,
+      environment: 'testing',
+      fetch: receiver.fetch,
+      retries: 0,
+    })
+    const stop = new AbortController()
+    const done = deferred<void>()
+    const { outbox } = await open({
+      client,
+      pollMs: 20,
+      baseDelayMs: 1,
+      onEvent: ({ kind }) => kind === 'sent' && ++count === 20 && done.resolve(),
+    })
+    let count = 0
+    const running = outbox.run({ signal: stop.signal, concurrency: 4 })
+    const orders = Array.from({ length: 20 }, (_, index) => event(`N-${index}`, 0))
+    for (const order of orders) await outbox.enqueue(order)
+    await done.promise
+    expect(await outbox.health()).toMatchObject({ ok: true, workers: 1, waiting: 0 })
+    stop.abort()
+    expect(await running).toMatchObject({ sent: 20, failed: 0 })
+    expect(receiver.orders).toHaveLength(20)
+    expect(await outbox.health()).toMatchObject({ workers: 0 })
+  })
+
+  test('without onEvent, what a person must look at is a process warning without customer data', async () => {
+    const warnings = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const refusing = fakeClient(() => {
+      throw new OrderRefusedError('PROCESS_FAIL', 'Sold out')
+    })
+    const { outbox } = await open({ client: refusing.client, onEvent: undefined })
+    const order = event('A-SECRET', 0)
+    await outbox.enqueue(order)
+    await outbox.drain()
+    expect(warnings.mock.calls).toEqual([
+      [
+        expect.stringContaining(`(requestId ${order.requestId}). See outbox.failed().`),
+        { type: 'OrderSyncWarning', code: 'ERR_OUTBOX_FAILED' },
+      ],
+    ])
+    expect(String(warnings.mock.calls)).not.toContain('A-SECRET')
+  })
+
+  test.runIf(kind === 'postgres')('a commit wakes a worker that would look again in an hour', async () => {
+    const sentOne = deferred<void>()
+    const stop = new AbortController()
+    const fake = fakeClient(() => sentOne.resolve())
+    const { outbox, inTransaction } = await open({ client: fake.client, pollMs: HOUR }, { notify: true })
+    const running = outbox.run({ signal: stop.signal })
+    await inTransaction((transaction) => outbox.enqueue(event('A', 0), { transaction }))
+    await sentOne.promise
+    stop.abort()
+    expect(await running).toMatchObject({ sent: 1 })
+  })
+
+  test('a store that fails is reported, and the worker goes on when it is back', async () => {
+    const events: OutboxEvent[] = []
+    const sentOne = deferred<void>()
+    const stop = new AbortController()
+    const fake = fakeClient(() => sentOne.resolve())
+    const { store, outbox: writer } = await open()
+    let fails = true
+    const broken = {
+      ...store,
+      claim: (request: Parameters<typeof store.claim>[0]) =>
+        fails ? Promise.reject(new Error('password=secret')) : store.claim(request),
+    }
+    const outbox = createOutbox({
+      store: broken,
+      client: fake.client,
+      pollMs: 5,
+      random: () => 0.001,
+      onEvent(event) {
+        events.push(event)
+        fails = events.length < 3
+      },
+    })
+    await writer.enqueue(event('A', 0))
+    const running = outbox.run({ signal: stop.signal })
+    await sentOne.promise
+    stop.abort()
+    await running
+    expect(events[0]).toMatchObject({ kind: 'unavailable', message: 'The outbox store fails: Error. Events wait.' })
+    fails = true
+    await expect(outbox.drain()).rejects.toThrow()
+  })
+})
