@@ -49,7 +49,7 @@ export default defineConfig({
         test: {
           name: 'stores',
           include: stores,
-          globalSetup: ['tests/support/drivers.ts', 'tests/support/services.ts'],
+          globalSetup: ['tests/support/drivers.ts', 'scripts/install-orms.ts', 'tests/support/services.ts'],
         },
       },
       {
