@@ -6,6 +6,7 @@ const built = [
   'tests/demo/**/*.test.ts',
   'tests/package/**/*.test.ts',
   'tests/testing/guide.test.ts',
+  'tests/console/browser.test.ts',
 ]
 
 /** Tests that use real databases. */
