@@ -141,7 +141,7 @@ export function createConsole(options: ConsoleOptions): OrderSyncConsole {
     if (direction === 'out') return observedClient?.credentials
     const credentials = observedHandler?.credentials
     if (typeof credentials !== 'function') return credentials
-    const clientId = request.headers.find(([name]) => name === 'client-id')?.[1]
+    const clientId = request.headers().find(([name]) => name === 'client-id')?.[1]
     if (clientId === undefined) return undefined
     const found = waitFor(async () => await credentials(clientId), { timeoutMs: LOOKUP_MS })
     return ((await found.catch(() => undefined)) ?? undefined) as Credentials | undefined
@@ -223,7 +223,7 @@ function toRecorded({ id, at, method, path, request, plaintext }: Entry): Record
     id: `${at.toString(36)}-${id}`,
     receivedAt: new Date(at).toISOString(),
     ...{ method, path },
-    headers: Object.fromEntries(request.headers),
+    headers: Object.fromEntries(request.headers()),
     bodyBase64: Buffer.from(request.body ?? []).toString('base64'),
     ...(order && { order }),
   }

@@ -7,7 +7,7 @@ const OF_CONNECTION = /^(?:connection|content-length|expect|host|keep-alive|te|t
 const PRIVATE = /^(?:authorization|proxy-authorization|cookie|agent-token)$/
 
 function portableHeaders({ request }: Entry): (readonly [string, string])[] {
-  return request.headers.filter(([name]) => !OF_CONNECTION.test(name) && !PRIVATE.test(name))
+  return request.headers().filter(([name]) => !OF_CONNECTION.test(name) && !PRIVATE.test(name))
 }
 
 /**
@@ -15,7 +15,7 @@ function portableHeaders({ request }: Entry): (readonly [string, string])[] {
  * printable ASCII is in base64: nothing of it can be run.
  */
 export function toCurl(entry: Entry): string {
-  const host = entry.request.headers.find(([name]) => name === 'host')?.[1] ?? ''
+  const host = entry.request.headers().find(([name]) => name === 'host')?.[1] ?? ''
   const origin = /^[\w.:[\]-]+$/.test(host) ? `http://${host}` : 'http://127.0.0.1:3000'
   const body = Buffer.from(entry.request.body ?? [])
   const text = body.toString('latin1')

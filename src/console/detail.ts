@@ -23,7 +23,7 @@ export interface ExplainContext {
 export async function toDetail(entry: Entry, row: Row, context: ExplainContext): Promise<Detail> {
   const { show } = context
   const { request, response, plaintext } = entry
-  const isEncrypted = request.headers.some(([name]) => name === 'encrypt')
+  const isEncrypted = request.headers().some(([name]) => name === 'encrypt')
   const verdict = await explain(entry, context).catch(() => undefined)
   const signed = shownSigned(entry, context)
   const fix = fixOf(entry, row, verdict)
@@ -32,7 +32,7 @@ export async function toDetail(entry: Entry, row: Row, context: ExplainContext):
     request: {
       method: entry.method,
       path: show ? entry.path : hideQuery(entry.path),
-      headers: request.headers.map((header) => shownHeaderOf(header, { show })),
+      headers: request.headers().map((header) => shownHeaderOf(header, { show })),
     },
     spans: entry.direction === 'in' ? deliverySpans(entry) : attemptSpans(entry),
     ...(signed && { signed }),
@@ -41,7 +41,7 @@ export async function toDetail(entry: Entry, row: Row, context: ExplainContext):
     ...(response && {
       response: {
         status: response.status,
-        headers: response.headers.map((header) => shownHeaderOf(header, { show })),
+        headers: response.headers().map((header) => shownHeaderOf(header, { show })),
         body: shownBytes(response.body, response.bodySize, { show }),
       },
     }),
@@ -60,7 +60,7 @@ async function explain(entry: Entry, { show, credentials, ...options }: ExplainC
   const captured = {
     method: entry.method,
     path: signedPath ?? path,
-    headers: received.headers,
+    headers: received.headers(),
     body: received.body,
     ...(direction === 'out' && response && { status: response.status }),
   }
@@ -110,7 +110,7 @@ function shownSigned(entry: Entry, { show, credentials }: ExplainContext): Shown
   const { direction, request, response, signedPath, path } = entry
   const received = direction === 'in' ? request : (response ?? request)
   const name = received === response ? 'response-time' : 'request-time'
-  const time = received.headers.find(([known]) => known === name)?.[1]
+  const time = received.headers().find(([known]) => known === name)?.[1]
   if (time === undefined || received.body === undefined || credentials === undefined) return undefined
   const method = direction === 'in' ? entry.method : ORDER_SYNC_METHOD
   const { clientId } = credentials
@@ -137,7 +137,8 @@ const NAMES: Readonly<Record<string, string>> = {
   responded: 'responded',
 }
 
-function deliverySpans({ steps }: Entry): Span[] {
+function deliverySpans(entry: Entry): Span[] {
+  const steps = entry.steps()
   // Where the outcome is known by another step, it has no duration of its own.
   const own = steps.filter(
     ({ step }, index) => step !== 'concluded' || !/^(?:stored|decided)$/.test(steps[index - 1]?.step ?? ''),

@@ -9,7 +9,7 @@ export interface EntryEvent {
 }
 
 export interface EntryMessage {
-  readonly headers: readonly (readonly [name: string, value: string])[]
+  readonly headers: () => readonly (readonly [name: string, value: string])[]
   /** Undefined when it was not read, or when it is dropped. */
   body: Uint8Array | undefined
   readonly bodySize: number
@@ -39,10 +39,10 @@ export interface Entry {
   plaintext: Uint8Array | undefined
   readonly response: (EntryMessage & { readonly status: number }) | undefined
   /** In milliseconds since the start. */
-  readonly steps: readonly { readonly step: DeliveryStep; readonly at: number }[]
+  readonly steps: () => readonly { readonly step: DeliveryStep; readonly at: number }[]
   readonly attempts: readonly EntryAttempt[]
   readonly events: readonly EntryEvent[]
-  readonly claims: Claims
+  readonly claims: () => Claims
   /** Roughly what it holds in memory, in bytes. */
   size: number
 }
@@ -63,15 +63,21 @@ interface Identity {
   readonly now: number
 }
 
-/** Copies what the handler has written. */
+/**
+ * Takes over what the handler has written. The handler waits for it, so it only copies what would not last: the bytes, and the events
+ * without the errors in them. The rest is worked out when a page asks for it, which is never at a high rate.
+ */
 export function deliveryEntry(delivery: ObservedDelivery, { id, now }: Identity): Entry {
-  const { startedAt, request, signedPath, body, plaintext, events, response } = delivery
-  const kept = copy(body)
+  const { startedAt, request, signedPath, plaintext, events, response, steps } = delivery
+  const body = copy(delivery.body)
   // Not encrypted: both are the same bytes.
-  const clear = plaintext === body ? kept : copy(plaintext)
+  const clear = plaintext === delivery.body ? body : copy(plaintext)
+  const responseBody = copy(response?.body)
   const elapsed = performance.now() - startedAt
-  const ended = delivery.steps.findLast(({ step }) => step === 'responded')?.at
-  return sized({
+  // A late event comes long after the response.
+  const ended = steps.findLast(({ step }) => step === 'responded')?.at
+  const order = events.find((event) => event.order !== undefined)?.order
+  return {
     id,
     version: 0,
     direction: 'in',
@@ -80,29 +86,26 @@ export function deliveryEntry(delivery: ObservedDelivery, { id, now }: Identity)
     method: shorten(request.method, 20),
     path: shorten(request.path, MAX_TEXT),
     signedPath,
-    request: { headers: headersOf(request.headers), body: kept, bodySize: kept?.length ?? 0 },
+    request: messageOf(request.headers, body),
     plaintext: clear,
-    response: response && {
-      status: response.status,
-      headers: headersOf(response.headers),
-      body: copy(response.body),
-      bodySize: response.body.length,
-    },
-    steps: delivery.steps.map(({ step, at }) => ({ step, at: at - startedAt })),
+    response: response && Object.assign(messageOf(response.headers, responseBody), { status: response.status }),
+    steps: once(() => steps.map(({ step, at }) => ({ step, at: at - startedAt }))),
     attempts: [],
     events: events.map(toEntryEvent),
-    claims: claimsOf(events.find(({ order }) => order !== undefined)?.order ?? parse(clear ?? kept)),
-  })
+    claims: once(() => claimsOf(order ?? parse(clear ?? body))),
+    size: sizeOf(body, clear, responseBody),
+  }
 }
 
-/** Copies what the client has written. The request and the response are those of the last attempt. */
+/** Takes over what the client has written. The request and the response are those of the last attempt. */
 export function syncEntry(sync: ObservedSync, { id, now }: Identity): Entry {
   const { startedAt, plaintext, attempts, events } = sync
   const last = attempts.at(-1)
   const clear = copy(plaintext)
   const body = last?.body === plaintext ? clear : copy(last?.body)
+  const responseBody = copy(last?.response?.body)
   const elapsed = performance.now() - startedAt
-  return sized({
+  return {
     id,
     version: 0,
     direction: 'out',
@@ -111,15 +114,11 @@ export function syncEntry(sync: ObservedSync, { id, now }: Identity): Entry {
     method: 'POST',
     path: last?.path ?? '',
     signedPath: last?.path,
-    request: { headers: headersOf(last?.headers ?? {}), body, bodySize: body?.length ?? 0 },
+    request: messageOf(last?.headers ?? {}, body),
     plaintext: clear,
-    response: last?.response && {
-      status: last.response.status,
-      headers: headersOf(last.response.headers),
-      body: copy(last.response.body),
-      bodySize: last.response.body.length,
-    },
-    steps: [],
+    response:
+      last?.response && Object.assign(messageOf(last.response.headers, responseBody), { status: last.response.status }),
+    steps: () => [],
     attempts: attempts.slice(-20).map((attempt) => ({
       from: attempt.startedAt - startedAt,
       signedAt: since(attempt.signedAt, startedAt),
@@ -127,12 +126,15 @@ export function syncEntry(sync: ObservedSync, { id, now }: Identity): Entry {
       to: since(attempt.endedAt, startedAt),
     })),
     events: events.slice(-40).map(toEntryEvent),
-    claims: claimsOf(parse(clear)),
-  })
+    claims: once(() => claimsOf(parse(clear))),
+    size: sizeOf(body, clear, responseBody),
+  }
 }
 
 /** Forgets the bodies, and keeps the line of the inbox. */
 export function dropBodies(entry: Entry): void {
+  // While they can still be read.
+  entry.claims()
   entry.request.body = undefined
   entry.plaintext = undefined
   if (entry.response !== undefined) entry.response.body = undefined
@@ -144,10 +146,22 @@ const MAX_HEADERS = 100
 /** What an entry costs without its bodies: an estimate, on the high side. */
 const ENTRY_BYTES = 8_192
 
-function sized(entry: Omit<Entry, 'size'>): Entry {
-  const { request, plaintext, response } = entry
-  const clear = plaintext === request.body ? 0 : (plaintext?.length ?? 0)
-  return { ...entry, size: ENTRY_BYTES + (request.body?.length ?? 0) + clear + (response?.body?.length ?? 0) }
+function sizeOf(body: Uint8Array | undefined, clear: Uint8Array | undefined, response: Uint8Array | undefined): number {
+  const clearSize = clear === body ? 0 : (clear?.length ?? 0)
+  return ENTRY_BYTES + (body?.length ?? 0) + clearSize + (response?.length ?? 0)
+}
+
+function messageOf(headers: HeadersInput, body: Uint8Array | undefined): EntryMessage {
+  return { headers: once(() => headersOf(headers)), body, bodySize: body?.length ?? 0 }
+}
+
+/** Works a value out when it is needed first. */
+function once<Value>(make: () => Value): () => Value {
+  let made: { readonly value: Value } | undefined
+  return () => {
+    made ??= { value: make() }
+    return made.value
+  }
 }
 
 /** A copy: the bytes of a small body are a part of the buffer of its connection, which would be kept whole. */

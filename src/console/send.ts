@@ -38,7 +38,7 @@ export function createSender({ handler, client, peer: credentials, path }: Sides
       const order = orderOf(entry)
       if (entry.direction === 'out') return await sendWithClient(client, order)
       if (mode === 'same') return await sendSame(handler, entry)
-      const encrypt = entry.request.headers.some(([name]) => name === 'encrypt')
+      const encrypt = entry.request.headers().some(([name]) => name === 'encrypt')
       return peer === undefined ? NO_PEER : await sendAsPeer(peer, order, { encrypt })
     },
     replayOf(entry: Entry): { same: boolean; signed: boolean } {
@@ -124,7 +124,7 @@ async function sendWithClient(
 async function sendSame(handler: OrderSyncHandler | undefined, entry: Entry): Promise<SentResult> {
   const { method, path, request } = entry
   if (handler === undefined || request.body === undefined) return { error: 'The bytes of the message are gone.' }
-  const response = await handler({ method, path, headers: request.headers, body: request.body })
+  const response = await handler({ method, path, headers: request.headers(), body: request.body })
   const signed = Object.keys(response.headers).some((name) => name.toLowerCase() === 'signature')
   return { status: response.status, signed }
 }

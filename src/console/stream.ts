@@ -12,6 +12,11 @@ export interface Sink {
 
 /** Changes are collected for this long: at 10,000 deliveries a minute, a page draws 4 times a second. */
 const COLLECT_MS = 250
+/**
+ * The most rows in one message: more than 10,000 a minute need. Above that, the page follows as fast as it may, and what leaves the ring
+ * meanwhile is left out, so that an open page costs the same however much arrives.
+ */
+const MAX_ROWS = 60
 /** A comment, so that a connection whose other end has gone is found. */
 const HEARTBEAT_MS = 15_000
 /** Pages that are open at the same time. */
@@ -45,9 +50,9 @@ export function createHub({ ring, about, toRow }: Source) {
     if ([...pages].some(({ sent }) => sent < ring.version())) schedule()
   }
 
-  function sendChanges(page: Page): void {
-    const changed = ring.since(page.sent)
-    page.sent = ring.version()
+  function sendChanges(page: Page, { isFirst = false } = {}): void {
+    const changed = ring.since(page.sent).slice(0, isFirst ? undefined : MAX_ROWS)
+    page.sent = changed.at(-1)?.version ?? ring.version()
     const batch: Batch = { rows: changed.map((entry) => toRow(entry, page)) }
     if (changed.length > 0) page.sink.send(eventOf('rows', batch))
   }
@@ -70,7 +75,7 @@ export function createHub({ ring, about, toRow }: Source) {
       }, HEARTBEAT_MS)
       heartbeat.unref()
       sink.send(`retry: 1000\n${eventOf('about', about())}`)
-      sendChanges(page)
+      sendChanges(page, { isFirst: true })
       return () => {
         pages.delete(page)
         if (pages.size > 0) return

@@ -10,29 +10,29 @@ export interface Row {
   readonly at: number
   readonly kind: string
   readonly code: string
-  readonly message?: string
+  readonly message?: string | undefined
   /** The HTTP status. Absent when nothing was received. */
-  readonly status?: number
-  readonly resultCode?: string
+  readonly status?: number | undefined
+  readonly resultCode?: string | undefined
   readonly durationMs: number
   /** The order number, masked unless the tab shows data. Absent when it is not known. */
-  readonly order?: string
+  readonly order?: string | undefined
   /** Whether the order number comes from a message that did not verify. */
-  readonly isClaimed?: true
+  readonly isClaimed?: true | undefined
   /** The same for all rows of one order. It says nothing about the order. */
-  readonly group?: string
-  readonly orderStatus?: string
-  readonly requestId?: string
-  readonly tracerId?: string
-  readonly clientId?: string
-  readonly encrypted?: boolean
+  readonly group?: string | undefined
+  readonly orderStatus?: string | undefined
+  readonly requestId?: string | undefined
+  readonly tracerId?: string | undefined
+  readonly clientId?: string | undefined
+  readonly encrypted?: boolean | undefined
   /** `orderModifyTime`, as sent. */
-  readonly eventTime?: number
+  readonly eventTime?: number | undefined
   /** `orderModifyTime` of the last processed event of the order. */
-  readonly lastEventTime?: number
-  readonly contentDiffers?: boolean
-  readonly clockSkewMs?: number
-  readonly attempts?: number
+  readonly lastEventTime?: number | undefined
+  readonly contentDiffers?: boolean | undefined
+  readonly clockSkewMs?: number | undefined
+  readonly attempts?: number | undefined
 }
 
 /** A header, and the parts of its value. */

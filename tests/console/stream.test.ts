@@ -79,11 +79,25 @@ describe('createHub', () => {
     }
     vi.advanceTimersByTime(60_000)
     expect(slow.batches()).toEqual([])
-    expect(fast.batches().flat()).toHaveLength(10_000)
+    expect(fast.batches().flat().at(-1)).toBe('e10000')
     isFull = false
-    vi.advanceTimersByTime(250)
-    expect(slow.batches().map(({ length }) => length)).toEqual([500])
+    vi.advanceTimersByTime(5_000)
+    expect(slow.batches().flat()).toHaveLength(500)
     expect(slow.batches().flat().at(-1)).toBe('e10000')
+  })
+
+  test('an open page costs the same however much arrives: at most 60 rows in a message, 4 times a second', () => {
+    const { hub, deliver } = setup()
+    const { sink, batches } = page()
+    hub.open(sink, { show: false })
+    for (let round = 0; round < 40; round++) {
+      deliver(1_000)
+      vi.advanceTimersByTime(250)
+    }
+    expect(Math.max(...batches().map(({ length }) => length))).toBe(60)
+    expect(batches().length).toBeLessThanOrEqual(40)
+    vi.advanceTimersByTime(5_000)
+    expect(batches().flat().at(-1)).toBe('e40000')
   })
 
   test('has no timer while no page is open', () => {
