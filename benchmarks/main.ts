@@ -13,9 +13,11 @@
 import { parseArgs } from 'node:util'
 import { findRegressions, saveBaseline } from './baseline.ts'
 import { client } from './client.ts'
+import { console as consoleBenchmark } from './console.ts'
 import { fairness } from './fairness.ts'
 import { type Figure, meetsBar } from './measure.ts'
 import { message } from './message.ts'
+import { outbox } from './outbox.ts'
 import { peers } from './peers.ts'
 import { primitives } from './primitives.ts'
 import { scale } from './scale.ts'
@@ -30,6 +32,8 @@ const BENCHMARKS: ReadonlyMap<string, Benchmark> = new Map<string, Benchmark>([
   // It has no ratios, and prints a table of its own.
   ['size', async () => []],
   ['scale', scale],
+  ['outbox', outbox],
+  ['console', consoleBenchmark],
 ])
 
 const { values, positionals } = parseArgs({

@@ -1,24 +1,26 @@
 /**
- * Installs the ORMs of tests/orms for their tests, when these start, and generates the client of Prisma. `npm install` would
+ * Installs the ORMs of tests/orms into .cache/orms for their tests, when these start, and generates the client of Prisma. `npm install` would
  * otherwise take twice as long.
  */
-import { existsSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync } from 'node:fs'
+import process from 'node:process'
 import { fileURLToPath } from 'node:url'
+import { install } from './install.ts'
 import { run } from './run.ts'
 
-const folder = fileURLToPath(new URL('../tests/orms', import.meta.url))
+const root = fileURLToPath(new URL('../', import.meta.url))
+const folder = `${root}.cache/orms`
 
 /** A failure is printed and not thrown: the tests are then skipped, and say so. */
-export function installOrms(): void {
+export default function installOrms(): void {
   if (existsSync(`${folder}/generated/index.js`)) return
   try {
-    run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--ignore-scripts'], folder, {
-      stdout: 2,
-      timeoutMs: 240_000,
-    })
+    mkdirSync(folder, { recursive: true })
+    install(`${root}tests/orms`, folder)
+    cpSync(`${root}tests/orms/schema.prisma`, `${folder}/schema.prisma`)
     // `generate` needs no engine, and would otherwise download one.
-    process.env['PRISMA_SCHEMA_ENGINE_BINARY'] = '/bin/true'
     run(process.execPath, ['node_modules/prisma/build/index.js', 'generate', '--schema', 'schema.prisma'], folder, {
+      env: { PRISMA_SCHEMA_ENGINE_BINARY: '/bin/true' },
       stdout: 2,
       timeoutMs: 60_000,
     })
@@ -26,5 +28,3 @@ export function installOrms(): void {
     console.error(`The ORMs cannot be installed, so their tests are skipped: ${(error as Error).message}`)
   }
 }
-
-export default installOrms

@@ -23,6 +23,8 @@ export function createFinisher(
   async function flush(): Promise<void> {
     if (isRunning) return
     isRunning = true
+    // Attempts that end in this turn of the event loop go together.
+    await new Promise((resolve) => setImmediate(resolve))
     while (pending.length > 0) {
       const batch = pending.splice(0, MAX_BATCH)
       const lost = await noteWithRetries(batch.map(({ completion }) => completion))

@@ -89,7 +89,7 @@ export interface Outbox {
 const MAX_EVENTS = 1_000
 
 const RUN_RULES = {
-  concurrency: { ...wholeNumber(10, { min: 1 }) },
+  concurrency: wholeNumber(10, { min: 1 }),
   signal: { assert: () => {} },
 } satisfies OptionRules<RunOptions>
 

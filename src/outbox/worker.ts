@@ -125,17 +125,17 @@ function createSender(
 
   /** Never rejects. */
   return async (event: ClaimedOutboxEvent, claimedAt: number): Promise<void> => {
-    const { id, orderKey, token, requestId } = event
+    const { id, orderKey, token, eventTime, requestId } = event
     const elapsed = () => performance.now() - claimedAt
     if (elapsed() > leaseMs * START_SHARE) {
-      await finish({ id, orderKey, token, outcome: { kind: 'returned' } })
+      await finish({ id, orderKey, token, eventTime, outcome: { kind: 'returned' } })
       return
     }
     const attempts = event.attempts + 1
     const error = await attempt(event, leaseMs * SEND_SHARE - elapsed())
     const retryLeftMs = event.retryLeftMs - elapsed()
     const outcome = decideAttempt(error, { attempts, retryLeftMs }, settings, random())
-    const noted = await finish({ id, orderKey, token, outcome })
+    const noted = await finish({ id, orderKey, token, eventTime, outcome })
     if (noted === 'fenced') {
       const message =
         'An attempt ended after its lease: the event is sent again, with the same requestId. Is "leaseMs" too short?'

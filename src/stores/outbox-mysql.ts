@@ -2,9 +2,17 @@ import { hasMethod, type OptionRules, positiveNumber, resolveOptions } from '../
 import { repeatTransient } from '../timeout.ts'
 import { borrow } from './mysql-connection.ts'
 import { DATABASE_RULE, type MysqlDatabaseOptions, prefixOf } from './mysql-database.ts'
-import { explain, isRolledBack } from './mysql-errors.ts'
+import { isNotMigrated, isRolledBack } from './mysql-errors.ts'
 import { assertPool, assertPoolOption, type MysqlPool } from './mysql-pool.ts'
-import { createSqlOutboxStore, type Sql, type SqlRow, type SqlValue } from './outbox-sql.ts'
+import {
+  createSqlOutboxStore,
+  inList,
+  outboxNotMigrated,
+  type Sql,
+  type SqlRow,
+  type SqlValue,
+  valuesList,
+} from './outbox-sql.ts'
 import type { OutboxStore } from './outbox-store.ts'
 
 /** Options of {@link mysqlOutboxStore}. */
@@ -68,6 +76,8 @@ export function mysqlOutboxStore(options: MysqlOutboxStoreOptions): OutboxStore 
   }
 
   return createSqlOutboxStore({
+    among: inList,
+    rowsOf: valuesList,
     prefix: prefixOf(database),
     now: () => NOW,
     forUpdate: 'FOR UPDATE',
@@ -78,7 +88,7 @@ export function mysqlOutboxStore(options: MysqlOutboxStoreOptions): OutboxStore 
       try {
         return await repeatTransient(() => transactOnce(work), isRolledBack)
       } catch (error) {
-        throw explain(error, database)
+        throw isNotMigrated(error) ? outboxNotMigrated('migrateMysqlOutbox(pool)', error) : error
       }
     },
     sqlOf: (transaction) =>
@@ -91,7 +101,7 @@ export function mysqlOutboxStore(options: MysqlOutboxStoreOptions): OutboxStore 
               return rows
             } catch (error) {
               giveBack({ close: !isRolledBack(error) })
-              throw explain(error, database)
+              throw isNotMigrated(error) ? outboxNotMigrated('migrateMysqlOutbox(pool)', error) : error
             }
           }
         : toSql(toExecutor(transaction)),
@@ -147,6 +157,7 @@ function toSql(send: (sql: string) => Promise<unknown>): Sql {
 function literalOf(value: SqlValue): string {
   if (value === null) return 'NULL'
   if (typeof value === 'number') return String(Math.round(value))
+  if (typeof value !== 'string') throw new TypeError('A list has no literal')
   return `X'${Buffer.from(value).toString('hex')}'`
 }
 

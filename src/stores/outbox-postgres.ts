@@ -1,6 +1,6 @@
 import { assertFunction, flag, hasMethod, type OptionRules, resolveOptions } from '../option-rules.ts'
 import { backOff, repeatTransient } from '../timeout.ts'
-import { createSqlOutboxStore, type Sql, type SqlRow, type SqlValue } from './outbox-sql.ts'
+import { createSqlOutboxStore, outboxNotMigrated, type Sql, type SqlRow } from './outbox-sql.ts'
 import type { OutboxStore } from './outbox-store.ts'
 import { assertPool, assertPoolOption, inTransaction, listenToPool, type PostgresPool } from './postgres-pool.ts'
 import { createSchema, prefixOf, SCHEMA_RULE } from './postgres-schema-name.ts'
@@ -22,7 +22,7 @@ export interface PostgresOutboxStoreOptions {
 
 /** What `enqueue` needs of a transaction: a client of `pg`, or any object with this method. */
 export interface PostgresExecutor {
-  query(text: string, values: (string | number | null)[]): Promise<unknown>
+  query(text: string, values: unknown[]): Promise<unknown>
 }
 
 const OPTIONS = {
@@ -59,6 +59,12 @@ export function postgresOutboxStore(options: PostgresOutboxStoreOptions): Outbox
   const { pool, schema, notify, onError } = resolveOptions('postgresOutboxStore', OPTIONS, options)
   listenToPool('postgresOutboxStore', pool, onError)
   const store = createSqlOutboxStore({
+    // One parameter for any number of values: the statement is planned once.
+    among: (values) => ({
+      text: `= ANY (?::${typeof values[0] === 'number' ? 'bigint' : 'text'}[])`,
+      values: [values],
+    }),
+    rowsOf: (_, rest) => `SELECT key, ${rest} FROM unnest(?::text[]) AS key`,
     prefix: prefixOf(schema),
     now: () => NOW,
     forUpdate: 'FOR UPDATE',
@@ -66,22 +72,40 @@ export function postgresOutboxStore(options: PostgresOutboxStoreOptions): Outbox
     ignoreDuplicate: (column) => `ON CONFLICT (${column}) DO NOTHING`,
     onOrderExists: (due) =>
       `ON CONFLICT (order_key) DO UPDATE SET due_at = ${due((name) => `${prefixOf(schema)}order_sync_outbox_orders.${name}`)}`,
-    transaction: (work) =>
-      repeatTransient(
-        () =>
-          inTransaction(pool, {
-            begin: BEGIN,
-            work: async (client) => ({ commit: true, value: await work(toSql(client)) }),
-          }),
-        (error) => TRANSIENT.has(String((error as { code?: unknown } | null)?.code)),
+    transaction: (work, { mayBeLost = false } = {}) =>
+      explaining(() =>
+        repeatTransient(
+          () =>
+            inTransaction(pool, {
+              begin: mayBeLost ? `${BEGIN}; SET LOCAL synchronous_commit = off` : BEGIN,
+              work: async (client) => ({ commit: true, value: await work(toSql(client)) }),
+            }),
+          (error) => TRANSIENT.has(codeOf(error)),
+        ),
       ),
-    sqlOf: (transaction) => toSql(transaction === undefined ? pool : toExecutor(transaction)),
+    sqlOf(transaction) {
+      const sql = toSql(transaction === undefined ? pool : toExecutor(transaction))
+      return (text, values) => explaining(() => sql(text, values))
+    },
     ...(notify && {
       notifying: (insert: string) =>
         `WITH added AS (${insert} RETURNING 1) SELECT pg_notify('${CHANNEL}', '') FROM (SELECT 1) one`,
     }),
   })
   return notify ? { ...store, listen: (wake) => listen(pool, wake) } : store
+}
+
+const codeOf = (error: unknown) => String((error as { code?: unknown } | null)?.code)
+
+/** Unknown table, column or schema. */
+const NOT_MIGRATED = new Set(['42P01', '42703', '3F000'])
+
+async function explaining<Value>(call: () => Promise<Value>): Promise<Value> {
+  try {
+    return await call()
+  } catch (error) {
+    throw NOT_MIGRATED.has(codeOf(error)) ? outboxNotMigrated('migratePostgresOutbox(pool)', error) : error
+  }
 }
 
 function toExecutor(transaction: unknown): PostgresExecutor {
@@ -97,7 +121,7 @@ function toSql(executor: PostgresExecutor | Pick<PostgresPool, 'query'>): Sql {
   return async (text, values = []) => {
     let place = 0
     const numbered = text.replaceAll('?', () => `$${++place}`)
-    const result = await executor.query(numbered, [...values] as SqlValue[])
+    const result = await executor.query(numbered, [...values])
     return rowsOf(result)
   }
 }

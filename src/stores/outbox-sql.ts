@@ -1,3 +1,4 @@
+import { ConfigurationError } from '../errors.ts'
 import type {
   ClaimedOutboxEvent,
   DroppedOutboxEvent,
@@ -10,7 +11,7 @@ import type {
 } from './outbox-store.ts'
 
 /** A value in a statement. */
-export type SqlValue = string | number | null
+export type SqlValue = string | number | null | readonly string[] | readonly number[]
 
 /** A row. Drivers return whole numbers of 64 bits as number, bigint or text, and bytes as text or Buffer. */
 export type SqlRow = Readonly<Record<string, unknown>>
@@ -18,10 +19,25 @@ export type SqlRow = Readonly<Record<string, unknown>>
 /** Sends one statement, with `?` for each value, and resolves to its rows. */
 export type Sql = (text: string, values?: readonly SqlValue[]) => Promise<readonly SqlRow[]>
 
+type Keys = readonly string[]
+type Ids = readonly number[]
+
+/** `VALUES (?, …), (?, …)`. */
+export const valuesList = (keys: Keys, rest: string) => `VALUES ${keys.map(() => `(?, ${rest})`).join(', ')}`
+
+/** `IN (?, ?)`. */
+export const inList = (values: Keys | Ids) => ({ text: `IN (${values.map(() => '?').join(', ')})`, values })
+
 /** What the three databases do differently. */
 export interface OutboxDatabase {
-  /** Runs work in a transaction at READ COMMITTED. Repeats it after a deadlock. */
-  readonly transaction: <Value>(work: (sql: Sql) => Promise<Value>) => Promise<Value>
+  /**
+   * Runs work in a transaction at READ COMMITTED. Repeats it after a deadlock. One that may be lost need not be on the disk when it
+   * commits: after a crash of the database it is as if it had not been.
+   */
+  readonly transaction: <Value>(
+    work: (sql: Sql) => Promise<Value>,
+    options?: { readonly mayBeLost?: boolean },
+  ) => Promise<Value>
   /** The statement that sends one query in the transaction of the merchant, or outside of any. */
   readonly sqlOf: (transaction: unknown) => Sql
   /** Milliseconds since the epoch, as an expression. */
@@ -35,6 +51,10 @@ export interface OutboxDatabase {
   readonly ignoreDuplicate: (column: string) => string
   /** At the end of an INSERT of an order: changes `due_at` of a row that exists. `due` is made from `due_at` and `leased`. */
   readonly onOrderExists: (due: (column: (name: string) => string) => string) => string
+  /** What follows a column that must have one of some values, and the values of its `?`. */
+  readonly among: (values: Keys | Ids) => { readonly text: string; readonly values: readonly SqlValue[] }
+  /** The rows of an INSERT: each key, then the same expressions. Its `?` are those of `among`. */
+  readonly rowsOf: (keys: Keys, rest: string) => string
   /** Wraps the INSERT of events, to wake workers at the commit. */
   readonly notifying?: (insert: string) => string
 }
@@ -47,7 +67,7 @@ const DELETED_AT_ONCE = 1_000
 
 /** The outbox in SQL that PostgreSQL, MySQL and SQLite understand. */
 export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore, 'listen'> {
-  const { transaction, now, prefix, forUpdate, skipLocked } = database
+  const { transaction, now, prefix, forUpdate, skipLocked, among } = database
   const events = `${prefix}order_sync_outbox`
   const orders = `${prefix}order_sync_outbox_orders`
 
@@ -56,15 +76,23 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     policy === 'latest' ? 'event_time DESC, id DESC' : 'event_time ASC, id ASC'
 
   /** Ends the leases of orders: each is due when its next event is. */
-  const release = (sql: Sql, keys: readonly string[], policy: OutboxPolicy) =>
-    sql(
-      `UPDATE ${orders} SET leased = 0, due_at = (
+  const release = (
+    sql: Sql,
+    keys: Keys,
+    policy: OutboxPolicy,
+    sentTimes: readonly (readonly [string, number])[] = [],
+  ) => {
+    const cases = sentTimes.map(([, time]) => `WHEN ? THEN ${Math.trunc(time)}`).join(' ')
+    const sentTime = sentTimes.length > 0 ? `, sent_time = CASE order_key ${cases} ELSE sent_time END` : ''
+    return sql(
+      `UPDATE ${orders} SET leased = 0${sentTime}, due_at = (
          SELECT e.due_at FROM ${events} e
          WHERE e.order_key = ${orders}.order_key AND e.state = ${STATES.waiting}
          ORDER BY ${nextFirst(policy)} LIMIT 1
-       ) WHERE order_key IN (${marks(keys)})`,
-      keys,
+       ) WHERE order_key ${among(keys).text}`,
+      [...sentTimes.map(([key]) => key), ...among(keys).values],
     )
+  }
 
   /** New events become waiting ones, and their orders due. An order that is leased looks for them when its lease ends. */
   async function takeOver(sql: Sql): Promise<void> {
@@ -73,15 +101,14 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     )
     if (fresh.length === 0) return
     const ids = fresh.map(idOf)
-    await sql(`UPDATE ${events} SET state = ${STATES.waiting} WHERE id IN (${marks(ids)})`, ids)
+    await sql(`UPDATE ${events} SET state = ${STATES.waiting} WHERE id ${among(ids).text}`, among(ids).values)
     // In one order, so that two workers cannot wait for each other.
     const keys = [...new Set(fresh.map((row) => textOf(row['order_key'])))].sort()
-    const rows = keys.map(() => `(?, ${now()}, 0, 0)`).join(', ')
     const due = (column: (name: string) => string) =>
       `CASE WHEN ${column('leased')} = 1 AND ${column('due_at')} > ${now()} THEN ${column('due_at')} ELSE ${now()} END`
     await sql(
-      `INSERT INTO ${orders} (order_key, due_at, leased, token) VALUES ${rows} ${database.onOrderExists(due)}`,
-      keys,
+      `INSERT INTO ${orders} (order_key, due_at, leased, token) ${database.rowsOf(keys, `${now()}, 0, 0`)} ${database.onOrderExists(due)}`,
+      among(keys).values,
     )
   }
 
@@ -96,8 +123,8 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     if (due.length === 0) return { events: [], dropped: [] }
     const keys = due.map((row) => textOf(row['order_key']))
     await sql(
-      `UPDATE ${orders} SET leased = 1, due_at = ${now()} + ${leaseMs}, token = token + 1 WHERE order_key IN (${marks(keys)})`,
-      keys,
+      `UPDATE ${orders} SET leased = 1, due_at = ${now()} + ${leaseMs}, token = token + 1 WHERE order_key ${among(keys).text}`,
+      among(keys).values,
     )
     const next = await sql(
       `SELECT * FROM (
@@ -105,9 +132,9 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
            ${now()} - created_at AS age_ms, expires_at - ${now()} AS left_ms, due_at - ${now()} AS wait_ms,
            ROW_NUMBER() OVER (PARTITION BY order_key ORDER BY ${nextFirst(policy)}) AS place,
            COUNT(*) OVER (PARTITION BY order_key) AS total
-         FROM ${events} WHERE state = ${STATES.waiting} AND order_key IN (${marks(keys)})
+         FROM ${events} WHERE state = ${STATES.waiting} AND order_key ${among(keys).text}
        ) ranked WHERE place = 1`,
-      keys,
+      among(keys).values,
     )
     const byKey = new Map(next.map((row) => [textOf(row['order_key']), row]))
     const sending: ClaimedOutboxEvent[] = []
@@ -141,7 +168,10 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     const rows = await sql(`SELECT id, request_id FROM ${events} WHERE ${before} ${forUpdate}`, values)
     if (rows.length === 0) return []
     const ids = rows.map(idOf)
-    await sql(`UPDATE ${events} SET state = ${STATES[state]}, finished_at = ${now()} WHERE id IN (${marks(ids)})`, ids)
+    await sql(
+      `UPDATE ${events} SET state = ${STATES[state]}, finished_at = ${now()} WHERE id ${among(ids).text}`,
+      among(ids).values,
+    )
     return rows.map((row) => ({ id: textOf(row['id']), requestId: textOf(row['request_id']), reason: state }))
   }
 
@@ -152,8 +182,8 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
   ): Promise<string[]> {
     const keys = completions.map(({ orderKey }) => orderKey).sort()
     const held = await sql(
-      `SELECT order_key, token FROM ${orders} WHERE order_key IN (${marks(keys)}) AND leased = 1 ORDER BY order_key ${forUpdate}`,
-      keys,
+      `SELECT order_key, token FROM ${orders} WHERE order_key ${among(keys).text} AND leased = 1 ORDER BY order_key ${forUpdate}`,
+      among(keys).values,
     )
     const tokens = new Map(held.map((row) => [textOf(row['order_key']), Number(row['token'])]))
     const isHeld = ({ orderKey, token }: OutboxCompletion) => tokens.get(orderKey) === token
@@ -161,18 +191,11 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     const sent = kept.filter(({ outcome }) => outcome.kind === 'sent')
     if (sent.length > 0) {
       const ids = sent.map(({ id }) => Number(id))
-      const sentKeys = sent.map(({ orderKey }) => orderKey)
-      await sql(
-        `UPDATE ${orders} SET sent_time = (
-           SELECT MAX(e.event_time) FROM ${events} e WHERE e.order_key = ${orders}.order_key AND e.id IN (${marks(ids)})
-         ) WHERE order_key IN (${marks(sentKeys)})`,
-        [...ids, ...sentKeys],
-      )
-      if (keepSentMs === 0) await sql(`DELETE FROM ${events} WHERE id IN (${marks(ids)})`, ids)
+      if (keepSentMs === 0) await sql(`DELETE FROM ${events} WHERE id ${among(ids).text}`, among(ids).values)
       else {
         await sql(
-          `UPDATE ${events} SET state = ${STATES.sent}, attempts = attempts + 1, code = NULL, finished_at = ${now()} WHERE id IN (${marks(ids)})`,
-          ids,
+          `UPDATE ${events} SET state = ${STATES.sent}, attempts = attempts + 1, code = NULL, finished_at = ${now()} WHERE id ${among(ids).text}`,
+          among(ids).values,
         )
       }
     }
@@ -190,11 +213,9 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
       }
     }
     if (kept.length > 0) {
-      await release(
-        sql,
-        kept.map(({ orderKey }) => orderKey),
-        policy,
-      )
+      const sentTimes = sent.map(({ orderKey, eventTime }) => [orderKey, eventTime] as const)
+      const keptKeys = kept.map(({ orderKey }) => orderKey)
+      await release(sql, keptKeys, policy, sentTimes)
     }
     return completions.filter((completion) => !isHeld(completion)).map(({ id }) => id)
   }
@@ -210,7 +231,8 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
 
   return {
     enqueue,
-    claim: (request) => transaction((sql) => claim(sql, request)),
+    // A lost lease is like a worker that died.
+    claim: (request) => transaction((sql) => claim(sql, request), { mayBeLost: true }),
     finish: (completions, options) => transaction((sql) => finish(sql, completions, options)),
 
     async stats() {
@@ -265,7 +287,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
           [keepSentMs],
         )
         const ids = rows.map(idOf)
-        if (ids.length > 0) await sql(`DELETE FROM ${events} WHERE id IN (${marks(ids)})`, ids)
+        if (ids.length > 0) await sql(`DELETE FROM ${events} WHERE id ${among(ids).text}`, among(ids).values)
         return ids.length
       }),
   }
@@ -282,8 +304,11 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
 /** The id of a row: a counter, far below 2^53. */
 const idOf = (row: SqlRow) => Number(row['id'])
 
-/** One `?` for each value. */
-const marks = (values: readonly unknown[]) => values.map(() => '?').join(', ')
+/** The tables are missing, or of an earlier release. */
+export function outboxNotMigrated(call: string, cause: unknown): ConfigurationError {
+  const message = `The tables of the outbox are missing in the database, or of an earlier release: run ${call} first.`
+  return new ConfigurationError('ERR_STORE_NOT_MIGRATED', message, { cause })
+}
 
 export function textOf(value: unknown): string {
   return value instanceof Uint8Array ? Buffer.from(value).toString() : String(value)
@@ -293,6 +318,7 @@ function toClaimed(row: SqlRow, orderKey: string, token: number): ClaimedOutboxE
   return {
     ...{ orderKey, token },
     id: textOf(row['id']),
+    eventTime: Number(row['event_time']),
     requestId: textOf(row['request_id']),
     payload: textOf(row['payload']),
     attempts: Number(row['attempts']),

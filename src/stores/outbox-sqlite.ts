@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { functionWithDefault, hasMethod, type OptionRules, resolveOptions, wholeNumber } from '../option-rules.ts'
-import { createSqlOutboxStore, type Sql, type SqlRow, type SqlValue } from './outbox-sql.ts'
+import { createSqlOutboxStore, inList, type Sql, type SqlRow, type SqlValue, valuesList } from './outbox-sql.ts'
 import type { OutboxStore } from './outbox-store.ts'
 import {
   assertDriver,
@@ -103,6 +103,8 @@ export function sqliteOutboxStore(options: SqliteOutboxStoreOptions): SqliteOutb
 
   return {
     ...createSqlOutboxStore({
+      among: inList,
+      rowsOf: valuesList,
       prefix: '',
       now: () => String(Math.round(now())),
       forUpdate: '',
@@ -133,14 +135,14 @@ function toHandle(transaction: unknown): SqliteDatabase {
 }
 
 interface ReadingStatement {
-  all(...values: SqlValue[]): unknown
+  all(...values: readonly SqlValue[]): unknown
 }
 
 function toSql(database: SqliteDatabase): Sql {
   return async (text, values = []) => {
     const statement = database.prepare(text)
     if (/^\s*SELECT/.test(text)) return (statement as unknown as ReadingStatement).all(...values) as SqlRow[]
-    statement.run(...values)
+    statement.run(...(values as (string | number | null)[]))
     return []
   }
 }

@@ -20,6 +20,8 @@ export interface ClaimedOutboxEvent {
   readonly orderKey: string
   /** Greater than that of every earlier claim of this order. */
   readonly token: number
+  /** `orderModifyTime`, in milliseconds since the epoch. */
+  readonly eventTime: number
   readonly requestId: string
   readonly payload: string
   /** How often it was sent before. */
@@ -49,6 +51,7 @@ export interface OutboxCompletion {
   readonly id: string
   readonly orderKey: string
   readonly token: number
+  readonly eventTime: number
   readonly outcome:
     | { readonly kind: 'sent' }
     | { readonly kind: 'retry'; readonly delayMs: number; readonly code: string }

@@ -8,8 +8,8 @@ import { createTestCredentials, createTestOrder, createTestPeer } from '../../..
 import { root } from '../../support/project.ts'
 
 const url = inject('mysqlUrl')
-const folder = join(root, 'tests/orms/node_modules')
-const isInstalled = existsSync(join(root, 'tests/orms/generated/index.js'))
+const folder = join(root, '.cache/orms/node_modules')
+const isInstalled = existsSync(join(root, '.cache/orms/generated/index.js'))
 const DATABASE = `orms_${process.pid}`
 
 type Write = (no: string, status: string, transaction: PoolConnection) => Promise<unknown>

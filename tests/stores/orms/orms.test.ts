@@ -14,7 +14,7 @@ import { createTestCredentials, createTestOrder, createTestPeer } from '../../..
 import { read, root } from '../../support/project.ts'
 
 const url = inject('postgresUrl')
-const folder = join(root, 'tests/orms')
+const folder = join(root, '.cache/orms')
 const isInstalled = existsSync(join(folder, 'generated/index.js'))
 if (!isInstalled) console.warn('The ORMs are not installed; their tests are skipped')
 

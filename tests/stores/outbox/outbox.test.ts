@@ -318,6 +318,19 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     expect(await rows('SELECT id FROM order_sync_outbox')).toEqual([])
   })
 
+  test.runIf(kind !== 'better-sqlite3')(
+    'without its tables, every call names the function that creates them',
+    async () => {
+      const { outbox, rows } = await open()
+      await rows('DROP TABLE order_sync_outbox')
+      const call = kind === 'mysql' ? 'migrateMysqlOutbox(pool)' : 'migratePostgresOutbox(pool)'
+      const error = { code: 'ERR_STORE_NOT_MIGRATED', message: expect.stringContaining(`run ${call} first`) }
+      expect(await rejectionOf(outbox.enqueue(event('A', 0)))).toMatchObject(error)
+      expect(await rejectionOf(outbox.drain())).toMatchObject(error)
+      expect(await outbox.health()).toMatchObject({ ok: false, message: error.message })
+    },
+  )
+
   test('run sends what comes until it is aborted, and completes what is in progress', async () => {
     const receiver = createTestReceiver({ responses: ['html-502', 'U'] })
     const client = createOrderSyncClient({
