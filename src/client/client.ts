@@ -7,10 +7,12 @@ import { isRetryable, retryDelay } from '../policy/retry.ts'
 import { formatJson } from '../protocol/json.ts'
 import { assertPeerKeysNotOwn, startOwnKeyProbe } from '../secure-message/own-key.ts'
 import { traced } from '../telemetry/channels.ts'
+import { OBSERVE } from '../telemetry/observe.ts'
 import { waitFor } from '../timeout.ts'
 import { attempt, type OrderToSend } from './attempt.ts'
 import { type OrderSource, type SyncOrdersOptions, type SyncOrdersOutcome, syncAll } from './bulk.ts'
 import { attemptEvent, type ClientEvent, failureEvent, type SyncTrace, successEvent } from './event.ts'
+import { createObservers, type ObserveClient } from './observation.ts'
 import { type ClientOptions, type ClientSettings, resolveClientOptions } from './options.ts'
 import { type OrderInput, toOutgoingOrder } from './order.ts'
 import type { SyncResult } from './response.ts'
@@ -93,10 +95,16 @@ export interface OrderSyncClient<ExtInfo = OpenObject> {
 export function createOrderSyncClient<ExtInfo = OpenObject>(options: ClientOptions<ExtInfo>): OrderSyncClient<ExtInfo> {
   const settings = resolveClientOptions(options)
   startOwnKeyProbe(settings.credentials)
-  const report = createReporter(settings.onEvent)
+  const observers = createObservers()
+  const reportTo = createReporter(settings.onEvent)
+  const observe: ObserveClient = (observer) => ({ credentials: options.credentials, stop: observers.add(observer) })
   const client: OrderSyncClient<ExtInfo> = {
     async syncOrder(input, { signal: caller } = {}) {
-      const trace = startTrace(input, settings)
+      const trace = startTrace(input, settings, observers)
+      const report: Report = (makeEvent) => {
+        reportTo(makeEvent)
+        observers.publish(trace, makeEvent)
+      }
       const followed = caller && follow(caller)
       try {
         const result = await sync(input, { trace, signal: followed?.signal, report }, settings)
@@ -112,7 +120,8 @@ export function createOrderSyncClient<ExtInfo = OpenObject>(options: ClientOptio
     syncOrders: (orders, bulk = {}) =>
       syncAll(orders, bulk, { syncOrder: client.syncOrder, newRequestId: () => newRequestId(settings) }),
   }
-  return client
+  // Not enumerable: only the console asks for it.
+  return Object.defineProperty(client, OBSERVE, { value: observe })
 }
 
 function newRequestId({ randomUUID }: { readonly randomUUID: () => string }): string {
@@ -133,19 +142,25 @@ function createReporter(onEvent: ((event: ClientEvent) => void) | undefined): Re
     )
 }
 
-function startTrace<ExtInfo>(input: OrderInput<ExtInfo>, settings: ClientSettings<ExtInfo>): SyncTrace {
+function startTrace<ExtInfo>(
+  input: OrderInput<ExtInfo>,
+  settings: ClientSettings<ExtInfo>,
+  observers: ReturnType<typeof createObservers>,
+): SyncTrace {
   const { credentials, encryptTo, url } = settings
   const { requestId = newRequestId(settings), merchantBizNo, tradeNo } = input
+  const startedAt = performance.now()
   return {
     clientId: credentials.clientId,
     requestId,
     host: url.host,
     keyVersion: credentials.signingKey.version,
     encrypted: encryptTo !== undefined,
-    startedAt: performance.now(),
+    startedAt,
     attempts: 0,
     merchantBizNo,
     tradeNo,
+    observed: observers.start(startedAt),
   }
 }
 
@@ -166,6 +181,7 @@ async function sync<ExtInfo>(
   const order = toOutgoingOrder({ ...input, requestId, merchantBizType })
   if (extInfoSchema !== undefined) await waitFor(() => validateExtInfo(order.extInfo, extInfoSchema), { signal })
   const plaintext = formatJson(order, json)
+  if (trace.observed !== undefined) trace.observed.plaintext = plaintext
   await assertPeerKeysNotOwn(settings.credentials, { timeoutMs: settings.timeoutMs, signal })
   for (let attempts = 1; ; attempts++) {
     signal?.throwIfAborted()
