@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
-import { setInterval } from 'node:timers'
+import type { Order } from '../../src/public/index.ts'
 import { root } from '../support/project.ts'
 
 /** One run of `send`, until it ended or was interrupted. */
@@ -116,7 +116,7 @@ function createArrivals() {
     repeated,
     add(event: Record<string, unknown>): void {
       if (event['event'] !== 'order') return void repeated.push(event)
-      const { tradeNo, merchantBizNo, orderModifyTime } = event['order'] as Record<string, never>
+      const { tradeNo, merchantBizNo, orderModifyTime } = event['order'] as Order
       processed.set(tradeNo, (processed.get(tradeNo) ?? 0) + 1)
       arrivals.set(merchantBizNo, [...(arrivals.get(merchantBizNo) ?? []), orderModifyTime])
       for (const watch of watchers) watch()
