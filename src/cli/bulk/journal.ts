@@ -144,7 +144,8 @@ async function readContent(path: string, route: Route): Promise<JournalContent |
 }
 
 function isStart({ bytes }: Line): boolean {
-  const text = bytes?.toString() ?? ''
+  if (bytes === undefined) return false
+  const text = bytes.toString()
   return START.startsWith(text) || text.startsWith(START)
 }
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { runInterrupted } from '../bulk/interrupted.ts'
-import { folderIn, temporaryFolder } from '../support/cli.ts'
+import { runInterrupted } from '../../bulk/interrupted.ts'
+import { folderIn, temporaryFolder } from '../../support/cli.ts'
 
 const folder = temporaryFolder()
 
