@@ -50,8 +50,8 @@ export const listen = defineCommand(
         line: `npx alipayhk-order-sync listen --forward http://127.0.0.1:3000 ${IDENTITY}`,
       },
       {
-        does: 'find out why the last message was refused',
-        line: `tail -1 order-sync-messages.jsonl | npx alipayhk-order-sync explain ${IDENTITY} -`,
+        does: 'look at what arrives, and why it was refused, in a browser',
+        line: `npx alipayhk-order-sync listen --console --forward http://127.0.0.1:3000 ${IDENTITY}`,
       },
     ],
   },
@@ -85,8 +85,8 @@ export const listen = defineCommand(
       )
     })
     const stopped = waitForStop()
-    await print(`listening on ${await listenOn(server, values)}, forwarding to ${values.forward.origin}`)
     await startConsole(values, { handler: look, credentials, record: undefined })
+    await print(`listening on ${await listenOn(server, values)}, forwarding to ${values.forward.origin}`)
     const failure = await stopped
     server.close()
     server.closeAllConnections()

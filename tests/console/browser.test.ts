@@ -11,7 +11,8 @@ import {
 } from '../support/browser.ts'
 import { type ConsoleWorld, fillInbox, startConsole } from './world.ts'
 
-const browser: Browser | undefined = await startBrowser()
+/** SHORT is set where the tests have run on another runtime already: the page is the same. */
+const browser: Browser | undefined = process.env['SHORT'] === undefined ? await startBrowser() : undefined
 afterAll(() => browser?.close())
 
 /** Whatever the test does: no error, no dialog, and no request to another place. */
