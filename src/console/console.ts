@@ -62,12 +62,12 @@ const LOOKUP_MS = 5_000
  * import { toNodeListener } from 'alipayhk-order-sync/node'
  *
  * export function serve(handler: OrderSyncHandler) {
- *   const console = createConsole({ handler })
+ *   const page = createConsole({ handler })
  *   const listener = toNodeListener(handler)
  *   createServer((request, response) => {
- *     console.listener(request, response, () => listener(request, response))
+ *     page.listener(request, response, () => listener(request, response))
  *   }).listen(3000, '127.0.0.1')
- *   process.stdout.write(`console: http://127.0.0.1:3000${console.path}\n`)
+ *   process.stdout.write(`console: http://127.0.0.1:3000${page.path}\n`)
  * }
  * ```
  */
