@@ -6,6 +6,7 @@ const built = [
   'tests/demo/**/*.test.ts',
   'tests/package/**/*.test.ts',
   'tests/testing/guide.test.ts',
+  'tests/console/browser.test.ts',
 ]
 
 /** Tests that use real databases. */
@@ -18,6 +19,7 @@ const isolated = [
   'tests/server/traffic.test.ts',
   'tests/server/verify-request.test.ts',
   'tests/client/timers.test.ts',
+  'tests/console/stream.test.ts',
 ]
 
 /** Tests that install the examples with npm. `npm run test:examples` runs them. */

@@ -13,6 +13,7 @@
 import { parseArgs } from 'node:util'
 import { findRegressions, saveBaseline } from './baseline.ts'
 import { client } from './client.ts'
+import { console as consoleBenchmark } from './console.ts'
 import { fairness } from './fairness.ts'
 import { type Figure, meetsBar } from './measure.ts'
 import { message } from './message.ts'
@@ -32,6 +33,7 @@ const BENCHMARKS: ReadonlyMap<string, Benchmark> = new Map<string, Benchmark>([
   ['size', async () => []],
   ['scale', scale],
   ['outbox', outbox],
+  ['console', consoleBenchmark],
 ])
 
 const { values, positionals } = parseArgs({

@@ -7,9 +7,9 @@ const root = fileURLToPath(new URL('../', import.meta.url))
 
 export function ensureBuilt(): void {
   const sources = readdirSync(`${root}src`, { recursive: true, encoding: 'utf8' })
-    .filter((path) => /\.[jt]s$/.test(path))
+    .filter((path) => /\.(?:[jt]sx?|css|html)$/.test(path))
     .map((path) => `src/${path}`)
-  const inputs = [...sources, 'package.json', 'tsup.config.ts', 'scripts/entry-points.ts']
+  const inputs = [...sources, 'package.json', 'tsup.config.ts', 'scripts/entry-points.ts', 'scripts/build-console.ts']
   // A build writes one of these files first and the other last: after an interrupted build, one of them is old.
   const built = Math.min(changedAt('dist/cli.js'), changedAt('dist/schemas/order.json'))
   if (built > Math.max(...inputs.map(changedAt))) return

@@ -15,6 +15,7 @@ import { orderSchema } from '../src/messages/order.ts'
 import { responseSchema } from '../src/messages/response.ts'
 import { apiReports } from './api-report.ts'
 import { entryPoints } from './entry-points.ts'
+import { openApi } from './openapi.ts'
 
 const root = new URL('../', import.meta.url)
 
@@ -95,11 +96,21 @@ function generatePackageJson(): string {
   return `${JSON.stringify({ ...manifest, ...generated }, null, 2)}\n`
 }
 
+/** The endpoint as OpenAPI, with the message schemas. */
+function generateOpenApi(): string {
+  const inline = (schema: object) => {
+    const { $id: _, ...rest } = withoutNullable(schema) as { $id?: string }
+    return rest
+  }
+  return `${JSON.stringify(openApi(inline(schemas.order), inline(schemas.response)), null, 2)}\n`
+}
+
 /** The committed files, by their path: what each must contain. */
 const committed = {
   'src/messages/validators.generated.js': generateValidators(),
   'src/messages/minor-units.generated.ts': generateMinorUnits(),
   'package.json': generatePackageJson(),
+  'docs/openapi.json': generateOpenApi(),
   ...apiReports(),
 }
 

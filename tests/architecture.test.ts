@@ -23,6 +23,7 @@ const ROOT = ['errors.ts', 'notify.ts', 'option-rules.ts', 'result-codes.ts', 't
 const CORE = [
   ...ROOT,
   'telemetry/channels.ts',
+  'telemetry/observe.ts',
   'protocol/*',
   'crypto/*',
   'keys/*',
@@ -101,26 +102,43 @@ const TABLE: Readonly<Record<string, Row>> = {
     ],
     types: ['stores/store.ts', 'server/*'],
   },
+  // The server of the development console. It plays AlipayHK with the test kit.
+  console: {
+    imports: [...CORE, 'testing/test-peer.ts', 'node:crypto', 'node:fs/promises', 'node:http', 'node:net'],
+    types: ['server/*', 'client/*', 'outbox/*'],
+  },
+  // The page, which runs in a browser and is built into one file.
+  'console/page': { imports: ['console/wire.ts', 'errors.ts', 'messages/*', 'preact', 'preact/hooks'] },
   public: {
-    imports: [...CORE, 'stores/*', 'server/*', 'client/*', 'outbox/*', 'adapters/*', 'testing/*', 'telemetry/*'],
+    imports: [
+      ...CORE,
+      'stores/*',
+      'server/*',
+      'client/*',
+      'outbox/*',
+      'adapters/*',
+      'testing/*',
+      'telemetry/*',
+      'console/*',
+    ],
   },
   // The command line imports what users can import.
   cli: { imports: ['alipayhk-order-sync', 'alipayhk-order-sync/*', 'node:*', 'mysql2/promise', 'pg', 'redis'] },
 }
 
 /** tsup copies these packages into dist/, so users do not install them and several rows may import them. */
-const BUNDLED = ['ts-pattern']
+const BUNDLED = ['ts-pattern', 'preact']
 
-const sources = files('src', /(?<!\.d)\.[jt]s$/)
+const sources = files('src', /(?<!\.d)\.[jt]sx?$/)
 const imports = sources.flatMap((path) => importsOf(inSource(path), read(path)))
 
 function inSource(path: string): string {
   return path.replace('src/', '')
 }
 
-/** The row of a file: its top-level folder, or the file itself. */
+/** The row of a file: its top-level folder, or the file itself. The page of the console runs elsewhere: it has its own. */
 function rowOf(path: string): string {
-  return path.split('/')[0] ?? ''
+  return path.startsWith('console/page/') ? 'console/page' : (path.split('/')[0] ?? '')
 }
 
 function isAllowed({ to, values }: Import, pattern: string): boolean {
@@ -140,7 +158,7 @@ function breachesIn(imports: readonly Import[]): string[] {
     .map(({ from, to, typeOnly }) => `${from} imports ${typeOnly ? 'types of ' : ''}${to}`)
 }
 
-const isExternal = (specifier: string) => !/^node:|\/\*$|\.[jt]s(#|$)/.test(specifier)
+const isExternal = (specifier: string) => !/^node:|\/\*$|\.(?:[jt]sx?|css)(#|$)/.test(specifier)
 
 /** The name of a package, without the path in it. */
 const packageOf = (specifier: string) => /^(@[^/]+\/)?[^/]+/.exec(specifier)?.[0] ?? ''
@@ -156,7 +174,7 @@ describe('the table of layers', () => {
 
   test('lists a third-party package in one row only, unless it is bundled', () => {
     const listed = Object.values(TABLE).flatMap(({ imports = [], types = [] }) => [...imports, ...types])
-    const external = listed.filter((name) => isExternal(name) && !BUNDLED.includes(name))
+    const external = listed.filter((name) => isExternal(name) && !BUNDLED.includes(packageOf(name)))
     expect(external).toContain('jose')
     expect(external.filter((name, index) => external.indexOf(name) !== index)).toEqual([])
   })

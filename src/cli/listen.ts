@@ -1,6 +1,13 @@
 import { createServer, type IncomingMessage } from 'node:http'
-import { isOrderSyncError, verifyRequest } from 'alipayhk-order-sync'
+import {
+  type Credentials,
+  createOrderSyncHandler,
+  isOrderSyncError,
+  memoryStore,
+  verifyRequest,
+} from 'alipayhk-order-sync'
 import { defineCommand } from './command.ts'
+import { CONSOLE_OPTIONS, startConsole } from './console.ts'
 import { ENCRYPTION_OPTIONS, encryptionOf } from './encryption.ts'
 import { IDENTITY_OPTIONS, readCredentials } from './identity.ts'
 import { errorCodeOf } from './open-store.ts'
@@ -24,6 +31,7 @@ const OPTIONS = {
   'signed-path': optional(text('PATH', 'the path that the sender signs, if a proxy rewrites it')),
   timeout: withDefault('30000', wholeNumber('MS', 'the time limit of your application', { min: 1, max: 3_600_000 })),
   ...ENCRYPTION_OPTIONS,
+  ...CONSOLE_OPTIONS,
 }
 
 type Values = ValuesOf<typeof OPTIONS>
@@ -51,6 +59,7 @@ export const listen = defineCommand(
   async ({ values }) => {
     const credentials = await readCredentials(values)
     const record = createRecording(values.record)
+    const look = createOnlooker(values, credentials)
     let count = 0
     const receive = async (incoming: IncomingMessage) => {
       const startedAt = Date.now()
@@ -59,6 +68,7 @@ export const listen = defineCommand(
       const verdict = await verify(received, { values, credentials })
       const message = { id, receivedAt: new Date(startedAt).toISOString(), ...received, order: verdict.order }
       await record(message)
+      if (values.console) void look({ ...received, body: Buffer.from(received.bodyBase64, 'base64') })
       const response = await forward(message, values)
       const { order: _, ...shown } = verdict
       const durationMs = Date.now() - startedAt
@@ -76,6 +86,7 @@ export const listen = defineCommand(
     })
     const stopped = waitForStop()
     await print(`listening on ${await listenOn(server, values)}, forwarding to ${values.forward.origin}`)
+    await startConsole(values, { handler: look, credentials, record: undefined })
     const failure = await stopped
     server.close()
     server.closeAllConnections()
@@ -83,6 +94,19 @@ export const listen = defineCommand(
     return 0
   },
 )
+
+/** A handler whose response nobody gets: the console shows what this package makes of a message. */
+function createOnlooker(values: Values, credentials: Credentials) {
+  return createOrderSyncHandler({
+    credentials,
+    store: memoryStore(),
+    signedPath: values['signed-path'],
+    maxBodyBytes: MAX_BODY_BYTES,
+    encryption: encryptionOf(values),
+    onOrder: () => ({ orderId: 'forwarded' }),
+    onEvent: () => {},
+  })
+}
 
 function parseForward(url: string, label: string): URL {
   if (URL.canParse(url)) {

@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http'
 import { createOrderSyncHandler, ORDER_SYNC_PATH, type OrderSyncHandler } from 'alipayhk-order-sync'
 import { toNodeListener } from 'alipayhk-order-sync/node'
 import { defineCommand } from './command.ts'
+import { CONSOLE_OPTIONS, CONSOLE_RECORD, startConsole } from './console.ts'
 import { ENCRYPTION_OPTIONS, encryptionOf } from './encryption.ts'
 import { IDENTITY_OPTIONS, readCredentials } from './identity.ts'
 import { errorCodeOf, openStoreOrMemory, STORES } from './open-store.ts'
@@ -34,6 +35,8 @@ const OPTIONS = {
     wholeNumber('N', 'the largest accepted body, in bytes', { min: 1, max: 67_108_864 }),
   ),
   ...ENCRYPTION_OPTIONS,
+  ...CONSOLE_OPTIONS,
+  ...CONSOLE_RECORD,
 }
 
 const IDENTITY = '--client-id ID --private-key merchant/private.pem --peer-public-key alipayhk/public.pem'
@@ -50,6 +53,10 @@ export const serve = defineCommand(
       {
         does: 'listen on a free port, remember orders in memory, and show new orders only',
         line: `npx alipayhk-order-sync serve --port 0 --store memory ${IDENTITY} | grep '"event":"order"'`,
+      },
+      {
+        does: 'look at what arrives in a browser, and send orders from there',
+        line: `npx alipayhk-order-sync serve --console --peer-private-key alipayhk/private.pem ${IDENTITY}`,
       },
     ],
   },
@@ -93,6 +100,7 @@ async function listen(values: ValuesOf<typeof OPTIONS>): Promise<void> {
   const stopped = waitForStop()
   try {
     await print(`listening on ${await listenOn(server, { port, host })}${path}`)
+    await startConsole(values, { handler, credentials, record: values.record })
     const failure = await stopped
     await drain(server, handler)
     if (failure !== undefined) throw failure

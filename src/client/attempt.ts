@@ -5,6 +5,7 @@ import type { OrderSyncResponse } from '../result-codes.ts'
 import { type SecuredMessage, secureMessage } from '../secure-message/secure.ts'
 import { withTimeout } from '../timeout.ts'
 import type { SyncTrace } from './event.ts'
+import { type ObservedAttempt, startAttempt } from './observation.ts'
 import type { ClientSettings } from './options.ts'
 import { type ReceivedResponse, readResponse } from './read-response.ts'
 import { asUnknownIfTryLater, requireSuccess, verifyResponse } from './response.ts'
@@ -34,11 +35,12 @@ interface Success {
  */
 export async function attempt<ExtInfo>(order: OrderToSend, settings: ClientSettings<ExtInfo>): Promise<Success> {
   const { requestId, signal: callerSignal } = order
-  const { timeoutMs } = settings
+  const { timeoutMs, signedPath } = settings
+  const observed = startAttempt(order.trace, signedPath)
   const message = `There was no verified response from ${settings.url.host} within ${timeoutMs} ms.`
   const onTimeout = () => new DeliveryError('ERR_TIMEOUT', message, { requestId })
   try {
-    return await withTimeout((signal) => sendAndVerify(order, settings, signal), {
+    return await withTimeout((signal) => sendAndVerify(order, settings, { signal, observed }), {
       timeoutMs,
       onTimeout,
       signal: callerSignal,
@@ -47,13 +49,15 @@ export async function attempt<ExtInfo>(order: OrderToSend, settings: ClientSetti
     // The caller's own abort is not a network failure.
     callerSignal?.throwIfAborted()
     throw error
+  } finally {
+    if (observed !== undefined) observed.endedAt = performance.now()
   }
 }
 
 async function sendAndVerify<ExtInfo>(
   { plaintext, requestId, trace }: OrderToSend,
   settings: ClientSettings<ExtInfo>,
-  signal: AbortSignal,
+  { signal, observed }: { readonly signal: AbortSignal; readonly observed: ObservedAttempt | undefined },
 ): Promise<Success> {
   const { signedPath: path, credentials, encryptTo, encryption, now } = settings
   const sentAt = now()
@@ -61,9 +65,11 @@ async function sendAndVerify<ExtInfo>(
   trace.tracerId = undefined
   const message = { kind: 'request', method: ORDER_SYNC_METHOD, path, now: sentAt, plaintext, encryptTo } as const
   const secured = await secureMessage(message, credentials, encryption)
+  if (observed !== undefined) Object.assign(observed, { ...secured, signedAt: performance.now() })
   // Signing may have taken longer than the timeout: then nothing is sent.
   signal.throwIfAborted()
   const received = await send(secured, { requestId, signal }, settings)
+  if (observed !== undefined) Object.assign(observed, { response: received, receivedAt: performance.now() })
   trace.status = received.status
   trace.tracerId = printableTracerId(received.headers.get('tracer-id'))
   let retryAfterMs: number | undefined

@@ -1,37 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describeFailure } from '../errors.ts'
-import type { OpenObject, Order } from '../messages/order.ts'
+import type { OpenObject } from '../messages/order.ts'
 import { validateExtInfo } from '../messages/validate.ts'
 import { createWarner, notify } from '../notify.ts'
 import { isRetryable, retryDelay } from '../policy/retry.ts'
 import { formatJson } from '../protocol/json.ts'
-import type { OrderSyncResponse } from '../result-codes.ts'
 import { assertPeerKeysNotOwn, startOwnKeyProbe } from '../secure-message/own-key.ts'
 import { traced } from '../telemetry/channels.ts'
+import { OBSERVE } from '../telemetry/observe.ts'
 import { waitFor } from '../timeout.ts'
 import { attempt, type OrderToSend } from './attempt.ts'
+import { type OrderSource, type SyncOrdersOptions, type SyncOrdersOutcome, syncAll } from './bulk.ts'
 import { attemptEvent, type ClientEvent, failureEvent, type SyncTrace, successEvent } from './event.ts'
+import { createObservers, type ObserveClient } from './observation.ts'
 import { type ClientOptions, type ClientSettings, resolveClientOptions } from './options.ts'
-import { toOutgoingOrder } from './order.ts'
-
-type FilledIn = 'requestId' | 'merchantBizType'
-
-/** An order to send. `requestId` and `merchantBizType` are filled in when they are missing. */
-export type OrderInput<ExtInfo = OpenObject> = Omit<Order<ExtInfo>, FilledIn> & Partial<Pick<Order, FilledIn>>
-
-/** The result of a sync that succeeded. */
-export interface SyncResult {
-  /** The order's id on the peer's side. */
-  readonly orderId: string
-  /** The id of the request, the same in every attempt. */
-  readonly requestId: string
-  /** How many attempts it took. */
-  readonly attempts: number
-  /** The peer's `Tracer-Id`, if it sent a printable one: quote it when you ask the peer. The signature does not cover it. */
-  readonly tracerId: string | undefined
-  /** The verified response. */
-  readonly response: OrderSyncResponse
-}
+import { type OrderInput, toOutgoingOrder } from './order.ts'
+import type { SyncResult } from './response.ts'
 
 /** Made by {@link createOrderSyncClient}. */
 export interface OrderSyncClient<ExtInfo = OpenObject> {
@@ -48,6 +32,31 @@ export interface OrderSyncClient<ExtInfo = OpenObject> {
    * @see docs/protocol.md section 6.2
    */
   syncOrder(order: OrderInput<ExtInfo>, options?: { signal?: AbortSignal | undefined }): Promise<SyncResult>
+
+  /**
+   * Sends many orders, and yields the outcome of each as it arrives. An order that fails does not stop the others. Events of
+   * one order (`merchantBizNo`) are sent one after the other, as the iterable gives them. It starts with the first `next()`, and
+   * reads and sends no more than `concurrency` orders ahead of your loop. `break` stops it: what is in flight is aborted. See docs/bulk.md.
+   *
+   * @throws TypeError, RangeError at once, when an option is wrong or the orders are not iterable
+   * @throws from the loop, after the outcome of every order that was read: the error of the iterable, or `signal.reason`
+   * @see docs/protocol.md section 6.2
+   * @example
+   * ```ts
+   * import type { OrderInput, OrderSyncClient } from 'alipayhk-order-sync'
+   *
+   * export async function sendAll(client: OrderSyncClient, orders: AsyncIterable<OrderInput>) {
+   *   for await (const outcome of client.syncOrders(orders, { concurrency: 20 })) {
+   *     if (outcome.ok) console.log(outcome.requestId, outcome.result.orderId)
+   *     else console.error(outcome.requestId, outcome.error)
+   *   }
+   * }
+   * ```
+   */
+  syncOrders(
+    orders: OrderSource<ExtInfo>,
+    options?: SyncOrdersOptions,
+  ): AsyncIterableIterator<SyncOrdersOutcome<ExtInfo>>
 }
 
 /**
@@ -86,10 +95,16 @@ export interface OrderSyncClient<ExtInfo = OpenObject> {
 export function createOrderSyncClient<ExtInfo = OpenObject>(options: ClientOptions<ExtInfo>): OrderSyncClient<ExtInfo> {
   const settings = resolveClientOptions(options)
   startOwnKeyProbe(settings.credentials)
-  const report = createReporter(settings.onEvent)
-  return {
+  const observers = createObservers()
+  const reportTo = createReporter(settings.onEvent)
+  const observe: ObserveClient = (observer) => ({ credentials: options.credentials, stop: observers.add(observer) })
+  const client: OrderSyncClient<ExtInfo> = {
     async syncOrder(input, { signal: caller } = {}) {
-      const trace = startTrace(input, settings)
+      const trace = startTrace(input, settings, observers)
+      const report: Report = (makeEvent) => {
+        reportTo(makeEvent)
+        observers.publish(trace, makeEvent)
+      }
       const followed = caller && follow(caller)
       try {
         const result = await sync(input, { trace, signal: followed?.signal, report }, settings)
@@ -102,7 +117,15 @@ export function createOrderSyncClient<ExtInfo = OpenObject>(options: ClientOptio
         followed?.release()
       }
     },
+    syncOrders: (orders, bulk = {}) =>
+      syncAll(orders, bulk, { syncOrder: client.syncOrder, newRequestId: () => newRequestId(settings) }),
   }
+  // Not enumerable: only the console asks for it.
+  return Object.defineProperty(client, OBSERVE, { value: observe })
+}
+
+function newRequestId({ randomUUID }: { readonly randomUUID: () => string }): string {
+  return randomUUID().replaceAll('-', '')
 }
 
 type Report = (makeEvent: () => ClientEvent) => void
@@ -119,19 +142,25 @@ function createReporter(onEvent: ((event: ClientEvent) => void) | undefined): Re
     )
 }
 
-function startTrace<ExtInfo>(input: OrderInput<ExtInfo>, settings: ClientSettings<ExtInfo>): SyncTrace {
-  const { credentials, encryptTo, url, randomUUID } = settings
-  const { requestId = randomUUID().replaceAll('-', ''), merchantBizNo, tradeNo } = input
+function startTrace<ExtInfo>(
+  input: OrderInput<ExtInfo>,
+  settings: ClientSettings<ExtInfo>,
+  observers: ReturnType<typeof createObservers>,
+): SyncTrace {
+  const { credentials, encryptTo, url } = settings
+  const { requestId = newRequestId(settings), merchantBizNo, tradeNo } = input
+  const startedAt = performance.now()
   return {
     clientId: credentials.clientId,
     requestId,
     host: url.host,
     keyVersion: credentials.signingKey.version,
     encrypted: encryptTo !== undefined,
-    startedAt: performance.now(),
+    startedAt,
     attempts: 0,
     merchantBizNo,
     tradeNo,
+    observed: observers.start(startedAt),
   }
 }
 
@@ -152,6 +181,7 @@ async function sync<ExtInfo>(
   const order = toOutgoingOrder({ ...input, requestId, merchantBizType })
   if (extInfoSchema !== undefined) await waitFor(() => validateExtInfo(order.extInfo, extInfoSchema), { signal })
   const plaintext = formatJson(order, json)
+  if (trace.observed !== undefined) trace.observed.plaintext = plaintext
   await assertPeerKeysNotOwn(settings.credentials, { timeoutMs: settings.timeoutMs, signal })
   for (let attempts = 1; ; attempts++) {
     signal?.throwIfAborted()

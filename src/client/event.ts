@@ -10,6 +10,7 @@ import {
   type ProtocolError,
   type UntrustedResponseError,
 } from '../errors.ts'
+import type { ObservedSync } from './observation.ts'
 
 /** Members of every {@link ClientEvent}. */
 export interface ClientEventBase {
@@ -96,6 +97,8 @@ export interface SyncTrace {
   tracerId?: string | undefined
   readonly merchantBizNo: string | undefined
   readonly tradeNo: string | undefined
+  /** For the development console. Undefined when nobody observes the client. */
+  readonly observed: ObservedSync | undefined
 }
 
 interface AttemptEnd {

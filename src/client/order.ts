@@ -1,7 +1,12 @@
 import type { FieldIssue } from '../errors.ts'
 import type { Amount } from '../messages/amount.ts'
-import type { Order } from '../messages/order.ts'
+import type { OpenObject, Order } from '../messages/order.ts'
 import { invalidFields, validateOrder } from '../messages/validate.ts'
+
+type FilledIn = 'requestId' | 'merchantBizType'
+
+/** An order to send. `requestId` and `merchantBizType` are filled in when they are missing. */
+export type OrderInput<ExtInfo = OpenObject> = Omit<Order<ExtInfo>, FilledIn> & Partial<Pick<Order, FilledIn>>
 
 /** 2000-01-01 in milliseconds. A later time in seconds is far below it. */
 const YEAR_2000 = 946_684_800_000

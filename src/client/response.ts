@@ -17,6 +17,20 @@ import { describeOwnSignature, hintOf } from './hint.ts'
 import type { ClientSettings } from './options.ts'
 import { excerptOf, MAYBE_PROCESSED, type ReceivedResponse } from './read-response.ts'
 
+/** The result of a sync that succeeded. */
+export interface SyncResult {
+  /** The order's id on the peer's side. */
+  readonly orderId: string
+  /** The id of the request, the same in every attempt. */
+  readonly requestId: string
+  /** How many attempts it took. */
+  readonly attempts: number
+  /** The peer's `Tracer-Id`, if it sent a printable one: quote it when you ask the peer. The signature does not cover it. */
+  readonly tracerId: string | undefined
+  /** The verified response. */
+  readonly response: OrderSyncResponse
+}
+
 /** How far a `Response-Time` may be before the time of its own request: the two clocks may differ by this much. */
 const CLOCK_DIFFERENCE_MS = 60_000
 

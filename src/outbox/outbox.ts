@@ -1,4 +1,4 @@
-import type { OrderInput } from '../client/client.ts'
+import type { OrderInput } from '../client/order.ts'
 import { toOutgoingOrder } from '../client/order.ts'
 import { sha256 } from '../crypto/node.ts'
 import { describeFailure, isOrderSyncError } from '../errors.ts'

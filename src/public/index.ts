@@ -8,7 +8,8 @@
 
 // Start here: the client sends orders, the handler receives them. A handler needs a store.
 
-export { createOrderSyncClient, type OrderInput, type OrderSyncClient, type SyncResult } from '../client/client.ts'
+export type { FailedOrder, OrderSource, SyncedOrder, SyncOrdersOptions, SyncOrdersOutcome } from '../client/bulk.ts'
+export { createOrderSyncClient, type OrderSyncClient } from '../client/client.ts'
 export type {
   AttemptEvent,
   ClientEvent,
@@ -18,6 +19,8 @@ export type {
   SyncFailedEvent,
 } from '../client/event.ts'
 export type { ClientOptions } from '../client/options.ts'
+export type { OrderInput } from '../client/order.ts'
+export type { SyncResult } from '../client/response.ts'
 export type { Amount } from '../messages/amount.ts'
 export { formatAmount, parseAmount } from '../messages/decimal-amount.ts'
 export type { OpenObject, Order } from '../messages/order.ts'

@@ -16,6 +16,7 @@ import type { RequestAbort } from './abort.ts'
 import type { EncryptMemory } from './encrypt-memory.ts'
 import { type Ended, endUnverified, endVerified } from './ended.ts'
 import { optionThrew, signerThrew } from './failures.ts'
+import { noteStep } from './observation.ts'
 import { orderKey } from './order-key.ts'
 import type { NotAccepted } from './outcome.ts'
 import type { Received } from './receive.ts'
@@ -76,6 +77,7 @@ export async function accept<ExtInfo>(
     const { clockToleranceSeconds, timeoutMs } = settings
     const limits = { now: settings.now(), clockToleranceSeconds, maxArrivalMs: timeoutMs }
     encryptMemory.assertUnchanged(message, credentials.clientId, limits)
+    noteStep(trace, 'verified')
   } catch (error) {
     return { ...endUnverified(error, credentials), unverified: { message, headers } }
   }
@@ -110,6 +112,8 @@ async function open(
     // The response must be encrypted too. Check the key for it now, not after the order was processed.
     if (isEncrypted) requireEncryptionKey(credentials)
     const decrypted = await decrypt(message, credentials, trace, settings)
+    if (trace.observed !== undefined) trace.observed.plaintext = decrypted.plaintext
+    noteStep(trace, 'decrypted')
     const { value, aesBits } = parseAndNote(decrypted, trace, settings)
     return { kind: 'verified', value, recipient: aesBits === undefined ? recipient : { ...recipient, aesBits } }
   } catch (error) {
@@ -168,6 +172,7 @@ async function validate<ExtInfo>(
     const key = orderKey({ ...valid, clientId: credentials.clientId })
     trace.order = order
     trace.orderKey = key
+    noteStep(trace, 'validated')
     const { requestId, orderModifyTime, ...content } = valid
     return {
       kind: 'accepted',

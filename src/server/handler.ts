@@ -4,6 +4,7 @@ import type { OpenObject } from '../messages/order.ts'
 import { parseCredentials } from '../secure-message/credentials.ts'
 import { startOwnKeyProbe } from '../secure-message/own-key.ts'
 import { type TraceContexts, traced } from '../telemetry/channels.ts'
+import { OBSERVE } from '../telemetry/observe.ts'
 import { timeoutError, waitFor } from '../timeout.ts'
 import { createRequestAbort } from './abort.ts'
 import { type Accepted, accept } from './accept.ts'
@@ -21,6 +22,7 @@ import type {
   OrderSyncHandler,
   RunningRequest,
 } from './http.ts'
+import { createObservers, noteStep, type ObserveHandler, readUnread } from './observation.ts'
 import { type HandlerOptions, resolveHandlerOptions } from './options.ts'
 import { type Outcome, type StatusAndResponse, toResponse } from './outcome.ts'
 import { processOrder } from './process-order.ts'
@@ -76,6 +78,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
   const encryptMemory = createEncryptMemory()
   const checkStore = createStoreCheck(settings.store.ping)
   const warnOfSeconds = createSecondsWarning()
+  const observers = createObservers()
   if (typeof settings.credentials !== 'function') startOwnKeyProbe(parseCredentials(settings.credentials))
 
   function handler(request: IncomingRequest): Promise<HttpResponse> {
@@ -88,6 +91,8 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
 
   function handle(request: IncomingRequest, context: HandleContext): Promise<HttpResponse> {
     const { trace, adopt: adoptTracerId } = createTrace(settings.encryption.randomBytes)
+    const observed = observers.start(request, trace.startedAt)
+    if (observed !== undefined) trace.observed = observed
     const abort = createRequestAbort(timeoutMs, request, () => timeoutError('The request', timeoutMs))
     // Three promises, not one async function: at the deadline, the response depends on the step that was reached.
     const received = receive(request, { abort, trace, adoptTracerId, enter }, settings)
@@ -107,6 +112,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
 
     async function respondInTime(): Promise<HttpResponse> {
       const result = await Promise.race([ended, abort.timedOut])
+      if (observed !== undefined && result !== undefined) await readUnread(observed, request)
       if (result !== undefined) return await conclude(result, trace, context)
       const late = ended.then((lateEnd) => reportLate(lateEnd, trace))
       outliving.track(settledWithin(late, settings.leaseMs), describe)
@@ -120,6 +126,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
 
   /** Reports an ending to the merchant, and makes the response for the peer. */
   async function conclude(ended: Ended, trace: RequestTrace, context: HandleContext): Promise<HttpResponse> {
+    noteStep(trace, 'concluded')
     const response = toResponse(ended.outcome, settings)
     if (context !== undefined) noteOutcome(context, ended.outcome, response, trace)
     await report(ended, { response, trace })
@@ -131,6 +138,11 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
       const outcome = { kind: 'unavailable', error: failure } as const
       await report({ ...ended, outcome }, { response: toResponse(outcome, settings), trace })
     }
+    if (trace.observed !== undefined) {
+      noteStep(trace, 'responded')
+      trace.observed.response = httpResponse
+      observers.publish(trace.observed)
+    }
     return httpResponse
   }
 
@@ -138,6 +150,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
   async function reportLate(ended: Ended, trace: RequestTrace): Promise<void> {
     if (!ended.isAccepted) return
     await report(ended, { response: toResponse(ended.outcome, settings), trace, isLate: true })
+    observers.publish(trace.observed)
   }
 
   async function drain({ timeoutMs: limitMs }: { timeoutMs?: number | undefined } = {}): Promise<DrainResult> {
@@ -162,6 +175,16 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
     }
   }
 
+  const observe: ObserveHandler = (observer) => ({
+    credentials: settings.credentials,
+    signedPath: settings.signedPath,
+    encryption: options.encryption,
+    clockToleranceSeconds: settings.clockToleranceSeconds,
+    stop: observers.add(observer),
+  })
+
+  // Not enumerable: only the console asks for it.
+  Object.defineProperty(handler, OBSERVE, { value: observe })
   return Object.assign(handler, {
     async fetch(request: Request): Promise<Response> {
       const { status, headers, body } = await handler(fromWebRequest(request))

@@ -9,6 +9,7 @@ import { backOff } from '../timeout.ts'
 import type { RequestAbort } from './abort.ts'
 import type { Accepted } from './accept.ts'
 import { isRefusal, leaseLost, onOrderThrew, toOwnSideError, withConsequence } from './failures.ts'
+import { noteStep } from './observation.ts'
 import type { HandlerSettings, OrderResult } from './options.ts'
 import {
   type Comparison,
@@ -44,6 +45,7 @@ export async function processOrder<ExtInfo, Transaction>(
     if (abort.isTimedOut()) return failed(timeoutOf(trace, settings.timeoutMs))
     const delivery = toDelivery(accepted)
     const claim = await claimUnlessBusy(delivery, { abort, trace }, settings)
+    noteStep(trace, 'decided')
     if (claim.decision !== 'process') return toKnownOutcome(claim, delivery)
     const held = { delivery, token: claim.token }
     // The time was up while the store was busy.
@@ -155,11 +157,12 @@ async function runOnce<ExtInfo, Transaction>(
     }
     trace.waiting = 'onOrder'
     const { clientId, requestId, tracerId, orderKey } = context
+    noteStep(trace, 'onOrder')
     const result = await traced(
       'onOrder',
       () => ({ clientId, requestId, tracerId, orderKey }),
       () => callOnOrder(() => settings.onOrder(accepted.order, context)),
-    )
+    ).finally(() => noteStep(trace, 'onOrderEnded'))
     trace.waiting = settings.store.finishInTransaction ? 'transaction' : 'finish'
     return successResponse(requireOrderId(result, '"onOrder" must return'))
   }
@@ -171,7 +174,10 @@ async function runOnce<ExtInfo, Transaction>(
     : // A store without transactions has the type parameter `undefined`.
       await runAndFinish(() => runOnOrder(undefined as Transaction), held, trace, settings)
   return await match(run)
-    .with({ phase: 'stored' }, ({ response }): Outcome => ({ kind: 'processed', response }))
+    .with({ phase: 'stored' }, ({ response }): Outcome => {
+      noteStep(trace, 'stored')
+      return { kind: 'processed', response }
+    })
     .with({ phase: 'fenced' }, () => fenced(settings))
     .with({ phase: 'undone' }, ({ error }) => refuseOrRelease(error, held, trace, settings))
     // The order is not released: the lease keeps the next delivery away for a while.

@@ -5,6 +5,7 @@ import type { ReceivedMessage } from '../secure-message/verify.ts'
 import { type Ended, endUnverified } from './ended.ts'
 import type { IncomingRequest } from './http.ts'
 import { type Identified, identify, type ReceiveContext } from './identify.ts'
+import { noteStep } from './observation.ts'
 import type { NotAccepted } from './outcome.ts'
 import type { VerifySettings } from './verify-options.ts'
 
@@ -35,6 +36,7 @@ async function readMessage(
   { now, clockToleranceSeconds }: Settings,
 ): Promise<Received | Ended<NotAccepted>> {
   try {
+    if (trace.observed !== undefined) trace.observed.signedPath = path
     // Inside the `try`: the body may be a getter that throws.
     const { body: given } = request
     const head = parseMessageHead(headers, 'request')
@@ -52,7 +54,10 @@ async function readMessage(
         return request.parsedBodyHint
       },
     }
+    if (trace.observed !== undefined) trace.observed.isBodyTaken = true
     const body = await abort.beforeTimeout(place.read(given, options))
+    if (trace.observed !== undefined) trace.observed.body = body
+    noteStep(trace, 'received')
     return { kind: 'received', credentials, headers, message: { method, path, head, body } }
   } catch (error) {
     return endUnverified(error, credentials)

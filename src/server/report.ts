@@ -33,12 +33,13 @@ export function createReporter(
     const { outcome, credentials } = ended
     const channel = eventChannel()
     if (onEvent === undefined) warnOfOutcome(outcome, trace, warn)
-    if (onEvent === undefined && !channel.hasSubscribers) return
+    if (onEvent === undefined && !channel.hasSubscribers && trace.observed === undefined) return
     const error = errorOf(outcome)
     if (onEvent !== undefined && error?.name === 'ConfigurationError')
       warn(error.code, () => error.message, Number.POSITIVE_INFINITY)
     const hint = await diagnose(ended)
     const event = toEvent({ outcome, response, clientId: credentials?.clientId, trace, isLate, hint })
+    trace.observed?.events.push(event)
     channel.publish(event)
     if (onEvent === undefined) return
     // A listener that throws must not turn a processed order into a failed one.

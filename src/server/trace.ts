@@ -1,6 +1,7 @@
 import { type RandomBytes, secureRandomBytes } from '../crypto/node.ts'
 import type { Order } from '../messages/order.ts'
 import { type OwnSideError, timedOut, type Waiting } from './failures.ts'
+import type { ObservedDelivery } from './observation.ts'
 
 /**
  * What is known of one request, for its events, its responses and its error when the time is up. It grows while the request
@@ -29,6 +30,8 @@ export interface RequestTrace {
   tradeNo?: string
   orderKey?: string
   order?: Order<unknown>
+  /** For the development console. Absent when nobody observes the handler. */
+  observed?: ObservedDelivery
 }
 
 /** Starts the trace of a request. `adopt` takes the `Tracer-Id` over, once the headers are known. */

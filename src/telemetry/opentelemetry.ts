@@ -167,6 +167,7 @@ function createInstruments(provider: MeterProvider) {
     store: seconds('order_sync.store.duration', 'One call of the store'),
     onOrder: seconds('order_sync.on_order.duration', 'One run of onOrder'),
     send: seconds('order_sync.client.duration', 'One attempt of the client'),
+    outbox: seconds('order_sync.outbox.duration', 'One event of an outbox, with all attempts of the client'),
   }
   const inFlight = meter.createUpDownCounter('order_sync.handler.in_flight', {
     description: 'Requests without a response',

@@ -178,7 +178,11 @@ test('THIRD_PARTY_LICENSES.md contains the licence of each bundled package', asy
   const licences = textOf('THIRD_PARTY_LICENSES.md')
   const named = [...licences.matchAll(/^## (.+)$/gm)].map(([, heading]) => heading)
   const { metafile } = await build({
-    entryPoints: [...entryPoints.map(({ source }) => join(root, source)), join(root, 'src/cli/main.ts')],
+    entryPoints: [...entryPoints.map(({ source }) => source), 'src/cli/main.ts', 'src/console/page/main.tsx'].map(
+      (path) => join(root, path),
+    ),
+    jsx: 'automatic',
+    jsxImportSource: 'preact',
     bundle: true,
     write: false,
     outdir: folder,

@@ -16,7 +16,7 @@ const credentials = {
 
 async function run(scenario: ScenarioName, ...mistakes: readonly Mistake[]) {
   const simulator = createSimulator({
-    ...{ url: await startEndpoint(...mistakes), credentials, timeoutMs: 1_000 },
+    ...{ url: await startEndpoint(...mistakes), credentials },
     sleep: () => Promise.resolve(),
   })
   const report = await simulator.run(scenario, { seed: 1 })

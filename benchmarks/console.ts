@@ -1,0 +1,85 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createConsole } from '../src/console/console.ts'
+import { createOrderSyncHandler } from '../src/server/handler.ts'
+import { memoryStore } from '../src/stores/memory.ts'
+import { merchantCredentials, NOW, order, request, type TestRequest } from '../tests/support/messages.ts'
+import { type Contender, compare, type Figure, type Measure } from './measure.ts'
+
+/** Orders that are signed before anything is measured. Each one is new to the handler when it comes for the first time. */
+const REQUESTS = 2_000
+
+/** Compares a handler with a console and an open page, and one without. The page is a process of its own, as a browser is. */
+export async function console(rounds: number): Promise<Figure[]> {
+  const requests = Array.from({ length: REQUESTS }, (_, index) =>
+    request({ message: order({ requestId: `bench${index}`, merchantBizNo: `B-${index}` }) }),
+  )
+  const [observed, alone, again] = [newHandler(), newHandler(), newHandler()]
+  const page = createConsole({ handler: observed })
+  const { url, close } = await page.listen()
+  const reader = spawn(process.execPath, ['-e', READER, `${url}api/stream`], { stdio: ['ignore', 'pipe', 'inherit'] })
+  await once(reader.stdout, 'data')
+  const contender = (handler: typeof alone) => measureProcessorTime(nextOf(requests, handler))
+  const figures = await compare(
+    {
+      what: 'an order, with the console and an open page, and without',
+      ours: contender(observed),
+      theirs: contender(alone),
+      again: contender(again),
+      measures: [PROCESSOR_TIME],
+    },
+    rounds,
+  )
+  reader.kill()
+  page.close()
+  await close()
+  return figures
+}
+
+/** Of this process and its threads: the page, and other programs, are not counted. */
+const PROCESSOR_TIME: Measure = {
+  unit: 'µs of processor time',
+  of: ({ perSecond }) => 1_000_000 / perSecond,
+  bar: { most: 1.03 },
+}
+
+/** Orders of one round. */
+const ROUND = 600
+const IN_FLIGHT = 8
+
+function measureProcessorTime(operation: () => Promise<unknown>): Contender {
+  return async () => {
+    const before = process.cpuUsage()
+    await Promise.all(
+      Array.from({ length: IN_FLIGHT }, async () => {
+        for (let done = 0; done < ROUND / IN_FLIGHT; done++) await operation()
+      }),
+    )
+    const { user, system } = process.cpuUsage(before)
+    return { perSecond: (ROUND * 1_000_000) / (user + system) }
+  }
+}
+
+/** Reads the stream as a page does, and says when it has begun. */
+const READER = `fetch(process.argv[1]).then(async ({ body }) => {
+  console.log('open')
+  for await (const chunk of body) chunk.length
+}).catch(() => {})`
+
+function newHandler() {
+  return createOrderSyncHandler({
+    credentials: merchantCredentials(),
+    store: memoryStore({ now: () => NOW }),
+    now: () => NOW,
+    onOrder: () => ({ orderId: 'A-1' }),
+    onEvent: () => {},
+  })
+}
+
+function nextOf(requests: readonly TestRequest[], handler: ReturnType<typeof newHandler>) {
+  let at = 0
+  return async () => {
+    const next = requests[at++ % requests.length]
+    if (next !== undefined) await handler(next)
+  }
+}

@@ -1,0 +1,64 @@
+import type { Entry } from './entry.ts'
+
+/** Headers of one connection: curl writes its own. */
+const OF_CONNECTION = /^(?:connection|content-length|expect|host|keep-alive|te|trailer|transfer-encoding|upgrade)$/
+
+/** Headers that give access to the application. A copy goes to chats and tickets. */
+const PRIVATE = /^(?:authorization|proxy-authorization|cookie|agent-token)$/
+
+function portableHeaders({ request }: Entry): (readonly [string, string])[] {
+  return request.headers().filter(([name]) => !OF_CONNECTION.test(name) && !PRIVATE.test(name))
+}
+
+/**
+ * The request as a command for a POSIX shell. Everything that came with the message is in single quotes, and a body that is not
+ * printable ASCII is in base64: nothing of it can be run.
+ */
+export function toCurl(entry: Entry): string {
+  const host = entry.request.headers().find(([name]) => name === 'host')?.[1] ?? ''
+  const origin = /^[\w.:[\]-]+$/.test(host) ? `http://${host}` : 'http://127.0.0.1:3000'
+  const body = Buffer.from(entry.request.body ?? [])
+  const text = body.toString('latin1')
+  const isPlain = /^[ -~]*$/.test(text)
+  return [
+    ...(isPlain ? [] : [`printf %s ${quote(body.toString('base64'))} | base64 -d |`]),
+    `curl -sS -X ${quote(entry.method)} ${quote(origin + entry.path)} \\`,
+    ...portableHeaders(entry).map(([name, value]) => `  -H ${quote(`${name}: ${value}`)} \\`),
+    `  --data-binary ${isPlain ? quote(text) : '@-'}`,
+  ].join('\n')
+}
+
+/** In single quotes, without control characters: they could end the line, or move the cursor, in a terminal. */
+const quote = (text: string) => `'${text.replace(/\p{Cc}/gu, '').replaceAll("'", "'\\''")}'`
+
+/** The request as a TypeScript module, with the time at which it arrived. */
+export function toFixture(entry: Entry): string {
+  const { method, path, signedPath, request, at } = entry
+  const { kind, code } = entry.events.at(-1)?.logged ?? {}
+  const headers = Object.fromEntries(portableHeaders(entry))
+  const lines = [
+    `// ${oneLine(`${kind} ${code}`)}, arrived ${new Date(at).toISOString()}. It contains customer data.`,
+    'export const delivery = {',
+    `  /** Give it to the handler as its clock: now: () => delivery.receivedAt */`,
+    `  receivedAt: ${at},`,
+    ...(signedPath === undefined ? [] : [`  signedPath: ${literal(signedPath)},`]),
+    '  request: {',
+    `    method: ${literal(method)},`,
+    `    path: ${literal(path)},`,
+    `    headers: ${literal(headers, 2).replaceAll('\n', '\n    ')},`,
+    `    body: Buffer.from(${literal(Buffer.from(request.body ?? []).toString('base64'))}, 'base64'),`,
+    '  },',
+    '}',
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+const oneLine = (text: string) => text.replace(/[^ -~]/g, '')
+
+/** JSON is a part of JavaScript since 2019. Other than ASCII is escaped, so that the file survives any editor. */
+function literal(value: unknown, indent?: number): string {
+  return JSON.stringify(value, null, indent).replace(
+    /[^\n -~]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}

@@ -1,0 +1,144 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Asked } from './guard.ts'
+import type { ConsoleResponse } from './response.ts'
+import type { Sink } from './stream.ts'
+
+/** A request, from either HTTP layer. */
+export interface ConsoleRequest {
+  readonly pathname: string
+  readonly show: boolean
+  readonly asked: Omit<Asked, 'isPage'>
+  /** Undefined when the body is too large, or is not JSON. */
+  readonly readJson: () => Promise<unknown>
+}
+
+export type NextFunction = (error?: unknown) => void
+
+const MAX_BODY_BYTES = 1_048_576
+/** What may wait in the buffers of one page. */
+const MAX_BUFFERED_BYTES = 262_144
+
+/** Translates a request of `node:http`, and what Express adds to it. */
+export function fromNode(request: IncomingMessage & { originalUrl?: string; body?: unknown }): ConsoleRequest {
+  const { headers } = request
+  const target = (request.originalUrl ?? request.url ?? '').replace(/^https?:\/\/[^/?#]*/i, '')
+  const [pathname = '', query = ''] = target.split('?')
+  return {
+    pathname,
+    show: isShown(query),
+    asked: {
+      method: request.method ?? '',
+      hosts: headers.host === undefined ? [] : [headers.host],
+      origin: headers.origin,
+      fetchSite: textOf(headers['sec-fetch-site']),
+      remoteAddress: request.socket.remoteAddress ?? 'gone',
+      isForwarded: ['forwarded', 'x-forwarded-for', 'via'].some((name) => headers[name] !== undefined),
+      contentType: headers['content-type'],
+    },
+    // A body parser that ran before has the value.
+    readJson: async () => (request.readableDidRead ? request.body : parse(await readNode(request))),
+  }
+}
+
+const textOf = (value: string | string[] | undefined) => (Array.isArray(value) ? value.join() : value)
+
+const isShown = (query: string) => new URLSearchParams(query).get('show') === '1'
+
+async function readNode(request: AsyncIterable<Uint8Array>): Promise<Uint8Array | undefined> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of request) {
+    size += chunk.length
+    if (size > MAX_BODY_BYTES) return undefined
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+function parse(bytes: Uint8Array | undefined): unknown {
+  try {
+    return bytes && JSON.parse(new TextDecoder().decode(bytes))
+  } catch {
+    return undefined
+  }
+}
+
+/** Sends a response. The headers stay as they are: a framework must not add a policy of its own to the page. */
+export function sendNode(
+  { status, headers, body }: ConsoleResponse,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  if (response.headersSent || response.destroyed) return
+  if (typeof body === 'string') {
+    const bytes = Buffer.from(body)
+    // The rest of a request body that was refused is not read.
+    const connection = request.complete ? {} : { Connection: 'close' }
+    response.writeHead(status, { ...headers, ...connection, 'Content-Length': bytes.length })
+    response.end(bytes)
+    return
+  }
+  response.writeHead(status, headers)
+  const stop = body({
+    send: (text) => void response.write(text),
+    isFull: () => response.writableLength > MAX_BUFFERED_BYTES,
+    end: () => void response.end(),
+  })
+  response.on('error', () => {})
+  response.once('close', stop)
+}
+
+/** Translates a request of the web standard. It does not say from which machine it comes. */
+export function fromWeb(request: Request): ConsoleRequest {
+  const { headers, method } = request
+  const url = new URL(request.url)
+  const host = headers.get('host')
+  return {
+    pathname: url.pathname,
+    show: isShown(url.search),
+    asked: {
+      method,
+      hosts: [url.host, ...(host === null ? [] : [host])],
+      origin: headers.get('origin') ?? undefined,
+      fetchSite: headers.get('sec-fetch-site') ?? undefined,
+      remoteAddress: undefined,
+      isForwarded: ['forwarded', 'x-forwarded-for', 'via'].some((name) => headers.has(name)),
+      contentType: headers.get('content-type') ?? undefined,
+    },
+    readJson: async () => {
+      if (request.body === null || request.bodyUsed) return undefined
+      return parse(await readNode(request.body as unknown as AsyncIterable<Uint8Array>))
+    },
+  }
+}
+
+export function toWeb({ status, headers, body }: ConsoleResponse, { signal }: Request): Response {
+  if (typeof body === 'string') return new Response(body, { status, headers })
+  let stop = () => {}
+  const encoder = new TextEncoder()
+  const stream = new ReadableStream<Uint8Array>(
+    {
+      start(controller) {
+        let isOpen = true
+        const close = () => {
+          if (!isOpen) return
+          isOpen = false
+          controller.close()
+        }
+        const sink: Sink = {
+          send: (text) => void (isOpen && controller.enqueue(encoder.encode(text))),
+          isFull: () => (controller.desiredSize ?? 0) <= 0,
+          end: close,
+        }
+        stop = body(sink)
+        signal.addEventListener('abort', () => {
+          stop()
+          close()
+        })
+      },
+      cancel: () => stop(),
+    },
+    new ByteLengthQueuingStrategy({ highWaterMark: MAX_BUFFERED_BYTES }),
+  )
+  return new Response(stream, { status, headers })
+}

@@ -1,0 +1,100 @@
+import type { Entry } from './entry.ts'
+import type { Ring } from './ring.ts'
+import type { About, Batch, Row } from './wire.ts'
+
+/** The connection of one page. */
+export interface Sink {
+  readonly send: (text: string) => void
+  /** Whether the page has not read what was sent. */
+  readonly isFull: () => boolean
+  readonly end: () => void
+}
+
+/** Changes are collected for this long: at 10,000 deliveries a minute, a page draws 4 times a second. */
+const COLLECT_MS = 250
+/**
+ * The most rows in one message: more than 10,000 a minute need. Above that, the page follows as fast as it may, and what leaves the ring
+ * meanwhile is left out, so that an open page costs the same however much arrives.
+ */
+const MAX_ROWS = 60
+/** A comment, so that a connection whose other end has gone is found. */
+const HEARTBEAT_MS = 15_000
+/** Pages that are open at the same time. */
+export const MAX_PAGES = 16
+
+interface Page {
+  readonly sink: Sink
+  readonly show: boolean
+  /** Everything up to this version is sent. */
+  sent: number
+}
+
+interface Source {
+  readonly ring: Ring
+  readonly about: () => About
+  readonly toRow: (entry: Entry, options: { readonly show: boolean }) => Row
+}
+
+/**
+ * Sends changed rows to open pages. A page has no queue: what it has not got yet is in the ring, and a page that reads slowly gets
+ * the newest version of each row that is still there.
+ */
+export function createHub({ ring, about, toRow }: Source) {
+  const pages = new Set<Page>()
+  let timer: NodeJS.Timeout | undefined
+  let heartbeat: NodeJS.Timeout | undefined
+
+  function flush(): void {
+    timer = undefined
+    for (const page of pages) if (!page.sink.isFull()) sendChanges(page)
+    if ([...pages].some(({ sent }) => sent < ring.version())) schedule()
+  }
+
+  function sendChanges(page: Page, { isFirst = false } = {}): void {
+    const changed = ring.since(page.sent).slice(0, isFirst ? undefined : MAX_ROWS)
+    page.sent = changed.at(-1)?.version ?? ring.version()
+    const batch: Batch = { rows: changed.map((entry) => toRow(entry, page)) }
+    if (changed.length > 0) page.sink.send(eventOf('rows', batch))
+  }
+
+  function schedule(): void {
+    if (timer !== undefined || pages.size === 0) return
+    timer = setTimeout(flush, COLLECT_MS)
+    timer.unref()
+  }
+
+  return {
+    size: () => pages.size,
+    isFull: () => pages.size >= MAX_PAGES,
+    /** Returns what ends it. */
+    open(sink: Sink, { show }: { readonly show: boolean }): () => void {
+      const page: Page = { sink, show, sent: 0 }
+      pages.add(page)
+      heartbeat ??= setInterval(() => {
+        for (const { sink } of pages) if (!sink.isFull()) sink.send(': still here\n\n')
+      }, HEARTBEAT_MS)
+      heartbeat.unref()
+      sink.send(`retry: 1000\n${eventOf('about', about())}`)
+      sendChanges(page, { isFirst: true })
+      return () => {
+        pages.delete(page)
+        if (pages.size > 0) return
+        clearInterval(heartbeat)
+        heartbeat = undefined
+      }
+    },
+    /** Something in the ring has changed. */
+    changed: schedule,
+    close(): void {
+      clearTimeout(timer)
+      clearInterval(heartbeat)
+      for (const { sink } of pages) sink.end()
+      pages.clear()
+    },
+  }
+}
+
+export type Hub = ReturnType<typeof createHub>
+
+/** JSON has no line break, so that a message is one line. */
+const eventOf = (name: string, value: unknown) => `event: ${name}\ndata: ${JSON.stringify(value)}\n\n`

@@ -1,0 +1,140 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { deliveryEntry } from '../../src/console/entry.ts'
+import { createRing } from '../../src/console/ring.ts'
+import { toRow } from '../../src/console/row.ts'
+import { createHub, MAX_PAGES } from '../../src/console/stream.ts'
+import type { Batch } from '../../src/console/wire.ts'
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+const ABOUT = {
+  capacity: 500,
+  canSendAsPeer: false,
+  hasHandler: true,
+  hasClient: false,
+  hasOutbox: false,
+  isRecording: false,
+}
+
+function setup() {
+  const ring = createRing({ capacity: 500, maxBytes: 10_000_000 })
+  const hub = createHub({ ring, about: () => ABOUT, toRow: (entry, { show }) => toRow(entry, { show, salt: 'salt' }) })
+  let count = 0
+  const deliver = (number: number) => {
+    for (let index = 0; index < number; index++) {
+      const request = { method: 'POST', path: '/', headers: {} }
+      const delivery = { startedAt: performance.now(), request, steps: [], events: [] }
+      ring.put(deliveryEntry(delivery, { id: `e${++count}`, now: 0 }))
+      hub.changed()
+    }
+  }
+  return { hub, deliver }
+}
+
+function page({ isFull = () => false }: { isFull?: () => boolean } = {}) {
+  const sent: string[] = []
+  const ended = vi.fn()
+  const batches = () =>
+    sent.flatMap((text) => {
+      const [, data] = /event: rows\ndata: (.*)\n\n/.exec(text) ?? []
+      return data === undefined ? [] : [(JSON.parse(data) as Batch).rows.map(({ id }) => id)]
+    })
+  return { sent, ended, batches, sink: { send: (text: string) => void sent.push(text), isFull, end: ended } }
+}
+
+describe('createHub', () => {
+  test('starts with what the console can do, and everything that it has', () => {
+    const { hub, deliver } = setup()
+    deliver(2)
+    const { sink, sent, batches } = page()
+    hub.open(sink, { show: false })
+    expect(sent[0]).toContain(`event: about\ndata: ${JSON.stringify(ABOUT)}`)
+    expect(batches()).toEqual([['e1', 'e2']])
+  })
+
+  test('collects changes: 10,000 deliveries a minute are 4 messages a second', () => {
+    const { hub, deliver } = setup()
+    const { sink, batches } = page()
+    hub.open(sink, { show: false })
+    for (let second = 0; second < 10; second++) {
+      deliver(167)
+      vi.advanceTimersByTime(1_000)
+    }
+    expect(batches().flat()).toHaveLength(1_670)
+    expect(batches().length).toBeLessThanOrEqual(40)
+  })
+
+  test('sends nothing to a page that does not read, and then the newest rows only', () => {
+    const { hub, deliver } = setup()
+    let isFull = false
+    const slow = page({ isFull: () => isFull })
+    const fast = page()
+    hub.open(slow.sink, { show: false })
+    hub.open(fast.sink, { show: false })
+    isFull = true
+    for (let round = 0; round < 100; round++) {
+      deliver(100)
+      vi.advanceTimersByTime(250)
+    }
+    vi.advanceTimersByTime(60_000)
+    expect(slow.batches()).toEqual([])
+    expect(fast.batches().flat().at(-1)).toBe('e10000')
+    isFull = false
+    vi.advanceTimersByTime(5_000)
+    expect(slow.batches().flat()).toHaveLength(500)
+    expect(slow.batches().flat().at(-1)).toBe('e10000')
+  })
+
+  test('an open page costs the same however much arrives: at most 60 rows in a message, 4 times a second', () => {
+    const { hub, deliver } = setup()
+    const { sink, batches } = page()
+    hub.open(sink, { show: false })
+    for (let round = 0; round < 40; round++) {
+      deliver(1_000)
+      vi.advanceTimersByTime(250)
+    }
+    expect(Math.max(...batches().map(({ length }) => length))).toBe(60)
+    expect(batches().length).toBeLessThanOrEqual(40)
+    vi.advanceTimersByTime(5_000)
+    expect(batches().flat().at(-1)).toBe('e40000')
+  })
+
+  test('has no timer while no page is open', () => {
+    const { hub, deliver } = setup()
+    deliver(3)
+    expect(vi.getTimerCount()).toBe(0)
+    const { sink } = page()
+    const close = hub.open(sink, { show: false })
+    deliver(1)
+    expect(vi.getTimerCount()).toBe(2)
+    vi.advanceTimersByTime(250)
+    close()
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  test('writes a comment now and then, so that a connection that has gone is found', () => {
+    const { hub } = setup()
+    const { sink, sent } = page()
+    hub.open(sink, { show: false })
+    vi.advanceTimersByTime(15_000)
+    expect(sent.at(-1)).toBe(': still here\n\n')
+  })
+
+  test('is full with 16 pages, and has room again when one is closed', () => {
+    const { hub } = setup()
+    const closes = Array.from({ length: MAX_PAGES }, () => hub.open(page().sink, { show: false }))
+    expect(hub.isFull()).toBe(true)
+    closes[0]?.()
+    expect(hub.isFull()).toBe(false)
+  })
+
+  test('close ends every page', () => {
+    const { hub } = setup()
+    const { sink, ended } = page()
+    hub.open(sink, { show: false })
+    hub.close()
+    expect(ended).toHaveBeenCalledOnce()
+    expect([hub.size(), vi.getTimerCount()]).toEqual([0, 0])
+  })
+})
