@@ -12,13 +12,22 @@ export type OrderInput<ExtInfo = OpenObject> = Omit<Order<ExtInfo>, FilledIn> & 
 const YEAR_2000 = 946_684_800_000
 
 /**
- * Validates an order that will be sent. Stricter than a receiver, because the mistakes are still easy to correct: the times
- * must be milliseconds, and in their order.
+ * Validates an order that will be sent, as the client does. Stricter than a receiver, because the mistakes are still easy to
+ * correct: the times must be milliseconds, and in their order.
  *
+ * @param value The order, with `requestId` and `merchantBizType`.
  * @returns The order with its known members in the order of the API page, so that a retry from another process, which read
  * the order from a database, has the same bytes.
  * @throws {@link ProtocolError} `ERR_FIELD_INVALID`
  * @see docs/protocol.md section 5.1
+ * @example
+ * ```ts
+ * import { toOutgoingOrder } from 'alipayhk-order-sync/messages'
+ *
+ * export function check(order: object) {
+ *   return toOutgoingOrder({ requestId: 'R-1', merchantBizType: 'TRADE_ORDER', ...order })
+ * }
+ * ```
  */
 export function toOutgoingOrder(value: unknown): Order {
   const order = validateOrder(value)

@@ -3,5 +3,6 @@
  *
  * @packageDocumentation
  */
+export { toOutgoingOrder } from '../client/order.ts'
 export type { StandardSchema } from '../messages/standard-schema.ts'
 export { validateOrder, validateResponse } from '../messages/validate.ts'

@@ -1,0 +1,59 @@
+import { constants } from 'node:os'
+import process from 'node:process'
+
+/** How long the orders in flight may take after a signal. */
+const GRACE_MS = 5_000
+
+/** npm passes on a signal that the terminal has sent to the whole group already: a second one at once is the same one. */
+const SAME_SIGNAL_MS = 500
+
+/**
+ * A stop in two steps: first nothing more is read, then what is in flight is aborted. SIGINT and SIGTERM stop too.
+ *
+ * @param onStop Ends the reading.
+ */
+export function createStop(onStop: () => void) {
+  const aborted = new AbortController()
+  let signalled: { readonly name: NodeJS.Signals; readonly at: number } | undefined
+  let isStopping = false
+  let grace: NodeJS.Timeout | undefined
+
+  function stop(): void {
+    if (isStopping) return
+    isStopping = true
+    grace = setTimeout(() => aborted.abort(), GRACE_MS)
+    onStop()
+  }
+
+  function onSignal(name: NodeJS.Signals): void {
+    const at = performance.now()
+    if (signalled === undefined) signalled = { name, at }
+    else if (at - signalled.at < SAME_SIGNAL_MS) return
+    else {
+      // A third signal kills.
+      release()
+      aborted.abort()
+    }
+    stop()
+  }
+
+  function release(): void {
+    clearTimeout(grace)
+    for (const name of SIGNALS) process.off(name, onSignal)
+  }
+
+  for (const name of SIGNALS) process.on(name, onSignal)
+  return {
+    stop,
+    release,
+    aborted: aborted.signal,
+    isStopping: () => isStopping,
+    /** As shells count it, if a signal has stopped the run. */
+    exitStatus: () => signalled && 128 + constants.signals[signalled.name],
+  }
+}
+
+/** Made by {@link createStop}. */
+export type Stop = ReturnType<typeof createStop>
+
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const
