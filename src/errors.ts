@@ -332,7 +332,7 @@ export function isOrderSyncError(
   | OrderRefusedError
   | DeliveryError
   | UntrustedResponseError {
-  return value instanceof Error && brand in value
+  return isError(value) && brand in value
 }
 
 /** Makes a text safe to print: one line, no control characters, at most `maxLength` characters. */
@@ -380,7 +380,7 @@ export function describeFailure(thrown: unknown): string {
 function describeThrown(thrown: unknown): string {
   const name = readMember(thrown, 'name')
   const code = readMember(thrown, 'code')
-  const known = thrown instanceof Error && typeof name === 'string' && /^[A-Za-z_$][\w$]{0,63}$/.test(name)
+  const known = isError(thrown) && typeof name === 'string' && /^[A-Za-z_$][\w$]{0,63}$/.test(name)
   return `${known ? name : describeKind(thrown)}${isPrintableCode(code) ? ` (code ${code})` : ''}`
 }
 
@@ -403,6 +403,15 @@ function isPrintableCode(code: unknown): code is string | number {
     /^[\w.:-]{1,64}$/.test(String(code)) &&
     !/\d{7}/.test(String(code))
   )
+}
+
+/** Like `instanceof`, and false for a value that throws when it is asked: a revoked Proxy can be thrown too. */
+function isError(value: unknown): value is Error {
+  try {
+    return value instanceof Error
+  } catch {
+    return false
+  }
 }
 
 /** Undefined when there is no such member, or when reading it throws. */

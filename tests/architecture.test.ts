@@ -43,7 +43,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   'timeout.ts': {},
   'notify.ts': {},
   'option-rules.ts': {},
-  telemetry: { imports: ['errors.ts', 'node:diagnostics_channel', '@opentelemetry/api'] },
+  telemetry: { imports: ['errors.ts', 'notify.ts', 'node:diagnostics_channel', '@opentelemetry/api'] },
   protocol: { imports: [...ROOT, 'node:buffer'] },
   crypto: { imports: [...ROOT, 'protocol/*', 'node:crypto', 'node:os', 'node:util', 'tinypool'] },
   keys: { imports: [...ROOT, 'protocol/*', 'crypto/*', 'node:crypto', 'node:util', 'jose'] },

@@ -10,6 +10,7 @@ import { defineCommand } from './command.ts'
 import { CONSOLE_OPTIONS, startConsole } from './console.ts'
 import { ENCRYPTION_OPTIONS, encryptionOf } from './encryption.ts'
 import { IDENTITY_OPTIONS, readCredentials } from './identity.ts'
+import { errorCodeOf } from './open-store.ts'
 import { optional, required, text, type ValuesOf, wholeNumber, withDefault } from './option.ts'
 import { print, printJson, printToStderr } from './output.ts'
 import { createRecording, type RecordedMessage } from './recording.ts'
@@ -50,8 +51,8 @@ export const listen = defineCommand(
         line: `npx alipayhk-order-sync listen --forward http://127.0.0.1:3000 ${IDENTITY}`,
       },
       {
-        does: 'find out why the last message was refused',
-        line: `tail -1 order-sync-messages.jsonl | npx alipayhk-order-sync explain ${IDENTITY} -`,
+        does: 'look at what arrives, and why it was refused, in a browser',
+        line: `npx alipayhk-order-sync listen --console --forward http://127.0.0.1:3000 ${IDENTITY}`,
       },
     ],
   },
@@ -76,17 +77,16 @@ export const listen = defineCommand(
       return response
     }
     const server = createServer((incoming, outgoing) => {
-      receive(incoming).then(
-        (response) => {
+      receive(incoming)
+        .then((response) => {
           if (response === undefined) respondText(outgoing, 502, 'The application did not respond')
           else outgoing.writeHead(response.status, response.headers).end(response.body)
-        },
-        () => void outgoing.destroy(),
-      )
+        })
+        .catch(() => void outgoing.destroy())
     })
     const stopped = waitForStop()
-    await print(`listening on ${await listenOn(server, values)}, forwarding to ${values.forward.origin}`)
     await startConsole(values, { handler: look, credentials, record: undefined })
+    await print(`listening on ${await listenOn(server, values)}, forwarding to ${values.forward.origin}`)
     const failure = await stopped
     server.close()
     server.closeAllConnections()
@@ -109,8 +109,11 @@ function createOnlooker(values: Values, credentials: Credentials) {
 }
 
 function parseForward(url: string, label: string): URL {
-  if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return new URL(url)
-  throw new UsageError(`${label} must be an http or https URL.`)
+  if (URL.canParse(url)) {
+    const { protocol, username, password } = new URL(url)
+    if (/^https?:$/.test(protocol) && username === '' && password === '') return new URL(url)
+  }
+  throw new UsageError(`${label} must be an http or https URL without user name and password.`)
 }
 
 type Received = Pick<RecordedMessage, 'method' | 'path' | 'headers' | 'bodyBase64'>
@@ -162,9 +165,16 @@ const NOT_FORWARDED = new Set([
 const forwardable = (headers: Iterable<readonly [string, string]>) =>
   Object.fromEntries([...headers].filter(([name]) => !NOT_FORWARDED.has(name) && name !== 'content-encoding'))
 
+/** The request-target may be `//host/path` or a whole URL. Nothing is sent to another host than that of --forward. */
+function targetOf(path: string, base: URL): URL {
+  if (base.pathname !== '/') return base
+  const target = path.replace(/^https?:\/\/[^/?#]*/i, '')
+  return new URL(base.origin + (target.startsWith('/') ? target : `/${target}`))
+}
+
 /** Sends the bytes as they arrived: the application verifies them itself. */
 async function forward({ method, path, headers, bodyBase64 }: Received, { forward: base, timeout }: Values) {
-  const url = new URL(base.pathname === '/' ? path : base, base)
+  const url = targetOf(path, base)
   try {
     const response = await fetch(url, {
       method,
@@ -177,9 +187,7 @@ async function forward({ method, path, headers, bodyBase64 }: Received, { forwar
     return { status: response.status, headers: forwardable(response.headers), body }
   } catch (error) {
     // fetch only says "fetch failed": the reason is in the cause.
-    const { cause = error } = error as Error
-    const { code, message } = cause as NodeJS.ErrnoException
-    printToStderr(`Your application at ${url.origin} did not respond: ${code ?? message}.`)
+    printToStderr(`Your application at ${url.origin} did not respond: ${errorCodeOf((error as Error).cause ?? error)}.`)
     return undefined
   }
 }

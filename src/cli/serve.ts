@@ -99,8 +99,8 @@ async function listen(values: ValuesOf<typeof OPTIONS>): Promise<void> {
   // Listen for signals before the server accepts requests.
   const stopped = waitForStop()
   try {
-    await print(`listening on ${await listenOn(server, { port, host })}${path}`)
     await startConsole(values, { handler, credentials, record: values.record })
+    await print(`listening on ${await listenOn(server, { port, host })}${path}`)
     const failure = await stopped
     await drain(server, handler)
     if (failure !== undefined) throw failure

@@ -72,15 +72,19 @@ async function sendAndVerify<ExtInfo>(
   if (observed !== undefined) Object.assign(observed, { response: received, receivedAt: performance.now() })
   trace.status = received.status
   trace.tracerId = printableTracerId(received.headers.get('tracer-id'))
-  const retryAfterMs = parseRetryAfter(received.headers.get('retry-after'), now())
-  const response = await verifyResponse(received, settings, { requestId, sentAt }).catch((cause: unknown) => {
+  let retryAfterMs: number | undefined
+  let response: OrderSyncResponse
+  try {
+    retryAfterMs = parseRetryAfter(received.headers.get('retry-after'), now())
+    response = await verifyResponse(received, settings, { requestId, sentAt })
+  } catch (cause) {
     if (cause instanceof UntrustedResponseError) throw asUnknownIfTryLater(cause, retryAfterMs)
     // Our side failed, for example a signer that decrypts. The order was sent: the caller needs its requestId.
     const message = 'A response arrived, but it could not be verified or decrypted on this side.'
     throw new DeliveryError('ERR_RESULT_UNKNOWN', message, { cause, requestId, httpStatus: received.status })
-  })
+  }
   const orderId = requireSuccess(response, received, settings, { requestId, sentAt, retryAfterMs })
-  return { orderId, tracerId: received.headers.get('tracer-id'), response }
+  return { orderId, tracerId: trace.tracerId, response }
 }
 
 /** @throws {@link DeliveryError} `ERR_NETWORK`, and the errors of {@link readResponse} */

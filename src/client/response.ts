@@ -25,7 +25,7 @@ export interface SyncResult {
   readonly requestId: string
   /** How many attempts it took. */
   readonly attempts: number
-  /** The peer's `Tracer-Id`, if it sent one: quote it when you ask the peer. The signature does not cover it. */
+  /** The peer's `Tracer-Id`, if it sent a printable one: quote it when you ask the peer. The signature does not cover it. */
   readonly tracerId: string | undefined
   /** The verified response. */
   readonly response: OrderSyncResponse

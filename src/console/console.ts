@@ -17,7 +17,7 @@ import { type ConsoleResponse, redirect, text } from './response.ts'
 import { createRing } from './ring.ts'
 import { toRow } from './row.ts'
 import { createSender } from './send.ts'
-import { type ConsoleRequest, fromNode, fromWeb, type NextFunction, sendNode, toWeb } from './shells.ts'
+import { type ConsoleRequest, fromNode, fromWeb, sendNode, toWeb } from './shells.ts'
 import { createHub } from './stream.ts'
 
 /** Made by {@link createConsole}. */
@@ -28,7 +28,7 @@ export interface OrderSyncConsole {
    * For `node:http`, and as middleware for Connect and Express. A request for another path is passed to `next`; without `next` it
    * gets 404.
    */
-  readonly listener: (request: IncomingMessage, response: ServerResponse, next?: NextFunction) => void
+  readonly listener: (request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void) => void
   /** The same for the web standard. A request for another path gets 404. */
   readonly fetch: (request: Request) => Promise<Response>
   /** Starts a server for the console alone, on 127.0.0.1. @defaultValue a free port */
@@ -62,12 +62,12 @@ const LOOKUP_MS = 5_000
  * import { toNodeListener } from 'alipayhk-order-sync/node'
  *
  * export function serve(handler: OrderSyncHandler) {
- *   const console = createConsole({ handler })
+ *   const page = createConsole({ handler })
  *   const listener = toNodeListener(handler)
  *   createServer((request, response) => {
- *     console.listener(request, response, () => listener(request, response))
+ *     page.listener(request, response, () => listener(request, response))
  *   }).listen(3000, '127.0.0.1')
- *   process.stdout.write(`console: http://127.0.0.1:3000${console.path}\n`)
+ *   process.stdout.write(`console: http://127.0.0.1:3000${page.path}\n`)
  * }
  * ```
  */

@@ -12,8 +12,6 @@ export interface ConsoleRequest {
   readonly readJson: () => Promise<unknown>
 }
 
-export type NextFunction = (error?: unknown) => void
-
 const MAX_BODY_BYTES = 1_048_576
 /** What may wait in the buffers of one page. */
 const MAX_BUFFERED_BYTES = 262_144

@@ -43,7 +43,7 @@ export function toMessage(capture: Capture, { direction, method, path }: Known):
 
 /** As the handler does: a request-target in absolute form counts as its path and query. */
 function toOriginForm(target: string): string {
-  const [, rest] = /^https?:\/\/[^/?#]*(.*)$/i.exec(target) ?? []
+  const [, rest] = /^https?:\/\/[^/?#]*(.*)$/is.exec(target) ?? []
   if (rest === undefined) return target
   return rest.startsWith('/') ? rest : `/${rest}`
 }

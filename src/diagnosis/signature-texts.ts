@@ -43,7 +43,7 @@ export function readSignature(header: string): ReadSignature {
       readings: [...readings.values()],
     }
   const pairs = new Map(
-    [...header.matchAll(/([A-Za-z]+)\s*[=:]\s*"?([^,;"\s]*)/g)].map(([, key = '', value = '']) => [
+    [...header.matchAll(/(?<![A-Za-z])([A-Za-z]+)\s*[=:]\s*"?([^,;"\s]*)/g)].map(([, key = '', value = '']) => [
       key.toLowerCase(),
       value,
     ]),
@@ -101,7 +101,7 @@ function base64Of(text: string): Uint8Array | undefined {
     .replace(/[\r\n\t]+/g, '')
     .replaceAll('-', '+')
     .replaceAll('_', '/')
-    .replace(/=+$/, '')
+    .replace(/(?<!=)=+$/, '')
   return /^[A-Za-z0-9+/]{32,}$/.test(plain) && plain.length % 4 !== 1 ? Buffer.from(plain, 'base64') : undefined
 }
 

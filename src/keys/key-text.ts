@@ -40,7 +40,7 @@ export function unquote(text: string): string {
   let plain = text.trim()
   for (let layer = 0; layer < MAX_LAYERS; layer++) {
     const inner = plain
-      .replace(/[,;]+$/, '')
+      .replace(/(?<![,;])[,;]+$/, '')
       .trim()
       .replace(QUOTED, '$1')
       .trim()

@@ -17,15 +17,15 @@ export interface RequestAbort {
  * It does not use AbortSignal.any(): once the merchant's code has listened to such a signal, Node 20 keeps it, and its
  * listeners, for ever. Each request has its own timer: on Workers a timer ends with the request that started it.
  *
- * @param connection The signal of the HTTP layer. Anything but an AbortSignal is ignored.
+ * @param request Has the signal of the HTTP layer. Anything but an AbortSignal is ignored: callers without types pass anything.
  * @param timeoutReason Creates the reason of the signal when the time is up.
  */
 export function createRequestAbort(
   timeoutMs: number,
-  connection: AbortSignal | undefined,
+  request: { readonly signal?: AbortSignal | undefined } | null | undefined,
   timeoutReason: () => Error,
 ): RequestAbort & { readonly release: () => void } {
-  const peer = typeof connection?.addEventListener === 'function' ? connection : undefined
+  const peer = signalOf(request)
   let isTimedOut = false
   let isReleased = false
   let controller: AbortController | undefined
@@ -72,3 +72,14 @@ export function createRequestAbort(
     },
   }
 }
+
+function signalOf(request: { readonly signal?: AbortSignal | undefined } | null | undefined): AbortSignal | undefined {
+  try {
+    const signal = request?.signal
+    return isFunction(signal?.addEventListener) && isFunction(signal?.removeEventListener) ? signal : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const isFunction = (value: unknown) => typeof value === 'function'

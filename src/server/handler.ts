@@ -93,8 +93,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
     const { trace, adopt: adoptTracerId } = createTrace(settings.encryption.randomBytes)
     const observed = observers.start(request, trace.startedAt)
     if (observed !== undefined) trace.observed = observed
-    // `?.` for callers without types: the handler must not throw, whatever it is given.
-    const abort = createRequestAbort(timeoutMs, request?.signal, () => timeoutError('The request', timeoutMs))
+    const abort = createRequestAbort(timeoutMs, request, () => timeoutError('The request', timeoutMs))
     // Three promises, not one async function: at the deadline, the response depends on the step that was reached.
     const received = receive(request, { abort, trace, adoptTracerId, enter }, settings)
     const accepted = received.then((step) => (step.kind === 'ended' ? step : startWork(step)))

@@ -99,7 +99,7 @@ function callSignedPath(signedPath: (request: IncomingRequest) => string, reques
 /** The path and query of a request-target in absolute form, `https://host/path`: senders sign the path alone. */
 function toOriginForm(target: unknown): unknown {
   if (typeof target !== 'string') return target
-  const [, rest] = /^https?:\/\/[^/?#]*(.*)$/i.exec(target) ?? []
+  const [, rest] = /^https?:\/\/[^/?#]*(.*)$/is.exec(target) ?? []
   if (rest === undefined) return target
   return rest.startsWith('/') ? rest : `/${rest}`
 }

@@ -1,16 +1,32 @@
+import { match } from 'ts-pattern'
 import { secureRandomBytes } from '../crypto/node.ts'
-import type { OrderSyncError } from '../errors.ts'
+import { ConfigurationError, HandlerError, ProtocolError } from '../errors.ts'
 import { toOwnSideError } from './failures.ts'
 import type { HttpResponse } from './http.ts'
+import type { NotAccepted } from './outcome.ts'
 import { respondUnavailable } from './respond.ts'
 import { createTrace } from './trace.ts'
 
 const responses = new WeakMap<object, HttpResponse>()
 
-/** Notes the response that belongs to an error. Not a member of the error: what prints the error must not print the response. */
-export function withResponse<Failure extends OrderSyncError>(error: Failure, response: HttpResponse): Failure {
-  responses.set(error, response)
-  return error
+/**
+ * Notes the response that belongs to an error. Not a member of the error: what prints the error must not print the response.
+ *
+ * @returns The error, or a copy: the merchant's code may throw the same object for two requests.
+ */
+export function withResponse(error: NotAccepted['error'], response: HttpResponse): NotAccepted['error'] {
+  const own = responses.has(error) ? copyOf(error) : error
+  responses.set(own, response)
+  return own
+}
+
+function copyOf(error: NotAccepted['error']): NotAccepted['error'] {
+  const { message, cause } = error
+  return match<NotAccepted['error'], NotAccepted['error']>(error)
+    .with({ name: 'ProtocolError' }, ({ code, issues }) => new ProtocolError(code, message, { cause, issues }))
+    .with({ name: 'HandlerError' }, ({ code }) => new HandlerError(code, message, { cause }))
+    .with({ name: 'ConfigurationError' }, ({ code }) => new ConfigurationError(code, message, { cause }))
+    .exhaustive()
 }
 
 /**

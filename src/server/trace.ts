@@ -59,10 +59,12 @@ export function createTrace(randomBytes: RandomBytes): {
 /** A response needs no `randomBytes` of the options: it must be sent when that function fails too. */
 function newTracerId(randomBytes: RandomBytes): string {
   try {
-    return toHex(randomBytes(16))
+    const bytes = randomBytes(16)
+    if (ArrayBuffer.isView(bytes) && bytes.length === 16) return toHex(bytes)
   } catch {
-    return toHex(secureRandomBytes(16))
+    // Reported where the bytes are needed for encryption.
   }
+  return toHex(secureRandomBytes(16))
 }
 
 function toHex(bytes: Uint8Array): string {

@@ -116,7 +116,7 @@ export async function verifyWith<ExtInfo>(
   const settings = resolveVerifyOptions(options)
   const { timeoutMs } = settings
   const { trace, adopt: adoptTracerId } = createTrace(settings.randomBytes)
-  const abort = createRequestAbort(timeoutMs, request?.signal, () => timeoutError('The request', timeoutMs))
+  const abort = createRequestAbort(timeoutMs, request, () => timeoutError('The request', timeoutMs))
   const work = toAccepted(request, { ...state, abort, trace, adoptTracerId }, settings)
   work.then(abort.release, abort.release)
   const step = (await Promise.race([work, abort.timedOut])) ?? endTimedOut(trace, timeoutMs)

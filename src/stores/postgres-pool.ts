@@ -123,29 +123,23 @@ export async function inTransaction<Value>(
   }
 }
 
-/** Lends a client to `onOrder`: until the work ends, it cannot end the transaction of the store. */
+/**
+ * Lends a client to `onOrder`, as an object that cannot end the transaction of the store. The client itself is not changed: it may be
+ * the wrapper of another one.
+ */
 export async function lendClient<Client extends PostgresClient, Value>(
   client: Client,
   work: (client: Client) => Promise<Value>,
 ): Promise<Value> {
-  const own = Object.getOwnPropertyDescriptor(client, 'query')
-  const { query } = client
-  const send = (...args: unknown[]): unknown => Reflect.apply(query, client, args)
   const savepoints = createSavepoints()
-  Object.defineProperty(client, 'query', {
-    value: guardQuery(send, savepoints),
-    configurable: true,
-    writable: true,
-    enumerable: own?.enumerable ?? false,
+  const send = (...args: unknown[]): unknown => Reflect.apply(client.query, client, args)
+  const query = guardQuery(send, savepoints)
+  const lent = new Proxy(client, {
+    get: (target, name, receiver) => (name === 'query' ? query : Reflect.get(target, name, receiver)),
   })
-  try {
-    const value = await work(client)
-    savepoints.assertEnded()
-    return value
-  } finally {
-    if (own === undefined) Reflect.deleteProperty(client, 'query')
-    else Object.defineProperty(client, 'query', own)
-  }
+  const value = await work(lent)
+  savepoints.assertEnded()
+  return value
 }
 
 interface Borrowed {

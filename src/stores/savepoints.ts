@@ -51,7 +51,7 @@ export function createSavepoints({ hasImplicitCommits = false } = {}): Savepoint
     return step
   }
   const decide = (sent: string): TransactionStep => {
-    const text = sent.replace(BEFORE, '').replace(/[\s;]+$/, '')
+    const text = sent.replace(BEFORE, '').replace(/(?<![\s;])[\s;]+$/, '')
     if (hasImplicitCommits && IMPLICIT_COMMIT.test(text)) {
       return refuse('A statement would have committed it, as every change of a schema does in MySQL. Run it elsewhere.')
     }

@@ -1,5 +1,6 @@
 import * as diagnostics from 'node:diagnostics_channel'
 import { describeFailure, isOrderSyncError } from '../errors.ts'
+import { notify } from '../notify.ts'
 
 /** What each tracing channel is about: `tracing:alipayhk-order-sync:NAME:start`, `:asyncEnd`, `:error` … */
 export interface TraceContexts {
@@ -25,7 +26,10 @@ export type TraceName = keyof TraceContexts
 
 /** A context as subscribers see it. It contains no secret and no customer data. */
 export type TraceContext<Name extends TraceName = TraceName> = TraceContexts[Name] & {
-  /** A subscriber of `start` may set it: it runs the work, for example in the context of a span. */
+  /**
+   * A subscriber of `start` may set it: it runs the work, for example in the context of a span. It must call `work` before it
+   * returns; otherwise the work runs without it.
+   */
   run?: <Value>(work: () => Promise<Value>) => Promise<Value>
 }
 
@@ -82,7 +86,11 @@ async function trace<Context extends object, Value>(
       throw toPublishedError(error)
     }
   }
-  const enter = async () => (context.run ? await context.run(published) : await published())
+  const enter = async () => {
+    // Not awaited: `run` only enters a context. The order must not wait for a subscriber.
+    if (context.run) notify(context.run, published, () => {})
+    await published()
+  }
   await channel.tracePromise(enter, context).catch(() => {})
   return await runOnce()
 }

@@ -44,7 +44,8 @@ export function withoutHeader(headers: Readonly<Record<string, string>>, name: s
 }
 
 export function withKeyVersion(header: string, keyVersion: string): string {
-  return header.replace(/keyVersion=[^,]*/, `keyVersion=${keyVersion}`)
+  // A function: a text could have `$&` in it.
+  return header.replace(/keyVersion=[^,]*/, () => `keyVersion=${keyVersion}`)
 }
 
 export function flipBit(bytes: Uint8Array, at: number): Uint8Array {

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
-import type { Credentials } from '../secure-message/credentials.ts'
+import { type Credentials, parseCredentials } from '../secure-message/credentials.ts'
 
 /** A key pair as PEM: PKCS#8 and SPKI. */
 export interface TestKeyPair {
@@ -65,4 +65,10 @@ export function createTestCredentials(clientId = 'TEST-CLIENT'): TestCredentials
     peerPublicKeys: { 1: other.publicKey },
   })
   return { merchant: side(merchant, peer), peer: side(peer, merchant) }
+}
+
+/** The same credentials with the private key of a stranger, under the version that signs. */
+export function withStrangerKey(own: Credentials): Credentials {
+  const { version } = parseCredentials(own).signingKey
+  return { ...own, privateKeys: { [version]: createTestKeys().stranger.privateKey } }
 }

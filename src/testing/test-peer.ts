@@ -3,14 +3,14 @@ import { secureRandomBytes } from '../crypto/node.ts'
 import { encodeUtf8 } from '../protocol/encoding.ts'
 import { ORDER_SYNC_METHOD, ORDER_SYNC_PATH } from '../protocol/endpoint.ts'
 import { collectHeaders, parseMessageHead } from '../protocol/headers.ts'
-import { STRICT_JSON } from '../protocol/json.ts'
+import { parseLoosely, STRICT_JSON } from '../protocol/json.ts'
 import type { OrderSyncResponse, Result } from '../result-codes.ts'
 import { type Credentials, parseCredentials, requireEncryptionKey } from '../secure-message/credentials.ts'
 import { secureMessage } from '../secure-message/secure.ts'
 import { verifyMessage } from '../secure-message/verify.ts'
 import type { HttpResponse, IncomingRequest } from '../server/http.ts'
 import { OLD_REQUEST_MS, type SignedRequest, type TestFault, tamperWith, withKeyVersion } from './tamper.ts'
-import { createTestCredentials, createTestKeys } from './test-keys.ts'
+import { createTestCredentials, withStrangerKey } from './test-keys.ts'
 
 /** What {@link createTestPeer} sends to: a handler, or the URL of your application. */
 export type TestTarget = ((request: IncomingRequest) => Promise<HttpResponse>) | string | URL
@@ -47,6 +47,7 @@ export interface TestPeer {
    * Sends one order, and verifies the response.
    *
    * @throws Error when a signed response does not verify: its signature, or its content, is wrong
+   * @throws Error when an unsigned response is not that of a handler
    */
   readonly send: (order: object, options?: TestRequestOptions) => Promise<TestResponse>
 }
@@ -107,7 +108,7 @@ async function secure(
   own: Credentials,
   { encrypt = false, time = Date.now(), tamper, keyVersion, requestId }: TestRequestOptions,
 ): Promise<SignedRequest> {
-  const signing = tamper === 'wrong-key' ? { ...own, privateKeys: { 1: createTestKeys().stranger.privateKey } } : own
+  const signing = tamper === 'wrong-key' ? withStrangerKey(own) : own
   const credentials = parseCredentials(signing)
   const message = JSON.stringify({ ...order, ...(requestId !== undefined && { requestId }) })
   const { headers, body } = await secureMessage(
@@ -142,10 +143,15 @@ async function read(
   const headers = collectHeaders(sent)
   const signed = headers.has('signature')
   const encrypted = headers.has('encrypt')
-  const { result, orderId } = signed
-    ? await verify({ path, headers, body }, own)
-    : (JSON.parse(new TextDecoder().decode(body)) as OrderSyncResponse)
+  const { result, orderId } = signed ? await verify({ path, headers, body }, own) : readUnsigned(status, body)
   return { status, result, ...(orderId !== undefined && { orderId }), signed, encrypted, headers }
+}
+
+/** @throws Error when it is not the response of a handler. It quotes nothing. */
+function readUnsigned(status: number, body: Uint8Array): OrderSyncResponse {
+  const value = parseLoosely(body, STRICT_JSON)?.value as Partial<OrderSyncResponse> | null | undefined
+  if (typeof value?.result?.resultStatus === 'string') return value as OrderSyncResponse
+  throw new Error(`HTTP ${status}, and no response of a handler. Check the URL, and what is in front of the handler.`)
 }
 
 async function verify(

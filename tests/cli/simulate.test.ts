@@ -1,6 +1,9 @@
+import { once } from 'node:events'
 import { readFileSync, statSync } from 'node:fs'
+import { createServer, request as rawRequest } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { createOrderSyncClient } from '../../src/public/index.ts'
 import { createTestOrder } from '../../src/public/testing.ts'
 import { type CommandResult, cli, folderIn, serve, startCommand } from '../support/cli.ts'
@@ -107,6 +110,41 @@ test('listen records and forwards unchanged, explain reads the record, and repla
   expect(await send('last')).toMatchObject({ code: 64, stderr: expect.stringContaining('no order that can be read') })
   listening.child.kill('SIGTERM')
   expect(await listening.exitCode).toBe(0)
+})
+
+test('listen sends nothing to another host than that of --forward', async () => {
+  const requests: string[] = []
+  const server = (name: string) =>
+    createServer((incoming, outgoing) => {
+      requests.push(`${name} ${incoming.url}`)
+      outgoing.writeHead(200, { 'X-Name': 'caf\u00e9' }).end()
+    }).listen(0, '127.0.0.1')
+  const [application, other] = [server('application'), server('other')]
+  onTestFinished(() => {
+    for (const running of [application, other]) running.close()
+  })
+  await Promise.all([once(application, 'listening'), once(other, 'listening')])
+  const host = `127.0.0.1:${(other.address() as AddressInfo).port}`
+  const port = (application.address() as AddressInfo).port
+  const listening = await startCommand(
+    [
+      ...['listen', '--port', '0', '--forward', `http://127.0.0.1:${port}`],
+      ...['--record', join(folderIn(folder), 'messages.jsonl'), ...merchant()],
+    ],
+    /^listening on (http:\S+), /,
+  )
+  const targets = [`//${host}/a`, `http://${host}/b?c`, '/d?e=//f']
+  for (const path of targets) await once(rawRequest({ port: new URL(listening.url).port, path }).end(), 'response')
+  listening.child.kill('SIGTERM')
+  expect(requests).toEqual([`application //${host}/a`, 'application /b?c', 'application /d?e=//f'])
+})
+
+test('listen refuses a URL with a password, and does not print it', async () => {
+  const { code, stderr } = await cli(['listen', '--forward', 'http://user:SECRET@127.0.0.1:1', ...merchant()])
+  expect({ code, stderr }).toEqual({
+    code: 64,
+    stderr: expect.stringMatching(/^--forward must be an http or https URL without user name and password\.$/m),
+  })
 })
 
 test('listen responds 502 when the application does not run, and goes on', async () => {

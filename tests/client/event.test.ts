@@ -133,6 +133,26 @@ test('a tracerId that is not printable is left out', async () => {
   expect(events[0]).not.toHaveProperty('tracerId')
 })
 
+test.each([
+  ['T-1', 'T-1'],
+  ['x'.repeat(129), undefined],
+  ['caf\u00e9', undefined],
+])('the result of a sync has the tracerId %s as %s', async (sent, tracerId) => {
+  const signed: Behaviour = (response, request, incoming) => {
+    response.setHeader('Tracer-Id', sent)
+    respondsSigned()(response, request, incoming)
+  }
+  const { outcome } = await eventsOf([signed])
+  expect(outcome).toMatchObject({ orderId: expect.any(String), tracerId })
+})
+
+test('a clock that fails after the order was sent leads to ERR_RESULT_UNKNOWN, with the requestId', async () => {
+  let calls = 0
+  const now = () => (++calls === 1 ? NOW : expect.fail('the clock'))
+  const { outcome } = await eventsOf([respondsSigned()], { now, retries: 0 })
+  expect(outcome).toMatchObject({ code: 'ERR_RESULT_UNKNOWN', requestId: ORDER.requestId, httpStatus: 200 })
+})
+
 test('an onEvent that throws or rejects changes nothing, and is one warning', async () => {
   const emitWarning = recordWarnings()
   for (const onEvent of [

@@ -79,12 +79,18 @@ export function fakeOutbox(): ConsoleOutbox & { readonly retried: string[]; read
 
 /** One of everything that an inbox can show. */
 export async function fillInbox({ peer, client, handler }: ConsoleWorld): Promise<void> {
-  const paid = createTestOrder({ merchantBizNo: 'BIZ-2026-0001', orderStatus: 'PAID' })
+  const paidAt = Date.now() - 90_000
+  const paid = createTestOrder({
+    merchantBizNo: 'BIZ-2026-0001',
+    orderStatus: 'PAID',
+    orderCreateTime: paidAt,
+    orderModifyTime: paidAt,
+  })
   const refunded = createTestOrder({
     merchantBizNo: paid.merchantBizNo,
     orderStatus: 'REFUNDED',
     orderCreateTime: paid.orderCreateTime,
-    orderModifyTime: paid.orderModifyTime + 5_000,
+    orderModifyTime: paidAt + 60_000,
   })
   await peer.send(paid)
   await peer.send(paid)

@@ -106,6 +106,11 @@ describe('readCapture reads', () => {
     for (const [name, value] of HEADERS) expect(known.get(name.toLowerCase())).toBe(value)
   })
 
+  test.each(['constructor', '__proto__', 'toString'])('a curl command with the URL %s', (url) => {
+    expect(readCapture(`curl ${url} -d x`, MAX, undefined)).toMatchObject({ path: '/', body: Buffer.from('x') })
+    expect(() => readCapture(`curl -d ${url}`, MAX, undefined)).toThrow('The curl command has no URL.')
+  })
+
   test('a response in raw HTTP', () => {
     const { direction, status, method, path } = readCapture(http('\r\n', 'HTTP/1.1 401 Unauthorized'), MAX, undefined)
     expect({ direction, status, method, path }).toEqual({

@@ -1,7 +1,14 @@
 import { randomBytes, sign } from 'node:crypto'
 import { inspect } from 'node:util'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { type IncomingRequest, OrderRefusedError, ProtocolError, type RequestBody } from '../../src/public/index.ts'
+import {
+  type HandlerOptions,
+  type IncomingRequest,
+  memoryStore,
+  OrderRefusedError,
+  ProtocolError,
+  type RequestBody,
+} from '../../src/public/index.ts'
 import { deferred } from '../support/deferred.ts'
 import { gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, pem, strangerRsa } from '../support/keys.ts'
 import { merchant, SUCCESS, summarize, TRY_LATER } from '../support/merchant.ts'
@@ -851,6 +858,54 @@ test('a body getter that throws makes the response HTTP 500, and the handler doe
   expect((await handler(broken)).status).toBe(500)
   expect(events).toMatchObject([{ kind: 'unavailable' }])
   await handler.drain()
+})
+
+test.each<[string, () => unknown]>([
+  ['throws when it is read', () => expect.fail('the signal')],
+  ['cannot be listened to', () => ({ aborted: false })],
+  ['keeps its listeners', () => ({ aborted: false, addEventListener() {} })],
+])('a signal that %s is ignored', async (_, get) => {
+  const { handler } = merchant()
+  expect(summarize(await handler(Object.defineProperty(request(), 'signal', { get }) as never))).toMatchObject(SUCCESS)
+  await handler.drain()
+})
+
+describe('a revoked Proxy, which throws whatever is asked of it,', () => {
+  const { proxy: revoked, revoke } = Proxy.revocable({}, {})
+  revoke()
+  const fail = () => {
+    throw revoked
+  }
+
+  test.each<[string, string, Partial<HandlerOptions<unknown>>]>([
+    ['onOrder', 'ERR_ON_ORDER', { onOrder: fail }],
+    ['credentials', 'ERR_CREDENTIALS_LOOKUP', { credentials: fail }],
+    ['signedPath', 'ERR_OPTION', { signedPath: fail }],
+    ['now', 'ERR_OPTION', { now: fail }],
+    ['the store', 'ERR_STORE', { store: { ...memoryStore(), claim: fail } }],
+  ])('can be thrown by %s: the response is "try later"', async (_, code, options) => {
+    const { handler, events } = merchant(options)
+    expect(summarize(await handler(request()))).toMatchObject({ resultCode: 'UNKNOWN_EXCEPTION' })
+    expect(events).toMatchObject([{ code }])
+  })
+
+  test('can be thrown by onEvent: the order is processed', async () => {
+    const emitWarning = recordWarnings()
+    const { handler } = merchant({ onEvent: fail })
+    expect(summarize(await handler(request()))).toMatchObject(SUCCESS)
+    expect(emitWarning).toHaveBeenCalledWith(expect.any(String), { type: 'OrderSyncWarning', code: 'ERR_ON_EVENT' })
+  })
+})
+
+test.each([
+  ['a promise', async (size: number) => randomBytes(size)],
+  ['fewer bytes', (size: number) => randomBytes(size - 1)],
+  ['a text', (size: number) => '\r\n'.repeat(size / 2)],
+  ['nothing', () => undefined],
+])('the Tracer-Id is random when randomBytes returns %s', async (_, source) => {
+  const { handler } = merchant({ randomBytes: source as never })
+  const { headers } = await handler(request())
+  expect(headers['Tracer-Id']).toMatch(/^[0-9a-f]{32}$/)
 })
 
 test('an error of another version of the package, with a code that this one does not know, makes the response HTTP 500', async () => {

@@ -2,10 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import {
+  ConfigurationError,
   type Credentials,
   HandlerError,
   OrderRefusedError,
   type PrivateKeyInput,
+  ProtocolError,
   responseToError,
   type VerifyRequestOptions,
   verifyRequest,
@@ -195,6 +197,43 @@ describe('a failure of our own side', () => {
       expect(responseToError(error)).toMatchObject({ status: 500, headers: { 'Tracer-Id': 'trace-1' } })
     },
   )
+})
+
+test('two requests that fail with the same error object have responses of their own', async () => {
+  const thrown = new ProtocolError('ERR_FIELD_INVALID', 'not this item', { issues: [{ field: 'x', expected: 'y' }] })
+  const schema = { '~standard': { version: 1, vendor: 'test', validate: () => Promise.reject(thrown) } } as const
+  const failing = (tracerId: string) => {
+    const incoming = withHeaders(request({ message: newOrder() }), { 'Tracer-Id': tracerId })
+    return rejectionOf(verifyRequest(incoming, options({ extInfoSchema: schema })))
+  }
+  const errors = [await failing('trace-1'), await failing('trace-2'), await failing('trace-3')]
+  expect(errors.map((error) => responseToError(error).headers['Tracer-Id'])).toEqual(['trace-1', 'trace-2', 'trace-3'])
+  for (const error of errors) {
+    expect(error).toMatchObject({ name: 'ProtocolError', code: 'ERR_FIELD_INVALID', message: 'not this item' })
+    expect(error).toMatchObject({ issues: thrown.issues })
+    expect(summarize(responseToError(error))).toMatchObject({ resultCode: 'PARAM_ILLEGAL', signed: true })
+  }
+})
+
+test.each([new HandlerError('ERR_OPTION', 'own'), new ConfigurationError('ERR_KEY_RING', 'own')])(
+  'two requests whose credentials() throws the same $name have responses of their own',
+  async (thrown) => {
+    const failing = (tracerId: string) => {
+      const incoming = withHeaders(request({ message: newOrder() }), { 'Tracer-Id': tracerId })
+      return rejectionOf(verifyRequest(incoming, options({ credentials: () => Promise.reject(thrown) })))
+    }
+    const errors = [await failing('trace-1'), await failing('trace-2')]
+    expect(errors.map((error) => responseToError(error).headers['Tracer-Id'])).toEqual(['trace-1', 'trace-2'])
+    for (const { name, code, message } of errors as HandlerError[])
+      expect({ name, code, message }).toEqual({ name: thrown.name, code: thrown.code, message: 'own' })
+  },
+)
+
+test('a signal that throws when it is read is ignored', async () => {
+  const incoming = Object.defineProperty(request({ message: newOrder() }), 'signal', {
+    get: () => expect.fail('the signal'),
+  })
+  await expect(verifyRequest(incoming as never, options())).resolves.toHaveProperty('order')
 })
 
 test('responseToError makes "try later" of any other value, without what it says', () => {

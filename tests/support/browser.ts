@@ -30,7 +30,6 @@ export interface Page {
   getByText(text: string | RegExp): Locator
   getByLabel(text: string | RegExp, options?: { exact?: boolean }): Locator
   evaluate<Value>(script: string): Promise<Value>
-  screenshot(options: object): Promise<Uint8Array>
   setViewportSize(size: { width: number; height: number }): Promise<void>
   readonly keyboard: { press(key: string): Promise<void> }
   on(event: 'console', listener: (message: { type(): string; text(): string }) => void): void
@@ -43,6 +42,8 @@ export interface Context {
   newPage(): Promise<Page>
   close(): Promise<void>
   grantPermissions(permissions: string[]): Promise<void>
+  /** For what playwright has no method: WebP. */
+  newCDPSession(page: Page): Promise<{ send(method: string, parameters: object): Promise<{ data: string }> }>
 }
 
 export interface Browser {

@@ -93,6 +93,14 @@ describe('traced', () => {
         await Promise.all([work(), work()])
       },
     ],
+    ['never settles', () => new Promise(() => {})],
+    [
+      'calls it, and never settles',
+      async (work: () => Promise<unknown>) => {
+        await work()
+        await new Promise(() => {})
+      },
+    ],
     ['does not wait for it', async (work: () => Promise<unknown>) => void work().catch(() => {})],
   ]
   test.each(broken)('runs the work once, and returns its result, when "run" of a subscriber %s', async (_, run) => {

@@ -53,6 +53,35 @@ test('createTestOrder makes orders with ids of their own, and takes changes', ()
 })
 
 describe('createTestPeer', () => {
+  test('signs with the key of a stranger under the version that signs', async () => {
+    const { handler, events } = startHandler()
+    const { clientId, privateKeys, peerPublicKeys } = createTestCredentials().peer
+    const credentials = { clientId, privateKeys: { 7: privateKeys[1] ?? '' }, signingKeyVersion: '7', peerPublicKeys }
+    expect(
+      await createTestPeer(handler, { credentials }).send(createTestOrder(), { tamper: 'wrong-key' }),
+    ).toMatchObject({
+      status: 401,
+    })
+    expect(events).toMatchObject([{ kind: 'rejected', code: 'ERR_SIGNATURE_INVALID', keyVersion: '7' }])
+  })
+
+  test('names any key version', async () => {
+    const { handler, events } = startHandler()
+    await createTestPeer(handler).send(createTestOrder(), { keyVersion: '$&' })
+    expect(events).toMatchObject([{ keyVersion: '$&' }])
+  })
+
+  test.each(['<html>SECRET</html>', '"SECRET"', '{}', '{"result":"SECRET"}', 'null'])(
+    'rejects the unsigned response %s, and does not quote it',
+    async (body) => {
+      const peer = createTestPeer(async () => ({ status: 404, headers: {}, body: Buffer.from(body) }))
+      const error = await rejectionOf(peer.send(createTestOrder()))
+      expect(error.message).toBe(
+        'HTTP 404, and no response of a handler. Check the URL, and what is in front of the handler.',
+      )
+    },
+  )
+
   test.each([false, true])(
     'sends an order to a handler, and verifies the response (encrypted: %s)',
     async (encrypt) => {

@@ -64,36 +64,39 @@ function decode({ base64 }: ShownBytes) {
   return { raw, text, json }
 }
 
-const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u00a0\ufffd]/u
+/** Characters that cannot be seen. The last range is the signs that stand for control characters in an explanation. */
+const INVISIBLE = /([\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u00a0\ufffd\u2400-\u2421])/u
 
-/** Text with a sign for each character that cannot be seen. A line feed also ends the line. */
+/** Text with a name for each character that cannot be seen. A line feed also ends the line. */
 export function VisibleText({ text }: { readonly text: string }) {
-  const parts = text.split(/([\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u00a0\ufffd])/u)
-  return (
-    <>
-      {parts.map((part, index) =>
-        INVISIBLE.test(part) && part.length <= 2 ? (
-          <span key={index}>
-            <span class="control" title={codePoint(part)}>
-              {signOf(part)}
-            </span>
-            {part === '\n' ? '\n' : ''}
-          </span>
-        ) : (
-          part
-        ),
-      )}
-    </>
+  // Every second part is a character that matches.
+  return text.split(INVISIBLE).map((part, index) =>
+    index % 2 === 0 ? (
+      part
+    ) : (
+      <>
+        <span class="control" title={codePoint(part)}>
+          {nameOf(part)}
+        </span>
+        {part === '\n' || part === '\u240a' ? '\n' : ''}
+      </>
+    ),
   )
 }
 
 const codePoint = (character: string) =>
   `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`
 
-function signOf(character: string): string {
+/** Names, because many fonts lack the signs of Unicode for control characters. */
+const NAMES =
+  'NUL SOH STX ETX EOT ENQ ACK BEL BS TAB LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US'.split(
+    ' ',
+  )
+
+function nameOf(character: string): string {
   const code = character.codePointAt(0) ?? 0
-  if (code < 0x20) return String.fromCharCode(0x2400 + code)
-  return code === 0x7f ? '␡' : `<${codePoint(character)}>`
+  const control = code >= 0x2400 ? code - 0x2400 : code
+  return NAMES[control] ?? (control === 0x7f || control === 0x21 ? 'DEL' : codePoint(character))
 }
 
 function Hex({ raw, rows }: { readonly raw: Uint8Array; readonly rows: number }) {
@@ -101,9 +104,7 @@ function Hex({ raw, rows }: { readonly raw: Uint8Array; readonly rows: number })
   for (let at = 0; at < raw.length && lines.length < rows; at += COLUMNS) {
     const row = [...raw.subarray(at, at + COLUMNS)]
     const hex = row.map((byte) => byte.toString(16).padStart(2, '0')).join(' ')
-    const signs = row.map((byte) =>
-      byte < 0x20 ? String.fromCharCode(0x2400 + byte) : byte < 0x7f ? String.fromCharCode(byte) : '·',
-    )
+    const signs = row.map((byte) => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '·'))
     lines.push(`${at.toString(16).padStart(5, '0')}  ${hex.padEnd(COLUMNS * 3)} ${signs.join('')}`)
   }
   return <pre class="hex">{lines.join('\n')}</pre>

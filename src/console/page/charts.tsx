@@ -173,7 +173,7 @@ function Line({ points, name }: { readonly points: readonly (readonly [number, n
       {points.map(([cx, cy]) => (
         <circle key={cx} cx={cx} cy={cy} r="3" />
       ))}
-      <text x={Math.min(x, WIDTH - 30)} y={y - 6} text-anchor="end">
+      <text x={Math.min(x, WIDTH - 30)} y={Math.max(14, y - 6)} text-anchor="end">
         {name}
       </text>
     </g>

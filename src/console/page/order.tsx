@@ -75,7 +75,7 @@ function Axis({ events }: { readonly events: readonly (Row & { eventTime: number
       </text>
       <line x1={MARGIN} x2={WIDTH - MARGIN} y1={TOP} y2={TOP} />
       <line x1={MARGIN} x2={WIDTH - MARGIN} y1={BOTTOM} y2={BOTTOM} />
-      {events.map((row) => (
+      {[...events].sort(processedLast).map((row) => (
         <g key={row.id} class={toneOf(row.kind)}>
           <line class="link" x1={x(row.eventTime)} x2={x(row.at)} y1={TOP} y2={BOTTOM} />
           <circle cx={x(row.eventTime)} cy={TOP} r="6" />
@@ -94,6 +94,9 @@ function Axis({ events }: { readonly events: readonly (Row & { eventTime: number
     </svg>
   )
 }
+
+/** What is drawn last is on top. */
+const processedLast = (a: Row, b: Row) => Number(a.kind === 'processed') - Number(b.kind === 'processed')
 
 const DAY = 86_400_000
 

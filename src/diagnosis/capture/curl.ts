@@ -32,7 +32,7 @@ export function readCurl(command: string): CaptureParts {
   for (let at = 1; at < words.length; at++) {
     const { option, value, skip } = readOption(words, at)
     at += skip
-    const name = NAMES[option]
+    const name = Object.hasOwn(NAMES, option) ? NAMES[option] : undefined
     if (name === undefined) {
       if (option === '-G' || option === '--get') isGet = true
       else if (option === '-I' || option === '--head') method ??= 'HEAD'
@@ -78,7 +78,7 @@ function readOption(words: readonly string[], at: number): { option: string; val
   const [, long, longValue] = /^(--[\w-]+)=([\s\S]*)$/.exec(word) ?? []
   if (long !== undefined) return { option: long, value: longValue ?? '', skip: 0 }
   const short = word.slice(0, 2)
-  if (/^-\w./.test(word) && (short in NAMES || OTHER_VALUES.test(short)))
+  if (/^-\w./.test(word) && (Object.hasOwn(NAMES, short) || OTHER_VALUES.test(short)))
     return { option: short, value: word.slice(2), skip: 0 }
   const takesValue = Object.hasOwn(NAMES, word) || OTHER_VALUES.test(word)
   return { option: word, value: takesValue ? (words[at + 1] ?? '') : '', skip: takesValue ? 1 : 0 }

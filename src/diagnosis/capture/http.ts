@@ -57,7 +57,7 @@ function readHeaders(lines: readonly string[]): (readonly [string, string])[] {
       last[1] = `${last[1]} ${line.trim()}`
       continue
     }
-    const [, name, value = ''] = /^(:?[^:\s]+)\s*:[ \t]*(.*)$/.exec(line) ?? []
+    const [, name, value = ''] = /^(:?[^:\s]+)\s*:[ \t]*(.*)$/s.exec(line) ?? []
     if (name === undefined)
       throw notAMessage(`Line ${headers.length + 2} of the message is not a header such as "Name: value".`)
     headers.push([name, value.trimEnd()])

@@ -79,7 +79,7 @@ function newlineChanges(): Change[] {
     change(1, 'with LF line breaks, but CRLF arrived', (text) => text.replaceAll('\r\n', '\n')),
     change(1, 'with CRLF line breaks, but LF arrived', (text) => text.replace(/\r?\n/g, '\r\n')),
     change(2, 'with CRLF at its end, which was lost', (text) => `${text}\r\n`),
-    change(1, 'without the line breaks at its end', (text) => text.replace(/[\r\n]+$/, '')),
+    change(1, 'without the line breaks at its end', (text) => text.replace(/(?<![\r\n])[\r\n]+$/, '')),
     change(1, 'without line breaks', (text) => text.replace(/[\r\n]+/g, '')),
     change(2, 'in lines of 76 characters', (text) => wrap(text, 76, '\r\n')),
     change(2, 'in lines of 64 characters', (text) => wrap(text, 64, '\n')),

@@ -64,7 +64,7 @@ export function spaceChanges(): Change[] {
         fix: 'The sender signed the body without the white space around it: the sender, or something in between, added some.',
       },
       // trim() removes a byte order mark too, which is another cause.
-      (text) => text.replace(/^[ \t\r\n]+|[ \t\r\n]+$/g, ''),
+      (text) => text.replace(/^[ \t\r\n]+|(?<![ \t\r\n])[ \t\r\n]+$/g, ''),
     ),
   ]
 }

@@ -13,7 +13,7 @@ import {
   requireEncryptionKey,
 } from '../../secure-message/credentials.ts'
 import { OLD_REQUEST_MS, type SignedRequest, tamperWith, withKeyVersion, withoutHeader } from '../tamper.ts'
-import { createTestKeys } from '../test-keys.ts'
+import { withStrangerKey } from '../test-keys.ts'
 import type { Delivery, HeaderForm, SimulatedFault } from './scenario.ts'
 
 /** Whose request it is, and where it goes. */
@@ -65,14 +65,10 @@ function changeOrder(plaintext: Uint8Array): Uint8Array {
 }
 
 function keysFor(credentials: Credentials, keyVersion: string | undefined, tamper: SimulatedFault | undefined) {
-  if (tamper === 'wrong-key') {
-    return parseCredentials({ ...credentials, privateKeys: { 1: createTestKeys().stranger.privateKey } })
-  }
   const [first] = Object.keys(credentials.privateKeys)
-  return parseCredentials({
-    ...credentials,
-    signingKeyVersion: keyVersion === 'none' ? undefined : (keyVersion ?? credentials.signingKeyVersion ?? first),
-  })
+  const signingKeyVersion = keyVersion === 'none' ? undefined : (keyVersion ?? credentials.signingKeyVersion ?? first)
+  const signing = { ...credentials, signingKeyVersion }
+  return parseCredentials(tamper === 'wrong-key' ? withStrangerKey(signing) : signing)
 }
 
 function encryptTo(
