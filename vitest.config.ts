@@ -12,8 +12,12 @@ const built = [
 /** Tests that use real databases. */
 const stores = ['tests/stores/**/*.test.ts']
 
-/** Tests that replace modules, timers or globals. In a shared process, other test files would see the replacements. */
+/**
+ * Tests that replace modules, timers or globals, or see every event of the process. In a shared process, other test files would see the
+ * replacements, and these would see their events.
+ */
 const isolated = [
+  'tests/telemetry/opentelemetry.test.ts',
   'tests/timeout.test.ts',
   'tests/server/process-order.test.ts',
   'tests/server/traffic.test.ts',
