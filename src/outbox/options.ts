@@ -16,12 +16,18 @@ import type { OutboxPolicy, OutboxStore } from '../stores/outbox-store.ts'
 import type { OutboxEvent } from './event.ts'
 import { assertEncryptAtRest, type EncryptAtRest } from './payload.ts'
 
+/** What the outbox uses of a client. */
+export type OutboxClient = Pick<OrderSyncClient, 'syncOrder'>
+
 /** Options of {@link createOutbox}. */
 export interface OutboxOptions {
   /** Where events wait: `postgresOutboxStore()`, `mysqlOutboxStore()` or `sqliteOutboxStore()`. */
   store: OutboxStore
-  /** Sends the events. A function chooses one for each order, when you act for several merchants. */
-  client: Pick<OrderSyncClient, 'syncOrder'> | ((order: Order) => Pick<OrderSyncClient, 'syncOrder'>)
+  /**
+   * Sends the events. When you act for several merchants, a function: it returns the client for an order and the `tenant` that
+   * `enqueue` was given. All workers on the same tables need the same one.
+   */
+  client: OutboxClient | ((order: Order, tenant: string | undefined) => OutboxClient)
   /**
    * `latest`: an event is skipped when a newer one of its order waits too. `every`: all events of an order are sent, in the order
    * of `orderModifyTime`. @defaultValue 'latest'

@@ -3,11 +3,11 @@ import { toOutgoingOrder } from '../client/order.ts'
 import { sha256 } from '../crypto/node.ts'
 import { describeFailure, isOrderSyncError } from '../errors.ts'
 import type { Order } from '../messages/order.ts'
-import { type OptionRules, resolveOptions, wholeNumber } from '../option-rules.ts'
+import { assertText, type OptionRules, resolveOptions, wholeNumber } from '../option-rules.ts'
 import { formatJson, STRICT_JSON } from '../protocol/json.ts'
 import type { NewOutboxEvent, OutboxStats } from '../stores/outbox-store.ts'
 import { type OutboxOptions, resolveOutboxOptions } from './options.ts'
-import { createPayloadCodec } from './payload.ts'
+import { createPayloadCodec, type OutboxPayload, readPayload, writePayload } from './payload.ts'
 import { createReporter } from './report.ts'
 import type { Waker } from './waker.ts'
 import { type OutboxRunResult, runWorker } from './worker.ts'
@@ -20,6 +20,8 @@ export interface OutboxFailure {
   readonly code: string
   readonly attempts: number
   readonly failedAt: Date
+  /** As it was given to `enqueue`. */
+  readonly tenant?: string | undefined
   /** Customer data; not enumerable. Undefined when it cannot be decrypted. */
   readonly order?: Order | undefined
 }
@@ -43,6 +45,11 @@ export interface EnqueueOptions {
    * event is written at once.
    */
   readonly transaction?: unknown
+  /**
+   * Whose order it is, when you act for several merchants: a text of yours, which the function `client` receives. Orders of two
+   * tenants are never the same order. @defaultValue none
+   */
+  readonly tenant?: string | undefined
 }
 
 /** Options of `run` and `drain`. */
@@ -122,22 +129,23 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const context = { settings, codec, report: createReporter(settings.onEvent), wakers: new Set<Waker>() }
   const json = { ...STRICT_JSON, allowFractions }
 
-  function toEvent(input: OrderInput): NewOutboxEvent {
+  function toEvent(input: OrderInput, tenant: string | undefined): NewOutboxEvent {
     const { requestId = randomUUID().replaceAll('-', ''), merchantBizType = 'TRADE_ORDER' } = input
     const order = toOutgoingOrder({ ...input, requestId, merchantBizType })
     const text = Buffer.from(formatJson(order, json)).toString()
     return {
-      orderKey: keyOf(order),
+      orderKey: keyOf(order, tenant),
       eventTime: order.orderModifyTime,
       requestId,
-      payload: codec.encode(text, requestId),
+      payload: codec.encode(writePayload(text, tenant), requestId),
       maxRetryMs,
     }
   }
 
-  async function enqueueAll(orders: readonly OrderInput[], { transaction }: EnqueueOptions = {}) {
+  async function enqueueAll(orders: readonly OrderInput[], { transaction, tenant }: EnqueueOptions = {}) {
+    if (tenant !== undefined) assertText(tenant, 'tenant')
     if (orders.length > MAX_EVENTS) throw new RangeError(`At most ${MAX_EVENTS} orders can be enqueued at once`)
-    const events = orders.map(toEvent)
+    const events = orders.map((order) => toEvent(order, tenant))
     if (events.length > 0) await store.enqueue(events, transaction)
     // Of a transaction, nobody knows here when it commits.
     if (transaction === undefined) for (const { wake } of context.wakers) wake()
@@ -166,8 +174,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
       }
       const rows = await store.failed({ limit })
       return rows.map(({ payload, failedAt, ...row }) => {
-        const failure = { ...row, failedAt: new Date(failedAt) }
-        const order = readOrder(() => codec.decode(payload, row.requestId))
+        const { order, tenant } = tryToRead(() => codec.decode(payload, row.requestId))
+        const failure = { ...row, failedAt: new Date(failedAt), ...(tenant !== undefined && { tenant }) }
         return Object.defineProperty(failure, 'order', { value: order, enumerable: false })
       })
     },
@@ -200,14 +208,14 @@ export function createOutbox(options: OutboxOptions): Outbox {
 }
 
 /** A hash, so that the column tells nothing of the order. */
-function keyOf({ merchantId, merchantBizType, merchantBizNo }: Order): string {
-  return sha256(JSON.stringify([merchantId || null, merchantBizType, merchantBizNo]), 'base64url')
+function keyOf({ merchantId, merchantBizType, merchantBizNo }: Order, tenant: string | undefined): string {
+  return sha256(JSON.stringify([tenant ?? null, merchantId || null, merchantBizType, merchantBizNo]), 'base64url')
 }
 
-function readOrder(decode: () => string): Order | undefined {
+function tryToRead(decode: () => string): Partial<OutboxPayload> {
   try {
-    return JSON.parse(decode()) as Order
+    return readPayload(decode())
   } catch {
-    return undefined
+    return {}
   }
 }

@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto'
 import { type RandomBytes, sha256 } from '../crypto/node.ts'
 import { ConfigurationError } from '../errors.ts'
+import type { Order } from '../messages/order.ts'
 
 /** One key of 32 bytes, or several: the first encrypts, all decrypt. */
 export type EncryptAtRest = Uint8Array | readonly Uint8Array[]
@@ -10,6 +11,21 @@ export interface PayloadCodec {
   readonly encode: (json: string, requestId: string) => string
   /** @throws {@link ConfigurationError} `ERR_OUTBOX_KEY` when no key fits */
   readonly decode: (payload: string, requestId: string) => string
+}
+
+/** What is written for an event, before encryption. */
+export interface OutboxPayload {
+  readonly order: Order
+  readonly tenant?: string | undefined
+}
+
+/** @param order The order as JSON, with the bytes that are sent. */
+export function writePayload(order: string, tenant: string | undefined): string {
+  return `{${tenant === undefined ? '' : `"tenant":${JSON.stringify(tenant)},`}"order":${order}}`
+}
+
+export function readPayload(text: string): OutboxPayload {
+  return JSON.parse(text) as OutboxPayload
 }
 
 const PREFIX = 'A256GCM.'

@@ -1,5 +1,4 @@
 import { describeFailure, isOrderSyncError } from '../errors.ts'
-import type { Order } from '../messages/order.ts'
 import type { ClaimedOutboxEvent, OutboxClaim } from '../stores/outbox-store.ts'
 import { traced } from '../telemetry/channels.ts'
 import { backOff, timeoutError, withTimeout } from '../timeout.ts'
@@ -7,7 +6,7 @@ import { decideAttempt } from './decisions.ts'
 import { type OutboxEvent, withError } from './event.ts'
 import { createFinisher } from './finisher.ts'
 import type { OutboxSettings } from './options.ts'
-import type { PayloadCodec } from './payload.ts'
+import { type PayloadCodec, readPayload } from './payload.ts'
 import { createWaker, type Waker } from './waker.ts'
 
 /** What a worker did. */
@@ -158,9 +157,9 @@ function createSender(
   /** Resolves to the error, if there is one. */
   async function attempt({ requestId, payload, attempts }: ClaimedOutboxEvent, timeoutMs: number): Promise<unknown> {
     try {
-      const order = JSON.parse(codec.decode(payload, requestId)) as Order
+      const { order, tenant } = readPayload(codec.decode(payload, requestId))
       const { client } = settings
-      const sender = typeof client === 'function' ? client(order) : client
+      const sender = typeof client === 'function' ? client(order, tenant) : client
       await traced(
         'outbox',
         () => ({ requestId, attempt: attempts + 1 }),

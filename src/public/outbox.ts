@@ -14,7 +14,7 @@ export type {
   OutboxSentEvent,
   OutboxUnavailableEvent,
 } from '../outbox/event.ts'
-export type { OutboxOptions } from '../outbox/options.ts'
+export type { OutboxClient, OutboxOptions } from '../outbox/options.ts'
 export {
   createOutbox,
   type EnqueueOptions,

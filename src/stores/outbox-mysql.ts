@@ -75,6 +75,14 @@ export function mysqlOutboxStore(options: MysqlOutboxStoreOptions): OutboxStore 
     }
   }
 
+  async function inOwnTransaction<Value>(work: (sql: Sql) => Promise<Value>): Promise<Value> {
+    try {
+      return await repeatTransient(() => transactOnce(work), isRolledBack)
+    } catch (error) {
+      throw isNotMigrated(error) ? outboxNotMigrated('migrateMysqlOutbox(pool)', error) : error
+    }
+  }
+
   return createSqlOutboxStore({
     among: inList,
     rowsOf: valuesList,
@@ -84,26 +92,11 @@ export function mysqlOutboxStore(options: MysqlOutboxStoreOptions): OutboxStore 
     skipLocked: 'FOR UPDATE SKIP LOCKED',
     ignoreDuplicate: () => 'ON DUPLICATE KEY UPDATE id = id',
     onOrderExists: (due) => `ON DUPLICATE KEY UPDATE due_at = ${due((name) => name)}`,
-    async transaction(work) {
-      try {
-        return await repeatTransient(() => transactOnce(work), isRolledBack)
-      } catch (error) {
-        throw isNotMigrated(error) ? outboxNotMigrated('migrateMysqlOutbox(pool)', error) : error
-      }
-    },
+    transaction: inOwnTransaction,
+    // In a transaction of its own: with `autocommit = 0`, the connection would go back to the pool with an open one.
     sqlOf: (transaction) =>
       transaction === undefined
-        ? async (text, values) => {
-            const { connection, giveBack } = await borrow(pool, queryTimeoutMs)
-            try {
-              const rows = await toSql((sql) => query(connection, sql, queryTimeoutMs))(text, values)
-              giveBack()
-              return rows
-            } catch (error) {
-              giveBack({ close: !isRolledBack(error) })
-              throw isNotMigrated(error) ? outboxNotMigrated('migrateMysqlOutbox(pool)', error) : error
-            }
-          }
+        ? (text, values) => inOwnTransaction((sql) => sql(text, values))
         : toSql(toExecutor(transaction)),
   })
 }

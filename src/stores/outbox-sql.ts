@@ -131,7 +131,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
          SELECT id, order_key, event_time, request_id, payload, attempts,
            ${now()} - created_at AS age_ms, expires_at - ${now()} AS left_ms, due_at - ${now()} AS wait_ms,
            ROW_NUMBER() OVER (PARTITION BY order_key ORDER BY ${nextFirst(policy)}) AS place,
-           COUNT(*) OVER (PARTITION BY order_key) AS total
+           ${policy === 'latest' ? 'COUNT(*) OVER (PARTITION BY order_key)' : '1'} AS total
          FROM ${events} WHERE state = ${STATES.waiting} AND order_key ${among(keys).text}
        ) ranked WHERE place = 1`,
       among(keys).values,

@@ -70,7 +70,7 @@ export async function startCommand(
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   const nextLine = async () => {
     const { value, done } = await lines.next()
-    if (done) throw new Error(`the command has exited: ${await stderr}`)
+    if (done) throw new Error(`${args[0]} has exited: ${await stderr}`)
     return value
   }
   const [, url = ''] = listening.exec(await nextLine()) ?? []

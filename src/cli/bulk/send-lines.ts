@@ -56,7 +56,7 @@ export async function sendLines(
     progress.clear()
     printToStderr(text)
   }
-  const stop = createStop(input.stop)
+  const stop = createStop(input.stop, print)
   let isComplete = false
   try {
     const recorder = createRecorder({ journal, failures, tally, print })

@@ -11,8 +11,9 @@ const SAME_SIGNAL_MS = 500
  * A stop in two steps: first nothing more is read, then what is in flight is aborted. SIGINT and SIGTERM stop too.
  *
  * @param onStop Ends the reading.
+ * @param print Tells the user what a signal does.
  */
-export function createStop(onStop: () => void) {
+export function createStop(onStop: () => void, print: (text: string) => void) {
   const aborted = new AbortController()
   let signalled: { readonly name: NodeJS.Signals; readonly at: number } | undefined
   let isStopping = false
@@ -27,8 +28,10 @@ export function createStop(onStop: () => void) {
 
   function onSignal(name: NodeJS.Signals): void {
     const at = performance.now()
-    if (signalled === undefined) signalled = { name, at }
-    else if (at - signalled.at < SAME_SIGNAL_MS) return
+    if (signalled === undefined) {
+      signalled = { name, at }
+      print(`Stopping. What is in flight has ${GRACE_MS / 1_000} seconds; a second signal aborts it.`)
+    } else if (at - signalled.at < SAME_SIGNAL_MS) return
     else {
       // A third signal kills.
       release()

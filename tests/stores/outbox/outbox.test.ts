@@ -306,6 +306,34 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     expect(await atOnce.drain()).toMatchObject({ sent: 0, dropped: 1 })
   })
 
+  test('orders of two tenants are different orders, and each is sent by the client of its tenant', async () => {
+    const sent: unknown[] = []
+    const { outbox } = await open({
+      client: (_, tenant) => ({
+        syncOrder: (order) => {
+          sent.push([tenant, order.requestId])
+          if (tenant === 'b') throw new OrderRefusedError('PROCESS_FAIL')
+          return fakeClient().client.syncOrder(order)
+        },
+      }),
+    })
+    const [ofA, ofB, ofNobody] = [event('SAME', 0), event('SAME', 1), event('SAME', 2)]
+    await outbox.enqueue(ofA, { tenant: 'a' })
+    await outbox.enqueue(ofB, { tenant: 'b' })
+    await outbox.enqueue(ofNobody)
+    expect(await outbox.drain()).toMatchObject({ sent: 2, failed: 1, dropped: 0 })
+    expect(sent).toEqual(
+      expect.arrayContaining([
+        ['a', ofA.requestId],
+        ['b', ofB.requestId],
+        [undefined, ofNobody.requestId],
+      ]),
+    )
+    const [failure] = await outbox.failed()
+    expect(failure).toMatchObject({ tenant: 'b' })
+    expect(failure?.order).toEqual(ofB)
+  })
+
   test('an invalid order is refused by enqueue, and an invalid transaction too', async () => {
     const { outbox, rows } = await open()
     expect(await rejectionOf(outbox.enqueue(event('', 0)))).toMatchObject({ code: 'ERR_FIELD_INVALID' })
