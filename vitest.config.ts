@@ -7,6 +7,7 @@ const built = [
   'tests/package/**/*.test.ts',
   'tests/testing/guide.test.ts',
   'tests/console/browser.test.ts',
+  'tests/console/firefox.test.ts',
 ]
 
 /** Tests that use real databases. */
