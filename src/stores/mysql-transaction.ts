@@ -4,9 +4,9 @@ import { timeoutError, waitFor } from '../timeout.ts'
 import { callOf, numberOf } from './mysql-call.ts'
 import { borrow, type CallSettings } from './mysql-connection.ts'
 import { prefixOf } from './mysql-database.ts'
-import { explain } from './mysql-errors.ts'
+import { explain, isDeadlock } from './mysql-errors.ts'
 import type { MysqlConnection } from './mysql-pool.ts'
-import { createSavepoints, guardQuery, type Savepoints } from './savepoints.ts'
+import { createSavepoints, guardPrepare, guardQuery, type Savepoints } from './savepoints.ts'
 import type { Completion } from './store.ts'
 
 /** How a transaction works and ends. */
@@ -57,67 +57,95 @@ async function lend<Value>(
   timeoutMs: number,
   work: (lent: MysqlConnection) => Promise<Value>,
 ): Promise<Value> {
-  let isOver = false
-  const savepoints = createSavepoints({ hasImplicitCommits: true })
-  const assertOpen = () => {
-    if (isOver) throw new Error('context.transaction was used after "onOrder" had ended')
-  }
-  const guarded = (name: 'query' | 'execute') => {
-    const send = async (...args: unknown[]) =>
-      await waitFor(async () => await Reflect.apply(Reflect.get(connection, name), connection, args), {
-        timeoutMs,
-        onTimeout: () => timeoutError('A query of "onOrder"', timeoutMs),
-      })
-    const guard = guardQuery(send, savepoints)
-    return async (...args: unknown[]) => {
-      assertOpen()
-      return await guard(...args)
+  let over = false
+  const isOver = () => over
+  const savepoints = createSavepoints('mysql')
+  const sender =
+    (name: 'query' | 'execute' | 'prepare') =>
+    async (...args: unknown[]) => {
+      try {
+        return await waitFor(async () => await Reflect.apply(Reflect.get(connection, name), connection, args), {
+          timeoutMs,
+          onTimeout: () => timeoutError('A query of "onOrder"', timeoutMs),
+        })
+      } catch (error) {
+        if (isDeadlock(error)) savepoints.noteRolledBack()
+        throw error
+      }
     }
-  }
-  const query = guarded('query')
+  const guard = { savepoints, isOver, sendReplaced: sender('query') }
+  const query = guardQuery({ ...guard, send: sender('query') })
   const refuse = () => {
     // The pool would lend the connection to another order while our transaction is open.
     throw new Error('context.transaction is released by the store')
   }
   const lent: MysqlConnection = Object.create(connection, {
     query: { value: query },
-    execute: { value: guarded('execute') },
+    execute: { value: guardQuery({ ...guard, send: sender('execute') }) },
+    prepare: { value: guardPrepare({ ...guard, send: sender('prepare') }) },
     beginTransaction: { value: async () => void (await query('START TRANSACTION')) },
     commit: { value: async () => void (await query('COMMIT')) },
     rollback: { value: async () => void (await query('ROLLBACK')) },
     // The connection with callbacks, which some ORMs take.
-    connection: { value: lendCallbacks(Reflect.get(connection, 'connection'), savepoints, assertOpen) },
+    connection: { value: lendCallbacks(Reflect.get(connection, 'connection'), savepoints, isOver) },
     release: { value: refuse },
     destroy: { value: refuse },
     end: { value: refuse },
+    reset: { value: refuseReset('reset') },
+    changeUser: { value: refuseReset('changeUser') },
   })
   try {
     const value = await work(lent)
     savepoints.assertEnded()
     return value
   } finally {
-    isOver = true
+    over = true
   }
 }
 
+/** Both methods end the transaction in the server. */
+const refuseReset = (name: 'reset' | 'changeUser') => () => {
+  throw new Error(`context.transaction has no ${name}(): it would end the transaction of the store`)
+}
+
 /** The same for the connection with callbacks that is below a promise connection. */
-function lendCallbacks(raw: unknown, savepoints: Savepoints, assertOpen: () => void): unknown {
+function lendCallbacks(raw: unknown, savepoints: Savepoints, isOver: () => boolean): unknown {
   if (!hasMethod(raw, 'query')) return undefined
-  const connection = raw as { query: (...args: unknown[]) => unknown; execute: (...args: unknown[]) => unknown }
-  const guarded = (name: 'query' | 'execute') => {
-    const guard = guardQuery((...args) => Reflect.apply(connection[name], connection, args), savepoints)
-    return (...args: unknown[]) => {
-      assertOpen()
-      return guard(...args)
-    }
+  const connection: object = raw
+  const sender =
+    (name: 'query' | 'execute' | 'prepare') =>
+    (...args: unknown[]) =>
+      Reflect.apply(Reflect.get(connection, name), connection, args.map(watching(savepoints)))
+  const guard = { savepoints, isOver, sendReplaced: sender('query') }
+  const query = guardQuery({ ...guard, send: sender('query') })
+  const replaced: Readonly<Record<string | symbol, unknown>> = {
+    query,
+    execute: guardQuery({ ...guard, send: sender('execute') }),
+    prepare: guardPrepare({ ...guard, send: sender('prepare') }),
+    beginTransaction: (callback: unknown) => query('START TRANSACTION', callback),
+    commit: (callback: unknown) => query('COMMIT', callback),
+    rollback: (callback: unknown) => query('ROLLBACK', callback),
+    release: () => {},
+    reset: refuseReset('reset'),
+    changeUser: refuseReset('changeUser'),
+    promise: (...args: unknown[]) => Reflect.apply(Reflect.get(connection, 'promise'), lent, args),
   }
-  const query = guarded('query')
-  return Object.create(connection, {
-    query: { value: query },
-    execute: { value: guarded('execute') },
-    beginTransaction: { value: (callback: unknown) => query('START TRANSACTION', callback) },
-    commit: { value: (callback: unknown) => query('COMMIT', callback) },
-    rollback: { value: (callback: unknown) => query('ROLLBACK', callback) },
-    release: { value: () => {} },
+  const lent: object = new Proxy(connection, {
+    get(target, name) {
+      if (Object.hasOwn(replaced, name)) return replaced[name]
+      const value: unknown = Reflect.get(target, name)
+      // The methods of the driver keep their state in `this`.
+      return typeof value === 'function' ? value.bind(target) : value
+    },
   })
+  return lent
+}
+
+/** A callback that notes a deadlock. Other arguments stay. */
+const watching = (savepoints: Savepoints) => (argument: unknown) => {
+  if (typeof argument !== 'function') return argument
+  return (error: unknown, ...results: unknown[]) => {
+    if (isDeadlock(error)) savepoints.noteRolledBack()
+    return argument(error, ...results)
+  }
 }

@@ -92,8 +92,8 @@ export function listenToPool(owner: string, pool: PostgresPool, onError?: (error
 /** How a transaction begins and what it does. */
 export interface TransactionSteps<Value> {
   readonly begin: string
-  /** Resolves to the value, and whether to commit. */
-  readonly work: (client: PostgresClient) => Promise<{ commit: boolean; value: Value }>
+  /** Resolves to the value, and whether to commit. `isOver()`: the client is the pool's again. */
+  readonly work: (client: PostgresClient, isOver: () => boolean) => Promise<{ commit: boolean; value: Value }>
 }
 
 /** A ROLLBACK takes less than a millisecond. */
@@ -104,10 +104,10 @@ export async function inTransaction<Value>(
   pool: PostgresPool,
   { begin, work }: TransactionSteps<Value>,
 ): Promise<Value> {
-  const { client, giveBack } = await borrow(pool)
+  const { client, isOver, giveBack } = await borrow(pool)
   try {
     await client.query(begin)
-    const { commit, value } = await work(client)
+    const { commit, value } = await work(client, isOver)
     const { command } = await client.query(commit ? 'COMMIT' : 'ROLLBACK')
     // PostgreSQL reports ROLLBACK, without an error, when a query that was not awaited has failed before.
     if (commit && command === 'ROLLBACK') throw new Error('The transaction was rolled back: a query in it had failed')
@@ -129,11 +129,12 @@ export async function inTransaction<Value>(
  */
 export async function lendClient<Client extends PostgresClient, Value>(
   client: Client,
+  isOver: () => boolean,
   work: (client: Client) => Promise<Value>,
 ): Promise<Value> {
-  const savepoints = createSavepoints()
+  const savepoints = createSavepoints('postgres')
   const send = (...args: unknown[]): unknown => Reflect.apply(client.query, client, args)
-  const query = guardQuery(send, savepoints)
+  const query = guardQuery({ send, savepoints, isOver })
   const lent = new Proxy(client, {
     get: (target, name, receiver) => (name === 'query' ? query : Reflect.get(target, name, receiver)),
   })
@@ -144,6 +145,7 @@ export async function lendClient<Client extends PostgresClient, Value>(
 
 interface Borrowed {
   readonly client: PostgresClient
+  readonly isOver: () => boolean
   readonly giveBack: (destroy?: boolean) => void
 }
 
@@ -175,9 +177,12 @@ function own(client: PostgresClient): Borrowed {
   }
   // A connection that breaks between queries emits 'error'. The next query fails, which reports it.
   client.on('error', ignore)
+  let over = false
   return {
     client,
+    isOver: () => over,
     giveBack(destroy = false) {
+      over = true
       client.release = release
       // First: the pool attaches its own listener in it.
       client.release(destroy)

@@ -171,8 +171,8 @@ export function transactionalPostgresStore<Pool extends PostgresPool>(
     finishInTransaction: (held, work) =>
       inTransaction(pool, {
         begin: beginWork(leaseMs),
-        async work(client) {
-          const completion = await lendClient(client, (lent) => work(lent as ClientOf<Pool>))
+        async work(client, isOver) {
+          const completion = await lendClient(client, isOver, (lent) => work(lent as ClientOf<Pool>))
           const finished = await finish(client, sql.finishInside, { held, completion, responseTtlMs }).catch(
             (error) => {
               throw explain(error, settings)

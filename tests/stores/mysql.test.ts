@@ -30,7 +30,7 @@ async function newPool(options: PoolOptions = {}) {
 
 /** Runs work in finishInTransaction, after one write. Returns the outcome, the kept writes, and the state of order and session. */
 async function runInTransaction(work: (transaction: PoolConnection) => unknown) {
-  const pool = await newPool(ONE_CONNECTION)
+  const pool = await newPool({ ...ONE_CONNECTION, multipleStatements: true })
   const SESSION =
     'SELECT @@SESSION.wait_timeout, @@SESSION.innodb_lock_wait_timeout, @@SESSION.lock_wait_timeout, @@SESSION.autocommit'
   const [before] = await pool.query(SESSION)
@@ -81,10 +81,42 @@ describe.skipIf(url === undefined)('transactionalMysqlStore, finishInTransaction
     ['commits, and ignores the refusal', (transaction: PoolConnection) => transaction.commit().catch(() => {})],
     ['creates a table', (transaction: PoolConnection) => transaction.query('CREATE TABLE another (id int)')],
     ['switches autocommit on', (transaction: PoolConnection) => transaction.query('SET autocommit = 1')],
+    [
+      'commits in a comment that MySQL executes',
+      (transaction: PoolConnection) => transaction.query('/*!50000 COMMIT */'),
+    ],
+    ['commits as a second statement', (transaction: PoolConnection) => transaction.query('SELECT 1; COMMIT')],
+    ['prepares a COMMIT', async (transaction: PoolConnection) => (await transaction.prepare('COMMIT')).execute([])],
+    [
+      'commits on the connection with callbacks, without a callback',
+      (transaction: PoolConnection) => void transaction.connection.query('COMMIT'),
+    ],
+    ['commits on a promise connection of that one', ({ connection }: PoolConnection) => connection.promise().commit()],
     ['leaves a transaction open', (transaction: PoolConnection) => transaction.beginTransaction()],
   ])('rejects and keeps nothing when the work %s', async (_, work) => {
     const finished = expect.stringContaining('The transaction of "onOrder" cannot be completed.')
     expect(await runInTransaction(work)).toEqual({ ...NOTHING, finished })
+  })
+
+  test.each(['reset', 'changeUser'] as const)('rejects and keeps nothing when the work calls %s()', async (name) => {
+    const work = async (transaction: PoolConnection) => {
+      await (transaction[name] as () => Promise<void>)()
+      await transaction.query(`INSERT INTO effects VALUES ('A-2')`)
+    }
+    expect(await runInTransaction(work)).toEqual({
+      ...NOTHING,
+      finished: `context.transaction has no ${name}(): it would end the transaction of the store`,
+    })
+  })
+
+  test('commits what a prepared statement writes; ping() works on both connections', async () => {
+    const work = async (transaction: PoolConnection) => {
+      await transaction.ping()
+      await transaction.connection.promise().ping()
+      await (await transaction.prepare('INSERT INTO effects VALUES (?)')).execute(['A-2'])
+    }
+    const effects = [{ order_no: 'A-1' }, { order_no: 'A-2' }]
+    expect(await runInTransaction(work)).toEqual({ ...COMMITTED, effects })
   })
 
   test('turns begin, commit and rollback of the work into savepoints', async () => {
@@ -143,7 +175,11 @@ describe.skipIf(url === undefined)('transactionalMysqlStore, finishInTransaction
     expect((await store.read('order'))?.last).toBeUndefined()
   })
 
-  test('does not record the order when the work ignores a deadlock, which has rolled back its writes', async () => {
+  test.each([
+    ['ignores a deadlock, which has rolled back its writes', [], 'ERR_ON_ORDER'],
+    // Outside of any transaction, they would be kept.
+    ['repeats its writes', ['START TRANSACTION', `INSERT INTO effects VALUES ('A-2')`, 'COMMIT'], 'ERR_TRANSACTION'],
+  ])('after a deadlock, rejects and keeps nothing when the work %s', async (_, repeated, code) => {
     const pool = await newPool()
     await pool.query(`INSERT INTO effects VALUES ('X'), ('Y')`)
     const store = transactionalMysqlStore({ pool })
@@ -163,9 +199,11 @@ describe.skipIf(url === undefined)('transactionalMysqlStore, finishInTransaction
         .catch((error: { errno: number }) => error.errno)
       expect(deadlock).toBe(1213)
       await waiting
+      if (repeated.length > 0) await transaction.rollback()
+      for (const text of repeated) await transaction.query(text).catch(() => undefined)
       return { storedResponse: 'response', processed: true }
     })
-    await expect(finished).rejects.toMatchObject({ code: 'ERR_ON_ORDER' })
+    await expect(finished).rejects.toMatchObject({ code })
     await other.rollback()
     other.release()
     expect((await pool.query('SELECT order_no FROM effects'))[0]).toEqual([{ order_no: 'X' }, { order_no: 'Y' }])

@@ -1,4 +1,4 @@
-import type { PoolClient } from 'pg'
+import { type PoolClient, Query } from 'pg'
 import { describe, expect, inject, onTestFinished, test } from 'vitest'
 import { makePlace, openPlace } from '../support/stores.ts'
 
@@ -62,6 +62,35 @@ describe.skipIf(url === undefined)('transactionalPostgresStore, finishInTransact
 
   test('rejects and keeps nothing when the work rolls back and begins another transaction', async () => {
     expect(await runInTransaction((transaction) => transaction.query('ROLLBACK; BEGIN'))).toMatchObject({ ...NOTHING })
+  })
+
+  test.each([
+    [`INSERT INTO effects VALUES ('A-2'); COMMIT`, 'A text had several statements'],
+    ['/* a /* nested */ comment */ COMMIT', '"onOrder" has begun no transaction'],
+    [`SELECT $$ ' $$; COMMIT; INSERT INTO effects VALUES ('A-2')`, 'A text had several statements'],
+  ])('rejects and keeps nothing when the work sends %s', async (text, finished) => {
+    const result = await runInTransaction((transaction) => transaction.query(text).catch(() => undefined))
+    expect(result).toEqual({ ...NOTHING, finished: expect.stringContaining(finished) })
+  })
+
+  test('rejects a query after the client was given back: it would run in the transaction of another order', async () => {
+    const lent: PoolClient[] = []
+    expect(await runInTransaction((transaction) => lent.push(transaction))).toMatchObject({
+      finished: true,
+      effects: 1,
+    })
+    await expect(lent[0]?.query('SELECT 1')).rejects.toThrow('after "onOrder" had ended')
+  })
+
+  test('rejects and keeps nothing when a query object of pg commits', async () => {
+    const errors: unknown[] = []
+    const work = (transaction: PoolClient) =>
+      new Promise<void>((resolve) => {
+        const query = transaction.query(new Query('COMMIT'))
+        query.on('error', (error) => resolve(void errors.push(error)))
+      })
+    expect(await runInTransaction(work)).toMatchObject(NOTHING)
+    expect(errors).toMatchObject([{ code: 'ERR_TRANSACTION' }])
   })
 
   test('rejects and keeps nothing when the work ignores a failed query', async () => {
