@@ -111,7 +111,7 @@ const refuseReset = (name: 'reset' | 'changeUser') => () => {
 /** The same for the connection with callbacks that is below a promise connection. */
 function lendCallbacks(raw: unknown, savepoints: Savepoints, isOver: () => boolean): unknown {
   if (!hasMethod(raw, 'query')) return undefined
-  const connection: object = raw
+  const connection = raw as object
   const sender =
     (name: 'query' | 'execute' | 'prepare') =>
     (...args: unknown[]) =>

@@ -1,6 +1,5 @@
-import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Pool } from 'pg'
+import { Pool, type PoolClient } from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { createOrderSyncHandler } from '../../../src/public/index.ts'
 import { createOutbox } from '../../../src/public/outbox.ts'
@@ -11,27 +10,11 @@ import {
   transactionalPostgresStore,
 } from '../../../src/public/stores/postgres.ts'
 import { createTestCredentials, createTestOrder, createTestPeer } from '../../../src/public/testing.ts'
-import { read, root } from '../../support/project.ts'
+import { folder, inOrm, isInstalled, loadRecipe, type Recipe } from './recipes.ts'
+import { ORMS, runTransactions } from './work.ts'
 
 const url = inject('postgresUrl')
-const folder = join(root, '.cache/orms')
-const isInstalled = existsSync(join(folder, 'generated/index.js'))
 if (!isInstalled) console.warn('The ORMs are not installed; their tests are skipped')
-
-/** A block of docs/orm.md. */
-interface Recipe {
-  readonly onOrder: (order: object, context: { transaction: unknown }) => Promise<{ orderId: string }>
-  readonly executorOf: (transaction: unknown) => unknown
-  /** TypeORM. */
-  readonly dataSource?: { initialize: () => Promise<unknown>; destroy: () => Promise<unknown> }
-}
-
-/** Writes a block of the guide beside the ORMs, and loads it. */
-async function load(name: string): Promise<Recipe> {
-  const [, block] = new RegExp(`\`\`\`js\\n(// ${name}\\.js\\n[\\s\\S]*?)\`\`\``).exec(read('docs/orm.md')) ?? []
-  writeFileSync(join(folder, `${name}.js`), block ?? expect.fail(`docs/orm.md has no block ${name}.js`))
-  return await import(/* @vite-ignore */ join(folder, `${name}.js`))
-}
 
 // Prisma names the schema `public` in its statements, so the test has a database of its own.
 const DATABASE = `orms_${process.pid}`
@@ -64,7 +47,7 @@ describe.skipIf(url === undefined || !isInstalled || process.env['SHORT'] !== un
   describe.for(['drizzle', 'kysely', 'knex', 'typeorm', 'prisma'])('%s', (name) => {
     let recipe: Recipe
     beforeAll(async () => {
-      recipe = await load(name)
+      recipe = await loadRecipe(name)
       await recipe.dataSource?.initialize()
     })
     afterAll(async () => void (await recipe.dataSource?.destroy()))
@@ -110,6 +93,43 @@ describe.skipIf(url === undefined || !isInstalled || process.env['SHORT'] !== un
       expect(events.map(({ kind }) => kind)).toEqual(['failed', 'processed'])
     })
 
+    test('when the connection breaks after the commit of the ORM, nothing is kept; the redelivery writes once', async () => {
+      let breaks = true
+      const { peer } = start(async (order, context) => {
+        const result = await recipe.onOrder(order, context)
+        const { rows } = await (context.transaction as PoolClient).query('SELECT pg_backend_pid() AS pid')
+        if (breaks) await pool.query('SELECT pg_terminate_backend($1)', [rows[0]?.pid])
+        return result
+      })
+      const order = createTestOrder({ merchantBizNo: `${name}-4` })
+      expect(await peer.send(order)).toMatchObject({ result: { resultStatus: 'U' } })
+      expect(await rowsOf(`${name}-4`)).toEqual([])
+      breaks = false
+      expect(await peer.send(order)).toMatchObject({ result: { resultStatus: 'S' } })
+      expect(await rowsOf(`${name}-4`)).toEqual(['PAID'])
+    })
+
+    test('what it rolls back is not kept, a nested transaction too; what it commits is kept with the order', async () => {
+      let fails = true
+      const no = `${name}-5`
+      const { peer } = start(async (_, { transaction }) => {
+        const transact = (await ORMS.postgres[name]?.(transaction, recipe.dataSource)) ?? expect.fail()
+        await runTransactions(no, transact)
+        if (fails) throw new Error('after the commits')
+        return { orderId: no }
+      })
+      const kept = async () =>
+        (await pool.query(`SELECT no FROM shop_orders WHERE no LIKE '${no}-%' ORDER BY no`)).rows.map((row) => row.no)
+      const order = createTestOrder({ merchantBizNo: no })
+      expect(await peer.send(order)).toMatchObject({ result: { resultStatus: 'U' } })
+      expect(await kept()).toEqual([])
+      fails = false
+      for (const _ of ['processed', 'replayed']) {
+        expect(await peer.send(order)).toMatchObject({ result: { resultStatus: 'S' } })
+        expect(await kept()).toEqual([`${no}-first`, `${no}-last`])
+      }
+    })
+
     test('two orders at the same time do not disturb each other', async () => {
       const { peer } = start(recipe.onOrder)
       const numbers = Array.from({ length: 6 }, (_, index) => `${name}-3-${index}`)
@@ -141,7 +161,6 @@ describe.skipIf(url === undefined || !isInstalled || process.env['SHORT'] !== un
   /** Runs work in a transaction of the ORM, on a connection of its own. */
   async function transactionsOf(name: string, { executorOf, dataSource }: Recipe) {
     type Work = (transaction: unknown) => Promise<void>
-    const inOrm = async (module: string) => await import(/* @vite-ignore */ join(folder, 'node_modules', module))
     const wrap = (begin: (work: Work) => Promise<unknown>) => (work: Work) =>
       begin((transaction) => work(executorOf(transaction)))
     switch (name) {
