@@ -121,9 +121,10 @@ function createStore(settings: Settings): OrderSyncStore {
  * `onOrder` through it commit together with the record that the order was processed. The effect happens exactly once,
  * also when a process crashes at any step.
  *
- * Await every query, and throw its error: after a deadlock, MySQL has rolled back everything before it. Leave COMMIT, ROLLBACK
- * and `release()` to the store. If the transaction ends in `onOrder`, also by a statement such as CREATE TABLE, the order fails and
- * the peer delivers it again. Each order in progress holds one connection of the pool. All your tables must use InnoDB.
+ * Await every query, and throw its error: after a deadlock, MySQL has rolled back everything before it. BEGIN, COMMIT and ROLLBACK,
+ * as ORMs send them, become savepoints of this transaction; what would end it, such as CREATE TABLE, is refused with
+ * `ERR_TRANSACTION`. Leave `release()` to the store. Each order in progress holds one connection of the pool. All your tables must
+ * use InnoDB.
  *
  * @throws TypeError when an option is unknown, missing or of the wrong type
  * @throws RangeError when an option is out of range

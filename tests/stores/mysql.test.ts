@@ -113,6 +113,18 @@ describe.skipIf(url === undefined)('transactionalMysqlStore, finishInTransaction
     })
   })
 
+  test('rejects when SQL that is not recognised has committed, and says so: the write stays', async () => {
+    const work = async (transaction: PoolConnection) => {
+      await transaction.query(`PREPARE finish FROM 'COMMIT'`)
+      await transaction.query('EXECUTE finish')
+    }
+    expect(await runInTransaction(work)).toEqual({
+      finished: expect.stringContaining('The transaction ended in "onOrder"'),
+      effects: [{ order_no: 'A-1' }],
+      processed: false,
+    })
+  })
+
   test('commits what a prepared statement writes; ping() works on both connections', async () => {
     const work = async (transaction: PoolConnection) => {
       await transaction.ping()
