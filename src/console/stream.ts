@@ -16,7 +16,7 @@ const COLLECT_MS = 250
  * The most rows in one message: more than 10,000 a minute need. Above that, the page follows as fast as it may, and what leaves the ring
  * meanwhile is left out, so that an open page costs the same however much arrives.
  */
-const MAX_ROWS = 60
+const MAX_ROWS = 45
 /** A comment, so that a connection whose other end has gone is found. */
 const HEARTBEAT_MS = 15_000
 /** Pages that are open at the same time. */

@@ -86,7 +86,7 @@ describe('createHub', () => {
     expect(slow.batches().flat().at(-1)).toBe('e10000')
   })
 
-  test('an open page costs the same however much arrives: at most 60 rows in a message, 4 times a second', () => {
+  test('an open page costs the same however much arrives: at most 45 rows in a message, 4 times a second', () => {
     const { hub, deliver } = setup()
     const { sink, batches } = page()
     hub.open(sink, { show: false })
@@ -94,7 +94,7 @@ describe('createHub', () => {
       deliver(1_000)
       vi.advanceTimersByTime(250)
     }
-    expect(Math.max(...batches().map(({ length }) => length))).toBe(60)
+    expect(Math.max(...batches().map(({ length }) => length))).toBe(45)
     expect(batches().length).toBeLessThanOrEqual(40)
     vi.advanceTimersByTime(5_000)
     expect(batches().flat().at(-1)).toBe('e40000')
