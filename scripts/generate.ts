@@ -4,6 +4,7 @@
  * - src/messages/minor-units.generated.ts, from the list of currencies that ISO 4217 publishes
  * - the `exports` and `typesVersions` of package.json, from the entry points in src/public
  * - etc/*.api.md, the public face of each entry point, from the declarations in dist/; only where dist/ is built
+ * - docs/images/*.svg, from the diagrams in scripts/diagrams
  * - dist/schemas/*.json, from the message schemas; part of the package, not committed
  *
  * With --check it writes nothing, and fails when a committed file is out of date.
@@ -14,6 +15,7 @@ import standaloneCode from 'ajv/dist/standalone/index.js'
 import { orderSchema } from '../src/messages/order.ts'
 import { responseSchema } from '../src/messages/response.ts'
 import { apiReports } from './api-report.ts'
+import { diagrams } from './diagrams.ts'
 import { entryPoints } from './entry-points.ts'
 import { openApi } from './openapi.ts'
 
@@ -111,6 +113,7 @@ const committed = {
   'src/messages/minor-units.generated.ts': generateMinorUnits(),
   'package.json': generatePackageJson(),
   'docs/openapi.json': generateOpenApi(),
+  ...diagrams,
   ...apiReports(),
 }
 
