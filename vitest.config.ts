@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /** Tests that run the built package in dist/, as users get it. */
 const built = [
@@ -30,8 +31,20 @@ const isolated = [
 /** Tests that install the examples with npm. `npm run test:examples` runs them. */
 const examples = ['tests/examples/**/*.test.ts']
 
+/** They take a minute or more. The last file to end must not be one that has a core for itself. */
+const slow = ['tests/stores/race.test.ts', 'tests/stores/crash.test.ts']
+
+class SlowFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isSlow = ({ moduleId }: TestSpecification) => slow.some((file) => moduleId.endsWith(file))
+    const sorted = await super.sort(files)
+    return [...sorted.filter(isSlow), ...sorted.filter((file) => !isSlow(file))]
+  }
+}
+
 export default defineConfig({
   test: {
+    sequence: { sequencer: SlowFirst },
     restoreMocks: true,
     unstubGlobals: true,
     // A test may start several processes while other tests run. On a slow machine that takes time, but it is not a failure.
