@@ -8,7 +8,7 @@ import type { ServerSetup } from './worker-server.ts'
 
 /**
  * With fewer cores, the two private key operations of an encrypted request take all cores, on every server: see
- * docs/performance.md. There the event loop time shows what more cores would give.
+ * benchmarks/README.md. There the event loop time shows what more cores would give.
  */
 const CORES_FOR_THREADS = 4
 
