@@ -321,24 +321,27 @@ for (const [name, open] of Object.entries(stores)) {
 
   testStore(
     `${name} responds in time in a dark network, and processes an order within one timeout after it, ${CYCLES} times`,
-    {
-      timeout: 120_000,
-    },
+    // Other programs on the machine take time too. A store that recovers late does so each time.
+    { timeout: 120_000, retry: 2 },
     async (context) => {
       const started = await start(open, kind, context)
       for (let cycle = 0; cycle < CYCLES; cycle++) await survive(started, cycle)
     },
   )
 
-  testStore(`${name} processes an order within one timeout when all idle connections are dead`, async (context) => {
-    const { deliver, proxy, recoversInMs } = await start(open, kind, context)
-    const codes = Array.from({ length: 20 }, (_, index) => deliver(`before-${index}`))
-    expect(new Set(await Promise.all(codes))).toEqual(new Set(['SUCCESS']))
-    proxy.goDark()
-    proxy.light()
-    const lightAt = performance.now()
-    for (let tries = 0; (await deliver(`light-${tries}`)) !== 'SUCCESS'; tries++) {
-      expect(performance.now() - lightAt).toBeLessThan(recoversInMs + LATE_MS)
-    }
-  })
+  testStore(
+    `${name} processes an order within one timeout when all idle connections are dead`,
+    { retry: 2 },
+    async (context) => {
+      const { deliver, proxy, recoversInMs } = await start(open, kind, context)
+      const codes = Array.from({ length: 20 }, (_, index) => deliver(`before-${index}`))
+      expect(new Set(await Promise.all(codes))).toEqual(new Set(['SUCCESS']))
+      proxy.goDark()
+      proxy.light()
+      const lightAt = performance.now()
+      for (let tries = 0; (await deliver(`light-${tries}`)) !== 'SUCCESS'; tries++) {
+        expect(performance.now() - lightAt).toBeLessThan(recoversInMs + LATE_MS)
+      }
+    },
+  )
 }

@@ -1,0 +1,42 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import type { DefaultTheme } from 'vitepress'
+
+/** Every page of docs/ is listed here or under Decisions: tests/docs/site.test.ts checks it. */
+const TOPICS: Readonly<Record<string, readonly string[]>> = {
+  Start: ['frameworks', 'runtimes', 'command-line'],
+  Receive: ['stores', 'orm', 'process-again', 'verify-request', 'events'],
+  Send: ['send', 'bulk', 'outbox'],
+  Keys: ['keys'],
+  'When something fails': ['errors', 'explain', 'console'],
+  Test: ['testing', 'simulator'],
+  Run: ['health', 'observability', 'performance'],
+  Reference: ['protocol', 'security', 'changelog', 'contributing', 'releasing', 'benchmark-history'],
+}
+
+/** The sidebar of the guides. A page has the name of its first heading. */
+export const sidebar: DefaultTheme.SidebarItem[] = [
+  ...Object.entries(TOPICS).map(([text, pages]) => ({
+    text,
+    items: pages.map((page) => ({ text: titleOf(`docs/${page}.md`), link: `/${page}` })),
+  })),
+  {
+    text: 'Decisions',
+    collapsed: true,
+    items: readdirSync('docs/decisions')
+      .filter((file) => /^\d{4}-.*\.md$/.test(file))
+      .map((file) => ({ text: titleOf(`docs/decisions/${file}`), link: `/decisions/${file.slice(0, -3)}` })),
+  },
+]
+
+/** The sidebar of the API, which typedoc writes. */
+export function apiSidebar(): DefaultTheme.SidebarItem[] {
+  const file = 'docs/api/typedoc-sidebar.json'
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as DefaultTheme.SidebarItem[]) : []
+}
+
+function titleOf(path: string): string {
+  const source = readFileSync(path, 'utf8')
+  const [, included] = /^<!--@include: (.*)-->$/m.exec(source) ?? []
+  if (included !== undefined) return titleOf(`docs/${included}`)
+  return /^# (.*)$/m.exec(source)?.[1]?.replaceAll('`', '') ?? path
+}
