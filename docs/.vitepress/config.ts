@@ -1,6 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { defineConfig } from 'vitepress'
+import { chinese, chineseSearch } from './chinese.ts'
 import { githubSlug, linkOutside } from './markdown.ts'
+import { tokenize } from './search.ts'
 import { apiSidebar, sidebar } from './sidebar.ts'
 
 const { description } = JSON.parse(readFileSync('package.json', 'utf8')) as { description: string }
@@ -28,12 +30,15 @@ export default defineConfig({
     ],
     sidebar: { '/api/': apiSidebar(), '/': sidebar },
     outline: [2, 3],
-    search: { provider: 'local' },
+    // Most pages are in English only: the menu of languages leads to the landing page.
+    i18nRouting: false,
+    search: {
+      provider: 'local',
+      options: { miniSearch: { options: { tokenize } }, locales: { 'zh-HK': chineseSearch } },
+    },
   },
-  locales: existsSync('docs/zh-HK')
-    ? {
-        root: { label: 'English', lang: 'en' },
-        'zh-HK': { label: '繁體中文（香港）', lang: 'zh-HK', link: '/zh-HK/' },
-      }
-    : {},
+  locales: {
+    root: { label: 'English', lang: 'en' },
+    'zh-HK': chinese,
+  },
 })

@@ -28,6 +28,19 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
   },
 ]
 
+/** Every page of docs/zh-HK, apart from its landing page. */
+const CHINESE_TOPICS: Readonly<Record<string, readonly string[]>> = {
+  快速開始: ['quick-start-express', 'quick-start-next'],
+  出現問題時: ['signature', 'errors'],
+  上線: ['go-live'],
+}
+
+/** The sidebar of the pages in Traditional Chinese. */
+export const chineseSidebar: DefaultTheme.SidebarItem[] = Object.entries(CHINESE_TOPICS).map(([text, pages]) => ({
+  text,
+  items: pages.map((page) => ({ text: titleOf(`docs/zh-HK/${page}.md`), link: `/zh-HK/${page}` })),
+}))
+
 /** The sidebar of the API, which typedoc writes. */
 export function apiSidebar(): DefaultTheme.SidebarItem[] {
   const file = 'docs/api/typedoc-sidebar.json'

@@ -1,7 +1,8 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { githubSlug } from '../../docs/.vitepress/markdown.ts'
-import { sidebar } from '../../docs/.vitepress/sidebar.ts'
+import { tokenize } from '../../docs/.vitepress/search.ts'
+import { chineseSidebar, sidebar } from '../../docs/.vitepress/sidebar.ts'
 
 const linked = sidebar.flatMap(({ items = [] }) => items.flatMap(({ link = '' }) => link))
 
@@ -10,6 +11,19 @@ test('the sidebar has each page of docs once', () => {
     .filter((file) => file.endsWith('.md') && !/^(api|zh-HK)\//.test(file) && file !== 'index.md')
     .map((file) => `/${file.slice(0, -3)}`)
   expect([...linked].sort()).toEqual(pages.sort())
+})
+
+test('the Chinese sidebar has each page of docs/zh-HK once', () => {
+  const pages = readdirSync('docs/zh-HK')
+    .filter((file) => file.endsWith('.md') && file !== 'index.md')
+    .map((file) => `/zh-HK/${file.slice(0, -3)}`)
+  const inSidebar = chineseSidebar.flatMap(({ items = [] }) => items.flatMap(({ link = '' }) => link))
+  expect([...inSidebar].sort()).toEqual(pages.sort())
+})
+
+test('the search takes English by words and Chinese by pairs of characters', () => {
+  expect(tokenize('Rotate your key: privateKeys')).toEqual(['Rotate', 'your', 'key', 'privateKeys'])
+  expect(tokenize('驗簽失敗，用NTP校正')).toEqual(['驗簽', '簽失', '失敗', '用', 'NTP', '校正'])
 })
 
 test('an entry of the sidebar has the first heading of its page as text', () => {
