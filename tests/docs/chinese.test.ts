@@ -5,7 +5,7 @@ import { files, read } from '../support/project.ts'
 
 /** The blocks between fences: their language, and what is in them. */
 function fencedBlocks(markdown: string): { language: string; code: string }[] {
-  return [...markdown.matchAll(/^```(\w*)\n([\s\S]*?)\n```$/gm)].map(([, language = '', code = '']) => ({
+  return [...markdown.matchAll(/^```(\w*)[^\n]*\n([\s\S]*?)\n```$/gm)].map(([, language = '', code = '']) => ({
     language,
     code,
   }))
