@@ -50,6 +50,7 @@ const asksToWait =
 
 describe('onEvent of the client receives', () => {
   test('each attempt, with the delay before the next, and then the outcome', async () => {
+    const startedAt = performance.now()
     const { events, outcome, host } = await eventsOf(
       [
         respondsWith(502, 'Bad Gateway', { 'Tracer-Id': 'T-1' }),
@@ -58,7 +59,13 @@ describe('onEvent of the client receives', () => {
       ],
       { baseDelayMs: 8, random: () => 0.5 },
     )
+    const elapsedMs = performance.now() - startedAt
     expect(outcome).toMatchObject({ orderId: 'A-1', attempts: 3 })
+    const durations = events.map(({ durationMs }) => durationMs)
+    const [first = 0, second = 0, third = 0, whole = 0] = durations
+    expect(Math.min(...durations)).toBeGreaterThan(0)
+    expect(whole).toBeLessThanOrEqual(elapsedMs)
+    expect(first + second + third).toBeLessThanOrEqual(whole)
     const common = {
       clientId: CLIENT_ID,
       requestId: order()['requestId'],

@@ -12,6 +12,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
   decryptBody,
+  decryptBodyWithKeySize,
   type EncryptedBody,
   type EncryptionOptions,
   encryptBody,
@@ -19,6 +20,7 @@ import {
   resolveEncryptionOptions,
 } from '../../src/crypto/envelope.ts'
 import type { Signer } from '../../src/crypto/key.ts'
+import { unwrap } from '../../src/crypto/unwrap.ts'
 import { parsePrivateKey, parsePublicKey } from '../../src/keys/keys.ts'
 import { decodeBase64 } from '../../src/protocol/encoding.ts'
 import { der, gatewayRsa, merchantEcc, merchantRsa } from '../support/keys.ts'
@@ -484,4 +486,48 @@ describe('a signer with "decrypt"', () => {
     expect(error.message).toBe('vault is sealed')
     expect(error.name).not.toBe('ProtocolError')
   })
+})
+
+describe('the substitute for an AES key that cannot be decrypted', () => {
+  const substitutes = async (random?: typeof randomBytes) => {
+    const seen: Uint8Array[] = []
+    const unwrap = (_wrapped: Uint8Array, _wrap: unknown, substitute: Uint8Array) => {
+      seen.push(substitute)
+      return Promise.resolve(substitute)
+    }
+    const encrypted = encryptBody(Buffer.from('{}'), publicKey)
+    for (let time = 0; time < 2; time++) {
+      await rejectionOf(decryptBodyWithKeySize(encrypted, { unwrap }, {}, random ?? randomBytes))
+    }
+    return seen
+  }
+
+  test('is 32 random bytes, new each time', async () => {
+    const [first, second] = await substitutes()
+    expect(first).toHaveLength(32)
+    expect(second).toHaveLength(32)
+    expect(second).not.toEqual(first)
+    const fixed = Buffer.alloc(32, 7)
+    expect(await substitutes((() => fixed) as typeof randomBytes)).toEqual([fixed, fixed])
+  })
+
+  test.each([0, 15, 17, 20, 31, 33])('replaces an AES key of %i bytes', async (length) => {
+    const substitute = Buffer.alloc(32, 7)
+    const cipher = createCipheriv('aes-256-ecb', substitute, null)
+    const body = Buffer.from(Buffer.concat([cipher.update('{}'), cipher.final()]).toString('base64'))
+    const unwrap = () => Promise.resolve(new Uint8Array(length))
+    const encrypted = { body, symmetricKey: new Uint8Array(256) }
+    const { plaintext, aesBits } = await decryptBodyWithKeySize(encrypted, { unwrap }, {}, () => substitute)
+    expect({ text: String(plaintext), aesBits }).toEqual({ text: '{}', aesBits: 256 })
+  })
+
+  test.each(['RSA1_5', 'RSA-OAEP', 'RSA-OAEP-256'] as const)(
+    'is what unwrap() returns after a failure: %s',
+    (keyWrap) => {
+      const key = merchantRsa().privateKey
+      const substitute = Buffer.alloc(32, 7)
+      const job = { wrapped: Buffer.alloc(256, 0xff), key, keyWrap, substitute }
+      expect(unwrap(job)).toBe(substitute)
+    },
+  )
 })

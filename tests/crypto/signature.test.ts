@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import {
   constants,
   createHash,
+  createSecretKey,
   createSign,
   createVerify,
   type KeyObject,
@@ -14,7 +15,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { DigestSigner, Signer } from '../../src/crypto/key.ts'
-import { sign, verify } from '../../src/crypto/signature.ts'
+import { sign, verify, verifyWithCryptoKey, verifyWithKeyObject } from '../../src/crypto/signature.ts'
 import { DeliveryError } from '../../src/errors.ts'
 import { parsePrivateKey, parsePublicKey } from '../../src/keys/keys.ts'
 import { signedContent } from '../../src/protocol/signed-content.ts'
@@ -318,5 +319,21 @@ describe('a signer', () => {
     await expect(sign(parsePrivateKey({ algorithm: 'RSA256', sign: failing }), content)).rejects.toThrow(
       'vault is sealed',
     )
+  })
+})
+
+describe('when the runtime throws in place of returning false', () => {
+  const signature = new Uint8Array(256)
+
+  test.each(['RSA256', 'ECC224'] as const)('verify with a KeyObject resolves to false: %s', async (algorithm) => {
+    // node:crypto throws for a key that cannot verify.
+    const key = createSecretKey(new Uint8Array(32))
+    expect(await verifyWithKeyObject(key, algorithm, content, signature)).toBe(false)
+  })
+
+  test('verify with a CryptoKey resolves to false', async () => {
+    const key = await webcrypto.subtle.importKey('spki', der(gatewayRsa().publicKey), rsassa, false, [])
+    await expect(webcrypto.subtle.verify(rsassa.name, key, signature, content)).rejects.toThrow()
+    expect(await verifyWithCryptoKey(key, content, signature)).toBe(false)
   })
 })

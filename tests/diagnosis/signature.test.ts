@@ -193,3 +193,13 @@ describe('diagnoseSignature, for an empty body,', () => {
     expect(await diagnose(received, { body: bytesOf('') })).toMatch(expected)
   })
 })
+
+describe('the limits of diagnoseSignature', () => {
+  test('a body of 64 KiB is diagnosed, and a larger one is not', async () => {
+    const largest = 'x'.repeat(65_536)
+    const explained = 'The sender signed the path /hook, but it was verified for /hook/.'
+    expect(await diagnose(request({ path: '/hook', message: largest }), { path: '/hook/' })).toContain(explained)
+    const tooLarge = await diagnose(request({ path: '/hook', message: `${largest}x` }), { path: '/hook/' })
+    expect(tooLarge).toBe('The body is too large to be diagnosed.')
+  })
+})

@@ -194,6 +194,16 @@ describe('toClaimResult', () => {
     expect(() => toClaimResult({ decision: 'x'.repeat(33) })).toThrow(`decision: ${'x'.repeat(32)}.`)
   })
 
+  test('throws ERR_STORE, which says that the tables may be of another release', () => {
+    const thrown = expect.objectContaining({
+      name: 'HandlerError',
+      code: 'ERR_STORE',
+      message: expect.stringContaining('of another release of alipayhk-order-sync'),
+    })
+    expect(() => toClaimResult({ decision: 'process' })).toThrow(thrown)
+    expect(() => toClaimResult({ decision: 'x' })).toThrow(thrown)
+  })
+
   test('accepts every decision of decide', () => {
     for (const decision of new Set(TABLE.map((row) => row.decision))) {
       expect(toClaimResult({ decision, storedResponse: 'A', token: 7, last: { orderModifyTime: 1 } }).decision).toBe(

@@ -3,7 +3,9 @@ import { runInNewContext } from 'node:vm'
 import { describe, expect, test, vi } from 'vitest'
 import { createBodyGate } from '../../src/server/body-gate.ts'
 import { PARSED_BODY, type RequestBody } from '../../src/server/http.ts'
-import { deferred } from '../support/deferred.ts'
+import { deferred, until } from '../support/deferred.ts'
+import { merchant, SUCCESS, summarize } from '../support/merchant.ts'
+import { merchantCredentials, request } from '../support/messages.ts'
 import { rejectionOf, thrownBy } from '../support/thrown.ts'
 
 const LIMITS = { maxBodyBytes: 10, maxReading: 100, maxReadingBytes: 1_000, bodyTimeoutMs: 5_000 }
@@ -280,4 +282,30 @@ describe('bodies that arrive slowly', () => {
       expect(await Promise.race([reading, Promise.resolve(isPending)])).toBe(isPending)
     }
   })
+})
+
+test('a request whose caller cannot be looked up gives its place back', async () => {
+  const arrival = deferred()
+  let isKnown = true
+  const credentials = () => {
+    if (isKnown) return merchantCredentials()
+    throw new Error('the database is down')
+  }
+  const { handler, events } = merchant({ credentials, maxReading: 2 })
+  const { body, ...head } = request()
+  let isRead = false
+  async function* slowly() {
+    isRead = true
+    await arrival.promise
+    yield body
+  }
+  const slow = handler({ ...head, body: slowly() })
+  await until(() => isRead)
+  isKnown = false
+  for (let count = 0; count < 3; count++) await handler(request())
+  isKnown = true
+  arrival.resolve()
+  // Places that were not given back would push out the request that is arriving.
+  expect(summarize(await slow)).toStrictEqual(SUCCESS)
+  expect(events.map(({ code }) => code)).toEqual([...Array(3).fill('ERR_CREDENTIALS_LOOKUP'), 'SUCCESS'])
 })

@@ -481,7 +481,9 @@ describe('when the signer fails', () => {
 describe('onEvent', () => {
   test('receives an event for a processed order, with order and error not enumerable', async () => {
     const { handler, events } = merchant()
+    const startedAt = performance.now()
     await handler(request())
+    const elapsedMs = performance.now() - startedAt
     expect(events).toStrictEqual([
       {
         kind: 'processed',
@@ -499,6 +501,7 @@ describe('onEvent', () => {
       },
     ])
     expect(events[0]?.durationMs).toBeGreaterThan(0)
+    expect(events[0]?.durationMs).toBeLessThanOrEqual(elapsedMs)
     expect(events[0]?.order).toStrictEqual(order())
     expect(events[0]?.error).toBeUndefined()
   })

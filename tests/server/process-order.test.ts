@@ -234,6 +234,25 @@ describe('while an order is being processed', () => {
     expect(summarize(await second)).toStrictEqual(SUCCESS)
   })
 
+  test.each(['orderModifyTime', 'processedAt'] as const)(
+    'each claim of a waiting delivery has the options of the first one: %s',
+    async (compareModifyTimeWith) => {
+      const gate = deferred<OrderResult>()
+      const options = { leaseMs: 70_000, compareModifyTimeWith, busyWaitMs: 1_000 }
+      const { handler, onOrder, store } = merchant({ onOrder: () => gate.promise, ...options })
+      const first = handler(delivery('r1'))
+      await until(() => onOrder.mock.calls.length > 0)
+      const second = handler(delivery('r2'))
+      await until(() => store.claim.mock.calls.length === 2)
+      await vi.advanceTimersByTimeAsync(1_000)
+      await second
+      gate.resolve({ orderId: 'A-1' })
+      await first
+      expect(store.claim.mock.calls.length).toBeGreaterThan(3)
+      for (const [, given] of store.claim.mock.calls) expect(given).toEqual({ leaseMs: 70_000, compareModifyTimeWith })
+    },
+  )
+
   test.each([10, 60, 1_000, 5_000])('a wait ends after busyWaitMs, and not before: %i', async (busyWaitMs) => {
     const gate = deferred<OrderResult>()
     const { handler, onOrder, store, events } = merchant({ onOrder: () => gate.promise, busyWaitMs })
@@ -338,6 +357,11 @@ describe('when onOrder fails', () => {
     expect(summarize(await handler(delivery('r1')))).toStrictEqual(SUCCESS)
   })
 
+  test.each(['A 1', ' A-1 ', 'A\n1'])('an orderId may contain white space: %j', async (orderId) => {
+    const { handler } = merchant({ onOrder: () => ({ orderId }) })
+    expect(summarize(await handler(delivery('r1')))).toStrictEqual({ ...SUCCESS, orderId })
+  })
+
   test('it is not by returning an orderId of 64 characters', async () => {
     const orderId = '😀'.repeat(64)
     const { handler } = merchant({ onOrder: () => ({ orderId }) })
@@ -406,7 +430,9 @@ describe('when onOrder throws an OrderRefusedError', () => {
     expect(await messageOf()).toBe('The order could not be processed.')
     expect(await messageOf('m'.repeat(300))).toBe('m'.repeat(256))
     // Not in the middle of a surrogate pair.
-    expect(await messageOf(`${'m'.repeat(255)}😀`)).not.toMatch(/[\ud800-\udfff](?![\udc00-\udfff])/)
+    expect(await messageOf(`${'m'.repeat(255)}😀`)).toBe('m'.repeat(255))
+    expect(await messageOf(`${'m'.repeat(254)}😀!`)).toBe(`${'m'.repeat(254)}😀`)
+    expect(await messageOf(`${'m'.repeat(253)}😀!!`)).toBe(`${'m'.repeat(253)}😀!`)
   })
 
   test('of the other build of this package (ESM or CJS), it is a refusal too', async () => {
@@ -421,6 +447,8 @@ describe('when onOrder throws an OrderRefusedError', () => {
     expect(summarize(await handler(delivery('r1')))).toMatchObject({ resultCode: 'ACCESS_DENIED' })
     onOrder.mockRejectedValueOnce(Object.assign(error, { resultCode: 'NO_SUCH_CODE' }))
     expect(summarize(await handler(delivery('r2')))).toMatchObject({ resultCode: 'PROCESS_FAIL' })
+    onOrder.mockRejectedValueOnce(Object.assign(error, { resultCode: 'SUCCESS' }))
+    expect(summarize(await handler(delivery('r3')))).toMatchObject({ resultCode: 'PROCESS_FAIL', resultStatus: 'F' })
   })
 })
 
@@ -483,6 +511,59 @@ describe('when the store fails', () => {
     await vi.advanceTimersByTimeAsync(500)
     expect(summarize(await response)).toStrictEqual(SUCCESS)
     expect(finish).toHaveBeenCalledTimes(3)
+    expect(summarize(await handler(delivery('r1')))).toStrictEqual(SUCCESS)
+    expect(onOrder).toHaveBeenCalledOnce()
+  })
+
+  test('in finish, it is tried again with growing pauses of at most a second, until the lease ends', async () => {
+    const startedAt = performance.now()
+    const at: number[] = []
+    const finish = () => {
+      at.push(performance.now() - startedAt)
+      return rejects()
+    }
+    const { handler } = merchant({ store: { ...memoryStore(), finish }, timeoutMs: 1_000, leaseMs: 4_000 })
+    const response = handler(delivery('r1'))
+    await until(() => at.length === 1)
+    await vi.advanceTimersByTimeAsync(20_000)
+    await response
+    await handler.drain()
+    expect(at).toEqual([0, 50, 150, 350, 750, 1_550, 2_550, 3_550])
+  })
+
+  test('in the commit, the response is "try later", the order is released, and the next delivery runs onOrder', async () => {
+    let commits = 0
+    const base = memoryStore()
+    const store: OrderSyncStore<string> = {
+      ...base,
+      release: vi.fn(base.release),
+      async finishInTransaction(held, work) {
+        const completion = await work('transaction')
+        if (++commits === 1) return rejects()
+        return await base.finish(held, completion)
+      },
+    }
+    const onOrder = vi.fn(countRuns())
+    const credentials = merchantCredentials()
+    const handler = createOrderSyncHandler({ credentials, now: () => NOW, store, onOrder, onEvent: () => {} })
+    expect(summarize(await handler(delivery('r1')))).toStrictEqual(TRY_LATER)
+    expect(store.release).toHaveBeenCalledOnce()
+    expect(summarize(await handler(delivery('r1')))).toStrictEqual({ ...SUCCESS, orderId: 'A-2' })
+    expect(onOrder).toHaveBeenCalledTimes(2)
+  })
+
+  test('in finish, after it was carried out, the order is not taken for fenced', async () => {
+    const store = memoryStore()
+    const finish = vi.fn(store.finish).mockImplementationOnce(async (...args) => {
+      await store.finish(...args)
+      return rejects()
+    })
+    const { handler, events, onOrder } = merchant({ store: { ...store, finish } })
+    const response = handler(delivery('r1'))
+    await vi.advanceTimersByTimeAsync(500)
+    expect(summarize(await response)).toStrictEqual(TRY_LATER)
+    expect(events).toMatchObject([{ kind: 'failed', code: 'ERR_STORE' }])
+    // The next delivery gets the response that was stored.
     expect(summarize(await handler(delivery('r1')))).toStrictEqual(SUCCESS)
     expect(onOrder).toHaveBeenCalledOnce()
   })
@@ -626,6 +707,24 @@ describe('after timeoutMs', () => {
     // The call was given up after storeTimeoutMs, before the deadline of the request: nothing ends late.
     expect(kinds(events)).toStrictEqual(['failed'])
     expect(summarize(await handler(delivery('r1')))).toStrictEqual(SUCCESS)
+  })
+
+  test('of a claim that is slower than the request may be, a late claim is released, and onOrder does not run', async () => {
+    const gate = deferred()
+    const store = memoryStore()
+    const claim = vi.fn<OrderSyncStore['claim']>(async (...args) => {
+      await gate.promise
+      return await store.claim(...args)
+    })
+    const options = { store: { ...store, claim }, timeoutMs: 1_000, storeTimeoutMs: 5_000 }
+    const { handler, onOrder, store: calls } = merchant(options)
+    const response = handler(delivery('r1'))
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(summarize(await response)).toStrictEqual(TRY_LATER)
+    gate.resolve()
+    await until(() => calls.release.mock.calls.length > 0)
+    await handler.drain()
+    expect(onOrder).not.toHaveBeenCalled()
   })
 
   test('of a finish that hangs, the response is "try later"', async () => {
