@@ -10,7 +10,8 @@ const TOPICS: Readonly<Record<string, readonly string[]>> = {
   'When something fails': ['errors', 'explain', 'console'],
   Test: ['testing', 'simulator'],
   Run: ['health', 'observability', 'performance'],
-  Reference: ['protocol', 'security', 'changelog', 'contributing', 'releasing', 'benchmark-history'],
+  Security: ['assurance', 'security'],
+  Reference: ['protocol', 'changelog', 'contributing', 'releasing', 'benchmark-history'],
 }
 
 /** The sidebar of the guides. A page has the name of its first heading. */
