@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describeFailure } from '../errors.ts'
 import type { OutboxCompletion } from '../stores/outbox-store.ts'
 import { backOff } from '../timeout.ts'
+import { describeStoreFailure } from './bounded-store.ts'
 import { type OutboxUnavailableEvent, withError } from './event.ts'
 import type { OutboxSettings } from './options.ts'
 
@@ -27,21 +27,21 @@ export function createFinisher(
     await new Promise((resolve) => setImmediate(resolve))
     while (pending.length > 0) {
       const batch = pending.splice(0, MAX_BATCH)
-      const lost = await noteWithRetries(batch.map(({ completion }) => completion))
+      const fenced = await noteWithRetries(batch.map(({ completion }) => completion))
       for (const { completion, resolve } of batch) {
-        resolve(lost === undefined ? 'unknown' : lost.includes(completion.id) ? 'fenced' : 'noted')
+        resolve(fenced === undefined ? 'unknown' : fenced.has(completion.id) ? 'fenced' : 'noted')
       }
     }
     isRunning = false
   }
 
-  async function noteWithRetries(completions: readonly OutboxCompletion[]): Promise<readonly string[] | undefined> {
+  async function noteWithRetries(completions: readonly OutboxCompletion[]): Promise<ReadonlySet<string> | undefined> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await store.finish(completions, { policy, keepSentMs })
+        return new Set(await store.finish(completions, { policy, keepSentMs }))
       } catch (error) {
         const delayMs = backOff(attempt, PAUSES)
-        const message = `The outbox store could not note how ${completions.length} attempts ended: ${describeFailure(error)}.`
+        const message = `The outbox store could not note how ${completions.length} attempts ended. ${describeStoreFailure(error)}`
         report(withError({ kind: 'unavailable', message, delayMs }, error))
         if (attempt === MAX_TRIES) return undefined
         await sleep(delayMs)

@@ -13,6 +13,7 @@ import {
   resolveOptions,
 } from '../option-rules.ts'
 import type { OutboxPolicy, OutboxStore } from '../stores/outbox-store.ts'
+import { boundOutboxStore } from './bounded-store.ts'
 import type { OutboxEvent } from './event.ts'
 import { assertEncryptAtRest, type EncryptAtRest } from './payload.ts'
 
@@ -49,6 +50,11 @@ export interface OutboxOptions {
    * orders wait for this time. @defaultValue 120_000
    */
   leaseMs?: number | undefined
+  /**
+   * How long a call of the store may take, in milliseconds, but for `enqueue`, which your own transaction bounds. A worker reports a call
+   * that takes longer as `unavailable`, and goes on. @defaultValue 10_000
+   */
+  storeTimeoutMs?: number | undefined
   /** How often a worker looks for events that nobody told it of, in milliseconds. @defaultValue 1_000 */
   pollMs?: number | undefined
   /** How long events that were sent or skipped are kept, in milliseconds. 0 deletes them at once. @defaultValue 86_400_000 (a day) */
@@ -77,6 +83,7 @@ const RULES = {
   baseDelayMs: positiveNumber(1_000),
   maxDelayMs: positiveNumber(900_000),
   leaseMs: positiveNumber(120_000, { isTimer: true }),
+  storeTimeoutMs: positiveNumber(10_000, { isTimer: true }),
   pollMs: positiveNumber(1_000, { isTimer: true }),
   keepSentMs: nonNegativeNumber(86_400_000),
   allowFractions: flag(false),
@@ -90,7 +97,8 @@ const RULES = {
 export type OutboxSettings = ReturnType<typeof resolveOutboxOptions>
 
 export function resolveOutboxOptions(options: OutboxOptions) {
-  return resolveOptions<OutboxOptions, typeof RULES>('createOutbox', RULES, options)
+  const settings = resolveOptions<OutboxOptions, typeof RULES>('createOutbox', RULES, options)
+  return { ...settings, store: boundOutboxStore(settings.store, settings.storeTimeoutMs) }
 }
 
 function assertStore(value: unknown, name: string): void {

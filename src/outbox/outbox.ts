@@ -1,11 +1,11 @@
 import type { OrderInput } from '../client/order.ts'
 import { toOutgoingOrder } from '../client/order.ts'
 import { sha256 } from '../crypto/node.ts'
-import { describeFailure, isOrderSyncError } from '../errors.ts'
 import type { Order } from '../messages/order.ts'
 import { assertText, type OptionRules, resolveOptions, wholeNumber } from '../option-rules.ts'
 import { formatJson, STRICT_JSON } from '../protocol/json.ts'
 import type { NewOutboxEvent, OutboxStats } from '../stores/outbox-store.ts'
+import { describeStoreFailure } from './bounded-store.ts'
 import { type OutboxOptions, resolveOutboxOptions } from './options.ts'
 import { createPayloadCodec, type OutboxPayload, readPayload, writePayload } from './payload.ts'
 import { createReporter } from './report.ts'
@@ -200,8 +200,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
         const stats = await store.stats()
         return { ok: true, workers, latencyMs: performance.now() - startedAt, ...stats }
       } catch (error) {
-        const message = isOrderSyncError(error) ? error.message : `The outbox store fails: ${describeFailure(error)}.`
-        return { ok: false, workers, latencyMs: performance.now() - startedAt, message }
+        return { ok: false, workers, latencyMs: performance.now() - startedAt, message: describeStoreFailure(error) }
       }
     },
   }

@@ -2,6 +2,7 @@ import { describeFailure, isOrderSyncError } from '../errors.ts'
 import type { ClaimedOutboxEvent, OutboxClaim } from '../stores/outbox-store.ts'
 import { traced } from '../telemetry/channels.ts'
 import { backOff, timeoutError, withTimeout } from '../timeout.ts'
+import { describeStoreFailure } from './bounded-store.ts'
 import { decideAttempt } from './decisions.ts'
 import { type OutboxEvent, withError } from './event.ts'
 import { createFinisher } from './finisher.ts'
@@ -66,8 +67,7 @@ export async function runWorker(context: WorkerContext, options: WorkerOptions):
       if (untilEmpty) throw error
       storeFailures++
       const delayMs = Math.ceil(settings.random() * backOff(Math.min(storeFailures, 20), STORE_PAUSES))
-      const isOurs = isOrderSyncError(error)
-      const message = isOurs ? error.message : `The outbox store fails: ${describeFailure(error)}. Events wait.`
+      const message = `${describeStoreFailure(error)} Events wait.`
       report(withError({ kind: 'unavailable', message, delayMs }, error))
       await waker.wait(delayMs)
       return undefined

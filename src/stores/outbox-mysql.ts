@@ -213,7 +213,7 @@ function tablesOf(prefix: string): readonly string[] {
        expires_at BIGINT NOT NULL,
        finished_at BIGINT,
        code VARBINARY(64),
-       UNIQUE KEY order_sync_outbox_request (request_id),
+       UNIQUE KEY order_sync_outbox_event (request_id, order_key, event_time),
        KEY order_sync_outbox_state (state, id),
        KEY order_sync_outbox_order (order_key, state, event_time, id),
        KEY order_sync_outbox_ended (state, finished_at)

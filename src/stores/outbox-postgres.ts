@@ -69,7 +69,7 @@ export function postgresOutboxStore(options: PostgresOutboxStoreOptions): Outbox
     now: () => NOW,
     forUpdate: 'FOR UPDATE',
     skipLocked: 'FOR UPDATE SKIP LOCKED',
-    ignoreDuplicate: (column) => `ON CONFLICT (${column}) DO NOTHING`,
+    ignoreDuplicate: (columns) => `ON CONFLICT (${columns}) DO NOTHING`,
     onOrderExists: (due) =>
       `ON CONFLICT (order_key) DO UPDATE SET due_at = ${due((name) => `${prefixOf(schema)}order_sync_outbox_orders.${name}`)}`,
     transaction: (work, { mayBeLost = false } = {}) =>
@@ -232,7 +232,7 @@ CREATE TABLE ${prefix}order_sync_outbox (
   id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   order_key   text NOT NULL,
   event_time  bigint NOT NULL,
-  request_id  text NOT NULL UNIQUE,
+  request_id  text NOT NULL,
   payload     text NOT NULL,
   -- 0 new, 1 waiting, 2 sent, 3 failed, 4 skipped, 5 stale
   state       smallint NOT NULL,
@@ -242,7 +242,8 @@ CREATE TABLE ${prefix}order_sync_outbox (
   created_at  bigint NOT NULL,
   expires_at  bigint NOT NULL,
   finished_at bigint,
-  code        text
+  code        text,
+  UNIQUE (request_id, order_key, event_time)
 );
 CREATE INDEX order_sync_outbox_new ON ${prefix}order_sync_outbox (id) WHERE state = 0;
 CREATE INDEX order_sync_outbox_waiting ON ${prefix}order_sync_outbox (order_key, event_time, id) WHERE state = 1;

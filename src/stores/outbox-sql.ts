@@ -47,8 +47,8 @@ export interface OutboxDatabase {
   /** At the end of a SELECT that locks rows. */
   readonly forUpdate: string
   readonly skipLocked: string
-  /** At the end of an INSERT: does nothing when the column has this value already. */
-  readonly ignoreDuplicate: (column: string) => string
+  /** At the end of an INSERT: does nothing when the columns have these values already. */
+  readonly ignoreDuplicate: (columns: string) => string
   /** At the end of an INSERT of an order: changes `due_at` of a row that exists. `due` is made from `due_at` and `leased`. */
   readonly onOrderExists: (due: (column: (name: string) => string) => string) => string
   /** What follows a column that must have one of some values, and the values of its `?`. */
@@ -60,6 +60,12 @@ export interface OutboxDatabase {
 }
 
 const STATES = { new: 0, waiting: 1, sent: 2, failed: 3, skipped: 4, stale: 5 } as const
+
+/**
+ * What makes an event the same one. Not `request_id` alone: an application that uses an id twice, or two tenants with the same ids, must
+ * not lose an event without a word. The peer refuses what contradicts.
+ */
+const EVENT_COLUMNS = 'request_id, order_key, event_time'
 
 /** How many new events one claim takes over. */
 const MAX_NEW = 500
@@ -222,7 +228,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
 
   async function enqueue(list: readonly NewOutboxEvent[], merchantTransaction?: unknown): Promise<void> {
     const rows = list.map(() => `(?, ?, ?, ?, ${STATES.new}, 0, ${now()}, ${now()}, ${now()} + ?)`).join(', ')
-    const insert = `INSERT INTO ${events} (order_key, event_time, request_id, payload, state, attempts, due_at, created_at, expires_at) VALUES ${rows} ${database.ignoreDuplicate('request_id')}`
+    const insert = `INSERT INTO ${events} (order_key, event_time, request_id, payload, state, attempts, due_at, created_at, expires_at) VALUES ${rows} ${database.ignoreDuplicate(EVENT_COLUMNS)}`
     const values = list.flatMap(({ orderKey, eventTime, requestId, payload, maxRetryMs }) => [
       ...[orderKey, eventTime, requestId, payload, maxRetryMs],
     ])

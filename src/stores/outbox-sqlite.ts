@@ -43,9 +43,10 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS order_sync_outbox_schema (version INTEGER NOT NULL PRIMARY KEY);
   CREATE TABLE IF NOT EXISTS order_sync_outbox (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
-    order_key TEXT NOT NULL, event_time INTEGER NOT NULL, request_id TEXT NOT NULL UNIQUE, payload TEXT NOT NULL,
+    order_key TEXT NOT NULL, event_time INTEGER NOT NULL, request_id TEXT NOT NULL, payload TEXT NOT NULL,
     state INTEGER NOT NULL, attempts INTEGER NOT NULL, due_at INTEGER NOT NULL, created_at INTEGER NOT NULL,
-    expires_at INTEGER NOT NULL, finished_at INTEGER, code TEXT
+    expires_at INTEGER NOT NULL, finished_at INTEGER, code TEXT,
+    UNIQUE (request_id, order_key, event_time)
   );
   CREATE INDEX IF NOT EXISTS order_sync_outbox_state ON order_sync_outbox (state, id);
   CREATE INDEX IF NOT EXISTS order_sync_outbox_waiting ON order_sync_outbox (order_key, event_time, id) WHERE state = 1;
@@ -109,7 +110,7 @@ export function sqliteOutboxStore(options: SqliteOutboxStoreOptions): SqliteOutb
       now: () => String(Math.round(now())),
       forUpdate: '',
       skipLocked: '',
-      ignoreDuplicate: (column) => `ON CONFLICT (${column}) DO NOTHING`,
+      ignoreDuplicate: (columns) => `ON CONFLICT (${columns}) DO NOTHING`,
       onOrderExists: (due) =>
         `ON CONFLICT (order_key) DO UPDATE SET due_at = ${due((name) => `order_sync_outbox_orders.${name}`)}`,
       transaction,

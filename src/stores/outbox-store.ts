@@ -86,7 +86,7 @@ export interface StoredOutboxFailure {
 
 /** Where an outbox keeps its events. */
 export interface OutboxStore {
-  /** Writes events, in the given transaction or at once. An event whose `requestId` is known already is not written again. */
+  /** Writes events, in the given transaction or at once. An event of the same order, `requestId` and time is not written again. */
   readonly enqueue: (events: readonly NewOutboxEvent[], transaction?: unknown) => Promise<void>
   /** Leases up to `limit` orders that are due, and returns the event of each that is to be sent. */
   readonly claim: (request: {

@@ -121,6 +121,16 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     expect(sent.map(({ requestId }) => requestId)).toEqual(['0000001'])
   })
 
+  test('an event with the requestId of another order, time or tenant is not lost', async () => {
+    const { outbox, sent } = await open({ policy: 'every' })
+    const requestId = '0000001'
+    const orders = [event('A', 0, { requestId }), event('A', 1, { requestId }), event('B', 0, { requestId })]
+    for (const order of [...orders, ...orders]) await outbox.enqueue(order)
+    await outbox.enqueue(event('A', 0, { requestId }), { tenant: 'shop-2' })
+    expect(await outbox.drain()).toMatchObject({ sent: 4 })
+    expect(sent.map(({ merchantBizNo }) => merchantBizNo).sort()).toEqual(['A', 'A', 'A', 'B'])
+  })
+
   test('latest: of several waiting events, the newest is sent, and the others are skipped', async () => {
     const { outbox, sent, events } = await open()
     const [old, newest, middle] = [event('A', 0), event('A', 2), event('A', 1)]
@@ -415,6 +425,46 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     await sentOne.promise
     stop.abort()
     expect(await running).toMatchObject({ sent: 1 })
+  })
+
+  test('a store that never responds is reported after storeTimeoutMs, and the worker goes on when it is back', async () => {
+    const { store, outbox: writer } = await open()
+    await writer.enqueue(event('A', 0))
+    const events: OutboxEvent[] = []
+    const never = () => new Promise<never>(() => {})
+    let [claims, finishes] = [0, 0]
+    const dark: typeof store = {
+      ...store,
+      claim: (request) => (++claims === 1 ? never() : store.claim(request)),
+      finish: (...args) => (++finishes === 1 ? never() : store.finish(...args)),
+      stats: never,
+    }
+    const sentOne = deferred<void>()
+    const stop = new AbortController()
+    const { client, sent } = fakeClient()
+    const outbox = createOutbox({
+      ...{ store: dark, client, storeTimeoutMs: 50, pollMs: 5, random: () => 0.001 },
+      onEvent(happened) {
+        events.push(happened)
+        if (happened.kind === 'sent') sentOne.resolve()
+      },
+    })
+    expect(await outbox.health()).toMatchObject({
+      ok: false,
+      message: expect.stringContaining('stats() of the outbox'),
+    })
+    const running = outbox.run({ signal: stop.signal })
+    await sentOne.promise
+    stop.abort()
+    expect(await running).toMatchObject({ sent: 1 })
+    expect(sent).toHaveLength(1)
+    expect(events.map((happened) => 'message' in happened && happened.message)).toEqual([
+      'claim() of the outbox store took longer than 50 ms. Events wait.',
+      'The outbox store could not note how 1 attempts ended. finish() of the outbox store took longer than 50 ms.',
+      false,
+    ])
+    claims = 0
+    await expect(outbox.drain()).rejects.toThrow('claim() of the outbox store took longer than 50 ms')
   })
 
   test('a store that fails is reported, and the worker goes on when it is back', async () => {

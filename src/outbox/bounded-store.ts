@@ -1,0 +1,33 @@
+import { describeFailure, isOrderSyncError } from '../errors.ts'
+import type { OutboxStore } from '../stores/outbox-store.ts'
+import { isOwnTimeoutError, timeoutError, waitFor } from '../timeout.ts'
+
+/**
+ * A store whose calls reject when they take too long: on a network that drops packets silently, a driver can wait for ever. A claim or
+ * a note that was carried out all the same is that of a worker that died: the event is sent again after its lease.
+ *
+ * Not `enqueue`: its time is that of the merchant's transaction.
+ */
+export function boundOutboxStore(store: OutboxStore, timeoutMs: number): OutboxStore {
+  const bounded = <Value>(method: string, call: () => Promise<Value>): Promise<Value> =>
+    waitFor(call, { timeoutMs, onTimeout: () => timeoutError(`${method}() of the outbox store`, timeoutMs) })
+  const listen = store.listen?.bind(store)
+  return {
+    enqueue: (events, transaction) => store.enqueue(events, transaction),
+    claim: (request) => bounded('claim', () => store.claim(request)),
+    finish: (completions, options) => bounded('finish', () => store.finish(completions, options)),
+    stats: () => bounded('stats', () => store.stats()),
+    failed: (request) => bounded('failed', () => store.failed(request)),
+    retry: (id, maxRetryMs) => bounded('retry', () => store.retry(id, maxRetryMs)),
+    discard: (id) => bounded('discard', () => store.discard(id)),
+    prune: (keepSentMs) => bounded('prune', () => store.prune(keepSentMs)),
+    ...(listen && { listen }),
+  }
+}
+
+/** What a failure of the store means. The message of a foreign error may contain an order or a password. */
+export function describeStoreFailure(error: unknown): string {
+  if (isOrderSyncError(error)) return error.message
+  if (isOwnTimeoutError(error)) return `${error.message}.`
+  return `The outbox store fails: ${describeFailure(error)}.`
+}
