@@ -10,7 +10,7 @@ const TOPICS: Readonly<Record<string, readonly string[]>> = {
   'When something fails': ['errors', 'explain', 'console'],
   Test: ['testing', 'simulator'],
   Run: ['health', 'observability', 'performance'],
-  Security: ['assurance', 'security'],
+  Security: ['security-model', 'assurance', 'security'],
   Reference: ['protocol', 'changelog', 'contributing', 'releasing', 'benchmark-history'],
 }
 

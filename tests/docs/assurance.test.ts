@@ -36,6 +36,7 @@ test('a command that package.json does not have is found', () => {
 test('a result in docs/assurance.md has a date, and a machine that the page describes', () => {
   const machines = [...page.matchAll(/^\| ([A-Z]) \|/gm)].map(([, name]) => name)
   const rows = page.match(/^\| `.*\|$/gm) ?? []
+  expect(rows.length).toBeGreaterThan(0)
   for (const row of rows) {
     const [, , date, machine] = row.split(/(?<!\\)\|/).map((cell) => cell.trim())
     expect(date, row).toMatch(/^20\d\d-\d\d-\d\d$/)
