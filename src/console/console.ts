@@ -171,10 +171,9 @@ export function createConsole(options: ConsoleOptions): OrderSyncConsole {
   const listener: OrderSyncConsole['listener'] = (incoming, response, next) => {
     const request = fromNode(incoming)
     if (isOurs(request.pathname)) {
-      respond(request).then(
-        (made) => sendNode(made, incoming, response),
-        () => void response.destroy(),
-      )
+      respond(request)
+        .then((made) => sendNode(made, incoming, response))
+        .catch(() => void response.destroy())
     } else if (next !== undefined) next()
     else sendNode(text(404, 'Not found'), incoming, response)
   }
