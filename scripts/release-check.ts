@@ -42,6 +42,11 @@ const checks: readonly [isTrue: () => boolean, rule: string, fix: string][] = [
     'package.json has "author"',
     'The owner adds a name, and an address.',
   ],
+  [
+    () => Reflect.get(Object(manifest['publishConfig']), 'provenance') === true,
+    'package.json requires provenance',
+    'Set "publishConfig": { "access": "public", "provenance": true }.',
+  ],
   [() => output('git', 'status', '--porcelain') === '', 'the checkout is clean', 'Commit, or stash.'],
   [
     () =>
@@ -63,6 +68,7 @@ const checks: readonly [isTrue: () => boolean, rule: string, fix: string][] = [
   ],
   [() => output('npm', 'run', 'build') !== undefined, 'the package can be built', 'npm run build'],
   [() => output('npm', 'run', 'check:generated') !== undefined, 'generated files are current', 'npm run generate'],
+  [() => output('npm', 'run', 'sbom') !== undefined, 'the software bill of materials can be made', 'npm run sbom'],
   [checkPackage, 'publint and attw accept the tarball', 'npm pack, then npx publint and npx attw on it'],
 ]
 
