@@ -5,6 +5,7 @@
  * - the `exports` and `typesVersions` of package.json, from the entry points in src/public
  * - etc/*.api.md, the public face of each entry point, from the declarations in dist/; only where dist/ is built
  * - docs/images/*.svg, from the diagrams in scripts/diagrams
+ * - docs/quick-start/*.md, from examples/
  * - dist/schemas/*.json, from the message schemas; part of the package, not committed
  *
  * With --check it writes nothing, and fails when a committed file is out of date.
@@ -18,6 +19,7 @@ import { apiReports } from './api-report.ts'
 import { diagrams } from './diagrams.ts'
 import { entryPoints } from './entry-points.ts'
 import { openApi } from './openapi.ts'
+import { quickStarts } from './quick-starts.ts'
 
 const root = new URL('../', import.meta.url)
 
@@ -114,6 +116,7 @@ const committed = {
   'package.json': generatePackageJson(),
   'docs/openapi.json': generateOpenApi(),
   ...diagrams,
+  ...quickStarts,
   ...apiReports(),
 }
 
@@ -124,7 +127,7 @@ if (process.argv.includes('--check')) {
   for (const [path] of outdated) console.error(`${path} is out of date; run: npm run generate`)
   if (outdated.length > 0) process.exitCode = 1
 } else {
-  mkdirSync(new URL('etc/', root), { recursive: true })
+  for (const name of ['etc/', 'docs/quick-start/']) mkdirSync(new URL(name, root), { recursive: true })
   for (const [path, text] of outdated) writeFileSync(new URL(path, root), text)
   const folder = new URL('dist/schemas/', root)
   mkdirSync(folder, { recursive: true })

@@ -25,7 +25,7 @@ export default defineConfig({
   },
   themeConfig: {
     nav: [
-      { text: 'Guides', link: '/frameworks', activeMatch: '^/(?!api/)' },
+      { text: 'Guides', link: '/quick-start/index', activeMatch: '^/(?!api/)' },
       { text: 'API', link: '/api/', activeMatch: '^/api/' },
     ],
     sidebar: { '/api/': apiSidebar(), '/': sidebar },

@@ -3,6 +3,13 @@ import type { DefaultTheme } from 'vitepress'
 
 /** Every page of docs/ is listed here or under Decisions: tests/docs/site.test.ts checks it. */
 const TOPICS: Readonly<Record<string, readonly string[]>> = {
+  'Quick start': [
+    'quick-start/index',
+    ...['express', 'next', 'nest', 'fastify', 'koa', 'hono', 'node', 'bun', 'deno'].map(
+      (page) => `quick-start/${page}`,
+    ),
+    ...['egg', 'midway', 'strapi', 'lambda', 'vercel'].map((page) => `quick-start/${page}`),
+  ],
   Start: ['frameworks', 'runtimes', 'command-line'],
   Receive: ['stores', 'orm', 'process-again', 'verify-request', 'events'],
   Send: ['send', 'bulk', 'outbox'],
@@ -52,5 +59,5 @@ function titleOf(path: string): string {
   const source = readFileSync(path, 'utf8')
   const [, included] = /^<!--@include: (.*)-->$/m.exec(source) ?? []
   if (included !== undefined) return titleOf(`docs/${included}`)
-  return /^# (.*)$/m.exec(source)?.[1]?.replaceAll('`', '') ?? path
+  return /^# (.*)$/m.exec(source)?.[1]?.replaceAll('`', '').replace('Quick start: ', '') ?? path
 }

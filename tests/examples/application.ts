@@ -14,11 +14,15 @@ const inherited = Object.fromEntries(
     ([key]) => !/^(npm_(package|lifecycle|config_local_prefix)|VITE|NODE_ENV)/.test(key),
   ),
 )
-/** With the Node that runs the tests first on the PATH, for npm too. */
-const env = {
-  ...inherited,
-  PATH: dirname(process.execPath) + delimiter + inherited['PATH'],
-  NEXT_TELEMETRY_DISABLED: '1',
+const env = cleanEnv()
+
+/** The environment of commands: with the Node that runs the tests first on the PATH, for npm too. */
+export function cleanEnv(): Record<string, string | undefined> {
+  return {
+    ...inherited,
+    PATH: dirname(process.execPath) + delimiter + inherited['PATH'],
+    NEXT_TELEMETRY_DISABLED: '1',
+  }
 }
 
 const run = promisify(execFile)
