@@ -279,7 +279,7 @@ function isExact(value: number, { allowFractions }: JsonLimits): boolean {
 }
 
 function invalidJson(reason: string): ProtocolError {
-  return new ProtocolError('ERR_JSON_INVALID', `The body is not the JSON that was expected: ${reason}.`)
+  return new ProtocolError('ERR_JSON_INVALID', `The body is not valid JSON for an order sync: ${reason}.`)
 }
 
 function invalidOrder(field: string, expected: string): ProtocolError {

@@ -48,7 +48,7 @@ export async function processOrder<ExtInfo, Transaction>(
     noteStep(trace, 'decided')
     if (claim.decision !== 'process') return toKnownOutcome(claim, delivery)
     const held = { delivery, token: claim.token }
-    // The time was up while the store was busy.
+    // The request timed out while the store was busy.
     if (abort.isTimedOut()) return await release(held, failed(timeoutOf(trace, settings.timeoutMs)), settings)
     return await runOnce(accepted, held, { abort, trace }, settings)
   } catch (error) {
@@ -113,7 +113,7 @@ function toKnownOutcome(claim: Exclude<ClaimResult, { decision: 'process' }>, de
     .with({ decision: 'busy' }, () => ({ kind: 'busy' }))
     .with({ decision: 'conflict' }, () => ({
       kind: 'rejected',
-      error: new ProtocolError('ERR_REQUEST_CONFLICT', 'The requestId is known, with another body.'),
+      error: new ProtocolError('ERR_REQUEST_CONFLICT', 'The requestId was used before, with other content.'),
     }))
     .exhaustive()
 }

@@ -409,7 +409,7 @@ function explain(error: unknown, { schema }: Settings): unknown {
 
 function notMigrated(schema: string | undefined, cause: unknown): ConfigurationError {
   const call = schema === undefined ? 'migratePostgres(pool)' : `migratePostgres(pool, { schema: '${schema}' })`
-  const message = `The tables or functions of the store are missing in the database, or of an earlier release: run ${call} first. If you did, check the schema and the search_path of the connection.`
+  const message = `The tables or functions of the store are missing in the database or outdated: run ${call} first. If you have, check the schema and the search_path of the connection.`
   return new ConfigurationError('ERR_STORE_NOT_MIGRATED', message, cause === undefined ? undefined : { cause })
 }
 

@@ -151,7 +151,7 @@ async function read(
 function readUnsigned(status: number, body: Uint8Array): OrderSyncResponse {
   const value = parseLoosely(body, STRICT_JSON)?.value as Partial<OrderSyncResponse> | null | undefined
   if (typeof value?.result?.resultStatus === 'string') return value as OrderSyncResponse
-  throw new Error(`HTTP ${status}, and no response of a handler. Check the URL, and what is in front of the handler.`)
+  throw new Error(`HTTP ${status}, not a response of a handler. Check the URL, and any proxy in front of the handler.`)
 }
 
 async function verify(

@@ -121,7 +121,7 @@ async function sendAll(
       if (line === undefined) continue
       recorder.settle(line, outcome.order, classify(outcome, stop.aborted.aborted))
       if (stopAfter === 0 || recorder.undeliveredInARow() < stopAfter || stop.isStopping()) continue
-      print(`The last ${stopAfter} orders could not be delivered. Nothing more is sent.`)
+      print(`The last ${stopAfter} orders could not be delivered. Stopped sending.`)
       stop.stop()
     }
   } catch (error) {
