@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { defineConfig } from 'vitepress'
 import { chinese, chineseSearch } from './chinese.ts'
 import { githubSlug, linkOutside } from './markdown.ts'
-import { tokenize } from './search.ts'
+import { boostDocument, tokenize } from './search.ts'
 import { apiSidebar, sidebar } from './sidebar.ts'
 
 const { description } = JSON.parse(readFileSync('package.json', 'utf8')) as { description: string }
@@ -34,7 +34,10 @@ export default defineConfig({
     i18nRouting: false,
     search: {
       provider: 'local',
-      options: { miniSearch: { options: { tokenize } }, locales: { 'zh-HK': chineseSearch } },
+      options: {
+        miniSearch: { options: { tokenize }, searchOptions: { boostDocument } },
+        locales: { 'zh-HK': chineseSearch },
+      },
     },
   },
   locales: {

@@ -11,3 +11,13 @@ export function tokenize(text: string): string[] {
       /^\p{Script=Han}{3,}$/u.test(run) ? [...run].slice(1).map((end, index) => `${[...run][index]}${end}`) : [run],
     )
 }
+
+/**
+ * How much a hit counts. Guides come before the API, which has many short pages, and before pages about the project itself.
+ *
+ * VitePress sends the text of this function to the browser: it must not use anything outside itself.
+ */
+export function boostDocument(id: string): number {
+  if (id.startsWith('/api/')) return 0.2
+  return /^\/(?:decisions\/|changelog|contributing|benchmark-history|releasing|assurance)/.test(id) ? 0.3 : 1
+}

@@ -1,11 +1,10 @@
 import { cpSync, existsSync, writeFileSync } from 'node:fs'
 import { rename } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../support/cli.ts'
 import { codeBlocks } from '../support/compile.ts'
+import { freePort } from '../support/free-port.ts'
 import { send } from '../support/http.ts'
 import { merchantRsa } from '../support/keys.ts'
 import { order, request } from '../support/messages.ts'
@@ -38,6 +37,7 @@ test.skipIf(!betterSqliteWorks())(
     const forged = request({ time, message: order({ requestId: 'forged' }), key: merchantRsa().privateKey })
     const kinds: unknown[] = []
     for (const _ of ['first', 'second']) {
+      // The standalone server takes PORT=0 for 3000.
       const port = await freePort()
       const environment = { PORT: String(port), HOSTNAME: '127.0.0.1', DATABASE: join(folder, 'store.db') }
       const { child, ended } = await start('node server.js', standalone, environment)
@@ -72,13 +72,4 @@ import Database from 'better-sqlite3'`,
     .replace('memoryStore()', "sqliteStore({ file: process.env['DATABASE'] ?? '', driver: Database })")
   expect(replaced).not.toContain('memoryStore')
   return replaced
-}
-
-/** The standalone server takes PORT=0 for 3000. */
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

@@ -1,11 +1,11 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder } from '../support/cli.ts'
+import { freePort } from '../support/free-port.ts'
 import { read } from '../support/project.ts'
 import { cleanEnv, pack } from './application.ts'
 
@@ -28,14 +28,6 @@ function stepsOf(page: string): Step[] {
     if (language === 'sh') return [{ commands: code }]
     return file === undefined ? [] : [{ file, code }]
   })
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return typeof address === 'object' && address !== null ? address.port : 0
 }
 
 /** Resolves when the output says that the server listens. */
