@@ -142,11 +142,7 @@ describe('a journal', () => {
 
   test.each<[string, Partial<Route>, string]>([
     ['client id', { clientId: 'C-2' }, 'another client id: C-1, not C-2'],
-    [
-      'destination',
-      { destination: 'https://live.example/orders' },
-      'another destination: https://peer.example/orders',
-    ],
+    ['destination', { destination: 'https://live.example/orders' }, 'another destination: https://peer.example/orders'],
   ])('is not used for another %s', async (_, changes, message) => {
     const path = newPath()
     await written(path, note(1))
