@@ -95,7 +95,7 @@ export const listen = defineCommand(
   },
 )
 
-/** A handler whose response nobody gets: the console shows what this package makes of a message. */
+/** A handler whose response is not sent: the console shows how this package judges a message. */
 function createOnlooker(values: Values, credentials: Credentials) {
   return createOrderSyncHandler({
     credentials,
@@ -165,7 +165,7 @@ const NOT_FORWARDED = new Set([
 const forwardable = (headers: Iterable<readonly [string, string]>) =>
   Object.fromEntries([...headers].filter(([name]) => !NOT_FORWARDED.has(name) && name !== 'content-encoding'))
 
-/** The request-target may be `//host/path` or a whole URL. Nothing is sent to another host than that of --forward. */
+/** The request-target may be `//host/path` or a whole URL. Only the host of --forward receives requests. */
 function targetOf(path: string, base: URL): URL {
   if (base.pathname !== '/') return base
   const target = path.replace(/^https?:\/\/[^/?#]*/i, '')

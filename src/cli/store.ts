@@ -56,7 +56,7 @@ export const store = defineCommand(
 interface Report {
   readonly lines: readonly string[]
   readonly json: object
-  /** Whether the action found what it was for. */
+  /** Whether the action found its order. */
   readonly isFound: boolean
 }
 

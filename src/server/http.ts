@@ -88,7 +88,7 @@ export interface HandlerHealth {
 export interface StoreHealth {
   /** Whether it responds. */
   readonly reachable: boolean
-  /** Whether its tables are those of this release. Unknown, and so false, while it is not reachable. */
+  /** Whether the tables match this release. False while the store is not reachable. */
   readonly migrated: boolean
   /** Milliseconds that it took to respond, or to fail. */
   readonly latencyMs: number

@@ -58,7 +58,7 @@ export interface HandlerOptions<ExtInfo = OpenObject, Transaction = undefined> e
   storeTimeoutMs?: number | undefined
   /** How long to wait, in milliseconds, while another delivery of the same order is processed. Then the response is `UNKNOWN_EXCEPTION`, and the peer retries. @defaultValue 2_000 */
   busyWaitMs?: number | undefined
-  /** Compare `orderModifyTime` with that of the last processed event, or with the time of its processing. @defaultValue 'orderModifyTime' */
+  /** What `orderModifyTime` must be later than: the `orderModifyTime` of the last processed event, or the time when it was processed. @defaultValue 'orderModifyTime' */
   compareModifyTimeWith?: ModifyTimeComparison | undefined
 }
 

@@ -89,7 +89,7 @@ async function claimUnlessBusy<ExtInfo, Transaction>(
     if (claim.decision !== 'busy' || leftMs <= 0) return claim
     const pauseMs = Math.min(backOff(attempt, { firstMs: 25, maxMs: 250 }), leftMs)
     trace.waiting = 'otherDelivery'
-    // Aborted: nobody waits for the response any more, and the order stays with the other delivery.
+    // Aborted: the peer has gone, and the other delivery keeps the order.
     const isAborted = await sleep(pauseMs, undefined, { signal: abort.signal }).then(
       () => false,
       () => true,

@@ -18,7 +18,7 @@ import { type Credentials, parseCredentials } from '../secure-message/credential
 import { optionThrew } from './failures.ts'
 import type { IncomingRequest } from './http.ts'
 
-/** Options of {@link verifyRequest}; those of a handler include them. */
+/** Options of {@link verifyRequest}. A handler has them too. */
 export interface VerifyRequestOptions<ExtInfo = OpenObject> {
   /**
    * Your keys and the peer's. For several tenants, a function that returns them for the `Client-Id` of a request.

@@ -219,7 +219,7 @@ export async function migratePostgres(pool: PostgresPool, options: PostgresSchem
       await client.query('SELECT pg_advisory_xact_lock(7046029254386353131)')
       if (schema !== undefined) await createSchema(client, schema)
       const version = await schemaVersion(client, schema)
-      // With the name of the schema, the functions find their tables whatever the search_path is when they are called.
+      // The functions name the schema, so that they find their tables with any search_path.
       const prefix = prefixOf(schema ?? (await schemaInUse(client)))
       for (const migration of migrationsFor(prefix).slice(version)) await client.query(migration)
       return { commit: true, value: undefined }
