@@ -61,6 +61,6 @@ function orderOf({ order, bodyBase64 }: RecordedMessage): object {
     // The text is not JSON: said below.
   }
   throw new UsageError(
-    'The order in the message cannot be read: the message was encrypted, and its signature did not verify.',
+    'The order in the message cannot be read: it is not JSON, or the message was encrypted and its signature did not verify.',
   )
 }
