@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import process from 'node:process'
 import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { bundle } from '../support/processes.ts'
 import { root } from '../support/project.ts'
 
@@ -18,10 +19,26 @@ export interface ChaosMerchant {
   readonly resume: () => void
   /** SIGTERM: resolves to what is wrong with its end, or undefined. */
   readonly shutDown: () => Promise<string | undefined>
+  /** Sends a message to the process, if it is running. */
+  readonly tell: (message: object) => void
+}
+
+/** A script other than that of the chaos test. */
+export interface MerchantScript {
+  readonly script: string
+  readonly execArgv: readonly string[]
+  /** Receives what the process sends with `process.send()`. */
+  readonly onMessage: (message: unknown) => void
 }
 
 /** The time for a server to start, or to drain and end. */
 const LIMIT_MS = 20_000
+
+const CHAOS_SCRIPT: MerchantScript = {
+  script: 'tests/chaos/merchant-process.ts',
+  execArgv: [],
+  onMessage: () => undefined,
+}
 
 /**
  * Creates a merchant. Its process is not started yet.
@@ -31,6 +48,7 @@ const LIMIT_MS = 20_000
 export function createChaosMerchant(
   args: readonly string[],
   onUnexpectedEnd: (description: string) => void,
+  { script: path, execArgv, onMessage }: MerchantScript = CHAOS_SCRIPT,
 ): ChaosMerchant {
   let child: ChildProcess | undefined
   let port: number | undefined
@@ -39,18 +57,22 @@ export function createChaosMerchant(
 
   async function start(): Promise<void> {
     isExpectedToEnd = false
-    const script = await bundle('tests/chaos/merchant-process.ts')
-    const started = spawn(process.execPath, [script, ...args], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+    const script = await bundle(path)
+    const started = spawn(process.execPath, [...execArgv, script, ...args], {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    })
+    started.on('message', onMessage)
     child = started
     let errors = ''
-    started.stderr.on('data', (chunk) => {
+    started.stderr?.on('data', (chunk) => {
       errors = `${errors}${chunk}`.slice(-4_000)
     })
     started.on('exit', (code, signal) => {
       if (child === started) port = undefined
       if (!isExpectedToEnd) onUnexpectedEnd(`ended by itself with ${signal ?? code}: ${errors}`)
     })
-    const lines = createInterface({ input: started.stdout })
+    const lines = createInterface({ input: started.stdout as Readable })
     const [line] = await Promise.race([
       once(lines, 'line', { signal: AbortSignal.timeout(LIMIT_MS) }),
       once(started, 'exit').then((): never => {
@@ -76,6 +98,8 @@ export function createChaosMerchant(
     },
     freeze: () => void child?.kill('SIGSTOP'),
     resume: () => void child?.kill('SIGCONT'),
+    // A process that has just ended cannot be told anything: the callback keeps the error from being thrown.
+    tell: (message) => void (child?.connected && child.send(message, () => undefined)),
     async shutDown() {
       if (child === undefined || port === undefined) return undefined
       isExpectedToEnd = true

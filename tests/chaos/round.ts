@@ -90,7 +90,7 @@ export async function runRound(pair: Pair, servers: Servers, durationMs: number,
 }
 
 /** One effect: the order, and the time of its event. In the order in which they happened. */
-type Effect = readonly [merchantBizNo: string, orderModifyTime: number]
+export type Effect = readonly [merchantBizNo: string, orderModifyTime: number]
 
 /** The place of the store, and everything around it. */
 async function prepare({ store }: Pair, { mysqlUrl, postgresUrl, redisUrl }: Servers) {
@@ -226,8 +226,8 @@ async function breakThings(
 }
 
 /** No order is lost; in transactional mode, none is processed twice, nor an older event after a newer one. */
-function checkEffects(
-  { events, pending }: ChaosGateway,
+export function checkEffects(
+  { events, pending }: Pick<ChaosGateway, 'events' | 'pending'>,
   effects: readonly Effect[],
   { isExactlyOnce }: { isExactlyOnce: boolean },
 ): string[] {

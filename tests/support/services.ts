@@ -1,4 +1,5 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -132,6 +133,46 @@ export async function startPrivateRedis(): Promise<{ url: string; stop: () => vo
   const stops: (() => void)[] = []
   const url = await startRedis(stops)
   return url === undefined ? undefined : { url, stop: () => stops.forEach((stop) => void stop()) }
+}
+
+/** A PostgreSQL of its own, which a test may stop and start again. */
+export interface PrivatePostgres {
+  readonly url: string
+  /** Ends the server and starts it again on the same data: SIGINT ends it in order, SIGQUIT is a crash. */
+  readonly restart: (signal: 'SIGINT' | 'SIGQUIT') => Promise<void>
+  /** Ends the server and removes its data. */
+  readonly stop: () => Promise<void>
+}
+
+/** Starts a PostgreSQL for one test. Undefined where it is not installed. */
+export async function startPrivatePostgres(): Promise<PrivatePostgres | undefined> {
+  const [initdb, server] = [program('initdb'), program('postgres')]
+  if (initdb === undefined || server === undefined) return undefined
+  const { data, as } = newDataFolder('postgres')
+  execFileSync(initdb, ['-D', data, '-U', 'postgres', '-A', 'trust'], { ...as, stdio: 'ignore' })
+  const port = await freePort()
+  const url = `postgres://postgres@127.0.0.1:${port}/postgres`
+  const start = () =>
+    spawn(server, ['-D', data, '-p', String(port), '-h', '127.0.0.1', '-k', data], { ...as, stdio: 'ignore' })
+  let child = start()
+  await started(url, pingPostgres, child)
+  async function end(signal: 'SIGINT' | 'SIGQUIT'): Promise<void> {
+    const ended = once(child, 'exit', { signal: AbortSignal.timeout(30_000) })
+    child.kill(signal)
+    await ended
+  }
+  return {
+    url,
+    async restart(signal) {
+      await end(signal)
+      child = start()
+      await started(url, pingPostgres, child)
+    },
+    async stop() {
+      await end('SIGINT')
+      rmSync(data, { recursive: true, force: true })
+    },
+  }
 }
 
 async function startPostgres(stops: (() => void)[]): Promise<string | undefined> {
