@@ -6,6 +6,7 @@
  * - etc/*.api.md, the public face of each entry point, from the declarations in dist/; only where dist/ is built
  * - docs/images/*.svg, from the diagrams in scripts/diagrams
  * - docs/quick-start/*.md, from examples/
+ * - docs/grafana.json, from scripts/grafana.ts
  * - dist/schemas/*.json, from the message schemas; part of the package, not committed
  *
  * With --check it writes nothing, and fails when a committed file is out of date.
@@ -18,6 +19,7 @@ import { responseSchema } from '../src/messages/response.ts'
 import { apiReports } from './api-report.ts'
 import { diagrams } from './diagrams.ts'
 import { entryPoints } from './entry-points.ts'
+import { grafana } from './grafana.ts'
 import { openApi } from './openapi.ts'
 import { quickStarts } from './quick-starts.ts'
 
@@ -115,6 +117,7 @@ const committed = {
   'src/messages/minor-units.generated.ts': generateMinorUnits(),
   'package.json': generatePackageJson(),
   'docs/openapi.json': generateOpenApi(),
+  'docs/grafana.json': grafana,
   ...diagrams,
   ...quickStarts,
   ...apiReports(),

@@ -116,7 +116,7 @@ function nameClass(target: object, name: string): void {
   Object.defineProperty(target, 'name', { value: name })
 }
 
-/** The base class of all errors in this package. The subclass says who must act, the code says why. */
+/** The base class of all errors in this package. The subclass shows who must act, the code shows why. */
 export abstract class OrderSyncError extends Error {
   /** Stable: use it in code and in alerts. The message may change between releases. */
   abstract readonly code: ErrorCode

@@ -11,7 +11,7 @@ export interface WaitLimits {
 /**
  * Waits for work until a timeout or an abort.
  *
- * It rejects at once, even when the work goes on: not every fetch, signer or validator stops when told.
+ * It rejects at once, even if the work continues: not every fetch, signer or validator obeys its signal.
  * It uses its own timer because `AbortSignal.timeout()` keeps everything that belongs to a request in memory until it fires.
  *
  * @param onStop Called with the reason when the wait ends before the work.

@@ -19,6 +19,8 @@ export default defineConfig({
   ignoreDeadLinks: false,
   vite: { logLevel: 'warn', build: { chunkSizeWarningLimit: 2_000 } },
   markdown: {
+    // The default themes are below the contrast of WCAG AA.
+    theme: { light: 'github-light-high-contrast', dark: 'github-dark-high-contrast' },
     // As on GitHub, so that a link works in both places.
     anchor: { slugify: githubSlug },
     config: linkOutside,

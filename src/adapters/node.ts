@@ -13,7 +13,7 @@ export { type FrameworkRequest, type NodeRequest, type NodeResponse, toIncomingR
 
 /**
  * Turns a handler into a listener for `node:http`, `https` and `http2`, and for frameworks of the Connect family.
- * Its promise never rejects. A response that something else has sent or destroyed is left alone.
+ * Its promise never rejects. Does nothing if other code has sent or destroyed the response.
  *
  * @param parsedBodyHint How to fix the mounting when a body parser ran first. The default suits any framework.
  * @see docs/protocol.md section 1

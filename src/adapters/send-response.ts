@@ -17,7 +17,7 @@ function isClosed({ destroyed, stream }: NodeResponse): boolean {
 
 /**
  * Keeps an 'error' event of a response from ending the process. Such an event means that the connection is lost, or
- * that someone else ended the response while it was being sent. There is nothing to do: the outcome is stored.
+ * that other code ended the response while it was being sent. Nothing is left to do: the outcome is stored.
  */
 export function ignoreErrorsOf(response: NodeResponse): void {
   response.on('error', () => {})

@@ -69,7 +69,7 @@ function readArgument(argument: Argument | undefined, [value, ...others]: readon
   // Do not quote the arguments: they may be a key that the shell has split.
   if (argument === undefined) {
     if (value === undefined) return ''
-    throw new UsageError('Options are all it takes; something else is among them.')
+    throw new UsageError('This command takes options only. Remove the other arguments.')
   }
   if (value === undefined) throw new UsageError(argument.whenMissing)
   if (others.length > 0) throw new UsageError(argument.whenRepeated)
@@ -143,7 +143,7 @@ function valueText({ rawName, value, inlineValue }: OptionToken, options: Option
 
 /** Quotes only what looks like an option: users paste a key where its file belongs, and PEM begins with a dash. */
 function describeUnknown(rawName: string, command: string, known: readonly string[]): string {
-  if (!/^--?[a-z][a-z-]{0,30}$/.test(rawName)) return 'An argument begins with a dash, and is not an option.'
+  if (!/^--?[a-z][a-z-]{0,30}$/.test(rawName)) return 'An argument starts with a dash but is not an option.'
   const meant = suggest(rawName.replace(/^-+/, ''), known)
   const help = meant === undefined ? ` See: alipayhk-order-sync ${command} --help` : didYouMean(`--${meant}`)
   return `Unknown option '${rawName}'.${help}`

@@ -15,13 +15,13 @@ export interface CommandDescription<Options extends OptionTable = OptionTable> {
   readonly examples: readonly Example[]
 }
 
-/** A command line that works, and what it does. */
+/** A valid command line, and its effect. */
 export interface Example {
   readonly does: string
   readonly line: string
 }
 
-/** A command of which only the command line knows the options. */
+/** A command whose option types are erased, so that commands fit in one list. */
 export interface Command extends CommandDescription {
   /** Resolves to the exit status. */
   readonly run: (args: readonly string[], environment: Environment) => Promise<number>

@@ -16,7 +16,7 @@ export function completionOf(others: readonly Command[]): Command {
       name: 'completion',
       summary: 'print a script that completes commands and options in your shell',
       description:
-        'Prints a script for the completion of your shell. It completes the command alipayhk-order-sync, so that must be installed: npm install --global alipayhk-order-sync.',
+        'Prints a script for the completion of your shell. It completes the command alipayhk-order-sync, which must be installed: npm install --global alipayhk-order-sync.',
       options: {},
       argument: {
         placeholder: 'SHELL',

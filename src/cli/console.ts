@@ -16,9 +16,11 @@ export const CONSOLE_OPTIONS = {
   ),
 }
 
-/** Of a command that records only when it is told to. */
+/** The option of a command that records only on request. */
 export const CONSOLE_RECORD = {
-  record: optional(text('FILE', 'append what arrives to a file; it has customer data; only with --console')),
+  record: optional(
+    text('FILE', 'append received messages to a file, which contains customer data; only with --console'),
+  ),
 }
 
 type Values = ValuesOf<typeof CONSOLE_OPTIONS>

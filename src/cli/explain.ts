@@ -12,7 +12,7 @@ const MAX_CAPTURE_BYTES = 8_388_608
 
 /** A time, in milliseconds since the epoch. */
 const time: ValueKind<number> = {
-  ...text('TIME', 'when the message arrived, such as 2024-05-22T09:12:21+08:00, if that is not now'),
+  ...text('TIME', 'when the message arrived, such as 2024-05-22T09:12:21+08:00; the current time if absent'),
   parse(value, label) {
     const instant = /^\d{13}$/.test(value) ? Number(value) : Date.parse(value)
     if (!Number.isNaN(instant)) return instant
@@ -22,16 +22,18 @@ const time: ValueKind<number> = {
 
 const OPTIONS = {
   ...IDENTITY_OPTIONS,
-  direction: optional(oneOf(['request', 'response'], 'what the message is, if the capture does not show it')),
-  method: optional(text('M', 'the method that was signed; of a response, that of its request')),
-  path: optional(text('P', 'the path that was signed; of a response, that of its request')),
+  direction: optional(
+    oneOf(['request', 'response'], 'whether the message is a request or a response, if the capture does not show it'),
+  ),
+  method: optional(text('M', 'the signed method; for a response, the method of its request')),
+  path: optional(text('P', 'the signed path; for a response, the path of its request')),
   now: optional(time),
   'clock-tolerance': withDefault(
     '300',
     wholeNumber('SECONDS', 'how much the time of the message may differ from the clock', { max: 1e12 }),
   ),
   ...ENCRYPTION_OPTIONS,
-  'show-data': flag('show customer data: the signed text and the decrypted body as they are'),
+  'show-data': flag('show customer data: the signed text and the decrypted body, unmasked'),
   json: flag('print the explanation as JSON'),
 }
 
@@ -42,12 +44,12 @@ export const explain = defineCommand(
     name: 'explain',
     summary: 'find out why the signature of a captured message fails',
     description:
-      'Takes a captured message apart, verifies it, and finds the change with which its signature verifies. FILE, or standard input (-), is raw HTTP, a curl command, a HAR entry, or JSON: { "method", "path", "headers", "body" or "bodyBase64" }. Keys are never shown.',
+      'Parses and verifies a captured message. If its signature fails, finds the change that makes it verify. FILE, or standard input (-), is raw HTTP, a curl command, a HAR entry, or JSON: { "method", "path", "headers", "body" or "bodyBase64" }. Keys are never shown.',
     options: OPTIONS,
     argument: {
       placeholder: 'FILE|-',
-      whenMissing: 'The file that holds the message is missing; - reads standard input.',
-      whenRepeated: 'One message is explained at a time, and more than one argument was given.',
+      whenMissing: 'The name of the message file is missing. Use - for standard input.',
+      whenRepeated: 'Give one message. There is more than one argument.',
       completes: 'file',
     },
     exitStatuses: {

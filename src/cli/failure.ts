@@ -24,7 +24,7 @@ function linesOf(error: unknown): string[] {
     lines.push(`The peer says: ${JSON.stringify(error.resultMessage)}`)
   if (error instanceof UntrustedResponseError || error instanceof DeliveryError) {
     if (error.httpStatus !== undefined) lines.push(`HTTP status: ${error.httpStatus}`)
-    if (error.excerpt) lines.push(`The answer begins: ${JSON.stringify(error.excerpt)}`)
+    if (error.excerpt) lines.push(`The response begins: ${JSON.stringify(error.excerpt)}`)
   }
   if ('requestId' in error && error.requestId) lines.push(`requestId: ${error.requestId}`)
   return lines

@@ -22,7 +22,11 @@ export function renderOverview(commands: readonly Command[], style: Style): stri
 /** The help of one command. */
 export function renderHelp(command: CommandDescription, style: Style): string {
   const { options, argument, exitStatuses = {}, examples } = command
-  const statuses = { 0: 'success', ...exitStatuses, 64: 'an option, a file or something else on this side is wrong' }
+  const statuses = {
+    0: 'success',
+    ...exitStatuses,
+    64: 'an option, a file or something else on this side is wrong',
+  }
   const sections = [
     wrap(usageOf(command), WIDTH, '  ').join('\n'),
     ...command.description.split('\n\n').map((paragraph) => wrap(paragraph, WIDTH).join('\n')),
@@ -34,7 +38,7 @@ export function renderHelp(command: CommandDescription, style: Style): string {
             Object.entries(options).map(([name, option]) => optionRow(name, option)),
             style,
           ),
-          'The variable in brackets is read when the option is not given.',
+          'If an option is absent, the environment variable in brackets is used.',
         ]
       : []),
     style.heading('Exit status'),

@@ -13,19 +13,19 @@ export const key = defineCommand(
     name: 'key',
     summary: 'show what is in a key file, without the key',
     description:
-      'Shows kind, algorithm, bits, fingerprint and JWK thumbprint of a key, in any form that the library accepts. Of another file, it says what it is. The fingerprint is the SHA-256 of the public key, the same for both halves of a pair: compare it with the other side.',
+      'Shows kind, algorithm, bits, fingerprint and JWK thumbprint of a key, in any format that the library accepts. If the file is not a key, says what it is. The fingerprint is the SHA-256 of the public key, the same for both halves of a pair: compare it with the other side.',
     options: { json: flag('print the description as JSON') },
     argument: {
       placeholder: 'FILE|-',
-      whenMissing: 'The file that holds the key is missing; - reads standard input.',
-      whenRepeated: 'One file is read at a time, and more than one argument was given.',
+      whenMissing: 'The name of the key file is missing. Use - for standard input.',
+      whenRepeated: 'Give one file. There is more than one argument.',
       completes: 'file',
     },
     exitStatuses: { 1: 'the key cannot be used, and the reason is printed' },
     examples: [
       { does: 'show the fingerprint of your public key', line: 'npx alipayhk-order-sync key public.pem' },
       {
-        does: 'find out what an environment variable holds',
+        does: 'show the key in an environment variable',
         line: 'printenv MERCHANT_KEY | npx alipayhk-order-sync key -',
       },
     ],

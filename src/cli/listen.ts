@@ -19,7 +19,7 @@ import { UsageError } from './usage-error.ts'
 
 export const RECORD = withDefault(
   './order-sync-messages.jsonl',
-  text('FILE', 'the file of the messages; it has customer data, and only you can read it'),
+  text('FILE', 'the file of the messages; contains customer data, readable by you only'),
 )
 
 const OPTIONS = {
@@ -43,7 +43,7 @@ export const listen = defineCommand(
     name: 'listen',
     summary: 'record what arrives, and forward it to your application',
     description:
-      'Receives requests, verifies them, appends each to a file, and forwards it unchanged to your application, whose response goes back. Prints one line of JSON for each. `replay` sends one of them again. For development.',
+      'Verifies each request, appends it to a file, forwards it unchanged to your application, and returns the response. Prints one line of JSON for each request. `replay` sends a recorded request again. For development.',
     options: OPTIONS,
     examples: [
       {
@@ -51,7 +51,7 @@ export const listen = defineCommand(
         line: `npx alipayhk-order-sync listen --forward http://127.0.0.1:3000 ${IDENTITY}`,
       },
       {
-        does: 'look at what arrives, and why it was refused, in a browser',
+        does: 'show received orders in a browser, with the reason for each rejection',
         line: `npx alipayhk-order-sync listen --console --forward http://127.0.0.1:3000 ${IDENTITY}`,
       },
     ],
@@ -95,7 +95,7 @@ export const listen = defineCommand(
   },
 )
 
-/** A handler whose response nobody gets: the console shows what this package makes of a message. */
+/** A handler whose response is not sent: the console shows how this package judges a message. */
 function createOnlooker(values: Values, credentials: Credentials) {
   return createOrderSyncHandler({
     credentials,
@@ -165,7 +165,7 @@ const NOT_FORWARDED = new Set([
 const forwardable = (headers: Iterable<readonly [string, string]>) =>
   Object.fromEntries([...headers].filter(([name]) => !NOT_FORWARDED.has(name) && name !== 'content-encoding'))
 
-/** The request-target may be `//host/path` or a whole URL. Nothing is sent to another host than that of --forward. */
+/** The request-target may be `//host/path` or a whole URL. Only the host of --forward receives requests. */
 function targetOf(path: string, base: URL): URL {
   if (base.pathname !== '/') return base
   const target = path.replace(/^https?:\/\/[^/?#]*/i, '')

@@ -58,7 +58,7 @@ export async function openStore({ label, value: name }: Named<string>): Promise<
   throw new UsageError(`${label} must be ${STORES}.`)
 }
 
-/** Shows only messages of this package: that of a driver may quote the URL with its password. */
+/** Shows only messages of this package: a message of a driver may quote the URL with its password. */
 function toUsageError(label: string, error: unknown): UsageError {
   return new UsageError(`${label}: ${error instanceof StoreError ? error.message : errorCodeOf(error)}.`)
 }
@@ -80,7 +80,7 @@ function openSqlite(file: string): OpenStore {
   }
 }
 
-/** Whether the error is that of the SQLite store that finds no driver: its cause is that of require(). */
+/** Whether the SQLite store found no driver: the cause is then the error of require(). */
 function isDriverMissing(error: unknown): boolean {
   const { cause } = error as { cause?: { code?: unknown } }
   return cause?.code === 'MODULE_NOT_FOUND'

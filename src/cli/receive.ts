@@ -6,10 +6,13 @@ import { print, printJson } from './output.ts'
 import { waitForStop } from './server.ts'
 
 const OPTIONS = {
-  responses: withDefault('S', text('LIST', 'the responses in turn: S, F, U, slow, broken, unsigned, html-502; then S')),
+  responses: withDefault(
+    'S',
+    text('LIST', 'the responses, one after the other: S, F, U, slow, broken, unsigned, html-502; then S'),
+  ),
   ...IDENTITY_OPTIONS,
   port: withDefault('3002', wholeNumber('N', '0 selects a free port', { max: 65_535 })),
-  'signed-path': optional(text('PATH', 'the path that the sender signs, if it is another one')),
+  'signed-path': optional(text('PATH', 'the path that the sender signs, if it differs from the path of the request')),
 }
 
 const IDENTITY = '--client-id ID --private-key alipayhk/private.pem --peer-public-key merchant/public.pem'
@@ -19,7 +22,7 @@ export const receive = defineCommand(
     name: 'receive',
     summary: "play AlipayHK's receiving side, with faults",
     description:
-      'Receives the orders that your client sends, and responds as --responses says: signed (S, F, U), after 30 seconds (slow), half (broken), without signature (unsigned), or as a proxy (html-502). Prints one line of JSON for each order. Listens on this machine only.',
+      'Receives the orders that your client sends, and responds as --responses says: signed (S, F, U), after 30 seconds (slow), cut off (broken), without a signature (unsigned), or as a proxy (html-502). Prints one line of JSON for each order. Listens on this machine only.',
     options: OPTIONS,
     examples: [
       {

@@ -28,7 +28,7 @@ export function createRecording(path: string) {
     try {
       const { size } = await stat(path).catch(() => ({ size: 0 }))
       isFull = size > MAX_FILE_BYTES
-      if (isFull) printToStderr(`Warning: ${path} has 100 MiB. Later messages are forwarded, and not recorded.`)
+      if (isFull) printToStderr(`Warning: ${path} has 100 MiB. Later messages are forwarded but not recorded.`)
       else await appendFile(path, `${JSON.stringify(message)}\n`, { mode: 0o600 })
     } catch (error) {
       printToStderr(`Warning: the message ${message.id} could not be recorded: ${describeFileError(error)}.`)
@@ -47,7 +47,7 @@ export async function findRecorded(path: string, id: string): Promise<RecordedMe
   } catch (error) {
     throw new UsageError(`--record cannot be read: ${describeFileError(error)}.`)
   }
-  if (found === undefined) throw new UsageError('There is no such message in the file of --record.')
+  if (found === undefined) throw new UsageError('The file of --record has no message with this id.')
   return found
 }
 

@@ -11,8 +11,8 @@ const OPTIONS = {
   url: required(text('URL', 'where to send it: an origin, or a full URL')),
   ...IDENTITY_OPTIONS,
   record: RECORD,
-  encrypt: flag('encrypt it, whether it was encrypted or not'),
-  'request-id': optional(text('ID', 'another requestId: the message is then another request')),
+  encrypt: flag('encrypt the message, even if it was recorded in the clear'),
+  'request-id': optional(text('ID', 'send a different requestId, which makes the message a new request')),
 }
 
 const IDENTITY = '--client-id ID --private-key alipayhk/private.pem --peer-public-key merchant/public.pem'
@@ -22,12 +22,12 @@ export const replay = defineCommand(
     name: 'replay',
     summary: 'send a recorded message again, signed anew',
     description:
-      "Sends a message that `listen` has recorded again, with the time of now. It is signed with --private-key, which the endpoint must know as AlipayHK's: use keys of your own for development. Prints the response as JSON. Give the id that `listen` has printed, or last.",
+      "Sends a message again that `listen` recorded, with the current time, and prints the response as JSON. ID is the id that `listen` printed, or last. The message is signed with --private-key: the endpoint must accept that key as AlipayHK's, so use test keys.",
     options: OPTIONS,
     argument: {
       placeholder: 'ID',
-      whenMissing: 'The id of the message is missing; last is the last one.',
-      whenRepeated: 'One message is sent at a time, and more than one argument was given.',
+      whenMissing: 'The id of the message is missing. Use last for the last message.',
+      whenRepeated: 'Give one message. There is more than one argument.',
     },
     exitStatuses: { 1: 'the endpoint refused the order', 2: 'no decision' },
     examples: [
@@ -60,5 +60,7 @@ function orderOf({ order, bodyBase64 }: RecordedMessage): object {
   } catch {
     // The text is not JSON: said below.
   }
-  throw new UsageError('The message has no order that can be read: it was encrypted, and did not verify.')
+  throw new UsageError(
+    'The order in the message cannot be read: it is not JSON, or the message was encrypted and its signature did not verify.',
+  )
 }

@@ -30,7 +30,7 @@ const OPTIONS = {
   ...ENCRYPTION_OPTIONS,
   'signed-path': optional(text('PATH', 'the path to sign, if a proxy rewrites it')),
   'agent-token': optional(text('TOKEN', 'the value of the Agent-Token header')),
-  'allow-fractions': flag('send numbers in extInfo that are not safe integers'),
+  'allow-fractions': flag('send fractions, such as 1.5, in extInfo'),
   'clock-tolerance': withDefault(
     '300',
     wholeNumber('SECONDS', 'how much a Response-Time may differ from our clock', { min: 1, max: 86_400 }),
@@ -40,8 +40,12 @@ const OPTIONS = {
   'dry-run': flag('validate, and send nothing'),
   jsonl: flag('the file has one order on each line: send them all'),
   concurrency: withDefault('10', wholeNumber('N', 'with --jsonl: orders in flight', { min: 1, max: 1_000 })),
-  journal: optional(file('with --jsonl: what was sent; the same command goes on where it was interrupted')),
-  failures: optional(file('with --jsonl: orders to send again (default: the journal and .failures.jsonl)')),
+  journal: optional(
+    file('with --jsonl: records what was sent, so that the same command can continue after an interruption'),
+  ),
+  failures: optional(
+    file('with --jsonl: receives the orders to send again (default: the name of the journal with .failures.jsonl)'),
+  ),
   'stop-after': withDefault(
     '100',
     wholeNumber('N', 'with --jsonl: stop after N undelivered orders in a row; 0: never', { max: 1_000_000 }),
@@ -55,12 +59,12 @@ export const send = defineCommand(
     name: 'send',
     summary: 'send one order, or a file of orders',
     description:
-      'Sends the order in FILE, or from standard input (-), and prints the verified response as JSON. Adds requestId and merchantBizType if they are missing. Give --url or --environment.\n\nWith --jsonl, sends each line of FILE as an order, several at once, shows progress, and prints a summary as JSON. With --journal, the same command goes on after an interruption, and sends nothing again that was decided.',
+      'Sends the order in FILE, or from standard input (-), and prints the verified response as JSON. Adds requestId and merchantBizType if they are missing. Give --url or --environment.\n\nWith --jsonl, sends each line of FILE as an order, several at once, shows progress, and prints a summary as JSON. With --journal, run the same command again after an interruption: it continues, and does not send orders again whose outcome is known.',
     options: OPTIONS,
     argument: {
       placeholder: 'FILE|-',
-      whenMissing: 'The file that holds the order is missing; - reads standard input.',
-      whenRepeated: 'One file is sent at a time, and more than one argument was given.',
+      whenMissing: 'The name of the order file is missing. Use - for standard input.',
+      whenRepeated: 'Give one file. There is more than one argument.',
       completes: 'file',
     },
     exitStatuses: {
@@ -79,7 +83,7 @@ export const send = defineCommand(
         line: `cat order.json | npx alipayhk-order-sync send --environment testing --encrypt ${IDENTITY} -`,
       },
       {
-        does: 'send a file of orders, 20 at a time; the same command goes on after Ctrl-C',
+        does: 'send a file of orders, 20 at a time; after Ctrl-C, the same command continues',
         line: `npx alipayhk-order-sync send --jsonl orders.jsonl --concurrency 20 --journal orders.journal --environment testing ${IDENTITY}`,
       },
     ],
@@ -159,7 +163,7 @@ type Destination =
 
 function destinationOf({ url = '', environment }: Pick<ValuesOf<typeof OPTIONS>, 'url' | 'environment'>): Destination {
   if (url === '' && environment === undefined) {
-    throw new UsageError('--url is missing. Give it, or set ORDER_SYNC_URL, or give --environment.')
+    throw new UsageError('--url is missing. Give --url or --environment, or set ORDER_SYNC_URL.')
   }
   // A variable may set one of them. An order must not go to a host by mistake.
   if (url !== '' && environment !== undefined) {
@@ -175,7 +179,7 @@ async function readOrder(file: string): Promise<OrderInput> {
   const value = parseJson(text)
   if (Array.isArray(value)) {
     throw new UsageError(
-      'The order must be a JSON object. For many orders, give --jsonl and a file with one on each line.',
+      'The order must be a JSON object. To send many orders, use --jsonl and a file with one order on each line.',
     )
   }
   if (typeof value !== 'object' || value === null) {

@@ -24,11 +24,11 @@ const OPTIONS = {
     '300',
     wholeNumber('SECONDS', 'how much a Request-Time may differ from our clock', { min: 1, max: 86_400 }),
   ),
-  'tolerant-status': flag('respond with HTTP 200 to everything, also to requests that are refused'),
-  'allow-fractions': flag('accept numbers in extInfo that are not safe integers'),
+  'tolerant-status': flag('respond with HTTP 200 to every request, even a rejected one'),
+  'allow-fractions': flag('accept fractions, such as 1.5, in extInfo'),
   'compare-modify-time-with': withDefault(
     'orderModifyTime',
-    oneOf(['orderModifyTime', 'processedAt'], 'what tells whether an event is older than a processed one'),
+    oneOf(['orderModifyTime', 'processedAt'], 'how to decide whether an event is older than a processed one'),
   ),
   'max-body-bytes': withDefault(
     '1048576',
@@ -55,7 +55,7 @@ export const serve = defineCommand(
         line: `npx alipayhk-order-sync serve --port 0 --store memory ${IDENTITY} | grep '"event":"order"'`,
       },
       {
-        does: 'look at what arrives in a browser, and send orders from there',
+        does: 'show received orders in a browser, and send orders from there',
         line: `npx alipayhk-order-sync serve --console --peer-private-key alipayhk/private.pem ${IDENTITY}`,
       },
     ],

@@ -35,7 +35,7 @@ export const simulate = defineCommand(
   {
     name: 'simulate',
     summary: 'test an endpoint: play AlipayHK, a bad network and strangers',
-    description: `Sends what AlipayHK, a bad network and strangers may send, and reports which rules of the protocol the endpoint keeps. The endpoint may be written in any language. It must know the public key of --private-key as AlipayHK's. Scenarios: ${Object.values(
+    description: `Tests an endpoint in any language: sends what AlipayHK, a bad network and strangers may send, and reports which protocol rules the endpoint breaks. The endpoint must accept the public key of --private-key as AlipayHK's. Scenarios: ${Object.values(
       SCENARIOS,
     )
       .map(({ name, summary }) => `${name} (${summary})`)

@@ -23,7 +23,7 @@ export const store = defineCommand(
     name: 'store',
     summary: 'migrate a store, and inspect, forget or prune what it remembers',
     description:
-      'Looks after the store of a handler. inspect and forget need an order: --key, or --client-id and --merchant-biz-no.',
+      'Manages the store of a handler. inspect and forget need an order: --key, or --client-id and --merchant-biz-no.',
     options: OPTIONS,
     argument: {
       placeholder: 'ACTION',
@@ -31,16 +31,16 @@ export const store = defineCommand(
       whenRepeated: 'store takes one action: migrate, inspect, forget or prune.',
       choices: {
         migrate: 'creates or upgrades the tables; run it once for each release, with a role that may create them',
-        inspect: 'shows what is remembered of one order',
-        forget: 'forgets that one order was processed or refused: its next delivery is processed again',
-        prune: 'deletes requests whose time is over',
+        inspect: 'shows what the store knows about an order',
+        forget: 'forgets that an order was processed or refused, so that its next delivery is processed again',
+        prune: 'deletes stored responses that have expired',
       },
     },
-    exitStatuses: { 1: 'inspect, forget: nothing is remembered of the order, or it is being processed right now' },
+    exitStatuses: { 1: 'inspect, forget: the store does not know the order, or the order is being processed' },
     examples: [
       { does: 'create the tables', line: 'npx alipayhk-order-sync store migrate --store postgres://localhost/orders' },
       {
-        does: 'show what is remembered of an order',
+        does: 'show what the store knows about an order',
         line: 'npx alipayhk-order-sync store inspect --store sqlite:./order-sync.db --client-id ID --merchant-biz-no A-1',
       },
       {
@@ -56,7 +56,7 @@ export const store = defineCommand(
 interface Report {
   readonly lines: readonly string[]
   readonly json: object
-  /** Whether the action found what it was for. */
+  /** Whether the action found its order. */
   readonly isFound: boolean
 }
 
@@ -105,9 +105,9 @@ async function forget({ store }: OpenStore, values: Values): Promise<Report> {
   const key = keyOf(values)
   const result = await store.forget(key)
   const line = {
-    forgotten: 'Forgotten. The next delivery of this order is processed, also one that came before.',
+    forgotten: 'Forgotten. The next delivery of this order is processed, even if it was processed before.',
     unknown: 'Nothing is remembered of this order. Check --client-id, --merchant-id and --merchant-biz-no.',
-    busy: 'The order is being processed right now. Nothing was changed: try again when that has ended.',
+    busy: 'The order is being processed. Nothing was changed. Try again later.',
   }[result]
   return { lines: [line], json: { orderKey: key, result }, isFound: result === 'forgotten' }
 }

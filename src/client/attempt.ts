@@ -98,7 +98,7 @@ async function send<ExtInfo>(
       method: ORDER_SYNC_METHOD,
       headers: agentToken === undefined ? headers : { ...headers, 'Agent-Token': agentToken },
       body: body as Uint8Array<ArrayBuffer>,
-      // A followed redirect would send the signed order to whatever host it names.
+      // A followed redirect would send the signed order to any host that it names.
       redirect: 'manual',
       signal,
     })

@@ -215,7 +215,7 @@ async function* run<ExtInfo>(
         await change.woken
       }
     }
-    // After return(), nobody wants to hear that it was stopped.
+    // After return(), the caller does not expect the error of the stop.
     if (failure !== undefined && (!stop.signal.aborted || signal?.aborted)) throw failure.error
   } finally {
     signal?.removeEventListener('abort', abort)

@@ -23,7 +23,7 @@ export interface OrderSyncClient<ExtInfo = OpenObject> {
    * Sends one order, retries when the outcome is unknown, and resolves when the peer reports success.
    *
    * @throws {@link ProtocolError} `ERR_FIELD_INVALID`: the order breaks the protocol; nothing was sent
-   * @throws {@link ConfigurationError} `ERR_KEY_OWN`: the peer's key is that of your own signer or CryptoKey; nothing was sent
+   * @throws {@link ConfigurationError} `ERR_KEY_OWN`: the peer's key is the key of your own signer or CryptoKey; nothing was sent
    * @throws {@link ConfigurationError} `ERR_SIGNER_RESULT`, `ERR_SIGNER_LIMIT`: your signer returned no bytes, or failed to sign more than 4,096; nothing was sent
    * @throws {@link OrderRefusedError} `ERR_REFUSED`: the peer refused the order
    * @throws {@link DeliveryError} `ERR_TIMEOUT`, `ERR_NETWORK`, `ERR_HTTP_STATUS`, `ERR_RESULT_UNKNOWN`: unknown after all retries

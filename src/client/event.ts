@@ -43,7 +43,7 @@ export interface AttemptEvent extends ClientEventBase {
   readonly attempt: number
   /** `SUCCESS`, or the code of the error. */
   readonly code: ClientEventCode
-  /** Milliseconds until the next attempt. Absent when there is none. */
+  /** Milliseconds until the next attempt. Absent after the last attempt. */
   readonly delayMs?: number
   /** What went wrong, in words that quote no customer data. */
   readonly message?: string
@@ -97,7 +97,7 @@ export interface SyncTrace {
   tracerId?: string | undefined
   readonly merchantBizNo: string | undefined
   readonly tradeNo: string | undefined
-  /** For the development console. Undefined when nobody observes the client. */
+  /** For the development console. Undefined when the client has no observer. */
   readonly observed: ObservedSync | undefined
 }
 

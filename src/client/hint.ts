@@ -31,7 +31,7 @@ export async function hintOf<ExtInfo>(
     : `${shown} ${known} ${describeOwnSignature(headers, settings, sentAt)}`
 }
 
-/** The result in a body that nobody has signed: it decides nothing, and helps to explain. */
+/** The result in an unsigned body: it only helps to explain the failure. */
 function unverifiedResult(body: Uint8Array): { readonly resultCode?: unknown } {
   const value = parseLoosely(body, STRICT_JSON)?.value as { result?: { resultCode?: unknown } } | null | undefined
   return typeof value === 'object' && typeof value?.result === 'object' ? (value.result ?? {}) : {}

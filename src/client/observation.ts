@@ -29,7 +29,7 @@ export interface ObservedSync {
   /** The order as JSON, before it is encrypted. Absent when it is invalid. */
   plaintext?: Uint8Array
   readonly attempts: ObservedAttempt[]
-  /** The event of each attempt, and then that of the outcome. */
+  /** The event of each attempt, and then the event of the outcome. */
   readonly events: ObservedEvent[]
 }
 
@@ -56,7 +56,7 @@ interface Observed {
 export function createObservers() {
   const observers = new Set<SyncObserver>()
   return {
-    /** Undefined when nobody observes. */
+    /** Undefined without an observer. */
     start: (startedAt: number): ObservedSync | undefined =>
       observers.size === 0 ? undefined : { startedAt, attempts: [], events: [] },
     publish({ observed }: Observed, event: () => ObservedEvent): void {
@@ -71,7 +71,7 @@ export function createObservers() {
   }
 }
 
-/** Notes that an attempt begins. Undefined when nobody observes. */
+/** Notes that an attempt begins. Undefined without an observer. */
 export function startAttempt({ observed }: Observed, path: string): ObservedAttempt | undefined {
   if (observed === undefined) return undefined
   const attempt: ObservedAttempt = { startedAt: performance.now(), path }

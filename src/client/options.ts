@@ -26,44 +26,44 @@ export interface ClientOptions<ExtInfo = OpenObject> {
   credentials: Credentials
   /** One of AlipayHK's hosts, see {@link ENVIRONMENTS}. */
   environment?: Environment | undefined
-  /** Another endpoint: a whole URL, or an origin, to which the path of the API is added. */
+  /** Another endpoint: a full URL, or an origin, to which the client adds the path of the API. */
   url?: string | URL | undefined
-  /** Allow an `http:` URL to another machine. Everyone on the way can read orders in the clear. @defaultValue false */
+  /** Allow an `http:` URL to another machine. Everyone on the network path can then read orders that are not encrypted. @defaultValue false */
   allowInsecureUrl?: boolean | undefined
   /** The path to sign, if a proxy rewrites it. @defaultValue path and query string of the URL */
   signedPath?: string | undefined
-  /** Whether orders are encrypted with the peer's latest RSA key. @defaultValue false */
+  /** Encrypt orders with the peer's latest RSA key. @defaultValue false */
   encrypt?: boolean | undefined
-  /** What `extInfo` must be: any Standard Schema validator. It is validated, and sent as you gave it. */
+  /** Validates `extInfo`: any Standard Schema validator. The client sends `extInfo` as you gave it, not the output of the schema. */
   extInfoSchema?: StandardSchema<ExtInfo, unknown> | undefined
-  /** Milliseconds for one attempt: sign, connect, receive the response and verify it. @defaultValue 10_000 */
+  /** Time limit of each attempt, in milliseconds: sign, connect, receive the response and verify it. @defaultValue 10_000 */
   timeoutMs?: number | undefined
-  /** How many times to retry after `U`, a network failure, or an HTTP 5xx, 429 or 408. @defaultValue 3 */
+  /** Upper bound of retries after `U`, `A`, a network failure, or an HTTP 5xx, 429 or 408. @defaultValue 3 */
   retries?: number | undefined
   /** Upper bound of the first retry delay, in milliseconds. Doubles with each retry. @defaultValue 500 */
   baseDelayMs?: number | undefined
-  /** Upper bound of every retry delay, in milliseconds, also when the peer asks for more in `Retry-After`. @defaultValue 10_000 */
+  /** Upper bound of every retry delay, in milliseconds, even if `Retry-After` asks for more. @defaultValue 10_000 */
   maxDelayMs?: number | undefined
   /** The largest accepted response, in bytes. @defaultValue 1_048_576 */
   maxResponseBytes?: number | undefined
-  /** Seconds that a `Response-Time` may differ from our clock, either way. @defaultValue 300 */
+  /** How far a `Response-Time` may differ from the local clock, in seconds, in either direction. @defaultValue 300 */
   clockToleranceSeconds?: number | undefined
-  /** How encrypted messages are encrypted. @defaultValue AES-256/ECB under RSAES-PKCS1-v1_5 */
+  /** Encryption parameters, if your gateway differs from the default. @defaultValue AES-256/ECB under RSAES-PKCS1-v1_5 */
   encryption?: EncryptionOptions | undefined
   /** The value of the `Agent-Token` header. @defaultValue none */
   agentToken?: string | undefined
-  /** Send numbers in `extInfo` that are not safe integers, instead of refusing them. @defaultValue false */
+  /** Send fractions, such as 1.5, in `extInfo`, instead of rejecting them. @defaultValue false */
   allowFractions?: boolean | undefined
   /**
-   * Receives every attempt and every outcome. The enumerable members of the event are safe to log. Without it, a failure is
-   * visible as the rejection of `syncOrder`.
+   * Receives every attempt and every outcome. The enumerable members of the event are safe to log. A failure also rejects
+   * `syncOrder()`.
    */
   onEvent?: ((event: ClientEvent) => void) | undefined
-  /** Sends the requests: through a proxy or with a client certificate, for example. @defaultValue the global fetch */
+  /** Sends the requests. Pass your own to use a proxy or a client certificate. @defaultValue the global fetch */
   fetch?: typeof globalThis.fetch | undefined
   /** The clock, in milliseconds since the epoch. @defaultValue Date.now */
   now?: (() => number) | undefined
-  /** From 0 up to, not including, 1: the jitter of retries. @defaultValue Math.random */
+  /** Returns a number from 0 up to, but not including, 1: the jitter of retry delays. @defaultValue Math.random */
   random?: (() => number) | undefined
   /** The source of random bytes. @defaultValue randomBytes of node:crypto */
   randomBytes?: RandomBytes | undefined

@@ -91,7 +91,7 @@ async function verifySigned<ExtInfo>(
   return value
 }
 
-/** A response that is older than its request responds to another request: somebody may have recorded it. */
+/** A response that is older than its request belongs to another request: it may be a replay. */
 function assertNotBefore(respondedAt: number, sentAt: number): void {
   if (respondedAt >= sentAt - CLOCK_DIFFERENCE_MS) return
   const seconds = Math.round((sentAt - respondedAt) / 1_000)

@@ -16,11 +16,11 @@ interface Counted {
   skew: { min: number; max: number } | undefined
 }
 
-/** Counts deliveries by the minute: the inbox keeps 500, which may be those of a few seconds. */
+/** Counts deliveries by the minute: the inbox keeps 500, which may cover only a few seconds. */
 export function createCharts() {
   const minutes = new Map<number, Counted>()
   return {
-    /** Counts an entry when it is new. Its kind is that of its first outcome. */
+    /** Counts an entry when it is new, under the kind of its first outcome. */
     count({ at, durationMs, events, direction }: Entry): void {
       if (direction !== 'in') return
       const minute = Math.floor(at / 60_000) * 60_000

@@ -48,7 +48,7 @@ const LOOKUP_MS = 5_000
  * Creates a development console: a web page that shows what arrives, what is sent, and why something was refused. For
  * development and staging: it shows customer data, and can send orders.
  *
- * It is for browsers on this machine, unless `allowedHosts` says otherwise, and only who knows its random token can use it. It keeps
+ * It is for browsers on this machine, unless `allowedHosts` says otherwise, and requires its random token. It keeps
  * the last 500 deliveries in memory, and nothing in files.
  *
  * @throws TypeError, RangeError when an option is wrong, or a handler or client is not from this package

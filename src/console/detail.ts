@@ -88,7 +88,7 @@ function toVerdict(explanation: Explanation): Verdict {
   }
 }
 
-/** The one change, in words: of the diagnosis, else of the rules that the message breaks, else of the event. */
+/** The suggested fix, in words: from the diagnosis, otherwise from the broken rules, otherwise from the event. */
 function fixOf({ events }: Entry, row: Row, verdict: Verdict | undefined): string | undefined {
   const isFine = ['processed', 'replay', 'duplicate', 'stale', 'succeeded', 'attempt'].includes(row.kind)
   if (isFine && row.code !== 'SUCCESS' && row.contentDiffers !== true) return undefined

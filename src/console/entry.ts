@@ -43,7 +43,7 @@ export interface Entry {
   readonly attempts: readonly EntryAttempt[]
   readonly events: readonly EntryEvent[]
   readonly claims: () => Claims
-  /** Roughly what it holds in memory, in bytes. */
+  /** Its approximate size in memory, in bytes. */
   size: number
 }
 
@@ -97,7 +97,7 @@ export function deliveryEntry(delivery: ObservedDelivery, { id, now }: Identity)
   }
 }
 
-/** Takes over what the client has written. The request and the response are those of the last attempt. */
+/** Takes over what the client has written. The request and the response belong to the last attempt. */
 export function syncEntry(sync: ObservedSync, { id, now }: Identity): Entry {
   const { startedAt, plaintext, attempts, events } = sync
   const last = attempts.at(-1)

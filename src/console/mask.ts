@@ -20,7 +20,7 @@ export function shownBytes(
   return { size, base64: Buffer.from(cut).toString('base64'), isMasked: !show }
 }
 
-/** Values that give access, or identify who asked. They are never shown. */
+/** Values that give access, or identify the sender. They are never shown. */
 const SECRET = /^(?:authorization|proxy-authorization|cookie|set-cookie|agent-token|x-api-key)$|token|secret/i
 
 /** A header as the page shows it: never a whole signature, an encrypted key or a secret. */

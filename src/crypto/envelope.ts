@@ -141,7 +141,7 @@ export async function decryptBodyWithKeySize(
 ): Promise<{ plaintext: Uint8Array; aesBits: AesBits }> {
   const { aesMode, keyWrap } = resolveEncryptionOptions(encryption)
   const unwrap = requireOperation(key.unwrap, 'decryption')
-  // Decryption under the substitute fails like decryption under a wrong key, so the sender cannot tell which it was.
+  // Decryption under the substitute fails like decryption under a wrong key, so the sender cannot distinguish them.
   const substitute = randomBytes(32)
   const unwrapped = await unwrap(symmetricKey, keyWrap, substitute)
   const aesKey = AES_KEY_LENGTHS.includes(unwrapped.length) ? unwrapped : substitute

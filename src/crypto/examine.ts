@@ -20,7 +20,7 @@ const digestWith = (digest: string, content: Uint8Array): Buffer =>
   createHash(digest.replace('-', '').toLowerCase()).update(content).digest()
 
 /**
- * The ways in which the key can have made the signature. Empty: this key did not make it. Undefined: the runtime cannot tell.
+ * The ways in which the key can have made the signature. Empty: this key did not make it. Undefined: the runtime cannot decide.
  */
 export function examineSignature(
   key: KeyObject,

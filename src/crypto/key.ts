@@ -14,14 +14,14 @@ export interface SignatureForm {
   readonly digest: string
   /** How the bytes of the signature are arranged, when verification does not accept them so. */
   readonly encoding: string | undefined
-  /** Whether the signature itself shows that this key made it, over whatever content. ECDSA never shows it. */
+  /** Whether the signature itself proves that this key made it, over any content. Always false for ECDSA. */
   readonly isCertain: boolean
   /** Whether the signature is over this content. */
   readonly matches: (content: Uint8Array) => boolean
 }
 
 /**
- * Examines a signature that does not verify. An empty list: this key did not make it. Undefined: the runtime cannot tell.
+ * Examines a signature that does not verify. An empty list: this key did not make it. Undefined: the runtime cannot decide.
  */
 export type ExamineSignature = (signature: Uint8Array) => readonly SignatureForm[] | undefined
 
@@ -100,7 +100,7 @@ export interface Signer extends Partial<Decrypter> {
 }
 
 /**
- * A private key that never leaves a KMS or HSM, and that signs digests: every service does, whatever the length of the message.
+ * A private key that never leaves a KMS or HSM, and that signs digests: every service can, for messages of any length.
  *
  * - `signDigest`: signs a SHA-256 digest of 32 bytes, with the algorithms of {@link Signer}. Tell the service that it is a
  *   digest; otherwise it is hashed again, and the signature is invalid. One that returns no bytes is reported as `ERR_SIGNER_RESULT`.

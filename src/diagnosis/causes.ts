@@ -6,7 +6,7 @@ import { type ExplainedMessage, instantOf, isSignatureReadable } from './explain
 import type { ExplainedCause } from './opening.ts'
 import type { Found } from './search.ts'
 
-/** The causes in the order of their weight: what makes the signature verify, what else is refused, and the time. */
+/** The causes, most important first: what makes the signature verify, other broken rules, the time. */
 export function toCauses(
   message: ExplainedMessage,
   { errors, isSigned }: Checks,

@@ -15,7 +15,7 @@ import { type ExplainedMessage, instantOf } from './explained-message.ts'
 /** What the handler or the client finds wrong, in their order. */
 export interface Checks {
   readonly errors: readonly ProtocolError[]
-  /** Whether the signature verifies, whatever else is wrong. */
+  /** Whether the signature verifies, even if other rules are broken. */
   readonly isSigned: boolean
   readonly isFresh: boolean
 }

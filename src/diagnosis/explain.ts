@@ -39,9 +39,9 @@ export interface CapturedMessage {
 export interface ExplainOptions {
   /** Whether it is a request or a response. @defaultValue what the capture shows, otherwise a request */
   readonly direction?: 'request' | 'response' | undefined
-  /** The method that was signed; of a response, that of its request. @defaultValue that of the capture, otherwise POST */
+  /** The signed method; for a response, the method of its request. @defaultValue the method in the capture, otherwise POST */
   readonly method?: string | undefined
-  /** The path that was signed, as in the option `signedPath`; of a response, that of its request. @defaultValue that of the capture, otherwise the path of the API */
+  /** The signed path, as in the option `signedPath`; for a response, the path of its request. @defaultValue the path in the capture, otherwise the path of the API */
   readonly path?: string | undefined
   /** The clock, in milliseconds since the epoch. @defaultValue the time in a HAR entry, otherwise Date.now */
   readonly now?: (() => number) | undefined
@@ -74,7 +74,7 @@ const RULES = {
 
 /**
  * Explains a captured message: takes it apart, verifies it as the handler or the client does and, if it is not accepted,
- * finds the change with which the signature verifies. For development: it reads messages that nobody has verified.
+ * finds the change with which the signature verifies. For development: it reads messages that are not verified.
  *
  * @param captured Raw HTTP, a curl command, a HAR entry or JSON, as text or bytes; or an object.
  * @param credentials Your own, as the handler has them: the message is from the peer.

@@ -22,7 +22,7 @@ interface Known {
   readonly path?: string | undefined
 }
 
-/** Completes a capture: what it does not show is as the protocol says. */
+/** Fills what a capture does not show with the values of the protocol. */
 export function toMessage(capture: Capture, { direction, method, path }: Known): ExplainedMessage {
   const headers = collectHeaders(capture.headers)
   const isResponse = headers.has('response-time') && !headers.has('request-time')

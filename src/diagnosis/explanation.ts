@@ -51,7 +51,7 @@ export interface Explanation {
     /** The length of the signature; absent when it cannot be decoded. */
     readonly bytes?: number
   }
-  /** The key of the peer that the header names. Absent when there is none. */
+  /** The key of the peer that the header names, if it exists. */
   readonly key?: { readonly version: string; readonly algorithm: SignatureAlgorithm; readonly fingerprint?: string }
   readonly signed: {
     /** The text that the signature should be over, with control characters made visible: ␊ is a line feed. */

@@ -17,12 +17,12 @@ export interface Opening {
   readonly causes: readonly ExplainedCause[]
   /** Whether the signature itself shows that the key made it. */
   readonly isCertain: boolean
-  /** How unlikely it is: the number of causes, and more for digests that nobody takes by mistake. */
+  /** How unlikely it is: the number of causes, and more for unusual digests. */
   readonly cost: number
   readonly matches: (content: Uint8Array) => boolean | Promise<boolean>
 }
 
-/** All ways in which the signature can have been made, those of the protocol first. */
+/** All ways in which the signature can have been made. The ways of the protocol come first. */
 export interface Openings {
   readonly openings: readonly Opening[]
   /** Whether it is certain that no configured key made the signature. */

@@ -20,7 +20,7 @@ export interface Evidence {
   readonly headers: ReadonlyMap<string, string>
   readonly timeHeader: 'Request-Time' | 'Response-Time'
   readonly body: Uint8Array
-  /** The body after decryption. Only for a message that is examined by hand: see docs/protocol.md section 4.2. */
+  /** The body after decryption. Only for a message that a person examines: see docs/protocol.md section 4.2. */
   readonly plaintext?: Uint8Array | undefined
 }
 

@@ -19,7 +19,6 @@ const LIMITS = {
   maxMs: 100,
   maxRewrittenBytes: 8_192,
   maxBodyBytes: MAX_DIAGNOSED_BYTES,
-  clock: () => performance.now(),
 } as const
 
 /**
@@ -27,6 +26,7 @@ const LIMITS = {
  * explanation is for the developer's log, never for the peer.
  *
  * @param headers All headers of the message by lower-case name: proxies write the original path into some.
+ * @param clock A monotonic clock, in milliseconds.
  * @returns A sentence, also when no usual mistake explains the failure.
  * @see docs/protocol.md section 3.4
  */
@@ -34,6 +34,7 @@ export async function diagnoseSignature(
   { method, path, head, body }: ReceivedMessage,
   headers: ReadonlyMap<string, string>,
   credentials: ParsedCredentials,
+  clock: () => number = () => performance.now(),
 ): Promise<string> {
   if (body.length === 0) return emptyBody(headers.get('content-length'))
   if (body.length > MAX_DIAGNOSED_BYTES) return 'The body is too large to be diagnosed.'
@@ -42,7 +43,7 @@ export async function diagnoseSignature(
   const maxTexts = hasEcdsa(credentials) ? MAX_ECDSA_TRIALS : 500
   const maxTrials = Math.min(maxTexts, Math.floor(MAX_HASHED_BYTES / body.length))
   const evidence = { method, path, headers, timeHeader, body } as const
-  const { causes, isByNoKey } = await search(evidence, credentials, { ...LIMITS, maxTrials })
+  const { causes, isByNoKey } = await search(evidence, credentials, { ...LIMITS, maxTrials, clock })
   if (causes !== undefined && causes.length > 0) return causes.map(({ fix }) => fix).join(' ')
   return unexplained({ path, head, body }, credentials, isByNoKey)
 }

@@ -22,7 +22,7 @@ const SHAPES: Readonly<Record<string, DerShape>> = {
 }
 
 /**
- * Returns the structure of DER bytes, or undefined when it is none that holds a key.
+ * Returns the structure of DER bytes, or undefined if they do not hold a key.
  * Reads lengths and tags only; node:crypto parses the content.
  */
 export function derShape(der: Uint8Array): DerShape | undefined {

@@ -93,7 +93,7 @@ function looksLikePath(text: string): boolean {
 /** DER is a SEQUENCE. Other bytes are text: the content of a file, or PEM in another layer of base64. */
 function fromBytes(bytes: Uint8Array, kind: KeyKind | undefined, name: string): KeyObject {
   if (bytes.length === 0) throw malformed(name, 'is empty; set the environment variable or the secret')
-  // 0x30 is also the digit 0. DER that is cut off is told from text by its second byte, which is no character.
+  // 0x30 is also the digit 0. The second byte of truncated DER is not a character, which distinguishes it from text.
   if (bytes[0] === 0x30 && !isText(bytes)) return fromDer(bytes, kind, name)
   const text = textOf(bytes)
   if (text === undefined) throw malformed(name, nameBinary(bytes))

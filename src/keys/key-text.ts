@@ -1,7 +1,7 @@
 // What editors, chat programs, shells, environment files and secret managers do to the text of a key, and what can be
 // undone without a guess: none of these characters is part of PEM or base64.
 
-/** Characters that nobody sees, and the byte order mark, also when its bytes were read as Latin-1. */
+/** Invisible characters, and the byte order mark, even if its bytes were read as Latin-1. */
 const INVISIBLE = /^\u00ef\u00bb\u00bf|\p{Cf}/gu
 
 /** Removes what C strings and files of old systems end with: NUL and Ctrl-Z. */

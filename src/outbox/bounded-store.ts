@@ -6,7 +6,7 @@ import { isOwnTimeoutError, timeoutError, waitFor } from '../timeout.ts'
  * A store whose calls reject when they take too long: on a network that drops packets silently, a driver can wait for ever. A claim or
  * a note that was carried out all the same is that of a worker that died: the event is sent again after its lease.
  *
- * Not `enqueue`: its time is that of the merchant's transaction.
+ * Not `enqueue`: the merchant's transaction limits it.
  */
 export function boundOutboxStore(store: OutboxStore, timeoutMs: number): OutboxStore {
   const bounded = <Value>(method: string, call: () => Promise<Value>): Promise<Value> =>

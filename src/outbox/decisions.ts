@@ -48,7 +48,7 @@ function isFinal(error: unknown): boolean {
   return isOrderSyncError(error) && (error.name === 'OrderRefusedError' || error.name === 'ProtocolError')
 }
 
-/** A code that can be stored: that of the peer for a refusal, or the name of a foreign error. */
+/** A code that can be stored: the result code of a refusal, or the name of a foreign error. */
 export function codeOf(error: unknown): string {
   const { name, code, resultCode } = (error ?? {}) as { name?: unknown; code?: unknown; resultCode?: unknown }
   const known = [resultCode, isOrderSyncError(error) ? code : undefined, name].find(

@@ -41,7 +41,7 @@ export function createFinisher(
         return new Set(await store.finish(completions, { policy, keepSentMs }))
       } catch (error) {
         const delayMs = backOff(attempt, PAUSES)
-        const message = `The outbox store could not note how ${completions.length} attempts ended. ${describeStoreFailure(error)}`
+        const message = `The outbox store could not record the outcome of ${completions.length} attempts. ${describeStoreFailure(error)}`
         report(withError({ kind: 'unavailable', message, delayMs }, error))
         if (attempt === MAX_TRIES) return undefined
         await sleep(delayMs)

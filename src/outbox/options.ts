@@ -22,21 +22,21 @@ export type OutboxClient = Pick<OrderSyncClient, 'syncOrder'>
 
 /** Options of {@link createOutbox}. */
 export interface OutboxOptions {
-  /** Where events wait: `postgresOutboxStore()`, `mysqlOutboxStore()` or `sqliteOutboxStore()`. */
+  /** Stores the events until they are sent: `postgresOutboxStore()`, `mysqlOutboxStore()` or `sqliteOutboxStore()`. */
   store: OutboxStore
   /**
-   * Sends the events. When you act for several merchants, a function: it returns the client for an order and the `tenant` that
-   * `enqueue` was given. All workers on the same tables need the same one.
+   * Sends the events. For several merchants, pass a function that returns the client for an order and for the `tenant` of
+   * `enqueue()`. All workers on the same tables need the same clients.
    */
   client: OutboxClient | ((order: Order, tenant: string | undefined) => OutboxClient)
   /**
-   * `latest`: an event is skipped when a newer one of its order waits too. `every`: all events of an order are sent, in the order
-   * of `orderModifyTime`. @defaultValue 'latest'
+   * `latest`: skip an event if a newer event of the same order is waiting. `every`: send all events of an order, sorted by
+   * `orderModifyTime`. @defaultValue 'latest'
    */
   policy?: OutboxPolicy | undefined
   /**
-   * A key of 32 bytes: orders rest encrypted (AES-256-GCM) until they are sent. To change the key, give a list: the first one
-   * encrypts, all decrypt. @defaultValue none: orders rest as JSON
+   * A key of 32 bytes that encrypts stored orders (AES-256-GCM). To change the key, pass a list: the first key encrypts, all
+   * keys decrypt. @defaultValue none: orders are stored as JSON
    */
   encryptAtRest?: EncryptAtRest | undefined
   /** How long an event is retried, in milliseconds. After that it is `failed`. @defaultValue 86_400_000 (a day) */
@@ -46,27 +46,27 @@ export interface OutboxOptions {
   /** Upper bound of every retry delay, in milliseconds. @defaultValue 900_000 (15 minutes) */
   maxDelayMs?: number | undefined
   /**
-   * How long a worker has an order for itself, in milliseconds. A send that takes 80 % of it is aborted. When a worker dies, its
-   * orders wait for this time. @defaultValue 120_000
+   * Length of the lease: how long a worker holds an order, in milliseconds. A send that takes 80 % of it is aborted. After a
+   * worker crashes, its orders wait until the lease expires. @defaultValue 120_000
    */
   leaseMs?: number | undefined
   /**
-   * How long a call of the store may take, in milliseconds, but for `enqueue`, which your own transaction bounds. A worker reports a call
-   * that takes longer as `unavailable`, and goes on. @defaultValue 10_000
+   * Time limit of each call to the store, in milliseconds, except `enqueue()`, which your own transaction limits. A worker
+   * reports a call that takes longer as `unavailable`, and continues. @defaultValue 10_000
    */
   storeTimeoutMs?: number | undefined
-  /** How often a worker looks for events that nobody told it of, in milliseconds. @defaultValue 1_000 */
+  /** How often a worker polls the store for events, in milliseconds. @defaultValue 1_000 */
   pollMs?: number | undefined
   /** How long events that were sent or skipped are kept, in milliseconds. 0 deletes them at once. @defaultValue 86_400_000 (a day) */
   keepSentMs?: number | undefined
-  /** Accept numbers in `extInfo` that are not safe integers. The client needs the same option. @defaultValue false */
+  /** Accept fractions, such as 1.5, in `extInfo`. The client needs the same option. @defaultValue false */
   allowFractions?: boolean | undefined
   /**
-   * Receives everything that happens. The enumerable members of an event are safe to log. Without it, the kinds `failed` and
-   * `unavailable`, and responses that cannot be trusted, are process warnings.
+   * Receives every event of the outbox. The enumerable members of an event are safe to log. Without `onEvent`, the kinds `failed`
+   * and `unavailable`, and untrusted responses, are process warnings.
    */
   onEvent?: ((event: OutboxEvent) => void) | undefined
-  /** From 0 up to, not including, 1: the jitter of retries. @defaultValue Math.random */
+  /** Returns a number from 0 up to, but not including, 1: the jitter of retry delays. @defaultValue Math.random */
   random?: (() => number) | undefined
   /** The source of random bytes. @defaultValue randomBytes of node:crypto */
   randomBytes?: RandomBytes | undefined

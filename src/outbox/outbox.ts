@@ -147,7 +147,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     if (orders.length > MAX_EVENTS) throw new RangeError(`At most ${MAX_EVENTS} orders can be enqueued at once`)
     const events = orders.map((order) => toEvent(order, tenant))
     if (events.length > 0) await store.enqueue(events, transaction)
-    // Of a transaction, nobody knows here when it commits.
+    // The commit of the caller's transaction cannot be observed here.
     if (transaction === undefined) for (const { wake } of context.wakers) wake()
     return { requestIds: events.map(({ requestId }) => requestId) }
   }
@@ -206,7 +206,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   }
 }
 
-/** A hash, so that the column tells nothing of the order. */
+/** A hash, so that the column reveals nothing about the order. */
 function keyOf({ merchantId, merchantBizType, merchantBizNo }: Order, tenant: string | undefined): string {
   return sha256(JSON.stringify([tenant ?? null, merchantId || null, merchantBizType, merchantBizNo]), 'base64url')
 }

@@ -8,7 +8,7 @@ export function createReporter(onEvent: ((event: OutboxEvent) => void) | undefin
   return (event) => {
     if (onEvent !== undefined) {
       notify(onEvent, event, (thrown) =>
-        warn('ERR_ON_EVENT', () => `"onEvent" of the outbox threw ${describeFailure(thrown)}. The worker goes on.`),
+        warn('ERR_ON_EVENT', () => `"onEvent" of the outbox threw ${describeFailure(thrown)}. The worker continues.`),
       )
     } else if (event.kind === 'failed') {
       const text = `The outbox does not send an event any more: ${event.message}`

@@ -1,4 +1,4 @@
-/** Ends waits early. A call of `wake` that nobody waits for counts for the next wait. */
+/** Ends waits early. A call of `wake` during no wait ends the next wait. */
 export interface Waker {
   readonly wake: () => void
   /** Resolves when it is woken, or after this time. */

@@ -112,7 +112,7 @@ const NOTHING: OutboxClaim = { events: [], dropped: [] }
 
 /** Which part of the lease a send may take. The rest is for the note of its outcome. */
 const SEND_SHARE = 0.8
-/** When more of the lease is over before the send begins, the process has stood still: somebody else may have the order soon. */
+/** When more of the lease has passed before the send begins, the process was suspended: another worker may soon claim the order. */
 const START_SHARE = 0.5
 
 function createSender(

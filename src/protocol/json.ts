@@ -233,7 +233,7 @@ const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const MINUS = 0x2d
 
-/** The position of the closing quote; -1 when there is none. */
+/** The position of the closing quote, or -1. */
 function endOfString(text: string, start: number): number {
   let end = text.indexOf('"', start + 1)
   while (end !== -1 && isEscaped(text, end)) end = text.indexOf('"', end + 1)
@@ -279,7 +279,7 @@ function isExact(value: number, { allowFractions }: JsonLimits): boolean {
 }
 
 function invalidJson(reason: string): ProtocolError {
-  return new ProtocolError('ERR_JSON_INVALID', `The body is not the JSON that was expected: ${reason}.`)
+  return new ProtocolError('ERR_JSON_INVALID', `The body is not valid JSON for an order sync: ${reason}.`)
 }
 
 function invalidOrder(field: string, expected: string): ProtocolError {

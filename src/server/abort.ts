@@ -2,7 +2,7 @@
 export interface RequestAbort {
   /** Aborted when the time is up, or when the peer closes the connection before that. */
   readonly signal: AbortSignal
-  /** Aborted when the peer closes the connection. Undefined when the HTTP layer does not tell. */
+  /** Aborted when the peer closes the connection. Undefined when the HTTP layer does not report it. */
   readonly connection: AbortSignal | undefined
   /** Resolves when the time is up. Never rejects; stays pending when the request is released in time. */
   readonly timedOut: Promise<void>
@@ -64,7 +64,7 @@ export function createRequestAbort(
       return await Promise.race([work, expired])
     },
     release() {
-      // A signal that is looked at later tells what was true until now.
+      // A signal that is read later must have the state of this moment.
       if (peer?.aborted) controller ??= createController()
       isReleased = true
       clearTimeout(timer)

@@ -46,7 +46,7 @@ export interface Accepted<ExtInfo> {
   readonly order: Order<ExtInfo>
   /** The key of the order in the store. */
   readonly orderKey: string
-  /** The message as canonical JSON, without `requestId` and `orderModifyTime`: its digest tells one content from another. */
+  /** The message as canonical JSON, without `requestId` and `orderModifyTime`: equal contents have equal digests. */
   readonly content: string
   readonly keyVersion: string
   readonly agentToken: string | undefined

@@ -38,7 +38,7 @@ export function boundStore<Transaction>(
       // Checked: a store of the merchant's own may return anything.
       const claiming = (async () => toClaimResult(await store.claim(delivery, options)))()
       return bounded('claim', () => claiming).catch((error: unknown) => {
-        // A claim that arrives after its time holds the order for nobody: give it back.
+        // A claim that succeeds after the timeout would hold the order until its lease expires: release it.
         claiming
           .then((late) => late.decision === 'process' && store.release({ delivery, token: late.token }))
           .catch(() => {})

@@ -31,7 +31,7 @@ export function createDiagnosis(clock: () => number = () => performance.now()): 
     const { message, headers } = unverified
     isBusy = true
     try {
-      return await diagnoseSignature(message, headers, credentials)
+      return await diagnoseSignature(message, headers, credentials, clock)
     } catch {
       return undefined
     } finally {

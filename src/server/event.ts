@@ -16,7 +16,7 @@ import type { RequestTrace } from './trace.ts'
 
 /** Members of every {@link OrderSyncEvent}. */
 export interface EventBase {
-  /** The `Tracer-Id` of the response: that of the request, if it sent a printable one. */
+  /** The `Tracer-Id` of the response. Taken from the request, if that has a printable one. */
   readonly tracerId: string
   /** The HTTP status of the response. For `late`: of the response to the next delivery. */
   readonly status: number
@@ -96,7 +96,7 @@ export interface KnownOrderEvent extends OrderEvent {
   /** Of the last processed request of the order, in milliseconds since the epoch. */
   readonly lastOrderModifyTime: number
   /**
-   * Whether the content differs from that of the last processed request, apart from `requestId` and `orderModifyTime`. A
+   * Whether the content differs from the last processed request, apart from `requestId` and `orderModifyTime`. A
    * `duplicate` whose content differs is a change that was not processed. Absent when the store does not know.
    */
   readonly contentDiffers?: boolean

@@ -34,24 +34,28 @@ export type Waiting =
 export function timedOut(waiting: Waiting, timeoutMs: number): HandlerError {
   const after = `after ${timeoutMs} ms ("timeoutMs")`
   const inStore = (call: string) =>
-    new HandlerError('ERR_STORE_TIMEOUT', `The time was up ${after}: store.${call}() was still running.`)
-  const inHandler = (work: string) => new HandlerError('ERR_HANDLER_TIMEOUT', `The time was up ${after} while ${work}.`)
+    new HandlerError('ERR_STORE_TIMEOUT', `The request timed out ${after}: store.${call}() was still running.`)
+  const inHandler = (work: string) =>
+    new HandlerError('ERR_HANDLER_TIMEOUT', `The request timed out ${after} while ${work}.`)
   return match(waiting)
     .with('lookup', () => {
-      const message = `The time was up ${after}: the function "credentials" was still running.`
+      const message = `The request timed out ${after}: the function "credentials" was still running.`
       return new HandlerError('ERR_CREDENTIALS_LOOKUP', message)
     })
     .with('body', () => inHandler('the body was arriving'))
     .with('verification', () => inHandler('the signature was being verified'))
     .with('decryption', () => inHandler('the message was being decrypted'))
     .with('signerDecryption', () => {
-      return new HandlerError('ERR_SIGNER', `The time was up ${after}: "decrypt" of the signer was still running.`)
+      return new HandlerError(
+        'ERR_SIGNER',
+        `The request timed out ${after}: "decrypt" of the signer was still running.`,
+      )
     })
     .with('extInfoSchema', () => inHandler('"extInfoSchema" was validating'))
     .with('claim', () => inStore('claim'))
     .with('otherDelivery', () => inHandler('another delivery of the order was being processed'))
     .with('onOrder', () => {
-      const message = `The time was up ${after}: "onOrder" was still running. Its result is stored if it ends within "leaseMs".`
+      const message = `The request timed out ${after}: "onOrder" was still running. Its result is stored if it ends within "leaseMs".`
       return new HandlerError('ERR_ON_ORDER_TIMEOUT', message)
     })
     .with('finish', () => inStore('finish'))
@@ -104,7 +108,7 @@ export function storeTimedOut(method: string, timeoutMs: number): HandlerError {
 
 /** The store returned something that no release of this package has stored. */
 export function unreadableResponse(): HandlerError {
-  return new HandlerError('ERR_STORE', 'The store returned a response that this package has not written.')
+  return new HandlerError('ERR_STORE', 'The store returned a response that this package did not write.')
 }
 
 /** The same error, with what follows from it. */

@@ -36,8 +36,8 @@ import { createTrace, type RequestTrace, timeoutOf } from './trace.ts'
  * Creates a handler for inbound order syncs. It verifies, decrypts and validates a message, decides whether the event is
  * new, calls `onOrder` once, and responds signed.
  *
- * HTTP status: 200 for every processed message, whatever the result; 4xx for a message that was rejected; 500 when the
- * mounting or the credentials are wrong. The peer goes by the result code in the body.
+ * HTTP status: 200 for every verified message, with any result; 4xx for a message that did not verify; 500 when the
+ * mounting or the credentials are wrong. The result code in the body decides what the peer does.
  *
  * @throws RangeError, TypeError when an option is unknown, missing or out of range
  * @throws {@link ConfigurationError} when a key or credential is wrong: `ERR_KEY_FORMAT`, `ERR_KEY_KIND`, `ERR_KEY_ENCRYPTED`,
@@ -196,7 +196,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
   })
 }
 
-/** Undefined when nobody subscribes. */
+/** Undefined without a subscriber. */
 type HandleContext = TraceContexts['handle'] | undefined
 
 function noteOutcome(

@@ -1,11 +1,11 @@
 import type { HeadersInput } from '../protocol/headers.ts'
 
-/** Stands for a body whose bytes are gone: a body parser, or another reader, took them. */
+/** Marks a body whose bytes a body parser, or another reader, has consumed. */
 export const PARSED_BODY: unique symbol = Symbol.for('alipayhk-order-sync/parsed-body')
 
 /**
  * The body of a request: its bytes, or a stream of them. A string stands for its UTF-8 bytes.
- * {@link PARSED_BODY}, alone or in the stream, says that the bytes are gone.
+ * {@link PARSED_BODY}, alone or in the stream, means that the bytes were consumed.
  */
 export type RequestBody =
   | Uint8Array
@@ -26,7 +26,7 @@ export interface IncomingRequest {
   readonly body?: RequestBody
   /** Aborted when the peer closes the connection. */
   readonly signal?: AbortSignal | undefined
-  /** For adapters: how to fix the mounting when `body` turns out to be parsed already. */
+  /** For adapters: how to mount the handler correctly, shown when a body parser has already parsed `body`. */
   readonly parsedBodyHint?: string | undefined
 }
 
@@ -42,19 +42,19 @@ export interface HttpResponse {
 export interface OrderSyncHandler {
   /** Handles one request. Never rejects. */
   (request: IncomingRequest): Promise<HttpResponse>
-  /** The same for the web standard: Next.js, Hono, Bun, Deno, Workers. Needs no `this`. */
+  /** Handles a web standard `Request`: for Next.js, Hono, Bun, Deno, Workers. Works without `this`. */
   readonly fetch: (request: Request) => Promise<Response>
   /**
-   * Resolves when nothing is in flight any more, work that outlived its response included. For a clean shutdown: stop
-   * accepting requests first. It then ends, at the latest when the last lease is over: `timeoutMs` + `leaseMs` after the last
+   * Waits until no request is in flight, including work that outlives its response. For a clean shutdown, stop accepting
+   * requests first. Then it resolves at the latest when the last lease expires: `timeoutMs` + `leaseMs` after the last
    * request arrived.
    *
-   * @param options `timeoutMs`: milliseconds to wait at most. @defaultValue until every lease is over
+   * @param options `timeoutMs`: upper bound of the wait, in milliseconds. @defaultValue until every lease expires
    */
   readonly drain: (options?: { readonly timeoutMs?: number | undefined }) => Promise<DrainResult>
   /**
-   * Whether the handler can process an order now: asks the store, for at most `storeTimeoutMs`. For the health check of a
-   * load balancer or an orchestrator: see docs/health.md. Never rejects. It contains no secret and no customer data.
+   * Reports whether the handler can process an order now. Calls the store, for at most `storeTimeoutMs`. For the health check
+   * of a load balancer or an orchestrator: see docs/health.md. Never rejects. The result has no secret and no customer data.
    *
    * @see docs/protocol.md section 7.3
    * @example
@@ -88,7 +88,7 @@ export interface HandlerHealth {
 export interface StoreHealth {
   /** Whether it responds. */
   readonly reachable: boolean
-  /** Whether its tables are those of this release. Unknown, and so false, while it is not reachable. */
+  /** Whether the tables match this release. False while the store is not reachable. */
   readonly migrated: boolean
   /** Milliseconds that it took to respond, or to fail. */
   readonly latencyMs: number
@@ -100,16 +100,16 @@ export interface StoreHealth {
 
 /** The result of `drain()`. */
 export interface DrainResult {
-  /** Requests whose work had not ended when the time was up. Empty after a complete drain. */
+  /** Requests that were still running at the end of the wait. Empty after a complete drain. */
   readonly stillRunning: readonly RunningRequest[]
 }
 
-/** A request at work. */
+/** A request that is still running. */
 export interface RunningRequest {
   /** The caller, if it is known. */
   readonly clientId?: string
   /** The request, if its signature verified. */
   readonly requestId?: string
-  /** Milliseconds since it arrived. */
+  /** Time since the request arrived, in milliseconds. */
   readonly runningMs: number
 }

@@ -107,7 +107,7 @@ function toOriginForm(target: unknown): unknown {
 /** A line break in the first signed line would let a response be read as another message of ours. */
 function assertOneLine(method: string, path: string): void {
   if (/[\p{Cc}\s]/u.test(method) || /\p{Cc}/u.test(path)) {
-    throw new ProtocolError('ERR_HEADER_INVALID', 'The method or the path has characters that it cannot have.')
+    throw new ProtocolError('ERR_HEADER_INVALID', 'The method or the path contains invalid characters.')
   }
 }
 
@@ -131,5 +131,5 @@ async function findCredentials(
   // Compared here as well: a look-up may ignore case, or always return the same tenant.
   if (found != null && found.clientId === clientId) return parseCredentials(found)
   trace.unknownClientId = clientId
-  throw new ProtocolError('ERR_CLIENT_UNKNOWN', 'The Client-Id is not known here.')
+  throw new ProtocolError('ERR_CLIENT_UNKNOWN', 'The Client-Id is unknown.')
 }

@@ -72,7 +72,7 @@ export type ObserveHandler = (observer: DeliveryObserver) => ObservedHandler
 export function createObservers() {
   const observers = new Set<DeliveryObserver>()
   return {
-    /** Undefined when nobody observes. */
+    /** Undefined without an observer. */
     start(request: IncomingRequest, startedAt: number): ObservedDelivery | undefined {
       if (observers.size === 0) return undefined
       const { method, path, headers } = request ?? {}
@@ -89,7 +89,7 @@ export function createObservers() {
   }
 }
 
-/** Notes that a step has ended, if somebody observes. */
+/** Records the end of a step, if there is an observer. */
 export function noteStep({ observed }: { readonly observed?: ObservedDelivery }, step: DeliveryStep): void {
   observed?.steps.push({ step, at: performance.now() })
 }

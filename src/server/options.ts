@@ -17,48 +17,48 @@ import { toVerifySettings, type VerifyRequestOptions, verifyRequestOptionRules }
 
 /** What `onOrder` receives besides the order. */
 export interface OrderContext<Transaction = unknown> extends RequestContext {
-  /** Greater for each new claim of the order. Store it with your data, and refuse a write with a smaller one. */
+  /** Grows with each claim of the order. Store it with your data, and reject a write that has a smaller token. */
   readonly fencingToken: number
-  /** With a transactional store, its client: your writes through it are kept if, and only if, the response is stored. */
+  /** The database client of a transactional store. Your writes through it commit together with the stored response, or not at all. */
   readonly transaction: Transaction
-  /** Aborted when the time for this request is up, or when the peer closes the connection. */
+  /** Aborted after `timeoutMs`, or when the peer closes the connection. */
   readonly signal: AbortSignal
 }
 
 /** What `onOrder` returns. */
 export interface OrderResult {
-  /** The order's id on your side, 1 to 64 characters. Every response to this order contains it, also to a duplicate. */
+  /** The order's id on your side, 1 to 64 characters. Every response for this order contains it, even for a duplicate. */
   readonly orderId: string
 }
 
 /** Options of {@link createOrderSyncHandler}. */
 export interface HandlerOptions<ExtInfo = OpenObject, Transaction = undefined> extends VerifyRequestOptions<ExtInfo> {
-  /** Where processed orders are remembered. */
+  /** Remembers processed orders, so that each event is processed once. */
   store: OrderSyncStore<Transaction>
   /**
-   * Your code. It runs once for each new event: verified, valid, and later than everything processed for its order.
+   * Your code. Runs for each verified, valid event that is newer than every processed event of the same order.
    * If it throws, the response is `UNKNOWN_EXCEPTION` and the peer retries. Throw an {@link OrderRefusedError} to respond
    * with a result code of your choice.
    */
   onOrder: (order: Order<ExtInfo>, context: OrderContext<Transaction>) => Promise<OrderResult> | OrderResult
   /**
-   * Receives every outcome. The enumerable members of the event are safe to log. Without it, failures of your own side are
-   * process warnings, at most one per code and minute.
+   * Receives the outcome of every request. The enumerable members of the event are safe to log. Without `onEvent`, failures of
+   * your own side are process warnings: at most one per code and minute.
    */
   onEvent?: ((event: OrderSyncEvent) => void) | undefined
-  /** Requests at work at the same time, without the signing of their responses. Above it, the response is `REQUEST_TRAFFIC_EXCEED_LIMIT`. @defaultValue 1_000 */
+  /** Upper bound of requests that are processed at the same time; signing the response does not count. Above it, the response is `REQUEST_TRAFFIC_EXCEED_LIMIT`. @defaultValue 1_000 */
   maxConcurrent?: number | undefined
-  /** Requests whose body is still arriving. Above it, the longest-arriving one is refused. @defaultValue 1_000 */
+  /** Upper bound of requests whose body is still arriving. Above it, the handler rejects the oldest of them. @defaultValue 1_000 */
   maxReading?: number | undefined
-  /** Bytes that arriving bodies may hold together. Above it, the longest-arriving one is refused. @defaultValue 67_108_864 */
+  /** Upper bound of the bytes of all bodies that are still arriving. Above it, the handler rejects the oldest of them. @defaultValue 67_108_864 */
   maxReadingBytes?: number | undefined
-  /** Milliseconds for which a delivery holds its order. Must exceed `timeoutMs`. @defaultValue 30_000 */
+  /** Length of the lease: how long a delivery holds its order, in milliseconds. Must be greater than `timeoutMs`. @defaultValue 30_000 */
   leaseMs?: number | undefined
-  /** Milliseconds for one call of the store. A call that takes longer has failed. @defaultValue 5_000 */
+  /** Time limit of each call to the store, in milliseconds. @defaultValue 5_000 */
   storeTimeoutMs?: number | undefined
-  /** Milliseconds to wait for another delivery of the same order before the response "try later". @defaultValue 2_000 */
+  /** How long to wait, in milliseconds, while another delivery of the same order is processed. Then the response is `UNKNOWN_EXCEPTION`, and the peer retries. @defaultValue 2_000 */
   busyWaitMs?: number | undefined
-  /** What `orderModifyTime` is compared with. @defaultValue 'orderModifyTime' */
+  /** What `orderModifyTime` must be later than: the `orderModifyTime` of the last processed event, or the time when it was processed. @defaultValue 'orderModifyTime' */
   compareModifyTimeWith?: ModifyTimeComparison | undefined
 }
 

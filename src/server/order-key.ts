@@ -1,6 +1,6 @@
 import { sha256 } from '../crypto/node.ts'
 
-/** What identifies an order. `merchantId` is that of an order sold by an agent. */
+/** What identifies an order. `merchantId` is present if an agent sold the order. */
 export interface OrderIdentity {
   readonly clientId: string
   readonly merchantId?: string | undefined

@@ -48,7 +48,7 @@ export async function processOrder<ExtInfo, Transaction>(
     noteStep(trace, 'decided')
     if (claim.decision !== 'process') return toKnownOutcome(claim, delivery)
     const held = { delivery, token: claim.token }
-    // The time was up while the store was busy.
+    // The request timed out while the store was busy.
     if (abort.isTimedOut()) return await release(held, failed(timeoutOf(trace, settings.timeoutMs)), settings)
     return await runOnce(accepted, held, { abort, trace }, settings)
   } catch (error) {
@@ -89,7 +89,7 @@ async function claimUnlessBusy<ExtInfo, Transaction>(
     if (claim.decision !== 'busy' || leftMs <= 0) return claim
     const pauseMs = Math.min(backOff(attempt, { firstMs: 25, maxMs: 250 }), leftMs)
     trace.waiting = 'otherDelivery'
-    // Aborted: nobody waits for the response any more, and the order stays with the other delivery.
+    // Aborted: the peer has gone, and the other delivery keeps the order.
     const isAborted = await sleep(pauseMs, undefined, { signal: abort.signal }).then(
       () => false,
       () => true,
@@ -113,7 +113,7 @@ function toKnownOutcome(claim: Exclude<ClaimResult, { decision: 'process' }>, de
     .with({ decision: 'busy' }, () => ({ kind: 'busy' }))
     .with({ decision: 'conflict' }, () => ({
       kind: 'rejected',
-      error: new ProtocolError('ERR_REQUEST_CONFLICT', 'The requestId is known, with another body.'),
+      error: new ProtocolError('ERR_REQUEST_CONFLICT', 'The requestId was used before, with other content.'),
     }))
     .exhaustive()
 }

@@ -49,7 +49,7 @@ async function readMessage(
     trace.waiting = 'body'
     const options = {
       connection: abort.connection,
-      // A getter, because that of an adapter has a cost.
+      // A getter, because the getter of an adapter is expensive.
       get parsedBodyHint() {
         return request.parsedBodyHint
       },

@@ -44,7 +44,7 @@ export function createReporter(
     if (onEvent === undefined) return
     // A listener that throws must not turn a processed order into a failed one.
     notify(onEvent, event, (thrown) =>
-      warn('ERR_ON_EVENT', () => `"onEvent" threw ${describeFailure(thrown)}. The response was sent all the same.`),
+      warn('ERR_ON_EVENT', () => `"onEvent" threw ${describeFailure(thrown)}. The response was sent anyway.`),
     )
   }
 }

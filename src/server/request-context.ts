@@ -7,7 +7,7 @@ export interface RequestContext {
   readonly clientId: string
   /** The `requestId` of the message. A retry has the same one. */
   readonly requestId: string
-  /** The `Tracer-Id` of the response: that of the request, if it sent a printable one. Log it with your own messages. */
+  /** The `Tracer-Id` of the response. Taken from the request, if that has a printable one. Log it with your own messages. */
   readonly tracerId: string
   /** The key of the order in a store: a hash of what identifies it, the same for every message about it. */
   readonly orderKey: string

@@ -16,7 +16,7 @@ export interface RequestTrace {
   waiting: Waiting
   /** The last error of a call that is tried again. */
   lastError?: OwnSideError
-  /** The `Client-Id` that nobody knows. */
+  /** The unknown `Client-Id` of the request. */
   unknownClientId?: string
   /** The version of the peer's key. */
   keyVersion?: string
@@ -30,7 +30,7 @@ export interface RequestTrace {
   tradeNo?: string
   orderKey?: string
   order?: Order<unknown>
-  /** For the development console. Absent when nobody observes the handler. */
+  /** For the development console. Absent when the handler has no observer. */
   observed?: ObservedDelivery
 }
 

@@ -18,35 +18,35 @@ import { type Credentials, parseCredentials } from '../secure-message/credential
 import { optionThrew } from './failures.ts'
 import type { IncomingRequest } from './http.ts'
 
-/** Options of {@link verifyRequest}; those of a handler include them. */
+/** Options of {@link verifyRequest}. A handler has them too. */
 export interface VerifyRequestOptions<ExtInfo = OpenObject> {
   /**
-   * Your keys and the peer's; or, for several tenants, a function that finds them by the `Client-Id` of a request.
-   * Return the same object for the same tenant: its keys are then parsed only once.
+   * Your keys and the peer's. For several tenants, a function that returns them for the `Client-Id` of a request.
+   * Return the same object for the same tenant, so that its keys are parsed only once.
    */
   credentials: Credentials | ((clientId: string) => Credentials | undefined | Promise<Credentials | undefined>)
   /** Narrows `extInfo`: any Standard Schema validator (zod, valibot, arktype …). @defaultValue an open object */
   extInfoSchema?: StandardSchema<unknown, ExtInfo> | undefined
   /** The path that the sender signed, if a proxy rewrites it. @defaultValue the path as received, with its query string */
   signedPath?: string | ((request: IncomingRequest) => string) | undefined
-  /** Seconds that a `Request-Time` may differ from our clock, either way. @defaultValue 300 */
+  /** How far a `Request-Time` may differ from the local clock, in seconds, in either direction. @defaultValue 300 */
   clockToleranceSeconds?: number | undefined
   /** The largest accepted body, in bytes. @defaultValue 1_048_576 */
   maxBodyBytes?: number | undefined
-  /** Milliseconds for a body to arrive. @defaultValue 5_000 */
+  /** Time limit for a body to arrive, in milliseconds. @defaultValue 5_000 */
   bodyTimeoutMs?: number | undefined
   /**
-   * Milliseconds after which the response is `UNKNOWN_EXCEPTION`, even if work still runs. A remote signer has the same time
-   * again to sign the response. @defaultValue 10_000
+   * Time limit of a request, in milliseconds. After it, the response is `UNKNOWN_EXCEPTION`, even if work still runs. A remote
+   * signer then has the same time again to sign the response. @defaultValue 10_000
    */
   timeoutMs?: number | undefined
-  /** Milliseconds that an `orderModifyTime` may be ahead of our clock. @defaultValue 86_400_000 */
+  /** How far an `orderModifyTime` may be ahead of the local clock, in milliseconds. @defaultValue 86_400_000 */
   maxFutureMs?: number | undefined
-  /** How encrypted messages are encrypted. @defaultValue AES-256/ECB under RSAES-PKCS1-v1_5 */
+  /** Encryption parameters, if your gateway differs from the default. @defaultValue AES-256/ECB under RSAES-PKCS1-v1_5 */
   encryption?: EncryptionOptions | undefined
-  /** Respond with HTTP 200 to everything, refusals included: only the result then tells them apart. @defaultValue false */
+  /** Respond with HTTP 200 to every request, even a rejected one. Only the result code then shows the rejection. @defaultValue false */
   alwaysStatus200?: boolean | undefined
-  /** Accept numbers that are not safe integers in `extInfo` and in unknown members. @defaultValue false */
+  /** Accept fractions, such as 1.5, in `extInfo` and in unknown members. @defaultValue false */
   allowFractions?: boolean | undefined
   /** The clock, in milliseconds since the epoch. @defaultValue Date.now */
   now?: (() => number) | undefined

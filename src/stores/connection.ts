@@ -18,7 +18,7 @@ interface Emitter {
 }
 
 /**
- * Listens for 'error' on a pool or client where nobody does: without a listener, one broken idle connection ends the process.
+ * Listens for 'error' on a pool or client that has no listener: without one, a broken idle connection ends the process.
  * The first error becomes a process warning. With `onError`, every error goes there instead.
  */
 export function listenForErrors(connection: unknown, { owner, meaning, fix, onError }: ConnectionErrors): void {
@@ -27,7 +27,7 @@ export function listenForErrors(connection: unknown, { owner, meaning, fix, onEr
   if (connection.listenerCount('error') > 0) return
   let warned = false
   connection.on('error', (error) => {
-    // Somebody else has begun to listen meanwhile, and decides what to report.
+    // The application has added a listener since, and decides what to report.
     if (warned || connection.listenerCount('error') > 1) return
     warned = true
     process.emitWarning(`${owner}: ${meaning} (${codeOf(error)}). ${fix}, or set the option "onError" of the store.`, {

@@ -41,8 +41,8 @@ export function notMigrated(database: string | undefined, cause?: unknown): Conf
   const call = database === undefined ? 'migrateMysql(pool)' : `migrateMysql(pool, { database: '${database}' })`
   return new ConfigurationError(
     'ERR_STORE_NOT_MIGRATED',
-    'The tables or procedures of the store are missing in the database, or of an earlier release: ' +
-      `run ${call} first. If you did, check the database of the connection.`,
+    'The tables or procedures of the store are missing in the database or outdated: ' +
+      `run ${call} first. If you have, check the database of the connection.`,
     cause === undefined ? undefined : { cause },
   )
 }

@@ -76,7 +76,7 @@ async function createDatabase(query: Query, database: string): Promise<void> {
   if (!exists) await query(`CREATE DATABASE IF NOT EXISTS ${name}`)
 }
 
-/** One lock for each database. Its name may have 64 characters, as that of a database. Every release must use the same one. */
+/** One lock for each database. Its name may have 64 characters, like the name of a database. Every release must use the same name. */
 async function lockName(query: Query, database: string | undefined): Promise<string> {
   const name = database === undefined ? 'DATABASE()' : `X'${Buffer.from(database).toString('hex')}'`
   return `order_sync ${String((await query(`SELECT MD5(${name}) AS hash`))?.['hash'])}`

@@ -1,6 +1,6 @@
 import { hasMethod } from '../option-rules.ts'
 
-/** A query as the store sends it. The settings apply to this query only, whatever the pool has. */
+/** A query as the store sends it. The settings override those of the pool, for this query only. */
 export interface MysqlQuery {
   sql: string
   rowsAsArray?: boolean

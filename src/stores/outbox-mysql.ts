@@ -66,7 +66,7 @@ export function mysqlOutboxStore(options: MysqlOutboxStoreOptions): OutboxStore 
       giveBack()
       return value
     } catch (error) {
-      // The end of the connection rolls back, whatever state it is in.
+      // Closing the connection rolls back in any state.
       await send('ROLLBACK').then(
         () => giveBack(),
         () => giveBack({ close: true }),

@@ -168,7 +168,7 @@ function listen(pool: PostgresPool, wake: () => void): { readonly close: () => P
       }
       if (stop.signal.aborted) return release()
       await client.query(`LISTEN ${CHANNEL}`)
-      // Something may have been committed while nobody listened.
+      // Something may have been committed while the connection was down.
       wake()
     } catch {
       again()

@@ -312,7 +312,7 @@ const idOf = (row: SqlRow) => Number(row['id'])
 
 /** The tables are missing, or of an earlier release. */
 export function outboxNotMigrated(call: string, cause: unknown): ConfigurationError {
-  const message = `The tables of the outbox are missing in the database, or of an earlier release: run ${call} first.`
+  const message = `The tables of the outbox are missing in the database or outdated: run ${call} first.`
   return new ConfigurationError('ERR_STORE_NOT_MIGRATED', message, { cause })
 }
 

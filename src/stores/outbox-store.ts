@@ -14,11 +14,11 @@ export interface NewOutboxEvent {
   readonly maxRetryMs: number
 }
 
-/** An event that a worker sends now. Nobody else sends an event of this order until the lease is over. */
+/** An event that a worker is sending. No other worker sends an event of this order until the lease expires. */
 export interface ClaimedOutboxEvent {
   readonly id: string
   readonly orderKey: string
-  /** Greater than that of every earlier claim of this order. */
+  /** Greater than the token of every earlier claim of this order. */
   readonly token: number
   /** `orderModifyTime`, in milliseconds since the epoch. */
   readonly eventTime: number
@@ -64,7 +64,7 @@ export interface OutboxCompletion {
 export interface OutboxStats {
   /** Events that wait to be sent. */
   readonly waiting: number
-  /** Orders of which an event is being sent. */
+  /** Orders with an event that is being sent. */
   readonly inFlight: number
   /** Events that are not sent again by themselves. */
   readonly failed: number

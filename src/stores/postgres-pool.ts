@@ -79,7 +79,7 @@ function hasMember(value: unknown, name: string): boolean {
   return typeof value === 'object' && value !== null && Reflect.get(value, name) !== undefined
 }
 
-/** Listens for 'error' on the pool where nobody does. See {@link listenForErrors}. */
+/** Listens for 'error' on a pool that has no listener. See {@link listenForErrors}. */
 export function listenToPool(owner: string, pool: PostgresPool, onError?: (error: unknown) => void): void {
   listenForErrors(pool, {
     owner,

@@ -219,7 +219,7 @@ export async function migratePostgres(pool: PostgresPool, options: PostgresSchem
       await client.query('SELECT pg_advisory_xact_lock(7046029254386353131)')
       if (schema !== undefined) await createSchema(client, schema)
       const version = await schemaVersion(client, schema)
-      // With the name of the schema, the functions find their tables whatever the search_path is when they are called.
+      // The functions name the schema, so that they find their tables with any search_path.
       const prefix = prefixOf(schema ?? (await schemaInUse(client)))
       for (const migration of migrationsFor(prefix).slice(version)) await client.query(migration)
       return { commit: true, value: undefined }
@@ -409,7 +409,7 @@ function explain(error: unknown, { schema }: Settings): unknown {
 
 function notMigrated(schema: string | undefined, cause: unknown): ConfigurationError {
   const call = schema === undefined ? 'migratePostgres(pool)' : `migratePostgres(pool, { schema: '${schema}' })`
-  const message = `The tables or functions of the store are missing in the database, or of an earlier release: run ${call} first. If you did, check the schema and the search_path of the connection.`
+  const message = `The tables or functions of the store are missing in the database or outdated: run ${call} first. If you have, check the schema and the search_path of the connection.`
   return new ConfigurationError('ERR_STORE_NOT_MIGRATED', message, cause === undefined ? undefined : { cause })
 }
 

@@ -18,7 +18,7 @@ export interface Savepoints {
   readonly noteRolledBack: () => void
   /**
    * Throws when a statement was refused, also if `onOrder` has ignored that, and when a transaction that it began has not ended:
-   * what it wrote is then not what it meant.
+   * its writes would then be wrong.
    */
   readonly assertEnded: () => void
 }

@@ -60,7 +60,7 @@ export interface OrderSyncStore<Transaction = undefined> {
   /**
    * Decides on a delivery by `decide`. For `process` it also takes the order under a lease, in the same step.
    *
-   * It remembers the digest of the request, whatever the decision. From then on, another body with the same `requestId`
+   * It remembers the digest of the request, for every decision. From then on, another body with the same `requestId`
    * is a conflict: while the request runs, after it failed, and after it has a response.
    */
   claim(delivery: Delivery, options: ClaimOptions): Promise<ClaimResult>

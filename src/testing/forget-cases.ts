@@ -10,7 +10,7 @@ import {
   untilExpired,
 } from './case-helpers.ts'
 
-/** What `forget` does, and what it leaves alone. */
+/** What `forget` changes, and what it keeps. */
 export const FORGET_CASES: readonly CaseOnStore[] = [
   {
     name: 'forget of an order that is not known changes nothing',

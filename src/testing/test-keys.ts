@@ -7,7 +7,7 @@ export interface TestKeyPair {
   readonly publicKey: string
 }
 
-/** The keys of both sides, and one that belongs to nobody. */
+/** The keys of both sides, and the key of a stranger. */
 export interface TestKeys {
   readonly merchant: TestKeyPair
   readonly peer: TestKeyPair

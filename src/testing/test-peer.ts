@@ -23,7 +23,7 @@ export interface TestRequestOptions {
   readonly time?: number | undefined
   /** What is wrong with the request. @defaultValue nothing */
   readonly tamper?: TestFault | undefined
-  /** The key version in the `Signature` header. @defaultValue that of the key which signs */
+  /** The key version in the `Signature` header. @defaultValue the version of the signing key */
   readonly keyVersion?: string | undefined
   /** Replaces the `requestId` of the order. */
   readonly requestId?: string | undefined
@@ -56,7 +56,7 @@ export interface TestPeer {
 export interface TestPeerOptions {
   /** The credentials of AlipayHK's side. @defaultValue `createTestCredentials().peer` */
   readonly credentials?: Credentials | undefined
-  /** The path that is signed. @defaultValue that of the URL, or of the API */
+  /** The signed path. @defaultValue the path of the URL, otherwise the path of the API */
   readonly path?: string | undefined
 }
 
@@ -151,7 +151,7 @@ async function read(
 function readUnsigned(status: number, body: Uint8Array): OrderSyncResponse {
   const value = parseLoosely(body, STRICT_JSON)?.value as Partial<OrderSyncResponse> | null | undefined
   if (typeof value?.result?.resultStatus === 'string') return value as OrderSyncResponse
-  throw new Error(`HTTP ${status}, and no response of a handler. Check the URL, and what is in front of the handler.`)
+  throw new Error(`HTTP ${status}, not a response of a handler. Check the URL, and any proxy in front of the handler.`)
 }
 
 async function verify(

@@ -121,7 +121,7 @@ describe('readArguments', () => {
     ['a choice', [...ID, '--format', 'PEM'], {}, '--format must be pem or jwk.'],
     ['a choice of Object.prototype', [...ID, '--format', 'toString'], {}, '--format must be pem or jwk.'],
     ['a flag of a variable', ID, { ORDER_SYNC_JSON: 'yes' }, 'ORDER_SYNC_JSON must be 1, true, 0 or false.'],
-    ['an argument', [...ID, 'prune'], {}, 'Options are all it takes; something else is among them.'],
+    ['an argument', [...ID, 'prune'], {}, 'This command takes options only. Remove the other arguments.'],
   ])('rejects %s', (_, args, environment, message) => {
     expect(refusal(args, environment)).toMatchObject({ name: 'UsageError', message: expect.stringContaining(message) })
   })

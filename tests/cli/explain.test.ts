@@ -86,7 +86,7 @@ test.each([
 
 test.each<readonly [string, string[], string]>([
   ['a missing key', ['--client-id', CLIENT_ID, '-'], '--private-key is missing'],
-  ['a missing file', merchant(), 'The file that holds the message is missing'],
+  ['a missing file', merchant(), 'The name of the message file is missing'],
   ['two files', [...merchant(), 'a', 'b'], 'more than one argument'],
   [
     'a file that does not exist',

@@ -41,13 +41,13 @@ test.each([
 })
 
 test.each([
-  ['no file', [], 'The file that holds the key is missing'],
+  ['no file', [], 'The name of the key file is missing'],
   ['two files', ['a', 'b'], 'more than one argument'],
   ['a missing file', ['no-such.pem'], 'The key no-such.pem cannot be read: no such file or directory.'],
   [
     'the key instead of its file',
     [pem(merchantRsa().privateKey)],
-    'An argument begins with a dash, and is not an option.',
+    'An argument starts with a dash but is not an option.',
   ],
   [
     'base64 instead of its file',

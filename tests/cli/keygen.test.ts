@@ -94,7 +94,7 @@ test.each([
     '--format jwk needs --algorithm RSA256',
   ],
   ['an unknown option', ['--out', join(folder, 'x'), '--bits', '4096'], "Unknown option '--bits'"],
-  ['an argument that is not an option', [join(folder, 'x')], 'Options are all it takes'],
+  ['an argument that is not an option', [join(folder, 'x')], 'This command takes options only'],
 ])('keygen rejects %s', async (_, args, message) => {
   const { code, stdout, stderr } = await cli(['keygen', ...args])
   expect({ code, stdout }).toEqual({ code: 64, stdout: '' })

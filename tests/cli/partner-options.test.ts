@@ -107,7 +107,7 @@ test('serve and send read their options from environment variables', async () =>
 })
 
 test.each([
-  [[], '--url is missing. Give it, or set ORDER_SYNC_URL, or give --environment.'],
+  [[], '--url is missing. Give --url or --environment, or set ORDER_SYNC_URL.'],
   [['--url', 'http://127.0.0.1:9', '--environment', 'testing'], 'Both --url and --environment are given.'],
   [['--environment', 'staging'], '--environment must be testing or production.'],
 ])('send needs one destination: %j', async (args, message) => {

@@ -92,7 +92,7 @@ test('send exits with 2 after an unsigned HTTP 5xx', async () => {
   const { code, stderr } = await send(await listen(createServer(respondWith(502, 'Bad Gateway'))), '--retries', '0')
   expect(code).toBe(2)
   expect(stderr).toContain('ERR_HTTP_STATUS')
-  expect(stderr).toContain('HTTP status: 502\nThe answer begins: "Bad Gateway"\n')
+  expect(stderr).toContain('HTTP status: 502\nThe response begins: "Bad Gateway"\n')
 })
 
 test.each([
@@ -139,7 +139,7 @@ test.each([
     'cannot be read',
   ],
   ['a key that the shell has split', () => ['send', ...privatePem().split(/\s+/).slice(3, -4), '-'], 'more than one'],
-  ['the key in place of an option', () => [...gateway(), privatePem()], 'An argument begins with a dash'],
+  ['the key in place of an option', () => [...gateway(), privatePem()], 'An argument starts with a dash'],
   ['our own public key', () => identity('gatewayRsa', 'gatewayRsa'), 'public half of your own private key'],
   ['a missing key', () => ['--client-id', CLIENT_ID], '--private-key is missing'],
   ['a missing client id', () => gateway().slice(2), '--client-id is missing'],
@@ -185,7 +185,7 @@ test.each([
 
 test('send exits with 64 when the file of the order is not named or does not exist', async () => {
   const args = ['send', '--url', 'http://127.0.0.1:9', ...gateway()]
-  expect(await cli(args)).toMatchObject({ code: 64, stderr: expect.stringContaining('- reads standard input') })
+  expect(await cli(args)).toMatchObject({ code: 64, stderr: expect.stringContaining('Use - for standard input') })
   expect(await cli([...args, 'no-such.json'])).toMatchObject({
     code: 64,
     stderr: 'The order no-such.json cannot be read: no such file or directory.\n',

@@ -97,7 +97,7 @@ test.each([
   ['an invalid port', [...merchant(), '--port', '65536'], '--port must be a whole number from 0 to 65535'],
   ['a clock tolerance of 0', [...merchant(), '--clock-tolerance', '0'], '--clock-tolerance must be a whole number'],
   ['a path with a query string', [...merchant(), '--path', '/orders?a=b'], '--path must be a path alone'],
-  ['an argument that is not an option', [...merchant(), 'orders'], 'Options are all it takes'],
+  ['an argument that is not an option', [...merchant(), 'orders'], 'This command takes options only'],
   ['an unknown option', [...merchant(), '--tls'], "Unknown option '--tls'"],
   ['a missing client id', [], '--client-id is missing'],
 ])('serve rejects %s in one line', async (_, args, message) => {

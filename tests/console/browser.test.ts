@@ -300,7 +300,7 @@ describe.skipIf(browser === undefined)('hostile input', { timeout: 60_000 }, () 
       const order = page.getByRole('link', { name: 'All events of this order' })
       if ((await order.count()) > 0) {
         await order.click()
-        await page.locator('.detail table').waitFor()
+        await page.locator('.detail table').first().waitFor()
         await page.goto(`${world.url}#inbox`)
       }
     }

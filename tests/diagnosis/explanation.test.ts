@@ -87,7 +87,7 @@ describe('explainRequest takes a message apart:', () => {
 
   test('a body that is not strict JSON', async () => {
     const { issues } = await explain(request({ message: '{"a":1,"a":2}' }))
-    expect(issues).toEqual([{ pointer: '', expected: expect.stringMatching(/^The body is not the JSON/) }])
+    expect(issues).toEqual([{ pointer: '', expected: expect.stringMatching(/^The body is not valid JSON/) }])
   })
 
   test('a time that is no time', async () => {

@@ -24,6 +24,8 @@ const diagnose = (
     { method, path, head: parseMessageHead(collectHeaders(headers), 'request'), body, ...received },
     collectHeaders(headers),
     parseCredentials(credentials),
+    // A busy machine must not end the search.
+    () => 0,
   )
 
 const twoKeys = () => ({

@@ -35,6 +35,15 @@ describe('docs/errors.md', () => {
     },
   )
 
+  test('lists the result codes with their status, and no others', () => {
+    const rows = tableRows('result code', linesUnder('Result codes', errorsPage)).map((row) => [
+      codeSpans(row['result code']).join(),
+      codeSpans(row['status']).join(),
+    ])
+    const expected = Object.entries(RESULT_CODES).map(([code, { status }]) => [code, status])
+    expect(rows.sort()).toEqual(expected.sort())
+  })
+
   test('names the code of OrderRefusedError', () => {
     expect(linesUnder('OrderRefusedError', errorsPage).join('\n')).toContain('`ERR_REFUSED`')
   })

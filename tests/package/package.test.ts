@@ -46,7 +46,8 @@ beforeAll(async () => {
 
 test('the tarball contains the build and a few documents, and nothing else', () => {
   const tops = new Set(packed.map((path) => path.split('/')[0]))
-  const documents = ['LICENSE', 'README.md', 'SECURITY.md', 'THIRD_PARTY_LICENSES.md']
+  // npm adds every README.
+  const documents = ['LICENSE', 'README.md', 'README.zh-HK.md', 'SECURITY.md', 'THIRD_PARTY_LICENSES.md']
   expect([...tops].sort()).toEqual([...documents, 'dist', 'package.json'].sort())
   expect(packed).toEqual(expect.arrayContaining(['dist/cli.js', 'dist/schemas/order.json']))
   expect(packed.filter((path) => path.endsWith('.map'))).toEqual([])

@@ -535,7 +535,7 @@ describe('onEvent', () => {
     expect(unhandled).not.toHaveBeenCalled()
     expect(emitWarning).toHaveBeenCalledOnce()
     expect(emitWarning.mock.calls[0]).toStrictEqual([
-      '"onEvent" threw Error. The response was sent all the same.',
+      '"onEvent" threw Error. The response was sent anyway.',
       { type: 'OrderSyncWarning', code: 'ERR_ON_EVENT' },
     ])
   })

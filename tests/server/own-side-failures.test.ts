@@ -50,7 +50,7 @@ const signer = (changes: object) => ({
 })
 const CAUSE =
   '"onEvent" can read the error: event.error.cause. It is not printed, because it may contain customer data.'
-const AFTER = 'The time was up after 20 ms ("timeoutMs")'
+const AFTER = 'The request timed out after 20 ms ("timeoutMs")'
 
 const FAILURES: readonly Failure[] = [
   // The store.
@@ -79,7 +79,7 @@ const FAILURES: readonly Failure[] = [
     }),
     code: 'ERR_STORE_NOT_MIGRATED',
     prints:
-      'The tables or functions of the store are missing in the database, or of an earlier release: run migratePostgres(pool) first. If you did, check the schema and the search_path of the connection.',
+      'The tables or functions of the store are missing in the database or outdated: run migratePostgres(pool) first. If you have, check the schema and the search_path of the connection.',
   },
   {
     failure: 'the procedures in MySQL are missing',
@@ -98,7 +98,7 @@ const FAILURES: readonly Failure[] = [
     }),
     code: 'ERR_STORE_NOT_MIGRATED',
     prints:
-      'The tables or procedures of the store are missing in the database, or of an earlier release: run migrateMysql(pool) first. If you did, check the database of the connection.',
+      'The tables or procedures of the store are missing in the database or outdated: run migrateMysql(pool) first. If you have, check the database of the connection.',
   },
   {
     failure: 'a store of the merchant returns no decision',
@@ -111,7 +111,7 @@ const FAILURES: readonly Failure[] = [
     failure: 'the store returns a damaged response',
     options: () => store({ claim: async () => ({ decision: 'replay', storedResponse: `{"orderId":"${SECRET}"` }) }),
     code: 'ERR_STORE',
-    prints: 'The store returned a response that this package has not written.',
+    prints: 'The store returned a response that this package did not write.',
   },
   {
     failure: 'the store hangs',

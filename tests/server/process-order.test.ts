@@ -748,7 +748,7 @@ describe('after timeoutMs', () => {
     expect(summarize(await response)).toStrictEqual({ ...TRY_LATER, status: 500, signed: false })
     expect(events).toMatchObject([{ kind: 'unavailable', code, status: 500 }])
     expect(events[0]?.error).toMatchObject({ name: 'HandlerError', message: events[0]?.message })
-    expect(events[0]?.message).toContain('The time was up after 10000 ms')
+    expect(events[0]?.message).toContain('The request timed out after 10000 ms')
     expect(onOrder).not.toHaveBeenCalled()
     expect(store.claim).not.toHaveBeenCalled()
     // Work that never ends does not hold its slot, and does not keep a process from ending.

@@ -60,7 +60,7 @@ test('with onEvent, a failure is no warning, and an onEvent that throws is one p
   expect(printed()).toStrictEqual([])
   isBroken = true
   for (let times = 0; times < 3; times++) await fail('ERR_STORE')
-  const expected = '"onEvent" threw TypeError (code ENOSPC). The response was sent all the same.'
+  const expected = '"onEvent" threw TypeError (code ENOSPC). The response was sent anyway.'
   expect(printed()).toStrictEqual([expected])
   clock.now = MINUTE
   await fail('ERR_STORE')

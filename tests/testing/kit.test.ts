@@ -77,7 +77,7 @@ describe('createTestPeer', () => {
       const peer = createTestPeer(async () => ({ status: 404, headers: {}, body: Buffer.from(body) }))
       const error = await rejectionOf(peer.send(createTestOrder()))
       expect(error.message).toBe(
-        'HTTP 404, and no response of a handler. Check the URL, and what is in front of the handler.',
+        'HTTP 404, not a response of a handler. Check the URL, and any proxy in front of the handler.',
       )
     },
   )

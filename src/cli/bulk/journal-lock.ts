@@ -42,7 +42,7 @@ async function tryListen(path: string): Promise<Server | undefined> {
   }
 }
 
-/** Removes the file of a socket on which nobody listens. */
+/** Removes the file of a socket without a listener. */
 async function removeStale(path: string): Promise<boolean> {
   if (process.platform === 'linux' || process.platform === 'win32') return false
   const socket = connect(path)

@@ -108,7 +108,7 @@ function openFile(path: string): number {
   }
   if (fstatSync(file).isFile()) return file
   closeSync(file)
-  throw new UsageError('--journal must be a file.')
+  throw new UsageError('--journal must name a regular file.')
 }
 
 function writeAll(file: number, text: string, position: number): number {
@@ -152,16 +152,16 @@ function isStart({ bytes }: Line): boolean {
 function readHeader(line: Line, route: Route): Header {
   const header = parseLine(line) as Partial<Header> | undefined
   if (header?.journal !== FORMAT || !/^[0-9a-f]{32}$/.test(header.salt ?? '')) {
-    throw new UsageError('--journal names a file that is no journal. It was left as it is.')
+    throw new UsageError('The file of --journal is not a journal. It was not changed.')
   }
-  if (header.version !== 1) throw new UsageError('The journal is of another version of this program.')
+  if (header.version !== 1) throw new UsageError('The journal was written by another version of this program.')
   for (const [name, what] of [
     ['clientId', 'client id'],
     ['destination', 'destination'],
   ] as const) {
     if (header[name] === route[name]) continue
     const found = typeof header[name] === 'string' ? header[name] : 'unknown'
-    throw new UsageError(`The journal is of another ${what}: ${found}, and not ${route[name]}. Give another journal.`)
+    throw new UsageError(`The journal belongs to another ${what}: ${found}, not ${route[name]}. Use another journal.`)
   }
   return header as Header
 }
@@ -171,7 +171,7 @@ function readEntry(line: Line): { line: number; check: number; decision: Decisio
   const number = note?.['line']
   const check = /^[0-9a-f]{8}$/.test(String(note?.['check'])) ? Number.parseInt(String(note?.['check']), 16) : undefined
   if (!Number.isInteger(number) || Number(number) < 1 || Number(number) > MAX_LINES || check === undefined) {
-    throw new UsageError(`The journal is damaged: line ${line.number} is no note.`)
+    throw new UsageError(`The journal is damaged: line ${line.number} cannot be read.`)
   }
   const outcome = note?.['outcome']
   const decision = outcome === 'succeeded' || outcome === 'refused' ? outcome : undefined

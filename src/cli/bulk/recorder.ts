@@ -7,7 +7,7 @@ import type { Decision } from './ledger.ts'
 import type { Line } from './lines.ts'
 import type { Tally } from './tally.ts'
 
-/** A line of the file, with what it is known by. */
+/** A line of the file, with its identifiers. */
 export interface KnownLine {
   readonly number: number
   /** As in the file. Undefined: the line is too long. */

@@ -71,7 +71,7 @@ export async function sendLines(
     const hasJournal = options.journal !== undefined
     const named = hasFailures ? options.failures : undefined
     printToStderr(describeTally(tally, { seconds, isComplete, hasJournal, failures: named }))
-    // The exit status is the verdict, also when nobody reads the output.
+    // The exit status is the verdict, even if nothing reads the output.
     await printJson(summarize(tally, { seconds, isComplete })).catch(() => {})
   }
   return stop.exitStatus() ?? exitStatusOf(tally)
@@ -92,7 +92,7 @@ async function sendAll(
 ): Promise<void> {
   const inFlight = new WeakMap<object, KnownLine>()
 
-  /** The orders that nobody has decided on yet. */
+  /** The orders without an outcome. */
   async function* undecided(): AsyncGenerator<OrderInput, undefined> {
     for await (const line of input.lines) {
       const known = recorder.identify(line)
@@ -121,7 +121,7 @@ async function sendAll(
       if (line === undefined) continue
       recorder.settle(line, outcome.order, classify(outcome, stop.aborted.aborted))
       if (stopAfter === 0 || recorder.undeliveredInARow() < stopAfter || stop.isStopping()) continue
-      print(`The last ${stopAfter} orders could not be delivered. Nothing more is sent.`)
+      print(`The last ${stopAfter} orders could not be delivered. Stopped sending.`)
       stop.stop()
     }
   } catch (error) {

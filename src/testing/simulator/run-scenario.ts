@@ -104,7 +104,7 @@ function compare(
 ): { readonly isRight: boolean; readonly actual?: string } {
   const { resultStatus, resultCode } = response?.result ?? {}
   if (expect === 'refused') return { isRight: resultStatus !== 'S' }
-  // HTTP 500 says "later", whatever the body says.
+  // HTTP 500 means "try later", with any body.
   if (expect === 'invalid') return { isRight: resultStatus === 'F' && status < 500 }
   if (expect === 'conflict') return { isRight: resultStatus === 'F' && resultCode === 'REPEAT_REQ_INCONSISTENT' }
   if (resultStatus !== 'S') return { isRight: false }

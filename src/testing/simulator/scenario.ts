@@ -61,7 +61,7 @@ export interface Together {
   readonly shuffle?: boolean | undefined
 }
 
-/** Deliveries whose responses must not tell them apart. */
+/** Deliveries that must get the same response. */
 export interface Alike {
   readonly kind: 'alike'
   readonly rule: RuleId
@@ -121,7 +121,7 @@ export type HeaderForm =
 /** What is wrong with a request. */
 export type SimulatedFault =
   | TestFault
-  /** A key version that nobody has. */
+  /** A key version that does not exist. */
   | 'key-version'
   /** The header names the other algorithm. */
   | 'algorithm'

@@ -134,7 +134,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
 
 function scenarioOf(name: string): Scenario {
   if (Object.hasOwn(SCENARIOS, name)) return SCENARIOS[name as ScenarioName]
-  throw new RangeError(`There is no scenario of this name. The scenarios are ${Object.keys(SCENARIOS).join(', ')}`)
+  throw new RangeError(`Unknown scenario. The scenarios are ${Object.keys(SCENARIOS).join(', ')}`)
 }
 
 const randomSeed = (uuid: string) => Number.parseInt(uuid.slice(0, 8), 16)

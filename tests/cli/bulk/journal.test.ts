@@ -121,7 +121,7 @@ describe('a journal', () => {
     ['zeros', '\0'.repeat(10)],
   ])('is never made of another file: %s', async (name, content) => {
     const path = writeTo(folder, `other-${name}`, content)
-    expect((await rejectionOf(openJournal(path, ROUTE))).message).toContain('is no journal. It was left as it is')
+    expect((await rejectionOf(openJournal(path, ROUTE))).message).toContain('is not a journal. It was not changed')
     expect(readFileSync(path, 'utf8')).toBe(content)
   })
 
@@ -136,17 +136,13 @@ describe('a journal', () => {
     const text = await written(newPath(), note(1))
     const path = writeTo(folder, `damaged-${name}`, `${text}${entry}\n${text.split('\n')[1]}\n`)
     const before = readFileSync(path, 'utf8')
-    expect((await rejectionOf(openJournal(path, ROUTE))).message).toBe('The journal is damaged: line 3 is no note.')
+    expect((await rejectionOf(openJournal(path, ROUTE))).message).toBe('The journal is damaged: line 3 cannot be read.')
     expect(readFileSync(path, 'utf8')).toBe(before)
   })
 
   test.each<[string, Partial<Route>, string]>([
-    ['client id', { clientId: 'C-2' }, 'of another client id: C-1, and not C-2'],
-    [
-      'destination',
-      { destination: 'https://live.example/orders' },
-      'of another destination: https://peer.example/orders',
-    ],
+    ['client id', { clientId: 'C-2' }, 'another client id: C-1, not C-2'],
+    ['destination', { destination: 'https://live.example/orders' }, 'another destination: https://peer.example/orders'],
   ])('is not used for another %s', async (_, changes, message) => {
     const path = newPath()
     await written(path, note(1))
@@ -156,7 +152,7 @@ describe('a journal', () => {
   test('of another version is refused', async () => {
     const text = await written(newPath())
     const path = writeTo(folder, 'version.journal', text.replace('"version":1', '"version":2'))
-    expect((await rejectionOf(openJournal(path, ROUTE))).message).toContain('of another version')
+    expect((await rejectionOf(openJournal(path, ROUTE))).message).toContain('by another version')
   })
 
   test('is of one process at a time, also under another name', async () => {
@@ -173,7 +169,7 @@ describe('a journal', () => {
   })
 
   test('must be a file that can be opened', async () => {
-    expect((await rejectionOf(openJournal('/dev/null', ROUTE))).message).toBe('--journal must be a file.')
+    expect((await rejectionOf(openJournal('/dev/null', ROUTE))).message).toBe('--journal must name a regular file.')
     const missing = join(folder, 'missing', 'journal')
     expect((await rejectionOf(openJournal(missing, ROUTE))).message).toContain(
       '--journal cannot be opened: no such file',

@@ -220,7 +220,7 @@ describe('send --jsonl', () => {
     expect(run).toMatchObject({ code: 2, summary: { complete: false } })
     expect(run.summary.undelivered).toBeGreaterThanOrEqual(5)
     expect(run.summary.undelivered).toBeLessThan(10)
-    expect(run.stderr).toContain('The last 5 orders could not be delivered. Nothing more is sent.')
+    expect(run.stderr).toContain('The last 5 orders could not be delivered. Stopped sending.')
     const all = await send('--stop-after', '0')
     expect(all).toMatchObject({ code: 2, summary: { complete: true, undelivered: 60 } })
     // Twenty lines, and the rest is in the journal.
@@ -275,7 +275,7 @@ describe('send --jsonl', () => {
     await send()
     const other = await send('--url', 'http://127.0.0.1:9')
     expect(other).toMatchObject({ code: 64, summary: undefined })
-    expect(other.stderr).toContain('The journal is of another destination')
+    expect(other.stderr).toContain('The journal belongs to another destination')
   })
 
   test.each([
@@ -335,7 +335,7 @@ describe('send without --jsonl', () => {
     expect(jsonl).toMatchObject({ code: 64, stderr: expect.stringContaining('This is a JSONL file') })
     expect(jsonl.stderr).toContain('Give --jsonl')
     writeFileSync(file, JSON.stringify([order(1)]))
-    expect((await cli(args)).stderr).toContain('give --jsonl and a file with one on each line')
+    expect((await cli(args)).stderr).toContain('use --jsonl and a file with one order on each line')
     writeFileSync(file, `${JSON.stringify(order(1))}\n{"oops`)
     expect((await cli(args)).stderr).toContain('The order is not JSON')
     expect(received).toEqual([])

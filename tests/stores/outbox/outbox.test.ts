@@ -460,7 +460,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     expect(sent).toHaveLength(1)
     expect(events.map((happened) => 'message' in happened && happened.message)).toEqual([
       'claim() of the outbox store took longer than 50 ms. Events wait.',
-      'The outbox store could not note how 1 attempts ended. finish() of the outbox store took longer than 50 ms.',
+      'The outbox store could not record the outcome of 1 attempts. finish() of the outbox store took longer than 50 ms.',
       false,
     ])
     claims = 0
