@@ -47,6 +47,16 @@ export default defineConfig({
     sequence: { sequencer: SlowFirst },
     restoreMocks: true,
     unstubGlobals: true,
+    // `npm run coverage`. Tests of the built package (the command line among them) and of other runtimes do not count: they run dist/.
+    coverage: {
+      provider: 'v8',
+      include: ['src/**/*.ts'],
+      exclude: ['src/cli/**', 'src/console/page/**', 'src/public/**', '**/*.d.ts'],
+      reporter: ['text-summary', 'json-summary'],
+      reportsDirectory: '.cache/coverage',
+      reportOnFailure: true,
+      thresholds: { lines: 90, branches: 85 },
+    },
     // A test may start several processes while other tests run. On a slow machine that takes time, but it is not a failure.
     testTimeout: 30_000,
     // By default, Vitest leaves one core unused: on two cores, that is half of the machine.

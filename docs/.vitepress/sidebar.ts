@@ -13,7 +13,7 @@ const TOPICS: Readonly<Record<string, readonly string[]>> = {
   Start: ['before-you-start', 'frameworks', 'raw-body', 'runtimes', 'migrate', 'other-languages', 'command-line'],
   Receive: ['idempotency', 'stores', 'orm', 'process-again', 'verify-request', 'events', 'multi-tenant'],
   Send: ['send', 'bulk', 'outbox'],
-  Keys: ['keys', 'encryption'],
+  Keys: ['keys', 'kms', 'encryption'],
   'When something fails': ['errors', 'explain', 'proxies', 'time', 'console'],
   Test: ['testing', 'simulator'],
   Run: ['go-live', 'deployment', 'database', 'health', 'observability', 'performance'],

@@ -50,13 +50,23 @@ export async function install(name: string, tarball: string, folder: string): Pr
 function parse(command: string, folder: string): [program: string, args: string[]] {
   const [first = '', second = '', ...rest] = command.split(' ')
   if (first === 'node') return [process.execPath, [second, ...rest]]
+  if (first === 'npm') return ['npm', [second, ...rest]]
   return [join(folder, 'node_modules/.bin', second), rest]
 }
 
+/** Our environment, with the keys of the tests. */
+const withKeys = (extra: Record<string, string>) => ({
+  ...env,
+  CLIENT_ID,
+  MERCHANT_PRIVATE_KEY: pem(merchantRsa().privateKey),
+  ALIPAYHK_PUBLIC_KEY: pem(gatewayRsa().publicKey),
+  ...extra,
+})
+
 /** Runs a command until it ends. */
-export async function execute(command: string, folder: string): Promise<void> {
+export async function execute(command: string, folder: string, extra: Record<string, string> = {}): Promise<void> {
   const [program, args] = parse(command, folder)
-  await run(program, args, { cwd: folder, env })
+  await run(program, args, { cwd: folder, env: withKeys(extra) })
 }
 
 /** An example that is running. */
@@ -72,14 +82,7 @@ export async function start(command: string, folder: string, extra: Record<strin
   const [program, args] = parse(command, folder)
   const child = spawn(program, args, {
     cwd: folder,
-    env: {
-      ...env,
-      CLIENT_ID,
-      MERCHANT_PRIVATE_KEY: pem(merchantRsa().privateKey),
-      ALIPAYHK_PUBLIC_KEY: pem(gatewayRsa().publicKey),
-      PORT: '0',
-      ...extra,
-    },
+    env: withKeys({ PORT: '0', ...extra }),
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let stdout = ''

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
@@ -25,6 +26,10 @@ interface Example {
   readonly paths?: readonly string[]
   /** The exit code after SIGTERM. @defaultValue 0 */
   readonly exitCode?: number
+  /** Variables that its README asks for. */
+  readonly env?: Readonly<Record<string, string>>
+  /** A program that it needs; without it, the example is skipped. */
+  readonly needs?: string
 }
 
 const examples: readonly Example[] = [
@@ -53,6 +58,14 @@ const examples: readonly Example[] = [
   { name: '08-lambda', starts: ['node local.js'] },
   { name: '09-egg', starts: ['node server.js'] },
   { name: '10-midway', starts: ['node --import tsx main.ts'] },
+  {
+    name: '11-hsm',
+    needs: 'softhsm2-util',
+    prepare: ['npm rebuild pkcs11js --ignore-scripts=false', 'node create-token.js'],
+    starts: ['node server.js'],
+    env: { PKCS11_PIN: '1234', SOFTHSM2_CONF: 'softhsm2.conf' },
+  },
+  { name: '12-kms', starts: ['node local.js'] },
 ]
 
 /** Type checks of the examples that have no build. */
@@ -77,13 +90,14 @@ test('every example is tested with the commands of its README', () => {
 
 test.concurrent.for(examples)(
   'example $name processes, deduplicates and rejects orders, and shuts down cleanly',
-  async ({ name, prepare = [], starts, paths = [PATH], exitCode = 0 }, context) => {
+  async ({ name, prepare = [], starts, paths = [PATH], exitCode = 0, env = {}, needs }, context) => {
+    if (needs !== undefined && !isInstalled(needs)) context.skip(`${needs} is not installed`)
     const copy = join(folder, name)
     await install(name, tarball, copy)
     const typeCheck = TYPE_CHECKS[name]
-    for (const command of typeCheck ? [typeCheck, ...prepare] : prepare) await execute(command, copy)
+    for (const command of typeCheck ? [typeCheck, ...prepare] : prepare) await execute(command, copy, env)
     for (const command of starts) {
-      const application = await start(command, copy)
+      const application = await start(command, copy, env)
       context.onTestFinished(() => void application.child.kill('SIGKILL'))
       await context.expect(health(application.port)).resolves.toMatchObject({ status: 200, ok: true })
       for (const path of paths) await testOrders(application.port, path, context.expect)
@@ -98,24 +112,35 @@ test.concurrent.for(examples)(
   },
 )
 
+const isInstalled = (program: string) => spawnSync('which', [program], { timeout: 10_000 }).status === 0
+
 const hasSqlite = process.getBuiltinModule('node:sqlite' as never) !== undefined
 
-test.skipIf(!hasSqlite)('example 01-node recognizes a duplicate after a restart', async ({ onTestFinished }) => {
-  const copy = join(folder, '01-node-restarted')
-  onTestFinished(() => remove(copy))
-  await install('01-node', tarball, copy)
-  const kinds: unknown[] = []
-  for (const _ of ['first', 'second']) {
-    const { port, child, ended } = await start('node server.js', copy, { DATABASE: 'order-sync.db' })
-    onTestFinished(() => void child.kill('SIGKILL'))
-    expect(summarize(withCapitalizedHeaders(await send(port, message('A'))))).toEqual(processed('A'))
-    child.kill('SIGTERM')
-    const { code, events } = await ended
-    expect(code).toBe(0)
-    kinds.push(...events.map(({ kind }) => kind))
-  }
-  expect(kinds).toEqual(['processed', 'duplicate'])
-})
+const restarted = ['01-node', '11-hsm', '12-kms'].flatMap((name) => examples.filter((one) => one.name === name))
+
+test.skipIf(!hasSqlite).for(restarted)(
+  'example $name recognizes a duplicate after a restart',
+  async (example, context) => {
+    const { name, prepare = [], starts, env = {}, needs } = example
+    const { onTestFinished, expect } = context
+    if (needs !== undefined && !isInstalled(needs)) context.skip(`${needs} is not installed`)
+    const copy = join(folder, `${name}-restarted`)
+    onTestFinished(() => remove(copy))
+    await install(name, tarball, copy)
+    for (const command of prepare) await execute(command, copy, env)
+    const kinds: unknown[] = []
+    for (const _ of ['first', 'second']) {
+      const { port, child, ended } = await start(starts[0] ?? '', copy, { ...env, DATABASE: 'order-sync.db' })
+      onTestFinished(() => void child.kill('SIGKILL'))
+      expect(summarize(withCapitalizedHeaders(await send(port, message('A'))))).toEqual(processed('A'))
+      child.kill('SIGTERM')
+      const { code, events } = await ended
+      expect(code).toBe(0)
+      kinds.push(...events.map(({ kind }) => kind))
+    }
+    expect(kinds).toEqual(['processed', 'duplicate'])
+  },
+)
 
 /** Removes a copy early: each has thousands of files. */
 const remove = (copy: string) => rm(copy, { recursive: true, force: true, maxRetries: 3 })
