@@ -29,7 +29,8 @@ const MAY_GROW: Readonly<Record<Figure, readonly [part: number, plus: number]>> 
   rssMb: [0.1, 15],
   handles: [0, 5],
   fileDescriptors: [0, 5],
-  connections: [0, 4],
+  // The pools of three replicas have at most 8 each, and open them as they need them.
+  connections: [0, 24],
   requestRows: [0.2, 50],
 }
 
