@@ -24,7 +24,8 @@ export function toCurl(entry: Entry): string {
     ...(isPlain ? [] : [`printf %s ${quote(body.toString('base64'))} | base64 -d |`]),
     `curl -sS -X ${quote(entry.method)} ${quote(origin + entry.path)} \\`,
     ...portableHeaders(entry).map(([name, value]) => `  -H ${quote(`${name}: ${value}`)} \\`),
-    `  --data-binary ${isPlain ? quote(text) : '@-'}`,
+    // Not --data-binary for a text: curl would send the file that a body such as `@/etc/passwd` names.
+    isPlain ? `  --data-raw ${quote(text)}` : '  --data-binary @-',
   ].join('\n')
 }
 

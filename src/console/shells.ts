@@ -113,11 +113,11 @@ export function fromWeb(request: Request): ConsoleRequest {
 export function toWeb({ status, headers, body }: ConsoleResponse, { signal }: Request): Response {
   if (typeof body === 'string') return new Response(body, { status, headers })
   let stop = () => {}
+  let isOpen = true
   const encoder = new TextEncoder()
   const stream = new ReadableStream<Uint8Array>(
     {
       start(controller) {
-        let isOpen = true
         const close = () => {
           if (!isOpen) return
           isOpen = false
@@ -134,7 +134,11 @@ export function toWeb({ status, headers, body }: ConsoleResponse, { signal }: Re
           close()
         })
       },
-      cancel: () => stop(),
+      cancel() {
+        // Closed by the reader: to close it again would throw.
+        isOpen = false
+        stop()
+      },
     },
     new ByteLengthQueuingStrategy({ highWaterMark: MAX_BUFFERED_BYTES }),
   )

@@ -35,7 +35,8 @@ const OPTIONS = {
   queryTimeoutMs: positiveNumber(10_000, { isTimer: true }),
 } satisfies OptionRules<MysqlOutboxStoreOptions>
 
-const NOW = 'CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)'
+/** UTC_TIMESTAMP, because the hour before the end of summer time has two meanings. */
+const NOW = `TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000`
 
 /**
  * The events of an outbox in MySQL 8.0, MariaDB 10.6 or later, for any number of machines. Call {@link migrateMysqlOutbox} first.
