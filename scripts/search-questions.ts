@@ -1,7 +1,6 @@
 /**
- * What developers ask about an integration of this kind, and the pages that answer. Written before the search was tuned, from the issue trackers of
- * stripe-node, svix, octokit/webhooks.js, alipay-sdk and wechatpay-node-v3. scripts/check-site.ts looks for each in the site's own search: one of
- * its pages must be among the first three hits.
+ * Words that developers look for, and the pages that answer. Written from experience, not taken from issue trackers. scripts/check-site.ts looks for
+ * each in the site's own search: one of its pages must be among the first three hits. Whole sentences are found less often.
  */
 export const SEARCH_QUESTIONS: readonly (readonly [question: string, ...pages: string[]])[] = [
   ['rotate', 'keys'],
