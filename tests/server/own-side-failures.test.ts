@@ -444,6 +444,16 @@ describe('a failure of the own side', () => {
     expect(printed.filter((text, index) => printed.indexOf(text) !== index)).toStrictEqual([])
   })
 
+  test('is HTTP 500, unsigned, when the signer hangs', async () => {
+    recordWarnings()
+    const failure = FAILURES.find((row) => row.failure === 'the signer hangs') ?? expect.fail('there is no such row')
+    const { response } = await deliver(failure)
+    expect(response.status).toBe(500)
+    expect(response.headers).not.toHaveProperty('Signature')
+    const { response: signed } = await deliver({ failure: 'none', options: () => ({}), code: '', prints: '' })
+    expect(signed).toMatchObject({ status: 200, headers: { Signature: expect.any(String) } })
+  })
+
   test('is a warning, and a processed or a rejected request is none', async () => {
     const emitWarning = recordWarnings()
     const { handler, response } = await deliver({ failure: 'none', options: () => ({}), code: '', prints: '' })
