@@ -80,7 +80,8 @@ export function sendNode(
   const stop = body({
     send: (text) => void response.write(text),
     isFull: () => response.writableLength > MAX_BUFFERED_BYTES,
-    end: () => void response.end(),
+    // What a page does not read would keep its connection open.
+    end: () => void (response.writableLength > 0 ? response.destroy() : response.end()),
   })
   response.on('error', () => {})
   response.once('close', stop)
@@ -118,21 +119,26 @@ export function toWeb({ status, headers, body }: ConsoleResponse, { signal }: Re
   const stream = new ReadableStream<Uint8Array>(
     {
       start(controller) {
-        const close = () => {
+        const isFull = () => (controller.desiredSize ?? 0) <= 0
+        const end = () => {
           if (!isOpen) return
           isOpen = false
-          controller.close()
+          // What a page does not read would keep its connection open.
+          if (isFull()) controller.error(new Error('The page did not read the stream'))
+          else controller.close()
         }
         const sink: Sink = {
           send: (text) => void (isOpen && controller.enqueue(encoder.encode(text))),
-          isFull: () => (controller.desiredSize ?? 0) <= 0,
-          end: close,
+          isFull,
+          end,
         }
         stop = body(sink)
-        signal.addEventListener('abort', () => {
+        const abort = () => {
           stop()
-          close()
-        })
+          end()
+        }
+        if (signal.aborted) abort()
+        else signal.addEventListener('abort', abort)
       },
       cancel() {
         // Closed by the reader: to close it again would throw.
