@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Asked } from './guard.ts'
+import { type Asked, isProxyHeader } from './guard.ts'
 import type { ConsoleResponse } from './response.ts'
 import type { Sink } from './stream.ts'
 
@@ -30,7 +30,8 @@ export function fromNode(request: IncomingMessage & { originalUrl?: string; body
       origin: headers.origin,
       fetchSite: textOf(headers['sec-fetch-site']),
       remoteAddress: request.socket.remoteAddress ?? 'gone',
-      isForwarded: ['forwarded', 'x-forwarded-for', 'via'].some((name) => headers[name] !== undefined),
+      // No browser uses HTTP/1.0. nginx does by default, and adds no header.
+      isForwarded: request.httpVersion === '1.0' || Object.keys(headers).some(isProxyHeader),
       contentType: headers['content-type'],
     },
     // A body parser that ran before has the value.
@@ -101,7 +102,7 @@ export function fromWeb(request: Request): ConsoleRequest {
       origin: headers.get('origin') ?? undefined,
       fetchSite: headers.get('sec-fetch-site') ?? undefined,
       remoteAddress: undefined,
-      isForwarded: ['forwarded', 'x-forwarded-for', 'via'].some((name) => headers.has(name)),
+      isForwarded: [...headers.keys()].some(isProxyHeader),
       contentType: headers.get('content-type') ?? undefined,
     },
     readJson: async () => {

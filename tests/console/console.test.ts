@@ -345,6 +345,11 @@ describe('access', () => {
     [{ 'X-Forwarded-For': '10.0.0.7' }, 403],
     [{ Forwarded: 'for=10.0.0.7' }, 403],
     [{ Via: '1.1 proxy' }, 403],
+    [{ 'X-Forwarded-Host': 'merchant.example' }, 403],
+    [{ 'X-Forwarded-Proto': 'https' }, 403],
+    [{ 'X-Real-IP': '10.0.0.7' }, 403],
+    [{ 'CF-Connecting-IP': '10.0.0.7' }, 403],
+    [{ 'True-Client-IP': '10.0.0.7' }, 403],
     [{ 'Sec-Fetch-Site': 'cross-site' }, 403],
     [{ 'Sec-Fetch-Site': 'same-origin' }, 200],
   ])('answers a request with the headers %j with %i', async (headers, status) => {

@@ -1,5 +1,6 @@
 import { createServer, request as httpRequest, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { deliveryEntry } from '../../src/console/entry.ts'
 import { eventStream } from '../../src/console/response.ts'
@@ -8,6 +9,7 @@ import { toRow } from '../../src/console/row.ts'
 import { sendNode, toWeb } from '../../src/console/shells.ts'
 import { createHub } from '../../src/console/stream.ts'
 import type { Batch } from '../../src/console/wire.ts'
+import { startConsole } from './world.ts'
 
 // The timers of the console only: those of the sockets are real.
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'setTimeout', 'clearTimeout'] }))
@@ -58,13 +60,13 @@ type World = ReturnType<typeof createWorld>
 
 /** Collects the ids of the rows in a stream. */
 function createRowReader() {
-  let text = ''
+  let received = ''
   return {
     take(chunk: Uint8Array): void {
-      text += Buffer.from(chunk).toString('latin1')
+      received += Buffer.from(chunk).toString('latin1')
     },
     last: (): string | undefined => {
-      const data = [...text.matchAll(/event: rows\ndata: (.*)\n\n/g)].at(-1)?.[1] ?? '{"rows":[]}'
+      const data = [...received.matchAll(/event: rows\ndata: (.*)\n\n/g)].at(-1)?.[1] ?? '{"rows":[]}'
       return (JSON.parse(data) as Batch).rows.at(-1)?.id
     },
   }
@@ -192,5 +194,33 @@ describe('a page over fetch that does not read', () => {
     const world = createWorld()
     open(world, { signal: AbortSignal.abort() })
     expect(world.hub.size()).toBe(0)
+  })
+})
+
+describe('a command whose body never ends', () => {
+  test('gets 408 over node:http after 10 s, and its connection is closed', async () => {
+    const world = await startConsole()
+    onTestFinished(world.close)
+    const { host, hostname, port, origin } = new URL(world.url)
+    const socket = connect(Number(port), hostname)
+    const head = [`POST ${world.console.path}api/send HTTP/1.1`, `Host: ${host}`, `Origin: ${origin}`]
+    socket.write(`${[...head, 'Content-Type: application/json', 'Content-Length: 100'].join('\r\n')}\r\n\r\n{`)
+    await vi.waitFor(() => expect(vi.getTimerCount()).toBe(1), { interval: 5 })
+    vi.advanceTimersByTime(10_000)
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 408 /)
+  })
+
+  test('gets 408 over fetch after 10 s', async () => {
+    const world = await startConsole()
+    onTestFinished(world.close)
+    const request = new Request(`${world.url}api/send`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', Origin: new URL(world.url).origin },
+      body: new ReadableStream(),
+      duplex: 'half',
+    } as RequestInit)
+    const response = world.console.fetch(request)
+    vi.advanceTimersByTime(10_000)
+    expect((await response).status).toBe(408)
   })
 })
