@@ -25,6 +25,7 @@ const isolated = [
   'tests/server/traffic.test.ts',
   'tests/server/verify-request.test.ts',
   'tests/client/timers.test.ts',
+  'tests/console/readers.test.ts',
   'tests/console/stream.test.ts',
 ]
 
