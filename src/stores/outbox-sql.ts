@@ -71,6 +71,9 @@ const EVENT_COLUMNS = 'request_id, order_key, event_time'
 const MAX_NEW = 500
 const DELETED_AT_ONCE = 1_000
 
+/** A length of time as a whole number: PostgreSQL refuses a fraction. The sum with the time of day is below 2^53. */
+const wholeMs = (ms: number) => Math.round(Math.min(ms, 2 ** 52))
+
 /** The outbox in SQL that PostgreSQL, MySQL and SQLite understand. */
 export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore, 'listen'> {
   const { transaction, now, prefix, forUpdate, skipLocked, among } = database
@@ -129,7 +132,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     if (due.length === 0) return { events: [], dropped: [] }
     const keys = due.map((row) => textOf(row['order_key']))
     await sql(
-      `UPDATE ${orders} SET leased = 1, due_at = ${now()} + ${leaseMs}, token = token + 1 WHERE order_key ${among(keys).text}`,
+      `UPDATE ${orders} SET leased = 1, due_at = ${now()} + ${wholeMs(leaseMs)}, token = token + 1 WHERE order_key ${among(keys).text}`,
       among(keys).values,
     )
     const next = await sql(
@@ -209,7 +212,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
       if (outcome.kind === 'retry') {
         await sql(
           `UPDATE ${events} SET attempts = attempts + 1, due_at = ${now()} + ?, code = ? WHERE id = ? AND state = ${STATES.waiting}`,
-          [outcome.delayMs, outcome.code, Number(id)],
+          [wholeMs(outcome.delayMs), outcome.code, Number(id)],
         )
       } else if (outcome.kind === 'failed') {
         await sql(
@@ -230,7 +233,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     const rows = list.map(() => `(?, ?, ?, ?, ${STATES.new}, 0, ${now()}, ${now()}, ${now()} + ?)`).join(', ')
     const insert = `INSERT INTO ${events} (order_key, event_time, request_id, payload, state, attempts, due_at, created_at, expires_at) VALUES ${rows} ${database.ignoreDuplicate(EVENT_COLUMNS)}`
     const values = list.flatMap(({ orderKey, eventTime, requestId, payload, maxRetryMs }) => [
-      ...[orderKey, eventTime, requestId, payload, maxRetryMs],
+      ...[orderKey, eventTime, requestId, payload, wholeMs(maxRetryMs)],
     ])
     await database.sqlOf(merchantTransaction)(database.notifying?.(insert) ?? insert, values)
   }
@@ -273,7 +276,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
         if (!(await findFailed(sql, id))) return false
         await sql(
           `UPDATE ${events} SET state = ${STATES.new}, attempts = 0, code = NULL, finished_at = NULL, due_at = ${now()}, expires_at = ${now()} + ? WHERE id = ?`,
-          [maxRetryMs, Number(id)],
+          [wholeMs(maxRetryMs), Number(id)],
         )
         return true
       }),
@@ -290,7 +293,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
         const { sent, skipped, stale } = STATES
         const rows = await sql(
           `SELECT id FROM ${events} WHERE state IN (${sent}, ${skipped}, ${stale}) AND finished_at <= ${now()} - ? ORDER BY finished_at LIMIT ${DELETED_AT_ONCE} ${skipLocked}`,
-          [keepSentMs],
+          [wholeMs(keepSentMs)],
         )
         const ids = rows.map(idOf)
         if (ids.length > 0) await sql(`DELETE FROM ${events} WHERE id ${among(ids).text}`, among(ids).values)
