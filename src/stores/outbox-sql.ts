@@ -103,12 +103,15 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     )
   }
 
-  /** New events become waiting ones, and their orders due. An order that is leased looks for them when its lease ends. */
-  async function takeOver(sql: Sql): Promise<void> {
+  /**
+   * New events become waiting ones, and their orders due. An order that is leased looks for them when its lease ends. Resolves to the
+   * number of events.
+   */
+  async function takeOver(sql: Sql): Promise<number> {
     const fresh = await sql(
       `SELECT id, order_key FROM ${events} WHERE state = ${STATES.new} ORDER BY id LIMIT ${MAX_NEW} ${skipLocked}`,
     )
-    if (fresh.length === 0) return
+    if (fresh.length === 0) return 0
     const ids = fresh.map(idOf)
     await sql(`UPDATE ${events} SET state = ${STATES.waiting} WHERE id ${among(ids).text}`, among(ids).values)
     // In one order, so that two workers cannot wait for each other.
@@ -119,17 +122,19 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
       `INSERT INTO ${orders} (order_key, due_at, leased, token) ${database.rowsOf(keys, `${now()}, 0, 0`)} ${database.onOrderExists(due)}`,
       among(keys).values,
     )
+    return fresh.length
   }
 
   async function claim(
     sql: Sql,
     { limit, leaseMs, policy }: { limit: number; leaseMs: number; policy: OutboxPolicy },
   ): Promise<OutboxClaim> {
-    await takeOver(sql)
+    const fresh = await takeOver(sql)
     const due = await sql(
       `SELECT order_key, token, sent_time FROM ${orders} WHERE due_at <= ${now()} ORDER BY due_at LIMIT ${limit} ${skipLocked}`,
     )
-    if (due.length === 0) return { events: [], dropped: [] }
+    const more = fresh === MAX_NEW || due.length === limit
+    if (due.length === 0) return { events: [], dropped: [], more }
     const keys = due.map((row) => textOf(row['order_key']))
     await sql(
       `UPDATE ${orders} SET leased = 1, due_at = ${now()} + ${wholeMs(leaseMs)}, token = token + 1 WHERE order_key ${among(keys).text}`,
@@ -163,7 +168,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
       } else sending.push(toClaimed(row, orderKey, Number(order['token']) + 1))
     }
     if (unleased.length > 0) await release(sql, unleased, policy)
-    return { events: sending, dropped }
+    return { events: sending, dropped, more }
   }
 
   /** Ends the waiting events of an order that are before another one. */
@@ -191,12 +196,13 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
   ): Promise<string[]> {
     const keys = completions.map(({ orderKey }) => orderKey).sort()
     const held = await sql(
-      `SELECT order_key, token FROM ${orders} WHERE order_key ${among(keys).text} AND leased = 1 ORDER BY order_key ${forUpdate}`,
+      `SELECT order_key, token, leased FROM ${orders} WHERE order_key ${among(keys).text} ORDER BY order_key ${forUpdate}`,
       among(keys).values,
     )
-    const tokens = new Map(held.map((row) => [textOf(row['order_key']), Number(row['token'])]))
-    const isHeld = ({ orderKey, token }: OutboxCompletion) => tokens.get(orderKey) === token
-    const kept = completions.filter(isHeld)
+    const leases = new Map(held.map((row) => [textOf(row['order_key']), row]))
+    const isCurrent = ({ orderKey, token }: OutboxCompletion) => Number(leases.get(orderKey)?.['token']) === token
+    // Without a lease, the completion was noted before: the response of the database was lost.
+    const kept = completions.filter((one) => isCurrent(one) && Number(leases.get(one.orderKey)?.['leased']) === 1)
     const sent = kept.filter(({ outcome }) => outcome.kind === 'sent')
     if (sent.length > 0) {
       const ids = sent.map(({ id }) => Number(id))
@@ -226,7 +232,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
       const keptKeys = kept.map(({ orderKey }) => orderKey)
       await release(sql, keptKeys, policy, sentTimes)
     }
-    return completions.filter((completion) => !isHeld(completion)).map(({ id }) => id)
+    return completions.filter((completion) => !isCurrent(completion)).map(({ id }) => id)
   }
 
   async function enqueue(list: readonly NewOutboxEvent[], merchantTransaction?: unknown): Promise<void> {

@@ -1,3 +1,4 @@
+import { Client } from 'pg'
 import { beforeEach, describe, expect, inject, onTestFinished, test } from 'vitest'
 import { DeliveryError, type OrderInput, type SyncResult } from '../../../src/public/index.ts'
 import { createOutbox, type OutboxEvent, type OutboxOptions } from '../../../src/public/outbox.ts'
@@ -73,4 +74,96 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     expect(await outbox.drain()).toMatchObject({ sent: 1 })
     expect(await outbox.prune()).toBe(0)
   })
+
+  test('drain sends what is due behind newer events of orders that wait for a retry', async () => {
+    const { create } = await open()
+    const { client, sent } = createClient(({ merchantBizNo }) => merchantBizNo !== 'up' && noResponse())
+    const { outbox } = create({ client, policy: 'every' })
+    const down = Array.from({ length: 20 }, (_, no) => `down-${no}`)
+    await outbox.enqueueAll(down.map((no) => event(no, 0)))
+    await outbox.drain({ concurrency: 4 })
+    await outbox.enqueueAll([...down.map((no) => event(no, 1)), event('up')])
+    expect(await outbox.drain({ concurrency: 4 })).toMatchObject({ sent: 1 })
+    expect(sent.at(-1)?.merchantBizNo).toBe('up')
+  })
+
+  test('drain sends what is due behind many new events of a leased order', async () => {
+    const { create, store } = await open()
+    const { outbox } = create({ policy: 'every' })
+    await outbox.enqueue(event('A'))
+    await store.claim({ limit: 1, leaseMs: 60_000, policy: 'every' })
+    await outbox.enqueueAll(Array.from({ length: 1_000 }, (_, version) => event('A', version)))
+    await outbox.enqueue(event('B'))
+    expect(await outbox.drain()).toMatchObject({ sent: 1 })
+  })
+
+  test.for([
+    { outcome: 'sent', respond: () => undefined },
+    { outcome: 'retry', respond: noResponse },
+  ])(
+    'reports "$outcome", not "fenced", when the database recorded it and its response was lost',
+    async ({ outcome, respond }) => {
+      const { create, store } = await open()
+      let isLost = true
+      const finish: typeof store.finish = async (...args) => {
+        const fenced = await store.finish(...args)
+        if (!isLost) return fenced
+        isLost = false
+        throw new Error('Connection terminated unexpectedly')
+      }
+      const { outbox, happened } = create({ store: { ...store, finish }, client: createClient(respond).client })
+      await outbox.enqueue(event('A'))
+      await outbox.drain()
+      expect(happened.map(({ kind }) => kind)).toEqual(['unavailable', outcome])
+      expect(await outbox.stats()).toMatchObject({ inFlight: 0, waiting: outcome === 'sent' ? 0 : 1 })
+    },
+  )
+
+  test('a worker gives back what it claimed when it is stopped meanwhile', async () => {
+    const { create, store } = await open()
+    const stop = new AbortController()
+    const claim: typeof store.claim = async (request) => {
+      const claimed = await store.claim(request)
+      stop.abort()
+      return claimed
+    }
+    const { outbox, happened, sent } = create({ store: { ...store, claim } })
+    await outbox.enqueue(event('A'))
+    expect(await outbox.run({ signal: stop.signal })).toMatchObject({ sent: 0 })
+    expect({ happened, sent }).toEqual({ happened: [], sent: [] })
+    expect(await create().outbox.drain()).toMatchObject({ sent: 1 })
+  })
+
+  test('enqueue rejects a misspelt option: the event would not be in the transaction', async () => {
+    const { create, rows } = await open()
+    const { outbox } = create()
+    const misspelt = { transction: {} } as never
+    await expect(outbox.enqueue(event('A'), misspelt)).rejects.toThrow('outbox.enqueue() has no option "transction"')
+    await expect(outbox.enqueueAll([event('A')], misspelt)).rejects.toThrow('has no option "transction"')
+    expect(await rows('SELECT id FROM order_sync_outbox')).toEqual([])
+  })
+
+  test('run rejects a signal that is none', async () => {
+    const { create } = await open()
+    const signal = new AbortController() as never
+    await expect(create().outbox.run({ signal })).rejects.toThrow('"signal" must be an AbortSignal')
+  })
+})
+
+test.runIf(URLS.postgres)('enqueue accepts a client of pg that does not belong to a pool', async () => {
+  const { place, remove } = await makePlace('postgres', URLS.postgres ?? '')
+  const [, url = '', schema = ''] = place.split(' ')
+  const { store, close } = await openOutbox(place)
+  const transaction = new Client({ connectionString: url, options: `-c search_path=${schema}` })
+  onTestFinished(async () => {
+    await transaction.end()
+    await close()
+    await remove()
+  })
+  const outbox = createOutbox({ store, client: createClient().client })
+  await transaction.connect()
+  await transaction.query('BEGIN')
+  await outbox.enqueue(event('A'), { transaction })
+  await transaction.query('COMMIT')
+  expect(await outbox.drain()).toMatchObject({ sent: 1 })
 })
