@@ -2,7 +2,7 @@ import type { OrderInput } from '../client/order.ts'
 import { toOutgoingOrder } from '../client/order.ts'
 import { sha256 } from '../crypto/node.ts'
 import type { Order } from '../messages/order.ts'
-import { assertText, type OptionRules, resolveOptions, wholeNumber } from '../option-rules.ts'
+import { anyValue, assertSignal, assertText, type OptionRules, resolveOptions, wholeNumber } from '../option-rules.ts'
 import { formatJson, STRICT_JSON } from '../protocol/json.ts'
 import type { NewOutboxEvent, OutboxStats } from '../stores/outbox-store.ts'
 import { describeStoreFailure } from './bounded-store.ts'
@@ -95,9 +95,14 @@ export interface Outbox {
 /** The most events in one statement. */
 const MAX_EVENTS = 1_000
 
+const ENQUEUE_RULES = {
+  transaction: anyValue(),
+  tenant: { assert: assertText },
+} satisfies OptionRules<EnqueueOptions>
+
 const RUN_RULES = {
   concurrency: wholeNumber(10, { min: 1 }),
-  signal: { assert: () => {} },
+  signal: { assert: assertSignal },
 } satisfies OptionRules<RunOptions>
 
 /**
@@ -142,8 +147,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
     }
   }
 
-  async function enqueueAll(orders: readonly OrderInput[], { transaction, tenant }: EnqueueOptions = {}) {
-    if (tenant !== undefined) assertText(tenant, 'tenant')
+  async function enqueueAll(orders: readonly OrderInput[], enqueueOptions: EnqueueOptions = {}) {
+    const { transaction, tenant } = resolveOptions('outbox.enqueue', ENQUEUE_RULES, enqueueOptions)
     if (orders.length > MAX_EVENTS) throw new RangeError(`At most ${MAX_EVENTS} orders can be enqueued at once`)
     const events = orders.map((order) => toEvent(order, tenant))
     if (events.length > 0) await store.enqueue(events, transaction)

@@ -50,7 +50,7 @@ export async function runWorker(context: WorkerContext, options: WorkerOptions):
   const running = new Set<Promise<void>>()
   const waker = createWaker()
   const finish = createFinisher(settings, report)
-  const send = createSender(context, finish, counts)
+  const send = createSender(context, { finish, counts, signal })
   const listener = untilEmpty ? undefined : store.listen?.(waker.wake)
   const maxDue = Math.ceil(concurrency / 2)
   let storeFailures = 0
@@ -91,7 +91,7 @@ export async function runWorker(context: WorkerContext, options: WorkerOptions):
         })
         running.add(sending)
       }
-      if (found.events.length > 0 || found.dropped.length > 0) continue
+      if (found.events.length > 0 || found.dropped.length > 0 || found.more) continue
       if (untilEmpty && running.size === 0) break
       if (performance.now() - prunedAt > PRUNE_INTERVAL_MS) {
         prunedAt = performance.now()
@@ -117,8 +117,15 @@ const START_SHARE = 0.5
 
 function createSender(
   { settings, codec, report }: WorkerContext,
-  finish: ReturnType<typeof createFinisher>,
-  counts: { sent: number; retried: number; failed: number },
+  {
+    finish,
+    counts,
+    signal,
+  }: {
+    readonly finish: ReturnType<typeof createFinisher>
+    readonly counts: { sent: number; retried: number; failed: number }
+    readonly signal: AbortSignal | undefined
+  },
 ) {
   const { leaseMs, random } = settings
 
@@ -126,7 +133,7 @@ function createSender(
   return async (event: ClaimedOutboxEvent, claimedAt: number): Promise<void> => {
     const { id, orderKey, token, eventTime, requestId } = event
     const elapsed = () => performance.now() - claimedAt
-    if (elapsed() > leaseMs * START_SHARE) {
+    if (signal?.aborted || elapsed() > leaseMs * START_SHARE) {
       await finish({ id, orderKey, token, eventTime, outcome: { kind: 'returned' } })
       return
     }

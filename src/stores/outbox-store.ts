@@ -44,6 +44,8 @@ export interface DroppedOutboxEvent {
 export interface OutboxClaim {
   readonly events: readonly ClaimedOutboxEvent[]
   readonly dropped: readonly DroppedOutboxEvent[]
+  /** Whether the next claim may find events at once, even if this one found none. @defaultValue false */
+  readonly more?: boolean | undefined
 }
 
 /** How an attempt ended. */
@@ -56,7 +58,7 @@ export interface OutboxCompletion {
     | { readonly kind: 'sent' }
     | { readonly kind: 'retry'; readonly delayMs: number; readonly code: string }
     | { readonly kind: 'failed'; readonly code: string }
-    /** Not attempted: the worker stops. */
+    /** Not attempted: the worker stops, or too much of the lease has passed. */
     | { readonly kind: 'returned' }
 }
 
@@ -94,7 +96,7 @@ export interface OutboxStore {
     readonly leaseMs: number
     readonly policy: OutboxPolicy
   }) => Promise<OutboxClaim>
-  /** Notes how attempts ended. Returns the ids whose lease was lost: their outcome is not noted. */
+  /** Notes how attempts ended, also twice. Returns the ids whose lease was lost: their outcome is not noted. */
   readonly finish: (
     completions: readonly OutboxCompletion[],
     options: { readonly policy: OutboxPolicy; readonly keepSentMs: number },
