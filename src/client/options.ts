@@ -24,9 +24,9 @@ import type { ClientEvent } from './event.ts'
 export interface ClientOptions<ExtInfo = OpenObject> {
   /** Your keys and the peer's. @group Required */
   credentials: Credentials
-  /** One of AlipayHK's hosts, see {@link ENVIRONMENTS}. @group Required */
+  /** One of AlipayHK's hosts, see {@link ENVIRONMENTS}. Give this or `url`. @group Required */
   environment?: Environment | undefined
-  /** Another endpoint: a full URL, or an origin, to which the client adds the path of the API. @group Required */
+  /** Another endpoint: a full URL, or an origin, to which the client adds the path of the API. Give this or `environment`. @group Required */
   url?: string | URL | undefined
   /** Allow an `http:` URL to another machine. Everyone on the network path can then read orders that are not encrypted. @group Network @defaultValue false */
   allowInsecureUrl?: boolean | undefined
