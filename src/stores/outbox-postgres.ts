@@ -72,12 +72,12 @@ export function postgresOutboxStore(options: PostgresOutboxStoreOptions): Outbox
     ignoreDuplicate: (columns) => `ON CONFLICT (${columns}) DO NOTHING`,
     onOrderExists: (due) =>
       `ON CONFLICT (order_key) DO UPDATE SET due_at = ${due((name) => `${prefixOf(schema)}order_sync_outbox_orders.${name}`)}`,
-    transaction: (work, { mayBeLost = false } = {}) =>
+    transaction: (work) =>
       explaining(() =>
         repeatTransient(
           () =>
             inTransaction(pool, {
-              begin: mayBeLost ? `${BEGIN}; SET LOCAL synchronous_commit = off` : BEGIN,
+              begin: BEGIN,
               work: async (client) => ({ commit: true, value: await work(toSql(client)) }),
             }),
           (error) => TRANSIENT.has(codeOf(error)),

@@ -30,14 +30,8 @@ export const inList = (values: Keys | Ids) => ({ text: `IN (${values.map(() => '
 
 /** What the three databases do differently. */
 export interface OutboxDatabase {
-  /**
-   * Runs work in a transaction at READ COMMITTED. Repeats it after a deadlock. One that may be lost need not be on the disk when it
-   * commits: after a crash of the database it is as if it had not been.
-   */
-  readonly transaction: <Value>(
-    work: (sql: Sql) => Promise<Value>,
-    options?: { readonly mayBeLost?: boolean },
-  ) => Promise<Value>
+  /** Runs work in a transaction at READ COMMITTED. Repeats it after a deadlock. */
+  readonly transaction: <Value>(work: (sql: Sql) => Promise<Value>) => Promise<Value>
   /** The statement that sends one query in the transaction of the merchant, or outside of any. */
   readonly sqlOf: (transaction: unknown) => Sql
   /** Milliseconds since the epoch, as an expression. */
@@ -237,8 +231,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
 
   return {
     enqueue,
-    // A lost lease is like a worker that died.
-    claim: (request) => transaction((sql) => claim(sql, request), { mayBeLost: true }),
+    claim: (request) => transaction((sql) => claim(sql, request)),
     finish: (completions, options) => transaction((sql) => finish(sql, completions, options)),
 
     async stats() {

@@ -269,7 +269,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
       syncOrder: (_: OrderInput, { signal }: { signal?: AbortSignal | undefined } = {}) =>
         new Promise<never>((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason))),
     }
-    const { outbox, events } = await open({ client: hanging, leaseMs: 500 })
+    const { outbox, events } = await open({ client: hanging, leaseMs: 5_000 })
     await outbox.enqueue(event('A', 0))
     expect(await outbox.drain()).toMatchObject({ retried: 1 })
     expect(events).toMatchObject([{ kind: 'retry', code: 'TimeoutError' }])
