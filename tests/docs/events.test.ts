@@ -50,10 +50,10 @@ describe('docs/events.md', () => {
     }
   })
 
-  test('gives each kind a log level, and says who should be woken', () => {
+  test('gives each kind a log level, and says who must act', () => {
     for (const row of kindRows) {
       expect(row['log level']).toMatch(/^(info|warn|error)\b/)
-      expect(row['who should be woken']).not.toBe('')
+      expect(row['who must act']).not.toBe('')
       expect(row['what happened']).not.toBe('')
     }
   })
