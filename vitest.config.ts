@@ -21,6 +21,7 @@ const stores = ['tests/stores/**/*.test.ts']
 const isolated = [
   'tests/telemetry/opentelemetry.test.ts',
   'tests/timeout.test.ts',
+  'tests/correctness/ours.test.ts',
   'tests/server/process-order.test.ts',
   'tests/server/traffic.test.ts',
   'tests/server/verify-request.test.ts',
