@@ -18,6 +18,7 @@ export function formatResults(rows: readonly Row[], versionOf: (name: Name) => s
   return [
     formatRun(versionOf),
     '## In numbers',
+    'These counts are no ranking. The cases are about what this library has to do, and most `n/a` are jobs that the other library does not have.',
     formatCounts(rows),
     ...CATEGORIES.flatMap(({ name }) => [
       `## ${name}`,

@@ -194,6 +194,7 @@ const caller: Caller = {
 const encryptedTo = (body: Buffer) => signed(body, { encryptTo: merchantRsa().publicKey })
 
 const cipher: Cipher = {
+  isRandomized: true,
   async encrypt(text) {
     const received: Buffer[] = []
     const client = createOrderSyncClient({

@@ -100,6 +100,8 @@ export interface Caller {
 }
 
 export interface Cipher {
+  /** Whether it chooses the key or the IV of each message itself. */
+  readonly isRandomized: boolean
   encrypt?(text: string): Promise<{ ciphertext: Buffer }> | { ciphertext: Buffer }
   /** Throws if it rejects. `flip` changes one bit on the way. */
   roundTrip(text: string, flip: boolean): Promise<string> | string

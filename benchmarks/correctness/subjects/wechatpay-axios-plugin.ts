@@ -98,6 +98,7 @@ export function wechatpayAxiosPlugin(): Subject {
     receiver,
     caller,
     cipher: {
+      isRandomized: false,
       encrypt(text) {
         const ciphertext = Aes.AesGcm.encrypt(text, API_KEY, randomBytes(6).toString('hex'), 'transaction')
         return { ciphertext: Buffer.from(ciphertext, 'base64') }
@@ -105,7 +106,7 @@ export function wechatpayAxiosPlugin(): Subject {
       roundTrip(text, flip) {
         const nonce = randomBytes(6).toString('hex')
         const ciphertext = encryptGcm(json({ text }), API_KEY, nonce, 'transaction')
-        if (flip) ciphertext[9] = (ciphertext[9] ?? 0) ^ 1
+        if (flip) ciphertext[16] = (ciphertext[16] ?? 0) ^ 8
         const plaintext = Aes.AesGcm.decrypt(ciphertext.toString('base64'), API_KEY, nonce, 'transaction')
         return (JSON.parse(plaintext) as { text: string }).text
       },

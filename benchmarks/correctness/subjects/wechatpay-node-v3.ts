@@ -69,11 +69,12 @@ export function wechatpayNodeV3(): Subject {
     name: 'wechatpay-node-v3',
     receiver,
     cipher: {
+      isRandomized: false,
       roundTrip(text, flip) {
         const nonce = randomBytes(6).toString('hex')
         const ciphertext = encryptGcm(json({ text }), API_KEY, nonce, 'transaction')
-        // A bit of the text, after `{"text":"`.
-        if (flip) ciphertext[9] = (ciphertext[9] ?? 0) ^ 1
+        // In `{"text":"amount=100"}`, the 1 becomes a 9.
+        if (flip) ciphertext[16] = (ciphertext[16] ?? 0) ^ 8
         const plaintext = create().decipher_gcm(ciphertext.toString('base64'), 'transaction', nonce)
         return (plaintext as { text: string }).text
       },
