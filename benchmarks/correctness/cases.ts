@@ -376,7 +376,7 @@ const bodies: Category = {
     },
     {
       name: 'A byte order mark is put before a genuine body',
-      why: 'Decoders drop it without a word: what is verified is not what arrived.',
+      why: 'Decoders drop it silently: what is verified is not what arrived.',
       run: hiding(BODY, (genuine) => ({
         ...genuine,
         body: Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), genuine.body]),
@@ -449,7 +449,7 @@ const bodies: Category = {
         try {
           const { path, headers } = await endpoint.message(true)
           const sent = await floodMegabytes(server.port, { method: 'POST', path, headers }, 64)
-          return sent < 64 ? safe() : unsafe()
+          return sent < 64 ? safe() : unsafe('all of it is read')
         } finally {
           await server.close()
         }
@@ -519,7 +519,7 @@ const bodies: Category = {
           const { path, headers, body } = await endpoint.message(false)
           const first = await within(5_000, firstBytes(server.port, wire({ method: 'POST', path, headers, body })))
           await new Promise((resolve) => setImmediate(resolve))
-          if (unhandled > 0) return unsafe()
+          if (unhandled > 0) return unsafe('unhandled rejection')
           return first === 'timed out' ? silent('no response') : safe()
         } finally {
           process.off('unhandledRejection', count)
@@ -764,7 +764,7 @@ const idempotency: Category = {
         await deliver(EVENT, working.effect).catch(() => {})
         stuck.resolve()
         await first
-        return working.runs === 1 ? safe() : unsafe()
+        return working.runs === 1 ? safe() : unsafe('does not run')
       }),
       notes: {
         '@node-idempotency/core': 'in progress for `cacheTTLMS`, a day, which is also how long responses are kept',
@@ -823,8 +823,7 @@ async function waitUntil(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setImmediate(resolve))
 }
 
-const REDIRECTS =
-  'follows redirects, as its HTTP client does by default. Only the server that TLS authenticated can redirect'
+const REDIRECTS = 'its HTTP client follows redirects by default. Only the server that TLS authenticated can redirect'
 const TLS = 'does not sign responses: TLS authenticates the server'
 
 /** A server of the genuine peer, and what a caller makes of its response. */
@@ -881,7 +880,7 @@ const responses: Category = {
   cases: [
     {
       name: 'The response is not signed',
-      why: 'A proxy, or someone who can change traffic, answers in place of the peer.',
+      why: 'A proxy, or someone who can change traffic, responds in place of the peer.',
       run: distrusting({}, (response) => ({
         ...response,
         headers: { 'content-type': response.headers['content-type'] ?? 'application/json' },
@@ -935,7 +934,7 @@ const responses: Category = {
           caller,
           genuinely(caller, {}, (response) => ({ ...response, status: 503, headers: {} })),
         )
-        return result === undefined ? safe() : unsafe()
+        return result === undefined ? safe() : silent('counts as a success')
       },
       notes: { stripe: 'a JSON body without `error` is the result, whatever the status, after its retries' },
     },
@@ -958,7 +957,7 @@ const responses: Category = {
     },
     {
       name: 'A redirect (HTTP 307) to another server',
-      why: 'Whoever gets the request reads the order.',
+      why: 'The other server reads the order.',
       run: async ({ caller }) => {
         if (caller === undefined) return undefined
         const other = await startGateway(genuinely(caller))
@@ -969,7 +968,9 @@ const responses: Category = {
           )
           const [request] = other.requests
           if (request === undefined) return safe()
-          return request.body.length > 0 ? unsafe() : silent('followed, without the body')
+          return request.body.length > 0
+            ? silent('the other server gets the body')
+            : silent('followed, without the body')
         } finally {
           await other.close()
         }
@@ -1028,7 +1029,7 @@ const publicKey =
   async ({ setup }) => {
     if (setup?.publicKey === undefined) return undefined
     const outcome = await configured(() => setup.publicKey?.(text()) ?? (() => false))
-    // For keys that are wrong, "works" is no good news.
+    // A wrong key must be refused.
     return isRefused && outcome.note === 'works' ? silent('accepted') : outcome
   }
 

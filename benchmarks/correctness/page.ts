@@ -71,11 +71,14 @@ function formatCategory(rows: readonly Row[]): string {
     ({ case: { name, why }, outcomes }) =>
       `| **${name}.** ${why} | ${names.map((library) => cell(outcomes.get(library))).join(' | ')} |`,
   )
-  const without = Object.entries(absent).map(([name, reason]) => `\`${name}\` (${reason})`)
+  const without = [...new Set(Object.values(absent))].map((reason) => {
+    const libraries = NAMES.filter((name) => absent[name] === reason).map((name) => `\`${name}\``)
+    return `${libraries.join(', ')} (${reason})`
+  })
   return [
     [`| case | ${names.join(' | ')} |`, `|---|${names.map(() => '---|').join('')}`, ...lines].join('\n'),
     notes.map((note, index) => `${index + 1}. ${note}`).join('\n'),
-    ...(without.length > 0 ? [`n/a in this category: ${without.join(', ')}.`] : []),
+    ...(without.length > 0 ? [`n/a in this category: ${without.join('; ')}.`] : []),
   ]
     .filter((part) => part !== '')
     .join('\n\n')

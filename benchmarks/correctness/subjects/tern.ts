@@ -25,7 +25,7 @@ export function tern(): Subject {
   const { receiver: sender } = stripe()
   if (sender === undefined) throw new Error('no sender')
 
-  async function receive({ headers, body }: Delivery, secret = secretOf()): Promise<Accepted | undefined> {
+  async function receive({ headers, body }: Delivery, secret: string): Promise<Accepted | undefined> {
     const request = new Request('http://localhost/webhooks/stripe', {
       method: 'POST',
       headers,
@@ -54,7 +54,7 @@ export function tern(): Subject {
     ...{ decodes: true, parses: true, signsTime: true },
     signatureHeader: sender.signatureHeader,
     sign: sender.sign,
-    receive: (delivery) => receive(delivery),
+    receive: (delivery) => receive(delivery, secretOf()),
     async receiveParsed({ headers, body }) {
       const seen: unknown[] = []
       const server = await mount([express.json()], (value) => void seen.push(value))
