@@ -22,10 +22,14 @@ const isolated = [
   'tests/telemetry/opentelemetry.test.ts',
   'tests/timeout.test.ts',
   'tests/correctness/ours.test.ts',
+  'tests/docs/events.test.ts',
+  'tests/server/observation.test.ts',
+  'tests/server/own-side-failures.test.ts',
   'tests/server/process-order.test.ts',
   'tests/server/traffic.test.ts',
   'tests/server/verify-request.test.ts',
   'tests/client/timers.test.ts',
+  'tests/console/readers.test.ts',
   'tests/console/stream.test.ts',
 ]
 

@@ -1,6 +1,5 @@
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import Database from 'better-sqlite3'
 import { PATH, request } from '../support/messages.ts'
 import type { TcpProxy } from '../support/proxy/tcp.ts'
 import type { ChaosMerchant } from './merchant.ts'
@@ -90,6 +89,8 @@ async function sendHalfBodies(merchants: readonly ChaosMerchant[], random: Rando
 
 /** Holds the write lock of SQLite. */
 async function lockDatabase(file: string, durationMs: number): Promise<void> {
+  // Installed when this test starts: see scripts/install-drivers.ts.
+  const { default: Database } = await import('better-sqlite3')
   const database = new Database(file, { timeout: 5_000 })
   try {
     database.exec('BEGIN IMMEDIATE')

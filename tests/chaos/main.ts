@@ -9,6 +9,7 @@
  */
 import process from 'node:process'
 import { parseArgs } from 'node:util'
+import { installDrivers } from '../../scripts/install-drivers.ts'
 import { startServices } from '../support/services.ts'
 import { hasNodeSqlite } from '../support/stores.ts'
 import { ADAPTERS, pairsOf, STORES } from './plan.ts'
@@ -26,6 +27,7 @@ const durationMs = Number(values.minutes) * 60_000
 const seed = Number(values.seed)
 if (!(durationMs > 0) || !Number.isInteger(seed)) throw new Error('--minutes and --seed must be numbers')
 
+installDrivers()
 const { mysqlUrl, postgresUrl, redisUrl, stop } = await startServices()
 const isAvailable = {
   memory: true,

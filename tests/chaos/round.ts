@@ -9,8 +9,9 @@ import { migratePostgres } from '../../src/stores/postgres.ts'
 import { keyFolder } from '../support/processes.ts'
 import { startTcpProxy } from '../support/proxy/tcp.ts'
 import { isTransactional, makePlace, mysqlPoolAt } from '../support/stores.ts'
+import { checkEffects, type Effect } from './effects.ts'
 import { type Fault, faultsOf } from './faults.ts'
-import { type ChaosGateway, createChaosGateway } from './gateway.ts'
+import { createChaosGateway } from './gateway.ts'
 import { createChaosMerchant } from './merchant.ts'
 import type { Pair } from './plan.ts'
 import { createRandom } from './random.ts'
@@ -88,9 +89,6 @@ export async function runRound(pair: Pair, servers: Servers, durationMs: number,
     await setting.remove()
   }
 }
-
-/** One effect: the order, and the time of its event. In the order in which they happened. */
-export type Effect = readonly [merchantBizNo: string, orderModifyTime: number]
 
 /** The place of the store, and everything around it. */
 async function prepare({ store }: Pair, { mysqlUrl, postgresUrl, redisUrl }: Servers) {
@@ -223,36 +221,4 @@ async function breakThings(
     await sleep(random.between(50, 400))
   }
   return counts
-}
-
-/** No order is lost; in transactional mode, none is processed twice, nor an older event after a newer one. */
-export function checkEffects(
-  { events, pending }: Pick<ChaosGateway, 'events' | 'pending'>,
-  effects: readonly Effect[],
-  { isExactlyOnce }: { isExactlyOnce: boolean },
-): string[] {
-  const violations: string[] = []
-  const timesByOrder = groupTimes(effects)
-  for (const [merchantBizNo, latest] of latestEvents(events)) {
-    const times = timesByOrder.get(merchantBizNo) ?? []
-    const isPending = [...pending].some((event) => event.merchantBizNo === merchantBizNo)
-    if (!isPending && !times.includes(latest))
-      violations.push(`${merchantBizNo}: its last event was accepted without effect`)
-    if (isExactlyOnce && times.some((time, at) => at > 0 && time <= (times[at - 1] ?? 0)))
-      violations.push(`${merchantBizNo}: processed twice or out of order: ${times}`)
-  }
-  return violations
-}
-
-function groupTimes(effects: readonly Effect[]): Map<string, number[]> {
-  const times = new Map<string, number[]>()
-  for (const [order, time] of effects) times.set(order, [...(times.get(order) ?? []), time])
-  return times
-}
-
-function latestEvents(events: ChaosGateway['events']): Map<string, number> {
-  const latest = new Map<string, number>()
-  for (const { merchantBizNo, orderModifyTime } of events)
-    latest.set(merchantBizNo, Math.max(orderModifyTime, latest.get(merchantBizNo) ?? 0))
-  return latest
 }

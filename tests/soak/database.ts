@@ -1,6 +1,6 @@
 import { Pool } from 'pg'
 import { migratePostgres } from '../../src/stores/postgres.ts'
-import type { Effect } from '../chaos/round.ts'
+import type { Effect } from '../chaos/effects.ts'
 
 /** The tables of the store and a table of effects, seen from outside: not through the proxy. */
 export interface SoakDatabase {
