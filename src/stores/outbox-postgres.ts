@@ -109,9 +109,11 @@ async function explaining<Value>(call: () => Promise<Value>): Promise<Value> {
 }
 
 function toExecutor(transaction: unknown): PostgresExecutor {
-  if (hasMethod(transaction, 'query') && !hasMethod(transaction, 'connect')) return transaction as PostgresExecutor
-  // A client of pg has connect() too, but a pool has no release().
-  if (hasMethod(transaction, 'query') && hasMethod(transaction, 'release')) return transaction as PostgresExecutor
+  // Clients of pg have connect() too. One that does not belong to a pool has no release().
+  const isClient = ['release', 'escapeLiteral'].some((method) => hasMethod(transaction, method))
+  if (hasMethod(transaction, 'query') && (isClient || !hasMethod(transaction, 'connect'))) {
+    return transaction as PostgresExecutor
+  }
   throw new TypeError(
     '"transaction" must be a client of the package "pg" that is in a transaction, or an object with query(text, values)',
   )
