@@ -43,7 +43,7 @@ export interface FastifyOrderSyncOptions {
   path?: string | undefined
 }
 
-const PARSED_BODY_HINT = `In Fastify, let no preParsing hook read the payload of this route.`
+const PARSED_BODY_HINT = `In Fastify, remove the preParsing hook that reads the payload of this route.`
 
 /**
  * A Fastify plugin that adds one route. Content type parsers are scoped to a plugin in Fastify, so this one changes

@@ -46,14 +46,14 @@ const FRAMEWORKS: readonly Framework[] = [
   },
   {
     isUsed: (request) => '$service' in request && '$route' in request,
-    fix: `In Moleculer, switch the body parsers off for a route of its own, in the settings of moleculer-web:
+    fix: `In Moleculer, define a separate route without body parsers, in the settings of moleculer-web:
 
   routes: [{ path: '/', bodyParsers: false, aliases: { [\`POST \${path}\`]: (req, res) => orderSync(req, res) } }]`,
   },
   {
     // Nothing of it can be seen from a request of node:http.
     isUsed: () => isInstalled('@adonisjs/core'),
-    fix: `In Adonis, pass on the text that its body parser keeps:
+    fix: `In Adonis, pass the text that its body parser keeps:
 
   Object.assign(request.request, { rawBody: request.raw() })
   return orderSync(request.request, response.response)`,
@@ -71,7 +71,7 @@ or switch the helpers off with the environment variable NODEJS_HELPERS=0. In an 
   {
     // functions-framework sets executionId. The variable is also set by the emulator of Firebase.
     isUsed: (request) => 'executionId' in request || hasVariable('FUNCTION_TARGET'),
-    fix: `In Firebase and Google Cloud Functions, the platform keeps the bytes as request.rawBody: pass its own request on, not a copy.`,
+    fix: `In Firebase and Google Cloud Functions, the platform keeps the bytes as request.rawBody. Pass the original request, not a copy.`,
   },
 ]
 

@@ -4,7 +4,7 @@ import { type LambdaEvent, type LambdaResult, parseEvent } from './lambda-event.
 
 export type { LambdaEvent, LambdaResult }
 
-const PARSED_BODY_HINT = `In AWS Lambda, pass the event on before a middleware such as httpJsonBodyParser() of Middy parses its body.`
+const PARSED_BODY_HINT = `In AWS Lambda, call the handler before any middleware that parses the body, such as httpJsonBodyParser() of Middy.`
 
 /**
  * Turns a handler into a function for AWS Lambda, and for the platforms whose events are alike: Alibaba Cloud Function

@@ -29,7 +29,7 @@ export interface FrameworkRequest {
 }
 
 /** How to fix the mounting, in any framework. */
-export const PARSED_BODY_HINT = `Mount the handler before any body parser, or have the parser keep the bytes as request.rawBody (a Buffer).`
+export const PARSED_BODY_HINT = `Mount the handler before any body parser, or make the parser keep the bytes as request.rawBody (a Buffer).`
 
 /**
  * Translates a request of `node:http` for a handler. For adapters to frameworks that are built on `node:http`.
@@ -121,7 +121,7 @@ function connectionSignal(response: NodeResponse): AbortSignal {
   const connection = new AbortController()
   const onClose = () => {
     // Not `writableFinished`: HTTP/2 sets it when the stream closes, even before the response was sent.
-    if (!response.writableEnded) connection.abort(new Error('The peer has gone'))
+    if (!response.writableEnded) connection.abort(new Error('The peer has disconnected'))
   }
   // A response of HTTP/2 does not report that it is closed; its stream does.
   if (response.closed || response.stream?.destroyed) onClose()

@@ -53,8 +53,8 @@ export const explain = defineCommand(
       completes: 'file',
     },
     exitStatuses: {
-      1: 'the message is not accepted, and the causes are printed, the most likely first',
-      2: 'the message is not accepted, and no cause was found',
+      1: 'the message is not accepted; prints the causes, most likely first',
+      2: 'the message is not accepted, and no cause is found',
     },
     examples: [
       {
@@ -101,7 +101,7 @@ function toLines(explanation: Explanation): string[] {
   return [
     verdictOf(explanation),
     ...(error === undefined ? [] : [`  ${error.code}: ${error.message}`]),
-    ...(causes.length === 0 ? [] : ['', causes.length > 1 ? 'Change all of this:' : 'Change this:']),
+    ...(causes.length === 0 ? [] : ['', causes.length > 1 ? 'Make all of these changes:' : 'Change this:']),
     ...causes.map(({ code, fix }, index) => `  ${index + 1}. ${TITLES[code] ?? code}: ${fix}`),
     ...(notes.length === 0 ? [] : ['', ...notes.map((note) => `  Note: ${note}`)]),
     '',

@@ -41,7 +41,7 @@ const IDENTITY = '--client-id ID --private-key merchant/private.pem --peer-publi
 export const listen = defineCommand(
   {
     name: 'listen',
-    summary: 'record what arrives, and forward it to your application',
+    summary: 'record received requests, and forward them to your application',
     description:
       'Verifies each request, appends it to a file, forwards it unchanged to your application, and returns the response. Prints one line of JSON for each request. `replay` sends a recorded request again. For development.',
     options: OPTIONS,

@@ -38,7 +38,7 @@ export async function openStoreOrMemory(name: Named<string> | undefined): Promis
     // Only the driver may be missing. A file that cannot be opened is an error: its orders would be processed again.
     if (!isDriverMissing(error)) throw toUsageError('--store', error)
     const reason = toUsageError('--store', error).message
-    printToStderr(`Warning: orders are remembered in memory only, and a restart forgets them. ${reason}`)
+    printToStderr(`Warning: orders are kept in memory only, and are lost at a restart. ${reason}`)
     return openMemory()
   }
 }

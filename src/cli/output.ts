@@ -18,7 +18,7 @@ export function isOutputBlocked(): boolean {
  * already: a reader that has stopped must not make this process grow without limit.
  */
 export function print(line: string): Promise<void> {
-  if (isOutputBlocked()) return Promise.reject(new Error('Nobody reads standard output'))
+  if (isOutputBlocked()) return Promise.reject(new Error('Standard output is not being read'))
   waitingLines++
   return new Promise((resolve, reject) => {
     process.stdout.write(`${line}\n`, (error) => {

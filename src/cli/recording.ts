@@ -28,7 +28,10 @@ export function createRecording(path: string) {
     try {
       const { size } = await stat(path).catch(() => ({ size: 0 }))
       isFull = size > MAX_FILE_BYTES
-      if (isFull) printToStderr(`Warning: ${path} has 100 MiB. Later messages are forwarded but not recorded.`)
+      if (isFull)
+        printToStderr(
+          `Warning: ${path} has reached 100 MiB. Later messages are forwarded, but not recorded. To record again, delete the file and restart.`,
+        )
       else await appendFile(path, `${JSON.stringify(message)}\n`, { mode: 0o600 })
     } catch (error) {
       printToStderr(`Warning: the message ${message.id} could not be recorded: ${describeFileError(error)}.`)

@@ -20,9 +20,9 @@ const IDENTITY = '--client-id ID --private-key alipayhk/private.pem --peer-publi
 export const replay = defineCommand(
   {
     name: 'replay',
-    summary: 'send a recorded message again, signed anew',
+    summary: 'sign a recorded message again, and send it',
     description:
-      "Sends a message again that `listen` recorded, with the current time, and prints the response as JSON. ID is the id that `listen` printed, or last. The message is signed with --private-key: the endpoint must accept that key as AlipayHK's, so use test keys.",
+      "Signs a message that `listen` recorded with the current time, sends it, and prints the response as JSON. ID is the id that `listen` printed, or last. It signs with --private-key. The endpoint must accept that key as AlipayHK's, so use test keys.",
     options: OPTIONS,
     argument: {
       placeholder: 'ID',

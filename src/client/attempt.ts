@@ -80,7 +80,7 @@ async function sendAndVerify<ExtInfo>(
   } catch (cause) {
     if (cause instanceof UntrustedResponseError) throw asUnknownIfTryLater(cause, retryAfterMs)
     // Our side failed, for example a signer that decrypts. The order was sent: the caller needs its requestId.
-    const message = 'A response arrived, but it could not be verified or decrypted on this side.'
+    const message = 'A response was received, but this side could not verify or decrypt it.'
     throw new DeliveryError('ERR_RESULT_UNKNOWN', message, { cause, requestId, httpStatus: received.status })
   }
   const orderId = requireSuccess(response, received, settings, { requestId, sentAt, retryAfterMs })

@@ -135,10 +135,7 @@ function createReporter(onEvent: ((event: ClientEvent) => void) | undefined): Re
   const warn = createWarner(() => performance.now())
   return (makeEvent) =>
     notify(onEvent, makeEvent(), (thrown) =>
-      warn(
-        'ERR_ON_EVENT',
-        () => `"onEvent" of the client threw ${describeFailure(thrown)}. The sync went on all the same.`,
-      ),
+      warn('ERR_ON_EVENT', () => `"onEvent" of the client threw ${describeFailure(thrown)}. The sync continues.`),
     )
 }
 

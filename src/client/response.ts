@@ -83,7 +83,7 @@ async function verifySigned<ExtInfo>(
   const { credentials, signedPath: path, clockToleranceSeconds, now } = settings
   requireHeader(headers, 'Signature')
   if (requireHeader(headers, 'Client-Id') !== credentials.clientId) {
-    throw new ProtocolError('ERR_HEADER_INVALID', 'The Client-Id header is not ours.')
+    throw new ProtocolError('ERR_HEADER_INVALID', 'The Client-Id header differs from your "clientId".')
   }
   const head = parseFreshHead(headers, 'response', { now: now(), clockToleranceSeconds })
   assertNotBefore(head.sentAt, sentAt)
@@ -119,7 +119,7 @@ export function asUnknownIfTryLater(
 ): UntrustedResponseError | DeliveryError {
   const { httpStatus, requestId = '', excerpt = '' } = error
   if (httpStatus === undefined || !isTryLater(httpStatus)) return error
-  const message = `The peer responded with HTTP ${httpStatus}, and no valid signature.`
+  const message = `The peer responded with HTTP ${httpStatus}, without a valid signature.`
   return new DeliveryError('ERR_HTTP_STATUS', message, { cause: error, httpStatus, requestId, excerpt, retryAfterMs })
 }
 
@@ -137,7 +137,7 @@ export function requireSuccess<ExtInfo>(
 ): string {
   const { resultCode, resultStatus, resultMessage } = response.result
   const undecided = () => {
-    const message = `The peer has not decided: its result status is ${resultStatus}. Retry later with the same requestId.`
+    const message = `The peer has not decided yet: the result status is ${resultStatus}. Retry later with the same requestId.`
     return new DeliveryError('ERR_RESULT_UNKNOWN', message, { httpStatus: status, requestId, response, retryAfterMs })
   }
   return match(resultStatus)

@@ -94,7 +94,7 @@ function fixOf({ events }: Entry, row: Row, verdict: Verdict | undefined): strin
   if (isFine && row.code !== 'SUCCESS' && row.contentDiffers !== true) return undefined
   if (isFine) {
     return row.contentDiffers
-      ? 'The content differs from that of the processed event, and the time is not later: send each change with a later orderModifyTime.'
+      ? 'The content differs from the processed event, but the time is not later. Send each change with a later orderModifyTime.'
       : undefined
   }
   const [cause] = verdict?.causes ?? []

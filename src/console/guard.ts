@@ -35,10 +35,16 @@ export function refusalOf(asked: Asked, allowedHosts: readonly string[]): Refusa
   if (hosts.length === 0) return { status: 400, message: 'There is no Host header.' }
   const isAllowed = hosts.every((host) => allowedHosts.includes(host.toLowerCase()))
   if (!isAllowed && !hosts.every(isLoopbackHost)) {
-    return { status: 403, message: 'The Host header is not a name of this machine. See the option allowedHosts.' }
+    return {
+      status: 403,
+      message: 'The Host header does not name this machine. To allow another host, use the option allowedHosts.',
+    }
   }
   if (!isAllowed && (asked.isForwarded || !isLoopbackAddress(asked.remoteAddress))) {
-    return { status: 403, message: 'The console is for this machine only. See the option allowedHosts.' }
+    return {
+      status: 403,
+      message: 'The console accepts connections from this machine only. To allow a host, use the option allowedHosts.',
+    }
   }
   if (origin !== undefined && !hosts.some((host) => isOriginOf(origin, host))) {
     return { status: 403, message: 'The Origin header names another site.' }

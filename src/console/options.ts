@@ -86,7 +86,7 @@ function assertObservable(name: string, maker: string) {
   return (value: unknown) => {
     const isObject = (typeof value === 'object' && value !== null) || typeof value === 'function'
     if (isObject && typeof Reflect.get(value, OBSERVE) === 'function') return
-    throw new TypeError(`"${name}" must be made by ${maker}(): pass what it returns, not a wrapper or a copy`)
+    throw new TypeError(`"${name}" must be the object that ${maker}() returns, not a wrapper or a copy`)
   }
 }
 

@@ -32,7 +32,7 @@ export function text(status: number, message: string): ConsoleResponse {
 }
 
 export function redirect(location: string): ConsoleResponse {
-  return { ...text(308, 'See the address with a slash at the end.'), headers: { ...HEADERS, Location: location } }
+  return { ...text(308, 'Open the address with a slash at the end.'), headers: { ...HEADERS, Location: location } }
 }
 
 export function eventStream(body: (sink: Sink) => () => void): ConsoleResponse {

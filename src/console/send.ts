@@ -55,8 +55,8 @@ export function createSender({ handler, client, peer: credentials, path }: Sides
 
 export type Sender = ReturnType<typeof createSender>
 
-const NO_PEER: SentResult = { error: 'The console has no key of the peer: see the option "peer".' }
-const NO_ORDER: SentResult = { error: 'The message has no order that can be read.' }
+const NO_PEER: SentResult = { error: 'The console has no key of the peer. Set the option "peer".' }
+const NO_ORDER: SentResult = { error: 'The message has no readable order.' }
 
 type Send = (order: OrderMembers, options?: TestRequestOptions) => Promise<SentResult>
 
@@ -110,7 +110,7 @@ async function sendWithClient(
   client: OrderSyncClient<unknown> | undefined,
   order: OrderMembers | undefined,
 ): Promise<SentResult> {
-  if (client === undefined) return { error: 'The console has no client: see the option "client".' }
+  if (client === undefined) return { error: 'The console has no client. Set the option "client".' }
   if (order === undefined) return NO_ORDER
   try {
     // The client validates it.
@@ -123,7 +123,8 @@ async function sendWithClient(
 
 async function sendSame(handler: OrderSyncHandler | undefined, entry: Entry): Promise<SentResult> {
   const { method, path, request } = entry
-  if (handler === undefined || request.body === undefined) return { error: 'The bytes of the message are gone.' }
+  if (handler === undefined || request.body === undefined)
+    return { error: 'The console no longer has the bytes of the message.' }
   const response = await handler({ method, path, headers: request.headers(), body: request.body })
   const signed = Object.keys(response.headers).some((name) => name.toLowerCase() === 'signature')
   return { status: response.status, signed }

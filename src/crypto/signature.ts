@@ -99,7 +99,7 @@ function assertSignature(signature: unknown, method: 'sign' | 'signDigest'): Uin
   if (isBytes(signature)) return signature
   throw new ConfigurationError(
     'ERR_SIGNER_RESULT',
-    `"${method}" of the signer returned ${describeKind(signature)}. Return the bytes of the signature: of base64 text, Buffer.from(text, 'base64').`,
+    `"${method}" of the signer returned ${describeKind(signature)}. Return the bytes of the signature. Decode base64 text with Buffer.from(text, 'base64').`,
   )
 }
 
@@ -113,7 +113,7 @@ function mayBeOfSize(error: unknown): boolean {
 function tooLongError(length: number, cause: unknown): ConfigurationError {
   return new ConfigurationError(
     'ERR_SIGNER_LIMIT',
-    `The signer failed to sign ${length} bytes. Many KMS services accept at most ${MAX_KMS_MESSAGE} bytes of a message. Sign the SHA-256 digest of the bytes instead: implement "signDigest" in place of "sign" (AWS KMS: MessageType "DIGEST"; Google Cloud KMS: digest.sha256). The error of the signer is in "cause".`,
+    `The signer failed to sign ${length} bytes. Many KMS services accept messages of at most ${MAX_KMS_MESSAGE} bytes. Sign the SHA-256 digest instead: implement "signDigest" instead of "sign" (AWS KMS: MessageType "DIGEST"; Google Cloud KMS: digest.sha256). The error of the signer is in "cause".`,
     { cause },
   )
 }

@@ -99,7 +99,7 @@ async function decrypt(
   }
   return {
     notes: [
-      'The body is encrypted, but none of your privateKeys decrypts it. The sender has another public key of yours, or encrypts in another way.',
+      'The body is encrypted, but none of your privateKeys decrypts it. The sender uses an old or wrong public key, or other encryption options.',
     ],
   }
 }

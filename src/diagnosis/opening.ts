@@ -98,11 +98,11 @@ function versionCause(
   const versions = peerPublicKeys.newestFirst.map((known) => known.version).join(', ')
   const claim =
     claimed === undefined
-      ? `the header names none, which means the latest: ${named}`
+      ? `the header names no version, which means the latest: ${named}`
       : `the header names ${printable(claimed, 64)}`
   const fix =
     named === undefined && claimed !== undefined
-      ? `The header names keyVersion ${printable(claimed, 64)}; peerPublicKeys has ${versions}. The signature is that of peerPublicKeys[${version}]: add the key under the version that the sender uses, or correct the header.`
+      ? `The header names keyVersion ${printable(claimed, 64)}; peerPublicKeys has ${versions}. The signature verifies with peerPublicKeys[${version}]: add the key under the version that the sender uses, or correct the header.`
       : `The sender signed with key version ${version}, but ${claim}. Correct the keyVersion in the Signature header, or the versions in peerPublicKeys.`
   return { code: 'key-version', fix }
 }
@@ -121,7 +121,7 @@ function algorithmCauses(named: string | undefined, key: PublicKey, version: str
 function ownKeyCause(version: string): ExplainedCause {
   return {
     code: 'wrong-key-of-ours',
-    fix: `The message was signed with your own privateKeys[${version}], not with the peer's key. To check what you have sent, take the peer's credentials: its private key, and your public key in peerPublicKeys. To play the peer in a test, sign with the private key that belongs to peerPublicKeys.`,
+    fix: `The message was signed with your own privateKeys[${version}], not with the peer's key. To check a message that you sent, use the peer's credentials: its private key, and your public key in peerPublicKeys. To simulate the peer in a test, sign with the private key that belongs to peerPublicKeys.`,
   }
 }
 

@@ -70,16 +70,16 @@ function addReadings(value: string, add: (bytes: Uint8Array | undefined, fix: st
   const once = decoded(text) ?? text
   const twice = decoded(once) ?? once
   const thrice = decoded(twice) ?? twice
-  add(base64Of(once), `The signature is not written as the protocol wants it. ${RIGHT}`)
+  add(base64Of(once), `The signature is not in the format of the protocol. ${RIGHT}`)
   add(
     base64Of(once.replaceAll(' ', '+')),
-    `The signature was URL-decoded once too often: its "+" have become spaces. ${RIGHT}`,
+    `The signature was URL-decoded once too often: each "+" has become a space. ${RIGHT}`,
   )
   add(base64Of(twice), `The signature is URL-encoded twice. ${RIGHT}`)
   add(base64Of(twice.replaceAll(' ', '+')), `The signature is URL-encoded twice. ${RIGHT}`)
   add(base64Of(thrice), `The signature is URL-encoded three times. ${RIGHT}`)
-  add(base64Of(unescaped(once)), `The signature has escapes of JSON or HTML in it. ${RIGHT}`)
-  add(base64Of(thrice.replace(/[^\w+/-]/g, '')), `The signature has characters in it that are not base64. ${RIGHT}`)
+  add(base64Of(unescaped(once)), `The signature contains JSON or HTML escapes. ${RIGHT}`)
+  add(base64Of(thrice.replace(/[^\w+/-]/g, '')), `The signature contains characters that are not base64. ${RIGHT}`)
   add(hexOf(twice), `The signature is in hex. ${RIGHT}`)
   const inner = base64Of(twice)
   const innerText =

@@ -37,7 +37,7 @@ export async function importJwkSet(
     }
     keys.push([jwk.kid, await importRsaJwk(jwk, kind, name)])
   }
-  if (keys.length === 0) throw new ConfigurationError('ERR_KEY_RING', 'The JWK set holds no RSA key for signatures.')
+  if (keys.length === 0) throw new ConfigurationError('ERR_KEY_RING', 'The JWK set has no RSA key for signatures.')
   return Object.fromEntries(keys)
 }
 

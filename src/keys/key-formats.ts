@@ -130,7 +130,7 @@ function decodePem(text: string, name: string): Uint8Array {
   const [, label = '', content = ''] = first
   // The certificates of the issuers may follow; the first one holds the key.
   if (blocks.length > 1 && !blocks.every(([, label]) => label === 'CERTIFICATE')) {
-    throw malformed(name, `holds ${blocks.length} PEM blocks; pass the one that is meant`)
+    throw malformed(name, `has ${blocks.length} PEM blocks; pass only the right one`)
   }
   if (label === 'ENCRYPTED PRIVATE KEY' || content.includes('Proc-Type:')) throw encrypted(name)
   if (label === 'OPENSSH PRIVATE KEY') {

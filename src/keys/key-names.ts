@@ -6,18 +6,15 @@ type Rule = readonly [pattern: RegExp, what: string]
 
 /** Texts that stand for a key. Each reason completes "privateKeys[1] …". */
 const REFERENCES: readonly Rule[] = [
-  [
-    /^(?:undefined|null|none|nil|nan|false|true)$/i,
-    'is the word that programs write for a missing value; set the environment variable',
-  ],
-  [/^\[object \w+\]$/, 'is the text that JavaScript writes for an object; pass the key itself'],
+  [/^(?:undefined|null|none|nil|nan|false|true)$/i, 'is a text for a missing value; set the environment variable'],
+  [/^\[object \w+\]$/, 'is the text of a JavaScript object; pass the key itself'],
   [
     /^(?:\$\{[^}]*\}|\$\([^)]*\)|\$[A-Za-z_]\w*|%\w+%|\{\{[\s\S]*\}\}|<%[\s\S]*%>|#\{[^}]*\})$/,
-    'is a placeholder that nothing has replaced; check the template or the shell',
+    'is a placeholder that was not replaced; check the template or the shell',
   ],
   [
     /^process\.env\b|^os\.environ\b|^System\.getenv\b/,
-    'is the code that reads a variable, not its value; remove the quotes around it',
+    'is code that reads a variable, not its value; remove the quotes around it',
   ],
   [
     /^(?:x{3,}|\*{3,}|•{3,}|\.{3,}|…+|\[?redacted\]?|masked|hidden|secret)$/i,
@@ -25,7 +22,7 @@ const REFERENCES: readonly Rule[] = [
   ],
   [
     /^<[^<>\n]{1,80}>$|^\[[^[\]\n"'{]{1,80}\]$|^(?:your|insert|replace|paste|todo|change|example)[ _-]?[\w -]{0,60}$/i,
-    'is a placeholder of an example; put your key in its place',
+    'is a placeholder of an example; replace it with your key',
   ],
   [/^op:\/\//, 'is a reference of 1Password; resolve it with "op read" or "op run"'],
   [/^arn:[\w-]+:/, 'is the ARN of AWS; read the secret or the parameter that it names'],

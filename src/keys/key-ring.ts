@@ -39,7 +39,7 @@ export function createKeyRing<Input, Key>(
   ) {
     throw new ConfigurationError(
       'ERR_KEY_RING',
-      `${name} must map key versions to keys, such as { 1: key }; await importJwkSet() makes that of a JWK set.`,
+      `${name} must map key versions to keys, such as { 1: key }; await importJwkSet() returns that for a JWK set.`,
     )
   }
   const byVersion = new Map<string, VersionedKey<Key>>()

@@ -210,7 +210,7 @@ export function rsaPublicHalf(input: PrivateKeyInput | Decrypter, name: string):
     const found = isCryptoKey(input) ? 'CryptoKey' : 'signer'
     throw new ConfigurationError(
       'ERR_KEY_USE',
-      `${name} is a ${found}, so its public half is unknown here; export the public key where the private key was made.`,
+      `${name} is a ${found}, so its public half is unknown; export the public key where the private key was created.`,
     )
   }
   const handle = toKeyObject(input, 'private', name)
@@ -247,7 +247,7 @@ function cryptoKeyAlgorithm(key: webcrypto.CryptoKey, kind: KeyKind, name: strin
   if (algorithm.name !== 'RSASSA-PKCS1-v1_5' || algorithm.hash.name !== 'SHA-256' || !key.usages.includes(usage)) {
     throw new ConfigurationError(
       'ERR_KEY_ALGORITHM',
-      `${name} is a CryptoKey that cannot ${usage} with RSASSA-PKCS1-v1_5 and SHA-256; import it so, or pass PEM.`,
+      `${name} is a CryptoKey that cannot ${usage} with RSASSA-PKCS1-v1_5 and SHA-256; import it for that use, or pass PEM.`,
     )
   }
   const publicExponent = algorithm.publicExponent.reduce((sum, byte) => sum * 256n + BigInt(byte), 0n)
@@ -264,7 +264,7 @@ function assertRsaStrength(rsa: { modulusLength: number; publicExponent: bigint 
   }
   // With an exponent of 1 a signature equals the padded message, so anyone can forge it.
   if (rsa.publicExponent < 3n || rsa.publicExponent % 2n === 0n) {
-    throw new ConfigurationError('ERR_KEY_WEAK', `${name} is RSA with an unsafe public exponent; 65537 is usual.`)
+    throw new ConfigurationError('ERR_KEY_WEAK', `${name} is RSA with an unsafe public exponent; use 65537.`)
   }
 }
 

@@ -29,5 +29,5 @@ export function boundOutboxStore(store: OutboxStore, timeoutMs: number): OutboxS
 export function describeStoreFailure(error: unknown): string {
   if (isOrderSyncError(error)) return error.message
   if (isOwnTimeoutError(error)) return `${error.message}.`
-  return `The outbox store fails: ${describeFailure(error)}.`
+  return `The outbox store failed: ${describeFailure(error)}.`
 }

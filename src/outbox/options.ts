@@ -106,7 +106,7 @@ function assertStore(value: unknown, name: string): void {
   const isOther = hasMethod(value, 'claim')
   throw new TypeError(
     isOther
-      ? `"${name}" is the store of a handler. An outbox has a store of its own: postgresOutboxStore({ pool })`
+      ? `"${name}" is the store of a handler. An outbox needs an outbox store: postgresOutboxStore({ pool })`
       : `"${name}" must be made by postgresOutboxStore(), mysqlOutboxStore() or sqliteOutboxStore()`,
   )
 }

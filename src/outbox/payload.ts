@@ -40,7 +40,7 @@ export function createPayloadCodec(keys: EncryptAtRest | undefined, randomBytes:
       if (!payload.startsWith(PREFIX)) return payload
       const [id = '', iv = '', tag = '', ciphertext = ''] = payload.slice(PREFIX.length).split('.')
       const key = ring.find((known) => keyId(known) === id)
-      if (key === undefined) throw keyError('No key of "encryptAtRest" decrypts it')
+      if (key === undefined) throw keyError('No key of "encryptAtRest" can decrypt it')
       try {
         const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(iv, 'base64url'), { authTagLength: 16 })
         decipher.setAAD(Buffer.from(requestId)).setAuthTag(Buffer.from(tag, 'base64url'))

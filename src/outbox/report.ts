@@ -11,7 +11,7 @@ export function createReporter(onEvent: ((event: OutboxEvent) => void) | undefin
         warn('ERR_ON_EVENT', () => `"onEvent" of the outbox threw ${describeFailure(thrown)}. The worker continues.`),
       )
     } else if (event.kind === 'failed') {
-      const text = `The outbox does not send an event any more: ${event.message}`
+      const text = `The outbox gave up an event: ${event.message}`
       warn('ERR_OUTBOX_FAILED', () => `${text} (requestId ${event.requestId}). See outbox.failed().`)
     } else if (event.kind === 'unavailable') {
       warn('ERR_OUTBOX_STORE', () => event.message)

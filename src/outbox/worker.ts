@@ -67,7 +67,7 @@ export async function runWorker(context: WorkerContext, options: WorkerOptions):
       if (untilEmpty) throw error
       storeFailures++
       const delayMs = Math.ceil(settings.random() * backOff(Math.min(storeFailures, 20), STORE_PAUSES))
-      const message = `${describeStoreFailure(error)} Events wait.`
+      const message = `${describeStoreFailure(error)} No events are sent until it works.`
       report(withError({ kind: 'unavailable', message, delayMs }, error))
       await waker.wait(delayMs)
       return undefined
@@ -137,7 +137,7 @@ function createSender(
     const noted = await finish({ id, orderKey, token, eventTime, outcome })
     if (noted === 'fenced') {
       const message =
-        'An attempt ended after its lease: the event is sent again, with the same requestId. Is "leaseMs" too short?'
+        'An attempt ended after its lease: the event is sent again, with the same requestId. Check whether "leaseMs" is too short.'
       return report({ kind: 'fenced', id, requestId, message })
     }
     if (outcome.kind === 'sent') {

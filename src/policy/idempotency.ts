@@ -167,6 +167,6 @@ function isSafeInteger(value: unknown): value is number {
 function storeError(problem: string): HandlerError {
   return new HandlerError(
     'ERR_STORE',
-    `The store ${problem}. Its tables or functions may be of another release of alipayhk-order-sync.`,
+    `The store ${problem}. Its tables or functions may belong to another release of alipayhk-order-sync: migrate the store.`,
   )
 }

@@ -22,7 +22,7 @@ export function resolveUrl({ url, environment, allowInsecureUrl }: UrlOptions): 
   }
   if (resolved.protocol === 'http:' && !allowInsecureUrl && !isLoopback(resolved.hostname)) {
     throw new TypeError(
-      '"url" is http, so that everyone on the way can read the orders. Use https, or set "allowInsecureUrl" to true',
+      '"url" is http: everyone on the network path can read the orders. Use https, or set "allowInsecureUrl" to true',
     )
   }
   if (resolved.pathname === '/') resolved.pathname = ORDER_SYNC_PATH

@@ -108,7 +108,7 @@ function toText(name: string, value: unknown): string | undefined {
 function unknownHeaders(what: string, value: unknown): ConfigurationError {
   return new ConfigurationError(
     'ERR_REQUEST',
-    `${what} is ${describeKind(value)}. Give the handler the headers as they arrived: an object of texts, Headers, a Map, or a list of pairs.`,
+    `${what} is ${describeKind(value)}. Give the handler the received headers: an object of strings, Headers, a Map, or a list of pairs.`,
   )
 }
 

@@ -65,7 +65,7 @@ export function parseLoosely(bytes: Uint8Array, limits: JsonLimits): LooseJson |
  * @see docs/protocol.md section 5.3
  */
 export function assertStrict({ text, value }: LooseJson, limits: JsonLimits): unknown {
-  if (value === TOO_DEEP) throw invalidJson('it is nested too deep')
+  if (value === TOO_DEEP) throw invalidJson('it is nested too deeply')
   const keysInText = scanText(text, limits)
   // JSON.parse keeps the last value of a repeated key, so the value has fewer keys than the text.
   if (countKeys(value) < keysInText) throw invalidJson('an object repeats a key')

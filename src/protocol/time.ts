@@ -89,7 +89,7 @@ export function assertFresh(
   const ageSeconds = (now - time) / 1000
   // Return on success, so that NaN is rejected too: every comparison with NaN is false.
   if (Math.abs(ageSeconds) <= clockToleranceSeconds) return
-  const difference = `${Math.round(Math.abs(ageSeconds))} s ${ageSeconds > 0 ? 'behind' : 'ahead of'} our clock`
+  const difference = `${Math.round(Math.abs(ageSeconds))} s ${ageSeconds > 0 ? 'behind' : 'ahead of'} the local clock`
   throw new ProtocolError(
     'ERR_TIME_RANGE',
     `${header} is ${difference}; at most ${clockToleranceSeconds} s are accepted. ${clockHint(ageSeconds)}`,

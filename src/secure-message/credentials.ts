@@ -103,7 +103,7 @@ function selectVersion<Key>(
   const found = newestFirst.find((known) => known.version === String(version))
   if (found !== undefined) return found
   const versions = newestFirst.map((known) => known.version).join(', ') || 'no version'
-  throw new ConfigurationError('ERR_CREDENTIALS', `There is no such ${rule} ${versions}.`)
+  throw new ConfigurationError('ERR_CREDENTIALS', `No key matches ${rule} ${versions}.`)
 }
 
 /** If our own public key stood in the peer's place, our messages could be played back to us as the peer's. */

@@ -93,7 +93,7 @@ export async function assertSigned(
   }
   throw new ProtocolError(
     'ERR_SIGNATURE_INVALID',
-    'The signature is not that of the configured key over this method, path, Client-Id, time and body.',
+    'The signature does not verify with the configured key for this method, path, Client-Id, time and body.',
   )
 }
 

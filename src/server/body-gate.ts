@@ -215,7 +215,7 @@ function fixOf(body: unknown): string | undefined {
 }
 
 function tooManyBodies(): ProtocolError {
-  return new ProtocolError('ERR_TRAFFIC', 'Too many request bodies are arriving at the same time.')
+  return new ProtocolError('ERR_TRAFFIC', 'Too many request bodies are being received at the same time.')
 }
 
 function bodyIncomplete(): ProtocolError {
@@ -223,7 +223,7 @@ function bodyIncomplete(): ProtocolError {
 }
 
 function bodyTimeout(): ProtocolError {
-  return new ProtocolError('ERR_BODY_TIMEOUT', 'The body did not arrive in time.')
+  return new ProtocolError('ERR_BODY_TIMEOUT', 'The body was not received in time.')
 }
 
 function bodyTooLarge(maxBytes: number): ProtocolError {

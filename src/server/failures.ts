@@ -42,7 +42,7 @@ export function timedOut(waiting: Waiting, timeoutMs: number): HandlerError {
       const message = `The request timed out ${after}: the function "credentials" was still running.`
       return new HandlerError('ERR_CREDENTIALS_LOOKUP', message)
     })
-    .with('body', () => inHandler('the body was arriving'))
+    .with('body', () => inHandler('the body was being received'))
     .with('verification', () => inHandler('the signature was being verified'))
     .with('decryption', () => inHandler('the message was being decrypted'))
     .with('signerDecryption', () => {
@@ -51,7 +51,7 @@ export function timedOut(waiting: Waiting, timeoutMs: number): HandlerError {
         `The request timed out ${after}: "decrypt" of the signer was still running.`,
       )
     })
-    .with('extInfoSchema', () => inHandler('"extInfoSchema" was validating'))
+    .with('extInfoSchema', () => inHandler('"extInfoSchema" was still running'))
     .with('claim', () => inStore('claim'))
     .with('otherDelivery', () => inHandler('another delivery of the order was being processed'))
     .with('onOrder', () => {
@@ -65,7 +65,7 @@ export function timedOut(waiting: Waiting, timeoutMs: number): HandlerError {
 }
 
 const IN_CAUSE =
-  '"onEvent" can read the error: event.error.cause. It is not printed, because it may contain customer data.'
+  'The error is in event.error.cause of "onEvent". It is not printed, because it may contain customer data.'
 
 /** `onOrder` threw. */
 export function onOrderThrew(cause: unknown): HandlerError {
@@ -108,7 +108,7 @@ export function storeTimedOut(method: string, timeoutMs: number): HandlerError {
 
 /** The store returned something that no release of this package has stored. */
 export function unreadableResponse(): HandlerError {
-  return new HandlerError('ERR_STORE', 'The store returned a response that this package did not write.')
+  return new HandlerError('ERR_STORE', 'The store returned a response that this library did not store.')
 }
 
 /** The same error, with what follows from it. */

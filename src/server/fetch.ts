@@ -4,7 +4,7 @@ import { type IncomingRequest, PARSED_BODY } from './http.ts'
 const REST_LIMITS = { ms: 2_000, bytes: 16 * 1_048_576 } as const
 
 const PARSED_BODY_HINT =
-  'Give handler.fetch the request before request.json(), request.text() or a middleware has read it; clone it for them: await request.clone().json().'
+  'Call handler.fetch before request.json(), request.text() or a middleware reads the body, or let them read a clone: await request.clone().json().'
 
 /** Translates a request of the web standard. */
 export function fromWebRequest(request: Request): IncomingRequest {

@@ -111,7 +111,7 @@ export async function readUnread(observed: ObservedDelivery | undefined, request
     const body = await Promise.race([readBounded(request.body), late])
     if (body !== undefined) observed.body = body
   } catch {
-    // The peer has gone, or another reader has the body.
+    // The peer has disconnected, or another reader has the body.
   } finally {
     clearTimeout(timer)
   }

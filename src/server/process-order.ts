@@ -298,7 +298,7 @@ async function finish<ExtInfo, Transaction>(
     } catch (error) {
       failures.push(error)
       // If the time is up meanwhile, the event says why.
-      trace.lastError = withConsequence(error, 'It is tried again until the lease ends.')
+      trace.lastError = withConsequence(error, 'The handler retries until the lease ends.')
       if (performance.now() + pauseMs >= deadline) break
     }
     await sleep(pauseMs)

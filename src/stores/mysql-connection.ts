@@ -22,7 +22,7 @@ export async function borrow(pool: MysqlPool, timeoutMs: number): Promise<Borrow
   const taken = pool.getConnection()
   const connection = await waitFor(
     () => taken,
-    { timeoutMs, onTimeout: () => timeoutError('The wait for a connection of the pool', timeoutMs) },
+    { timeoutMs, onTimeout: () => timeoutError('Waiting for a connection of the pool', timeoutMs) },
     // A connection that comes later goes back to the pool.
     () => void taken.then((late) => late.release()).catch(ignore),
   )

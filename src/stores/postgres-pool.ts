@@ -173,7 +173,7 @@ function own(client: PostgresClient): Borrowed {
   const { release } = client
   // If `onOrder` released it, the pool would lend it to another order while our transaction is open.
   client.release = () => {
-    throw new Error('context.transaction is released by the store')
+    throw new Error('Do not release context.transaction: the store does')
   }
   // A connection that breaks between queries emits 'error'. The next query fails, which reports it.
   client.on('error', ignore)

@@ -52,7 +52,7 @@ const OPTIONS = {
     assert(value: unknown, name: string) {
       assertText(value, name)
       if (/[{}]/.test(String(value)))
-        throw new RangeError(`"${name}" must not contain braces, which choose the hash slot`)
+        throw new RangeError(`"${name}" must not contain braces: they select the hash slot`)
     },
   },
   responseTtlMs: wholeNumber(604_800_000, { min: 1 }),

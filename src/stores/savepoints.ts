@@ -43,9 +43,9 @@ const WEAK_MODES =
 const IMPLICIT_COMMIT =
   /^(?:create(?!\s+(?:or\s+replace\s+)?temporary\b)|alter|drop(?!\s+temporary\b)|truncate|rename|lock\s+tables?|unlock\s+tables?|grant|revoke|(?:analyze|optimize|repair|check)\s+(?:local\s+|no_write_to_binlog\s+)?tables?|cache\s+index|load\s+index|install|uninstall|flush|set\s+password)\b/i
 
-const SEVERAL = 'A text had several statements, one of which begins or ends a transaction. Send them one by one.'
+const SEVERAL = 'A query has several statements, and one begins or ends a transaction. Send them in separate queries.'
 const ROLLED_BACK =
-  'A deadlock has rolled it back: throw the error of the deadlock, and the peer delivers the order again.'
+  'A deadlock has rolled it back. Rethrow the error of the deadlock: the peer delivers the order again.'
 
 /**
  * Turns BEGIN, COMMIT and ROLLBACK of an ORM into savepoints of the store's own transaction: what an ORM commits is committed
@@ -68,7 +68,8 @@ export function createSavepoints(dialect: Dialect): Savepoints {
       if (step.kind === 'pass' && !isRolledBack) return
       const error = isRolledBack ? refusal(ROLLED_BACK) : undefined
       refused ??=
-        error ?? (step.kind === 'refuse' ? step.error : refusal('BEGIN, COMMIT and ROLLBACK must be texts of query().'))
+        error ??
+        (step.kind === 'refuse' ? step.error : refusal('Send BEGIN, COMMIT and ROLLBACK as text with query().'))
       throw refused
     },
     noteRolledBack() {
@@ -77,7 +78,8 @@ export function createSavepoints(dialect: Dialect): Savepoints {
     },
     assertEnded() {
       if (refused !== undefined) throw refused
-      if (depth > 0) throw refusal('A transaction that "onOrder" began had not ended when it returned: await it.')
+      if (depth > 0)
+        throw refusal('A transaction that "onOrder" began was still open when "onOrder" returned: await it.')
     },
   }
 }
@@ -92,9 +94,7 @@ function decide(text: string, { dialect, depth }: { dialect: Dialect; depth: num
   const stay = (step: TransactionStep): Decision => ({ step, depth })
   const statements = statementsOf(text, dialect)
   if (dialect === 'mysql' && statements.some((statement) => IMPLICIT_COMMIT.test(statement))) {
-    return stay(
-      refuse('A statement would have committed it, as every change of a schema does in MySQL. Run it elsewhere.'),
-    )
+    return stay(refuse('A statement would commit it, as all DDL does in MySQL. Run it outside "onOrder".'))
   }
   const statement = statements.find(isControl)
   if (statement === undefined) return stay(PASS)
@@ -110,7 +110,7 @@ function decide(text: string, { dialect, depth }: { dialect: Dialect; depth: num
     return stay(refuse(`"${statement.split(/\s+/)[0]}" cannot be used there.`))
   }
   if (depth === 0) {
-    return stay(refuse('"onOrder" has begun no transaction that it could end: leave COMMIT and ROLLBACK to the store.'))
+    return stay(refuse('"onOrder" has no open transaction of its own: leave COMMIT and ROLLBACK to the store.'))
   }
   // After a failed statement, RELEASE fails too, where COMMIT of PostgreSQL would roll back without an error.
   const verb = isCommit ? 'RELEASE SAVEPOINT' : 'ROLLBACK TO SAVEPOINT'
@@ -132,7 +132,7 @@ function isControl(statement: string): boolean {
 function refuseModes(modes: string, dialect: Dialect): TransactionStep | undefined {
   if (WEAK_MODES.test(modes)) return undefined
   const level = dialect === 'mysql' ? 'has the isolation level of the session' : 'is READ COMMITTED'
-  return refuse(`It ${level} and is READ WRITE, and cannot become another one.`)
+  return refuse(`It ${level} and is READ WRITE, and this cannot change.`)
 }
 
 function refuse(reason: string): TransactionStep {

@@ -161,13 +161,16 @@ function createInstruments(provider: MeterProvider) {
   const meter = provider.getMeter(NAME)
   const seconds = (name: string, description: string): Histogram =>
     meter.createHistogram(name, { unit: 's', description })
-  const handlerDuration = seconds('order_sync.handler.duration', 'From the arrival of a request to its outcome')
-  const clockSkew = seconds('order_sync.clock_skew', 'How far Request-Time is ahead of our clock')
+  const handlerDuration = seconds('order_sync.handler.duration', 'Time from receiving a request to its outcome')
+  const clockSkew = seconds('order_sync.clock_skew', 'How far Request-Time is ahead of the local clock')
   const stepDurations: { readonly [Name in TraceName]?: Histogram } = {
-    store: seconds('order_sync.store.duration', 'One call of the store'),
-    onOrder: seconds('order_sync.on_order.duration', 'One run of onOrder'),
-    send: seconds('order_sync.client.duration', 'One attempt of the client'),
-    outbox: seconds('order_sync.outbox.duration', 'One event of an outbox, with all attempts of the client'),
+    store: seconds('order_sync.store.duration', 'Duration of a store call'),
+    onOrder: seconds('order_sync.on_order.duration', 'Duration of a call of onOrder'),
+    send: seconds('order_sync.client.duration', 'Duration of an attempt of the client'),
+    outbox: seconds(
+      'order_sync.outbox.duration',
+      'Duration of sending an event of the outbox, with all attempts of the client',
+    ),
   }
   const inFlight = meter.createUpDownCounter('order_sync.handler.in_flight', {
     description: 'Requests without a response',

@@ -91,7 +91,7 @@ const CASES: readonly CaseOnStore[] = [
     },
   },
   {
-    name: 'claim that compares with processedAt reports an event from before the last processing as stale',
+    name: 'claim reports an event from before the last processing as stale if it compares with processedAt',
     async run(store) {
       const byProcessing: ClaimOptions = { ...LEASE, compareModifyTimeWith: 'processedAt' }
       const first = newDelivery()
@@ -259,7 +259,7 @@ const CASES: readonly CaseOnStore[] = [
     },
   },
   {
-    name: 'finish succeeds after the lease expired while nobody else has claimed the order',
+    name: 'finish succeeds after the lease expired if no other request has claimed the order',
     async run(store) {
       const late = await claim(store, newDelivery(), { ...LEASE, leaseMs: 1 })
       await untilExpired(store, late.delivery)

@@ -48,7 +48,7 @@ export function assertJsonLines(first: Uint8Array): void {
     ? 'It is an array. Convert it, for example with: jq -c ".[]" orders.json'
     : text === '{'
       ? 'It is one order on several lines, which is sent without --jsonl.'
-      : 'It begins with something else.'
+      : 'It does not begin with a JSON object.'
   throw new UsageError(`--jsonl takes a file with one JSON object on each line. ${found}`)
 }
 

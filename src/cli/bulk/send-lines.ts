@@ -132,6 +132,6 @@ async function sendAll(
 
 function changedFile(line: number): UsageError {
   return new UsageError(
-    `Line ${line} is not the line that was sent: the file has changed. Restore it, or send the rest with another journal.`,
+    `Line ${line} differs from the line that was sent: the file has changed. Restore it, or send the rest with another journal.`,
   )
 }

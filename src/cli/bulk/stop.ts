@@ -30,7 +30,7 @@ export function createStop(onStop: () => void, print: (text: string) => void) {
     const at = performance.now()
     if (signalled === undefined) {
       signalled = { name, at }
-      print(`Stopping. What is in flight has ${GRACE_MS / 1_000} seconds; a second signal aborts it.`)
+      print(`Stopping. Orders in flight have ${GRACE_MS / 1_000} seconds to finish. A second signal aborts them.`)
     } else if (at - signalled.at < SAME_SIGNAL_MS) return
     else {
       // A third signal kills.

@@ -135,7 +135,7 @@ export function SendView({ about }: { readonly about: About }) {
       </form>
       <p role="status" class={issues.size > 0 ? 'wrong' : 'ok'}>
         {issues.size > 0
-          ? `The order breaks ${issues.size === 1 ? 'one rule' : `${issues.size} rules`}. It can be sent all the same.`
+          ? `The order breaks ${issues.size === 1 ? 'one rule' : `${issues.size} rules`}. You can still send it.`
           : 'The order is valid.'}
         {issues.has('') ? ` It must have ${issues.get('')}.` : ''}
       </p>

@@ -168,5 +168,5 @@ function readQuoted(command: string, at: number): { text: string; end: number } 
       index++
     }
   }
-  throw notAMessage('The curl command has a quote that is not closed: it was cut off.')
+  throw notAMessage('The curl command has an unclosed quote: it was cut off.')
 }

@@ -122,7 +122,7 @@ function compressionChanges(maxOutputLength: number): Change[] {
   const decompressed =
     'The sender signed the body before it was compressed. The signature covers the bytes on the wire: send the body without Content-Encoding, or sign after compression.'
   const compressed =
-    'The sender signed the compressed body, but something in between has decompressed it. Send the body without Content-Encoding.'
+    'The sender signed the compressed body, but something between sender and receiver has decompressed it. Send the body without Content-Encoding.'
   const isGzip = (body: Uint8Array) => body[0] === 0x1f && body[1] === 0x8b
   const isZlib = (body: Uint8Array) => body[0] === 0x78
   const isText = (body: Uint8Array) => decodeUtf8(body) !== undefined
@@ -155,7 +155,7 @@ function compressionChanges(maxOutputLength: number): Change[] {
 function base64Changes(): Change[] {
   const code = 'body-base64'
   const decoded =
-    'The sender signed the body before it was encoded as base64. Sign the bytes that are sent. A gateway that passes the body as base64 must say so: give the handler the decoded bytes.'
+    'The sender signed the body before it was encoded as base64. Sign the bytes that are sent. If a gateway passes the body as base64, give the handler the decoded bytes.'
   const encoded = 'The sender signed the body as base64, but it arrived decoded. Sign the bytes that are sent.'
   return [
     bytes(code, 1, decoded, (body) => {
@@ -229,7 +229,7 @@ function placeholderChanges(): Change[] {
     bytes(
       'body-empty',
       2,
-      `The sender signed the text ${text} in place of the body: its program had no body text when it signed. Sign the body that is sent.`,
+      `The sender signed the text ${text} instead of the body: its program had no body text when it signed. Sign the body that is sent.`,
       () => encodeUtf8(text),
     ),
   )

@@ -60,7 +60,8 @@ async function headProblems({ status, headers, body }: Message, asked: Asked): P
   const problems: Problem[] = []
   const clientId = headers.get('client-id')
   if (clientId !== known.clientId) {
-    const actual = clientId === undefined ? 'There is no Client-Id header.' : 'The Client-Id is another one.'
+    const actual =
+      clientId === undefined ? 'There is no Client-Id header.' : 'The Client-Id differs from that of the request.'
     problems.push({ rule: 'response-client-id', actual })
   }
   const type = problemOf(() => assertContentType(headers.get('content-type') ?? '', { encrypted: asked.isEncrypted }))
@@ -70,7 +71,7 @@ async function headProblems({ status, headers, body }: Message, asked: Asked): P
   const { errors, isSigned, isFresh } = await check(details, known, { now, clockToleranceSeconds: 300 })
   if (!isFresh) {
     const error = errors.find(({ message: text }) => text.includes('Response-Time'))
-    problems.push({ rule: 'response-time', actual: error?.message ?? 'Response-Time cannot be read.' })
+    problems.push({ rule: 'response-time', actual: error?.message ?? 'Response-Time is not a valid time.' })
   }
   if (!isSigned) {
     const captured = { status, headers: Object.fromEntries(headers), body }
@@ -125,7 +126,7 @@ function readBody(bytes: Uint8Array): { response?: OrderSyncResponse; actual?: s
     value = parseJson(bytes, { ...STRICT_JSON, allowFractions: true })
     return { response: validateResponse(value) }
   } catch (error) {
-    const actual = error instanceof ProtocolError ? error.message : 'The body cannot be read.'
+    const actual = error instanceof ProtocolError ? error.message : 'The body is not a valid response.'
     const response = readLeniently(value)
     return { actual, ...(response && { response }) }
   }

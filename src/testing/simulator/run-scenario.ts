@@ -21,7 +21,7 @@ export async function runScenario({ steps }: Scenario, run: Run): Promise<string
       if (missing === undefined) await runStep(step, run, { orderIds, open })
       else notes.add(missing)
       if (run.counted.requests > 0 && run.counted.responses === 0 && step.kind !== 'half-sent') {
-        notes.add('The endpoint responded to nothing, so the rest of the scenario was left out.')
+        notes.add('The endpoint did not respond to any request, so the rest of the scenario was skipped.')
         break
       }
     }
@@ -152,7 +152,7 @@ function missingKey(step: Step, { credentials }: Run): string | undefined {
   const { encryptionKey } = parseCredentials(credentials)
   for (const { keyVersion, encrypt } of deliveries) {
     if (encrypt && encryptionKey === undefined) {
-      return 'Not tested: encrypted orders. Give the sender an RSA key of the endpoint among its peerPublicKeys.'
+      return 'Not tested: encrypted orders. Add an RSA key of the endpoint to the peerPublicKeys of the sender.'
     }
     if (keyVersion !== undefined && keyVersion !== 'none' && !Object.hasOwn(credentials.privateKeys, keyVersion)) {
       return `Not tested: signatures of key version ${keyVersion}. Give the sender that private key.`

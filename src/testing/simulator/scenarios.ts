@@ -35,7 +35,7 @@ const CHINESE = { note: '港幣 10 元 / 訂單已付款 ✓', remark: 'a/b "c" 
 /** Everything that an endpoint must accept and refuse, once. */
 const smoke: Scenario = {
   name: 'smoke',
-  summary: 'one of everything: valid, repeated, older, newer, forged and invalid orders',
+  summary: 'a few of each: valid, repeated, older, newer, forged and invalid orders',
   steps: [
     deliver('valid-order', 'first', 'success'),
     deliver('optional-fields', 'optional', 'success', {
@@ -70,7 +70,7 @@ const smoke: Scenario = {
 
 const encrypted: Scenario = {
   name: 'encrypted',
-  summary: 'encrypted orders, and everything that can be wrong with them',
+  summary: 'encrypted orders, valid and broken',
   steps: [
     deliver('encrypted-order', 'first', 'success', { encrypt: true }),
     deliver('encrypted-order', 'chinese', 'success', {
@@ -130,7 +130,7 @@ const duplicates: Scenario = {
 
 const rotation: Scenario = {
   name: 'rotation',
-  summary: 'the peer changes its key: first the old one, then both, then the new one',
+  summary: 'the peer rotates its key: first the old one, then both, then the new one',
   steps: [
     deliver('key-versions', 'old', 'success', { keyVersion: '1' }),
     deliver('key-versions', 'new', 'success', { keyVersion: '2' }),
@@ -150,7 +150,7 @@ const rotation: Scenario = {
 
 const security: Scenario = {
   name: 'security',
-  summary: 'everything that a stranger, or a fault on the way, can send',
+  summary: 'requests of an attacker, and requests that were damaged in transit',
   steps: [
     deliver('valid-order', 'first', 'success'),
     ...FORGERIES.flatMap(([rule, tamper]) => forged(rule, tamper)),
