@@ -21,10 +21,14 @@ const stores = ['tests/stores/**/*.test.ts']
 const isolated = [
   'tests/telemetry/opentelemetry.test.ts',
   'tests/timeout.test.ts',
+  'tests/docs/events.test.ts',
+  'tests/server/observation.test.ts',
+  'tests/server/own-side-failures.test.ts',
   'tests/server/process-order.test.ts',
   'tests/server/traffic.test.ts',
   'tests/server/verify-request.test.ts',
   'tests/client/timers.test.ts',
+  'tests/console/readers.test.ts',
   'tests/console/stream.test.ts',
 ]
 

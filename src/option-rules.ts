@@ -126,6 +126,11 @@ export function assertText(value: unknown, name: string): void {
   if (typeof value !== 'string') throw new TypeError(`"${name}" must be a string`)
 }
 
+/** Throws unless the value is an AbortSignal. An AbortController, for example, would stop nothing. */
+export function assertSignal(value: unknown, name: string): void {
+  if (!(value instanceof AbortSignal)) throw new TypeError(`"${name}" must be an AbortSignal`)
+}
+
 /** Whether a value is an object with a method of that name. */
 export function hasMethod(value: unknown, method: string): boolean {
   return typeof value === 'object' && value !== null && typeof Reflect.get(value, method) === 'function'

@@ -38,7 +38,9 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
 
 /** Every page of docs/zh-HK, apart from its landing page. */
 const CHINESE_TOPICS: Readonly<Record<string, readonly string[]>> = {
+  開始之前: ['before-you-start'],
   快速開始: ['quick-start-express', 'quick-start-next'],
+  接收訂單: ['idempotency'],
   出現問題時: ['signature', 'errors'],
   上線: ['go-live'],
 }

@@ -1,5 +1,5 @@
 import type { OpenObject } from '../messages/order.ts'
-import { type OptionRules, resolveOptions } from '../option-rules.ts'
+import { assertSignal, type OptionRules, resolveOptions } from '../option-rules.ts'
 import type { OrderInput } from './order.ts'
 import type { SyncResult } from './response.ts'
 
@@ -53,10 +53,6 @@ const RULES = {
 function assertConcurrency(value: unknown, name: string): void {
   if (Number.isInteger(value) && Number(value) >= 1 && Number(value) <= MAX_CONCURRENCY) return
   throw new RangeError(`"${name}" must be a whole number from 1 to ${MAX_CONCURRENCY}`)
-}
-
-function assertSignal(value: unknown, name: string): void {
-  if (!(value instanceof AbortSignal)) throw new TypeError(`"${name}" must be an AbortSignal`)
 }
 
 interface Sender<ExtInfo> {

@@ -43,6 +43,8 @@ export interface OrderSyncConsole {
 
 /** How long the merchant's look-up of credentials may take. */
 const LOOKUP_MS = 5_000
+/** How long the body of a command may take to arrive. */
+const BODY_MS = 10_000
 
 /**
  * Creates a development console: a web page that shows what arrives, what is sent, and why something was refused. For
@@ -157,9 +159,16 @@ export function createConsole(options: ConsoleOptions): OrderSyncConsole {
     if (!isSameToken(given, token)) return text(404, 'Not found')
     if (rest.length === 0) return redirect(`${basePath}/${token}/`)
     const { method } = request.asked
+    let body: unknown
+    if (method === 'POST') {
+      try {
+        body = await waitFor(request.readJson, { timeoutMs: BODY_MS })
+      } catch {
+        return text(408, 'The body did not arrive in time')
+      }
+      if (body === undefined) return text(400, 'The body must be JSON, at most 1 MiB')
+    }
     try {
-      const body = method === 'POST' ? await request.readJson() : undefined
-      if (method === 'POST' && body === undefined) return text(400, 'The body must be JSON, at most 1 MiB')
       return await answer({ method, path: rest.join('/'), show, body }, parts)
     } catch {
       return text(500, 'The console failed')

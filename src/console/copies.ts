@@ -46,7 +46,10 @@ export function toFixture(entry: Entry): string {
     '  request: {',
     `    method: ${literal(method)},`,
     `    path: ${literal(path)},`,
-    `    headers: ${literal(headers, 2).replaceAll('\n', '\n    ')},`,
+    // Without brackets, this name would set the prototype of the object.
+    `    headers: ${literal(headers, 2)
+      .replace(/^ +"__proto__":/m, '  ["__proto__"]:')
+      .replaceAll('\n', '\n    ')},`,
     `    body: Buffer.from(${literal(Buffer.from(request.body ?? []).toString('base64'))}, 'base64'),`,
     '  },',
     '}',

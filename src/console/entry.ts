@@ -141,8 +141,9 @@ export function dropBodies(entry: Entry): void {
   entry.size = ENTRY_BYTES
 }
 
-const MAX_TEXT = 2_000
-const MAX_HEADERS = 100
+/** What Node.js accepts by default: a replay needs every header whole. */
+const MAX_TEXT = 16_384
+const MAX_HEADERS = 2_000
 /** What an entry costs without its bodies: an estimate, on the high side. */
 const ENTRY_BYTES = 8_192
 

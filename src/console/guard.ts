@@ -10,7 +10,7 @@ export interface Asked {
   readonly fetchSite: string | undefined
   /** Undefined where the HTTP layer does not know it. */
   readonly remoteAddress: string | undefined
-  /** Whether a proxy has passed it on: `Forwarded`, `X-Forwarded-For` or `Via`. */
+  /** Whether a proxy has passed it on: see {@link isProxyHeader}. */
   readonly isForwarded: boolean
   readonly contentType: string | undefined
   /** Whether the page itself is asked for, which a link on another page may do. */
@@ -57,6 +57,11 @@ export function refusalOf(asked: Asked, allowedHosts: readonly string[]): Refusa
   if (origin === undefined) return { status: 403, message: 'There is no Origin header.' }
   if (!/^application\/json\b/i.test(contentType ?? '')) return { status: 415, message: 'The body must be JSON.' }
   return undefined
+}
+
+/** Headers that proxies, tunnels and CDNs add, by lower-case name. A browser adds none of them. */
+export function isProxyHeader(name: string): boolean {
+  return /^(?:forwarded|via|x-forwarded-.+|x-real-ip|true-client-ip|.+-connecting-ip)$/.test(name)
 }
 
 /** `localhost`, `127.0.0.1` or `[::1]`, with any port. */

@@ -38,5 +38,7 @@ export function toRow(entry: Entry, { show, salt }: { readonly show: boolean; re
   }
 }
 
-const textOf = (value: unknown) => (typeof value === 'string' ? value : undefined)
+/** A page gets hundreds of rows in one message. */
+const MAX_TEXT = 1_000
+const textOf = (value: unknown) => (typeof value === 'string' ? value.slice(0, MAX_TEXT) : undefined)
 const numberOf = (value: unknown) => (typeof value === 'number' ? value : undefined)

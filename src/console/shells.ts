@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Asked } from './guard.ts'
+import { type Asked, isProxyHeader } from './guard.ts'
 import type { ConsoleResponse } from './response.ts'
 import type { Sink } from './stream.ts'
 
@@ -30,7 +30,8 @@ export function fromNode(request: IncomingMessage & { originalUrl?: string; body
       origin: headers.origin,
       fetchSite: textOf(headers['sec-fetch-site']),
       remoteAddress: request.socket.remoteAddress ?? 'gone',
-      isForwarded: ['forwarded', 'x-forwarded-for', 'via'].some((name) => headers[name] !== undefined),
+      // No browser uses HTTP/1.0. nginx does by default, and adds no header.
+      isForwarded: request.httpVersion === '1.0' || Object.keys(headers).some(isProxyHeader),
       contentType: headers['content-type'],
     },
     // A body parser that ran before has the value.
@@ -80,7 +81,8 @@ export function sendNode(
   const stop = body({
     send: (text) => void response.write(text),
     isFull: () => response.writableLength > MAX_BUFFERED_BYTES,
-    end: () => void response.end(),
+    // What a page does not read would keep its connection open.
+    end: () => void (response.writableLength > 0 ? response.destroy() : response.end()),
   })
   response.on('error', () => {})
   response.once('close', stop)
@@ -100,7 +102,7 @@ export function fromWeb(request: Request): ConsoleRequest {
       origin: headers.get('origin') ?? undefined,
       fetchSite: headers.get('sec-fetch-site') ?? undefined,
       remoteAddress: undefined,
-      isForwarded: ['forwarded', 'x-forwarded-for', 'via'].some((name) => headers.has(name)),
+      isForwarded: [...headers.keys()].some(isProxyHeader),
       contentType: headers.get('content-type') ?? undefined,
     },
     readJson: async () => {
@@ -118,21 +120,26 @@ export function toWeb({ status, headers, body }: ConsoleResponse, { signal }: Re
   const stream = new ReadableStream<Uint8Array>(
     {
       start(controller) {
-        const close = () => {
+        const isFull = () => (controller.desiredSize ?? 0) <= 0
+        const end = () => {
           if (!isOpen) return
           isOpen = false
-          controller.close()
+          // What a page does not read would keep its connection open.
+          if (isFull()) controller.error(new Error('The page did not read the stream'))
+          else controller.close()
         }
         const sink: Sink = {
           send: (text) => void (isOpen && controller.enqueue(encoder.encode(text))),
-          isFull: () => (controller.desiredSize ?? 0) <= 0,
-          end: close,
+          isFull,
+          end,
         }
         stop = body(sink)
-        signal.addEventListener('abort', () => {
+        const abort = () => {
           stop()
-          close()
-        })
+          end()
+        }
+        if (signal.aborted) abort()
+        else signal.addEventListener('abort', abort)
       },
       cancel() {
         // Closed by the reader: to close it again would throw.

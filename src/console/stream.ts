@@ -17,16 +17,24 @@ const COLLECT_MS = 250
  * meanwhile is left out, so that an open page costs the same however much arrives.
  */
 const MAX_ROWS = 45
+/** The most rows in one message while a page gets what was there when it opened. */
+const MAX_FIRST_ROWS = 500
 /** A comment, so that a connection whose other end has gone is found. */
 const HEARTBEAT_MS = 15_000
+/** A page that has read nothing at this many heartbeats is disconnected: it would hold its place and its buffer for ever. */
+const MAX_MISSED = 3
 /** Pages that are open at the same time. */
 export const MAX_PAGES = 16
 
 interface Page {
   readonly sink: Sink
   readonly show: boolean
+  /** The version of the ring when the page opened. */
+  readonly openedAt: number
   /** Everything up to this version is sent. */
   sent: number
+  /** Heartbeats since the page was last able to read. */
+  missed: number
 }
 
 interface Source {
@@ -43,15 +51,39 @@ export function createHub({ ring, about, toRow }: Source) {
   const pages = new Set<Page>()
   let timer: NodeJS.Timeout | undefined
   let heartbeat: NodeJS.Timeout | undefined
+  let isClosed = false
 
   function flush(): void {
     timer = undefined
-    for (const page of pages) if (!page.sink.isFull()) sendChanges(page)
-    if ([...pages].some(({ sent }) => sent < ring.version())) schedule()
+    for (const page of pages) if (isReading(page)) sendChanges(page)
+    scheduleIfBehind()
   }
 
-  function sendChanges(page: Page, { isFirst = false } = {}): void {
-    const changed = ring.since(page.sent).slice(0, isFirst ? undefined : MAX_ROWS)
+  function beat(): void {
+    for (const page of pages) {
+      if (isReading(page)) page.sink.send(': still here\n\n')
+      else if (++page.missed === MAX_MISSED) {
+        remove(page)
+        page.sink.end()
+      }
+    }
+  }
+
+  function isReading(page: Page): boolean {
+    if (page.sink.isFull()) return false
+    page.missed = 0
+    return true
+  }
+
+  function remove(page: Page): void {
+    pages.delete(page)
+    if (pages.size > 0) return
+    clearInterval(heartbeat)
+    heartbeat = undefined
+  }
+
+  function sendChanges(page: Page): void {
+    const changed = ring.since(page.sent).slice(0, page.sent < page.openedAt ? MAX_FIRST_ROWS : MAX_ROWS)
     page.sent = changed.at(-1)?.version ?? ring.version()
     const batch: Batch = { rows: changed.map((entry) => toRow(entry, page)) }
     if (changed.length > 0) page.sink.send(eventOf('rows', batch))
@@ -63,33 +95,39 @@ export function createHub({ ring, about, toRow }: Source) {
     timer.unref()
   }
 
+  function scheduleIfBehind(): void {
+    if ([...pages].some(({ sent }) => sent < ring.version())) schedule()
+  }
+
+  const isFull = () => isClosed || pages.size >= MAX_PAGES
+
   return {
     size: () => pages.size,
-    isFull: () => pages.size >= MAX_PAGES,
+    isFull,
     /** Returns what ends it. */
     open(sink: Sink, { show }: { readonly show: boolean }): () => void {
-      const page: Page = { sink, show, sent: 0 }
-      pages.add(page)
-      heartbeat ??= setInterval(() => {
-        for (const { sink } of pages) if (!sink.isFull()) sink.send(': still here\n\n')
-      }, HEARTBEAT_MS)
-      heartbeat.unref()
-      sink.send(`retry: 1000\n${eventOf('about', about())}`)
-      sendChanges(page, { isFirst: true })
-      return () => {
-        pages.delete(page)
-        if (pages.size > 0) return
-        clearInterval(heartbeat)
-        heartbeat = undefined
+      // Other pages may have opened, or the console may have closed, since the request arrived.
+      if (isFull()) {
+        sink.end()
+        return () => {}
       }
+      const page: Page = { sink, show, openedAt: ring.version(), sent: 0, missed: 0 }
+      pages.add(page)
+      heartbeat ??= setInterval(beat, HEARTBEAT_MS).unref()
+      sink.send(`retry: 1000\n${eventOf('about', about())}`)
+      sendChanges(page)
+      scheduleIfBehind()
+      return () => remove(page)
     },
     /** Something in the ring has changed. */
     changed: schedule,
     close(): void {
+      isClosed = true
       clearTimeout(timer)
-      clearInterval(heartbeat)
-      for (const { sink } of pages) sink.end()
-      pages.clear()
+      for (const page of pages) {
+        remove(page)
+        page.sink.end()
+      }
     },
   }
 }

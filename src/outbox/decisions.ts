@@ -41,7 +41,7 @@ export function decideAttempt(
   const { retryAfterMs } = error as { retryAfterMs?: number }
   const delayMs = retryDelay(attempts, { ...limits, retryAfterMs }, random)
   // One more attempt at the end of the time, not after it.
-  return { kind: 'retry', delayMs: Math.min(delayMs, retryLeftMs), code }
+  return { kind: 'retry', delayMs: Math.min(delayMs, Math.ceil(retryLeftMs)), code }
 }
 
 function isFinal(error: unknown): boolean {

@@ -2,7 +2,7 @@ import type { OrderInput } from '../client/order.ts'
 import { toOutgoingOrder } from '../client/order.ts'
 import { sha256 } from '../crypto/node.ts'
 import type { Order } from '../messages/order.ts'
-import { assertText, type OptionRules, resolveOptions, wholeNumber } from '../option-rules.ts'
+import { anyValue, assertSignal, assertText, type OptionRules, resolveOptions, wholeNumber } from '../option-rules.ts'
 import { formatJson, STRICT_JSON } from '../protocol/json.ts'
 import type { NewOutboxEvent, OutboxStats } from '../stores/outbox-store.ts'
 import { describeStoreFailure } from './bounded-store.ts'
@@ -10,7 +10,7 @@ import { type OutboxOptions, resolveOutboxOptions } from './options.ts'
 import { createPayloadCodec, type OutboxPayload, readPayload, writePayload } from './payload.ts'
 import { createReporter } from './report.ts'
 import type { Waker } from './waker.ts'
-import { type OutboxRunResult, runWorker } from './worker.ts'
+import { type OutboxRunResult, pruneAll, runWorker } from './worker.ts'
 
 /** An event that is not sent again by itself. */
 export interface OutboxFailure {
@@ -86,7 +86,7 @@ export interface Outbox {
   readonly retry: (id: string) => Promise<boolean>
   /** Deletes a failed event. Resolves to whether there was one. */
   readonly discard: (id: string) => Promise<boolean>
-  /** Deletes events that were sent or skipped longer than `keepSentMs` ago, and resolves to their number. A worker does it every minute. */
+  /** Deletes events that were sent or skipped longer than `keepSentMs` ago, and resolves to their number. A worker does it when it starts, and every minute. */
   readonly prune: () => Promise<number>
   /** Never rejects. */
   readonly health: () => Promise<OutboxHealth>
@@ -95,9 +95,14 @@ export interface Outbox {
 /** The most events in one statement. */
 const MAX_EVENTS = 1_000
 
+const ENQUEUE_RULES = {
+  transaction: anyValue(),
+  tenant: { assert: assertText },
+} satisfies OptionRules<EnqueueOptions>
+
 const RUN_RULES = {
   concurrency: wholeNumber(10, { min: 1 }),
-  signal: { assert: () => {} },
+  signal: { assert: assertSignal },
 } satisfies OptionRules<RunOptions>
 
 /**
@@ -133,17 +138,12 @@ export function createOutbox(options: OutboxOptions): Outbox {
     const { requestId = randomUUID().replaceAll('-', ''), merchantBizType = 'TRADE_ORDER' } = input
     const order = toOutgoingOrder({ ...input, requestId, merchantBizType })
     const text = Buffer.from(formatJson(order, json)).toString()
-    return {
-      orderKey: keyOf(order, tenant),
-      eventTime: order.orderModifyTime,
-      requestId,
-      payload: codec.encode(writePayload(text, tenant), requestId),
-      maxRetryMs,
-    }
+    const identity = { orderKey: keyOf(order, tenant), eventTime: order.orderModifyTime, requestId }
+    return { ...identity, payload: codec.encode(writePayload(text, tenant), identity), maxRetryMs }
   }
 
-  async function enqueueAll(orders: readonly OrderInput[], { transaction, tenant }: EnqueueOptions = {}) {
-    if (tenant !== undefined) assertText(tenant, 'tenant')
+  async function enqueueAll(orders: readonly OrderInput[], enqueueOptions: EnqueueOptions = {}) {
+    const { transaction, tenant } = resolveOptions('outbox.enqueue', ENQUEUE_RULES, enqueueOptions)
     if (orders.length > MAX_EVENTS) throw new RangeError(`At most ${MAX_EVENTS} orders can be enqueued at once`)
     const events = orders.map((order) => toEvent(order, tenant))
     if (events.length > 0) await store.enqueue(events, transaction)
@@ -173,8 +173,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
         throw new RangeError(`"limit" must be a whole number from 1 to ${MAX_EVENTS}`)
       }
       const rows = await store.failed({ limit })
-      return rows.map(({ payload, failedAt, ...row }) => {
-        const { order, tenant } = tryToRead(() => codec.decode(payload, row.requestId))
+      return rows.map(({ payload, failedAt, orderKey, eventTime, ...row }) => {
+        const { order, tenant } = tryToRead(() => codec.decode(payload, { ...row, orderKey, eventTime }))
         const failure = { ...row, failedAt: new Date(failedAt), ...(tenant !== undefined && { tenant }) }
         return Object.defineProperty(failure, 'order', { value: order, enumerable: false })
       })
@@ -187,11 +187,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     },
     discard: (id) => store.discard(id),
 
-    async prune() {
-      let total = 0
-      for (let deleted = 1; deleted > 0; total += deleted) deleted = await store.prune(keepSentMs)
-      return total
-    },
+    prune: () => pruneAll(store, keepSentMs),
 
     async health() {
       const startedAt = performance.now()

@@ -72,12 +72,12 @@ export function postgresOutboxStore(options: PostgresOutboxStoreOptions): Outbox
     ignoreDuplicate: (columns) => `ON CONFLICT (${columns}) DO NOTHING`,
     onOrderExists: (due) =>
       `ON CONFLICT (order_key) DO UPDATE SET due_at = ${due((name) => `${prefixOf(schema)}order_sync_outbox_orders.${name}`)}`,
-    transaction: (work, { mayBeLost = false } = {}) =>
+    transaction: (work) =>
       explaining(() =>
         repeatTransient(
           () =>
             inTransaction(pool, {
-              begin: mayBeLost ? `${BEGIN}; SET LOCAL synchronous_commit = off` : BEGIN,
+              begin: BEGIN,
               work: async (client) => ({ commit: true, value: await work(toSql(client)) }),
             }),
           (error) => TRANSIENT.has(codeOf(error)),
@@ -109,9 +109,11 @@ async function explaining<Value>(call: () => Promise<Value>): Promise<Value> {
 }
 
 function toExecutor(transaction: unknown): PostgresExecutor {
-  if (hasMethod(transaction, 'query') && !hasMethod(transaction, 'connect')) return transaction as PostgresExecutor
-  // A client of pg has connect() too, but a pool has no release().
-  if (hasMethod(transaction, 'query') && hasMethod(transaction, 'release')) return transaction as PostgresExecutor
+  // Clients of pg have connect() too. One that does not belong to a pool has no release().
+  const isClient = ['release', 'escapeLiteral'].some((method) => hasMethod(transaction, method))
+  if (hasMethod(transaction, 'query') && (isClient || !hasMethod(transaction, 'connect'))) {
+    return transaction as PostgresExecutor
+  }
   throw new TypeError(
     '"transaction" must be a client of the package "pg" that is in a transaction, or an object with query(text, values)',
   )

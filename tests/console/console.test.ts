@@ -1,9 +1,10 @@
 import { request as httpRequest } from 'node:http'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { Batch, Detail, Minute, OutboxState, Row, SentResult } from '../../src/console/wire.ts'
+import { collectHeaders } from '../../src/protocol/headers.ts'
 import { type ConsoleOptions, createConsole, type RecordedDelivery } from '../../src/public/console.ts'
 import { createOrderSyncHandler, explainRequest, memoryStore } from '../../src/public/index.ts'
-import { createTestCredentials, createTestOrder } from '../../src/public/testing.ts'
+import { createTestCredentials, createTestOrder, createTestPeer } from '../../src/public/testing.ts'
 import { thrownBy } from '../support/thrown.ts'
 import { type ConsoleWorld, fillInbox, startConsole } from './world.ts'
 
@@ -345,6 +346,11 @@ describe('access', () => {
     [{ 'X-Forwarded-For': '10.0.0.7' }, 403],
     [{ Forwarded: 'for=10.0.0.7' }, 403],
     [{ Via: '1.1 proxy' }, 403],
+    [{ 'X-Forwarded-Host': 'merchant.example' }, 403],
+    [{ 'X-Forwarded-Proto': 'https' }, 403],
+    [{ 'X-Real-IP': '10.0.0.7' }, 403],
+    [{ 'CF-Connecting-IP': '10.0.0.7' }, 403],
+    [{ 'True-Client-IP': '10.0.0.7' }, 403],
     [{ 'Sec-Fetch-Site': 'cross-site' }, 403],
     [{ 'Sec-Fetch-Site': 'same-origin' }, 200],
   ])('answers a request with the headers %j with %i', async (headers, status) => {
@@ -463,6 +469,22 @@ describe('createConsole', () => {
     })
     expect((await world.peer.send(createTestOrder())).status).toBe(200)
     expect(await rowsOf(world)).toHaveLength(1)
+  })
+
+  test('keeps 200 headers, and replays them, wherever those of the protocol are among them', async () => {
+    const world = await start()
+    const others = Array.from({ length: 200 }, (_, index) => [`x-header-${index}`, 'x'] as const)
+    const crowded = createTestPeer(
+      (request) => world.handler({ ...request, headers: [...others, ...collectHeaders(request.headers)] }),
+      { credentials: world.peerCredentials },
+    )
+    await crowded.send(createTestOrder())
+    const [first] = await rowsOf(world)
+    const { request, verdict } = await read<Detail>(world, `deliveries/${first?.id}`)
+    expect(request.headers.map(({ name }) => name)).toEqual(expect.arrayContaining(['x-header-199', 'signature']))
+    expect(verdict?.verified).toBe(true)
+    const replayed = await post(world, `deliveries/${first?.id}/replay`, { mode: 'same' })
+    expect(replayed).toMatchObject({ results: [{ status: 200, signed: true }] })
   })
 
   test('finds the credentials of a handler that looks them up', async () => {

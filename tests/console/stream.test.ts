@@ -17,8 +17,8 @@ const ABOUT = {
   isRecording: false,
 }
 
-function setup() {
-  const ring = createRing({ capacity: 500, maxBytes: 10_000_000 })
+function setup({ capacity = 500 } = {}) {
+  const ring = createRing({ capacity, maxBytes: 100_000_000 })
   const hub = createHub({ ring, about: () => ABOUT, toRow: (entry, { show }) => toRow(entry, { show, salt: 'salt' }) })
   let count = 0
   const deliver = (number: number) => {
@@ -77,7 +77,7 @@ describe('createHub', () => {
       deliver(100)
       vi.advanceTimersByTime(250)
     }
-    vi.advanceTimersByTime(60_000)
+    vi.advanceTimersByTime(5_000)
     expect(slow.batches()).toEqual([])
     expect(fast.batches().flat().at(-1)).toBe('e10000')
     isFull = false
@@ -98,6 +98,56 @@ describe('createHub', () => {
     expect(batches().length).toBeLessThanOrEqual(40)
     vi.advanceTimersByTime(5_000)
     expect(batches().flat().at(-1)).toBe('e40000')
+  })
+
+  test('disconnects a page that has read nothing at three heartbeats, and no other page', () => {
+    const { hub, deliver } = setup()
+    let isFull = false
+    const stuck = page({ isFull: () => isFull })
+    const fine = page()
+    hub.open(stuck.sink, { show: false })
+    hub.open(fine.sink, { show: false })
+    isFull = true
+    vi.advanceTimersByTime(44_999)
+    expect([stuck.ended, fine.ended].map(({ mock }) => mock.calls.length)).toEqual([0, 0])
+    vi.advanceTimersByTime(1)
+    expect([stuck.ended, fine.ended].map(({ mock }) => mock.calls.length)).toEqual([1, 0])
+    expect(hub.size()).toBe(1)
+    deliver(1)
+    vi.advanceTimersByTime(250)
+    expect(fine.batches().flat()).toEqual(['e1'])
+    hub.open(page().sink, { show: false })
+    expect(hub.size()).toBe(2)
+  })
+
+  test('keeps a page that reads slowly: it was not full at some time between three heartbeats', () => {
+    const { hub, deliver } = setup()
+    let isFull = false
+    const { sink, ended } = page({ isFull: () => isFull })
+    hub.open(sink, { show: false })
+    for (let minute = 0; minute < 10; minute++) {
+      isFull = true
+      vi.advanceTimersByTime(30_000)
+      isFull = false
+      deliver(1)
+      vi.advanceTimersByTime(250)
+    }
+    expect(ended).not.toHaveBeenCalled()
+  })
+
+  test('sends a large ring in parts of 500 rows, as fast as the page reads', () => {
+    const { hub, deliver } = setup({ capacity: 2_000 })
+    deliver(2_000)
+    let isFull = false
+    const { sink, batches } = page({ isFull: () => isFull })
+    hub.open(sink, { show: false })
+    expect(batches().map(({ length }) => length)).toEqual([500])
+    isFull = true
+    vi.advanceTimersByTime(5_000)
+    expect(batches()).toHaveLength(1)
+    isFull = false
+    vi.advanceTimersByTime(1_000)
+    expect(batches().map(({ length }) => length)).toEqual([500, 500, 500, 500])
   })
 
   test('has no timer while no page is open', () => {
@@ -127,6 +177,19 @@ describe('createHub', () => {
     expect(hub.isFull()).toBe(true)
     closes[0]?.()
     expect(hub.isFull()).toBe(false)
+  })
+
+  test('ends a page that opens when 16 others have opened meanwhile, or when it is closed', () => {
+    const { hub } = setup()
+    for (let count = 0; count < MAX_PAGES; count++) hub.open(page().sink, { show: false })
+    const late = page()
+    hub.open(late.sink, { show: false })
+    expect([late.ended.mock.calls.length, late.sent, hub.size()]).toEqual([1, [], MAX_PAGES])
+    hub.close()
+    const later = page()
+    hub.open(later.sink, { show: false })
+    expect([later.ended.mock.calls.length, later.sent, hub.size()]).toEqual([1, [], 0])
+    expect(vi.getTimerCount()).toBe(0)
   })
 
   test('close ends every page', () => {

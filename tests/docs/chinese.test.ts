@@ -1,6 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import { RESULT_CODES } from '../../src/result-codes.ts'
-import { ALL_ERROR_CODES } from '../support/error-codes.ts'
 import { files, read } from '../support/project.ts'
 
 /** The blocks between fences: their language, and what is in them. */
@@ -37,12 +35,6 @@ describe.each(files('docs/zh-HK', /\.md$/))('%s', (page) => {
     const code = fencedBlocks(read(page)).filter(({ language }) => language !== 'sh')
     for (const block of code) expect(sources).toContain(block.code)
   })
-})
-
-test('docs/zh-HK/errors.md has a row for each error code and each result code, once, and no other', () => {
-  const rows = read('docs/zh-HK/errors.md').match(/(?<=^\| `)[A-Z][A-Z_]+(?=` \|)/gm) ?? []
-  const codes = [...ALL_ERROR_CODES.filter((code) => code !== 'ERR_REFUSED'), ...Object.keys(RESULT_CODES)]
-  expect([...rows].sort()).toEqual(codes.sort())
 })
 
 test('README.md and README.zh-HK.md link to each other', () => {

@@ -6,73 +6,106 @@ import { ALL_ERROR_CODES, ERROR_CODES } from '../support/error-codes.ts'
 import { codeSpans, linesUnder, tableRows } from '../support/markdown.ts'
 import { documents, files, read } from '../support/project.ts'
 
-const errorsPage = read('docs/errors.md')
 const results = linesUnder('6. Results', read('docs/protocol.md'))
 
-/** The codes in the first column of a table; a cell may list several. */
-const codesIn = (heading: string, page = errorsPage) =>
-  tableRows('code', linesUnder(heading, page)).flatMap((row) => codeSpans(row['code']))
+/** Where a page has the table of each class, and what the columns are called. */
+const PAGES = [
+  {
+    path: 'docs/errors.md',
+    columns: ['code', 'meaning', 'what the library did', 'who must act', 'what to do'],
+    warnings: 'Process warnings',
+    results: 'Result codes',
+  },
+  {
+    path: 'docs/zh-HK/errors.md',
+    columns: ['code', '意思', '套件做了甚麼', '由誰處理', '怎樣做'],
+    warnings: 'Process warning',
+    results: 'Result code',
+  },
+]
 
-describe('docs/errors.md', () => {
-  test('lists every error class, and no other', () => {
-    const rows = tableRows('class', linesUnder('Errors', errorsPage))
-    expect(rows.flatMap((row) => codeSpans(row['class'])).sort()).toEqual(Object.keys(ERROR_CODES).sort())
-  })
-
-  test('lists the codes of ProtocolError with their HTTP status and result code, and no others', () => {
-    const rows = tableRows('code', linesUnder('ProtocolError', errorsPage)).map((row) => [
-      codeSpans(row['code']).join(),
-      { status: Number(row['HTTP status']), resultCode: codeSpans(row['result code']).join() },
-    ])
-    expect(Object.fromEntries(rows)).toEqual(PROTOCOL_ERRORS)
-    expect(rows).toHaveLength(Object.keys(PROTOCOL_ERRORS).length)
-  })
-
-  test.each(['ConfigurationError', 'HandlerError', 'DeliveryError', 'UntrustedResponseError'] as const)(
-    'lists the codes of %s, and no others',
-    (name) => {
-      expect(codesIn(name).sort()).toEqual([...ERROR_CODES[name]].sort())
-    },
-  )
-
-  test('lists the result codes with their status, and no others', () => {
-    const rows = tableRows('result code', linesUnder('Result codes', errorsPage)).map((row) => [
-      codeSpans(row['result code']).join(),
-      codeSpans(row['status']).join(),
-    ])
-    const expected = Object.entries(RESULT_CODES).map(([code, { status }]) => [code, status])
-    expect(rows.sort()).toEqual(expected.sort())
-  })
-
-  test('names the code of OrderRefusedError', () => {
-    expect(linesUnder('OrderRefusedError', errorsPage).join('\n')).toContain('`ERR_REFUSED`')
-  })
-})
-
-test('docs/keys.md lists the codes of a refused key, and no others', () => {
-  const ofKeys = ERROR_CODES.ConfigurationError.filter((code) => code.startsWith('ERR_KEY_'))
-  expect(codesIn('When a key is refused', read('docs/keys.md')).sort()).toEqual(ofKeys.sort())
-})
+const classOfHeading: Readonly<Record<string, keyof typeof ERROR_CODES>> = {
+  'Keys and credentials': 'ConfigurationError',
+  'Mounting, onOrder and database': 'ConfigurationError',
+  密鑰和憑證: 'ConfigurationError',
+  '掛載、onOrder 和資料庫': 'ConfigurationError',
+}
 
 /** The codes of warnings that belong to no error. */
-const WARNING_CODES = files('src', /\.ts$/).flatMap((path) =>
-  [...read(path).matchAll(/(?:type: 'OrderSyncWarning',\s+code: |warn\()'(\w+)'/g)].map(([, code]) => code),
-)
+const WARNING_CODES = [
+  ...new Set(
+    files('src', /\.ts$/).flatMap((path) =>
+      [...read(path).matchAll(/(?:type: 'OrderSyncWarning',\s+code: |warn\(\s*)'(\w+)'/g)].map(([, code = '']) => code),
+    ),
+  ),
+].sort()
+
+describe.each(PAGES)('$path', ({ path, columns, warnings, results: resultsHeading }) => {
+  const page = read(path)
+  const headings = [...page.matchAll(/^#{2,3} (.*)$/gm)].map(([, heading = '']) => heading)
+  /** The rows of all tables of codes, each with its heading. */
+  const rows = headings.flatMap((heading) => {
+    const lines = linesUnder(heading, page)
+    if (!lines.some((line) => line.startsWith('| code |'))) return []
+    return tableRows('code', lines).map((row) => ({ heading, row, code: codeSpans(row['code']).join() }))
+  })
+
+  test.each(Object.entries(ERROR_CODES))('has one row for each code of %s, and no others', (name, codes) => {
+    const own = rows.filter(({ heading }) => (classOfHeading[heading] ?? heading) === name)
+    expect(own.map(({ code }) => code).sort()).toEqual([...codes].sort())
+  })
+
+  test('has one row for each code of a process warning, and no others', () => {
+    const own = rows.filter(({ heading }) => heading === warnings)
+    expect(own.map(({ code }) => code).sort()).toEqual(WARNING_CODES)
+  })
+
+  test('says of each code what it means, what the library did, who must act and what to do', () => {
+    expect(rows).toHaveLength(ALL_ERROR_CODES.length + WARNING_CODES.length)
+    for (const { row, code } of rows) {
+      expect(Object.keys(row)).toEqual(columns)
+      for (const column of columns) expect(row[column], `${code}: ${column}`).toMatch(/\S/)
+    }
+  })
+
+  test('has the HTTP status and the result code of each ProtocolError', () => {
+    const [, , did = ''] = columns
+    const documented = rows
+      .filter(({ heading }) => heading === 'ProtocolError')
+      .map(({ row, code }) => {
+        const [, status, resultCode] = /(\d{3}) `([A-Z_]+)`/.exec(row[did] ?? '') ?? []
+        return [code, { status: Number(status), resultCode }]
+      })
+    expect(Object.fromEntries(documented)).toEqual(PROTOCOL_ERRORS)
+  })
+
+  test('has one row for each result code, with its status and no empty cell', () => {
+    const documented = tableRows('result code', linesUnder(resultsHeading, page))
+    for (const row of documented) {
+      expect(Object.keys(row)).toHaveLength(columns.length + 1)
+      for (const cell of Object.values(row)) expect(cell).toMatch(/\S/)
+    }
+    const pairs = documented.map((row) =>
+      Object.values(row)
+        .slice(0, 2)
+        .map((cell) => codeSpans(cell).join()),
+    )
+    expect(pairs.sort()).toEqual(
+      Object.entries(RESULT_CODES)
+        .map(([code, { status }]) => [code, status])
+        .sort(),
+    )
+  })
+
+  test('lists every error class, and no other', () => {
+    const listed = tableRows('class', page.split('\n')).flatMap((row) => codeSpans(row['class']))
+    expect(listed.sort()).toEqual(Object.keys(ERROR_CODES).sort())
+  })
+})
 
 test.each(documents)('%s names no code that does not exist', (path) => {
   const named = read(path).match(/\bERR_[A-Z_]*[A-Z]\b/g) ?? []
   expect(named.filter((code) => ![...ALL_ERROR_CODES, ...WARNING_CODES].includes(code))).toEqual([])
-})
-
-test('the documents name the codes of warnings', () => {
-  expect([...new Set(WARNING_CODES)]).toEqual([
-    'ERR_ON_EVENT',
-    'ERR_OUTBOX_FAILED',
-    'ERR_OUTBOX_STORE',
-    'ERR_STORE_CONNECTION',
-  ])
-  expect(errorsPage).toContain('`ERR_ON_EVENT`')
-  expect(read('docs/stores.md')).toContain('`ERR_STORE_CONNECTION`')
 })
 
 test('src/ uses every error code', () => {

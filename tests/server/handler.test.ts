@@ -430,21 +430,6 @@ describe('when the signer fails', () => {
     expect(onOrder).toHaveBeenCalledOnce()
   })
 
-  test('by never responding, the response is HTTP 500, unsigned, after timeoutMs', async () => {
-    const { handler, events } = merchant({ timeoutMs: 5, credentials: withSigner(() => new Promise(() => {})) })
-    expect(summarize(await handler(request({ message: '{' })))).toStrictEqual({
-      ...TRY_LATER,
-      status: 500,
-      signed: false,
-    })
-    expect(events[1]).toMatchObject({
-      kind: 'unavailable',
-      code: 'ERR_SIGNER',
-      message: '"sign" of the signer took longer than 5 ms ("timeoutMs").',
-    })
-    await handler.drain()
-  })
-
   test('the event and a warning say to sign the digest, if the KMS refuses more than 4,096 bytes', async () => {
     const warnings = recordWarnings()
     const { privateKey } = merchantRsa()

@@ -1,4 +1,4 @@
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { ObservedDelivery, ObserveHandler } from '../../src/server/observation.ts'
 import { OBSERVE } from '../../src/telemetry/observe.ts'
 import { deferred } from '../support/deferred.ts'
@@ -92,7 +92,14 @@ describe('an observed handler', () => {
 
   test('publishes again when the work ends after the response', async () => {
     const gate = deferred<{ orderId: string }>()
-    const shop = merchant({ onOrder: () => gate.promise, timeoutMs: 20, leaseMs: 1_000 })
+    // The time is over when `onOrder` runs, and not before.
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const onOrder = () => {
+      vi.advanceTimersByTime(20)
+      return gate.promise
+    }
+    const shop = merchant({ onOrder, timeoutMs: 20, leaseMs: 1_000 })
     const { observer, last } = observe(shop)
     await shop.handler(request())
     expect(last()?.events.map(({ kind }) => kind)).toEqual(['failed'])

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import {
   createOrderSyncHandler,
   type HandlerOptions,
@@ -13,9 +13,17 @@ import {
 import { mysqlStore } from '../../src/stores/mysql.ts'
 import { postgresStore } from '../../src/stores/postgres.ts'
 import type { OrderSyncStore } from '../../src/stores/store.ts'
+import { until } from '../support/deferred.ts'
 import { gatewayEcc, merchantRsa } from '../support/keys.ts'
 import { encryptedRequest, merchantCredentials, NOW, order, request } from '../support/messages.ts'
 import { recordWarnings } from '../support/warnings.ts'
+
+vi.mock('node:timers/promises', () => import('../support/timers.ts'))
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+  onTestFinished(() => void vi.useRealTimers())
+})
 
 type Options = Partial<HandlerOptions<unknown, undefined>>
 
@@ -34,7 +42,12 @@ interface Failure {
 const SECRET = 'SECRET-of-a-customer'
 
 const coded = (code: string | number, error: Error = new Error(SECRET)) => Object.assign(error, { code })
-const never = () => new Promise<never>(() => {})
+/** Whether the handler waits for the clock, which stands still otherwise: a slow machine must not time out anything. */
+let isWaiting = false
+const never = () => {
+  isWaiting = true
+  return new Promise<never>(() => {})
+}
 const throws =
   (error: unknown = new Error(SECRET)) =>
   () => {
@@ -48,6 +61,12 @@ const signer = (changes: object) => ({
     privateKeys: { 1: { algorithm: 'RSA256' as const, sign: throws(coded(14)), ...changes } },
   },
 })
+const signs = (bytes: Uint8Array) => parsePrivateKey(merchantRsa().privateKey).sign(bytes)
+/** Signs the check of the own keys, and no response. */
+const signsOnce = () => {
+  let calls = 0
+  return (bytes: Uint8Array) => (calls++ === 0 ? signs(bytes) : never())
+}
 const CAUSE = 'The error is in event.error.cause of "onEvent". It is not printed, because it may contain customer data.'
 const AFTER = 'The request timed out after 20 ms ("timeoutMs")'
 
@@ -132,7 +151,16 @@ const FAILURES: readonly Failure[] = [
   },
   {
     failure: 'the store goes down after onOrder, and the time is up',
-    options: () => ({ ...store({ finish: async () => throws(coded('EPIPE'))() }), timeoutMs: 20, leaseMs: 200 }),
+    options: () => ({
+      ...store({
+        async finish() {
+          isWaiting = true
+          throw coded('EPIPE')
+        },
+      }),
+      timeoutMs: 20,
+      leaseMs: 200,
+    }),
     code: 'ERR_STORE',
     prints: `store.finish() threw Error (code EPIPE). ${CAUSE} The handler retries until the lease ends.`,
   },
@@ -240,7 +268,7 @@ const FAILURES: readonly Failure[] = [
   },
   {
     failure: 'the signer hangs',
-    options: () => ({ ...signer({ sign: never }), timeoutMs: 20 }),
+    options: () => ({ ...signer({ sign: signsOnce() }), timeoutMs: 20 }),
     kind: 'unavailable',
     code: 'ERR_SIGNER',
     prints: '"sign" of the signer took longer than 20 ms ("timeoutMs").',
@@ -263,7 +291,7 @@ const FAILURES: readonly Failure[] = [
   {
     failure: 'the signer hangs while it decrypts',
     options: () => ({
-      ...signer({ sign: (bytes: Uint8Array) => parsePrivateKey(merchantRsa().privateKey).sign(bytes), decrypt: never }),
+      ...signer({ sign: signs, decrypt: never }),
       timeoutMs: 20,
     }),
     request: encryptedRequest,
@@ -348,8 +376,21 @@ async function deliver({ options, request: make = request }: Failure, onEvent?: 
     ...options(),
     onEvent,
   })
-  const response = await handler(make())
-  return { handler, response }
+  isWaiting = false
+  const responding = handler(make())
+  let isDone = false
+  const done = () => {
+    isDone = true
+  }
+  responding.then(done, done)
+  await until(async () => {
+    if (isWaiting) {
+      isWaiting = false
+      await vi.advanceTimersToNextTimerAsync()
+    }
+    return isDone
+  })
+  return { handler, response: await responding }
 }
 
 async function printedWithoutOnEvent(failure: Failure): Promise<string> {
@@ -400,6 +441,16 @@ describe('a failure of the own side', () => {
       printed.push(warning.replace(/ \((requestId|tracerId) [^)]*\)$/, ''), `${code} ${message}`)
     }
     expect(printed.filter((text, index) => printed.indexOf(text) !== index)).toStrictEqual([])
+  })
+
+  test('is HTTP 500, unsigned, when the signer hangs', async () => {
+    recordWarnings()
+    const failure = FAILURES.find((row) => row.failure === 'the signer hangs') ?? expect.fail('there is no such row')
+    const { response } = await deliver(failure)
+    expect(response.status).toBe(500)
+    expect(response.headers).not.toHaveProperty('Signature')
+    const { response: signed } = await deliver({ failure: 'none', options: () => ({}), code: '', prints: '' })
+    expect(signed).toMatchObject({ status: 200, headers: { Signature: expect.any(String) } })
   })
 
   test('is a warning, and a processed or a rejected request is none', async () => {

@@ -221,7 +221,7 @@ describe('createTestReceiver responds', () => {
       const order = createTestOrder()
       const client = createOrderSyncClient({
         credentials: createTestCredentials().merchant,
-        ...{ retries: 1, baseDelayMs: 1, timeoutMs: response === 'slow' ? 300 : 10_000 },
+        ...{ retries: 1, baseDelayMs: 1, timeoutMs: response === 'slow' ? 1_500 : 10_000 },
         ...(await connect(receiver)),
       })
       expect(await client.syncOrder(order).catch((error: unknown) => error)).toMatchObject(expected)
