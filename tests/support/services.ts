@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
@@ -150,6 +150,38 @@ export async function startPrivatePostgres(): Promise<PrivatePostgres | undefine
     async stop() {
       await end('SIGINT')
       rmSync(data, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Starts PgBouncer in transaction mode in front of a PostgreSQL, for one test. Undefined where it is not installed. */
+export async function startPgBouncer(postgresUrl: string): Promise<{ url: string; stop: () => void } | undefined> {
+  const server = program('pgbouncer')
+  if (server === undefined) return undefined
+  const { data, as } = newDataFolder('postgres')
+  const [port, { hostname, port: postgresPort, username, pathname }] = [await freePort(), new URL(postgresUrl)]
+  const file = join(data, 'pgbouncer.ini')
+  writeFileSync(
+    file,
+    `[databases]
+${pathname.slice(1)} = host=${hostname} port=${postgresPort} user=${username}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = ${port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 3
+max_client_conn = 200
+`,
+  )
+  const child = spawn(server, [file], { ...as, stdio: 'ignore' })
+  const url = `postgres://${username}@127.0.0.1:${port}${pathname}`
+  return {
+    url: await started(url, pingPostgres, child),
+    stop() {
+      child.kill('SIGINT')
+      child.once('exit', () => rmSync(data, { recursive: true, force: true }))
     },
   }
 }
