@@ -294,7 +294,7 @@ describe('send --jsonl', () => {
   test.each([
     ['an array', '[{"tradeNo":"T-1"}]', 'It is an array. Convert it'],
     ['one order on several lines', JSON.stringify(order(1), undefined, 2), 'is sent without --jsonl'],
-    ['CSV', 'tradeNo,merchantBizNo\nT-1,B-1', 'It begins with something else'],
+    ['CSV', 'tradeNo,merchantBizNo\nT-1,B-1', 'It does not begin with a JSON object'],
   ])('refuses a file that is %s', async (_, content, message) => {
     const { send, received } = await start([content])
     const run = await send()
