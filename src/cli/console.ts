@@ -54,7 +54,7 @@ export async function startConsole(values: Values, { handler, credentials, recor
   printToStderr(`console: ${url}`)
 }
 
-/** The credentials of the other side: its private key, and the public half of ours. */
+/** The credentials of the other side: its private key, and your public key. */
 function peerOf({ clientId, privateKeys, peerPublicKeys }: Credentials, peerKey: string | Uint8Array): Credentials {
   const [version = '1'] = Object.keys(peerPublicKeys)
   const halves = Object.entries(privateKeys).map(([ours, key]) => [ours, publicHalf(key as string | Uint8Array)])
@@ -67,7 +67,7 @@ function publicHalf(key: string | Uint8Array): KeyObject {
     try {
       return createPublicKey(createPrivateKey({ key: bytes, ...form }))
     } catch {
-      // The next form.
+      // Try the next key format.
     }
   }
   throw new UsageError('--peer-private-key needs --private-key in PEM or DER.')

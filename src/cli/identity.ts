@@ -2,7 +2,7 @@ import { type Credentials, parsePrivateKey, parsePublicKey } from 'alipayhk-orde
 import { decodeText, readNamedFile } from './files.ts'
 import { file, type Named, required, text, type ValuesOf, withDefault } from './option.ts'
 
-/** The options for our own identity and the keys of both sides. */
+/** The options for the Client-Id and the keys of both sides. */
 export const IDENTITY_OPTIONS = {
   'client-id': required(text('ID', 'the Client-Id that AlipayHK assigned')),
   'private-key': required(file('your key: signs messages you send, decrypts messages you receive')),

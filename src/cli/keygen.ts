@@ -16,7 +16,7 @@ const ALGORITHMS = {
   ECC224: () => generateKeyPairAsync('ec', { namedCurve: 'secp224r1' }),
 }
 
-/** How the content of the two files is made. */
+/** How to create the content of the two files. */
 interface FileFormat {
   readonly privateText: (key: KeyObject) => string | Buffer
   readonly publicText: (key: KeyObject) => string | Buffer

@@ -13,12 +13,12 @@ export const DATABASES = 'sqlite:FILE, postgres://…, mysql://… or redis://�
 
 export const STORES = `memory, ${DATABASES}`
 
-/** An open store, and what can be done with its database. */
+/** An open store, and the maintenance functions of its database. */
 export interface OpenStore {
   readonly store: OrderSyncStore
   /** Creates or upgrades the tables. */
   readonly migrate: () => Promise<void>
-  /** Deletes requests whose time is over, and resolves to their number; undefined where the database does it by itself. */
+  /** Deletes expired requests, and resolves to their number. Undefined if the database does this itself. */
   readonly prune: () => Promise<number | undefined>
   readonly close: () => Promise<unknown>
 }

@@ -35,7 +35,7 @@ export const receive = defineCommand(
     const receiver = createTestReceiver({
       credentials: await readCredentials(values),
       signedPath: values['signed-path'],
-      // The receiver names the words that it does not know.
+      // createTestReceiver() rejects unknown words, and names them.
       responses: values.responses.split(',').map((word) => word.trim() as ReceiverResponse),
       async respond(order) {
         await printJson({ event: 'order', order })

@@ -51,14 +51,14 @@ export const replay = defineCommand(
   },
 )
 
-/** The order of a message. One that did not verify is sent if it is in the clear. */
+/** The order of a message. If the message did not verify, its body is used, which must then be plain. */
 function orderOf({ order, bodyBase64 }: RecordedMessage): object {
   if (order !== undefined) return order
   try {
     const value: unknown = JSON.parse(Buffer.from(bodyBase64, 'base64').toString())
     if (typeof value === 'object' && value !== null) return value
   } catch {
-    // The text is not JSON: said below.
+    // Not JSON: the error is thrown below.
   }
   throw new UsageError(
     'The order in the message cannot be read: it is not JSON, or the message was encrypted and its signature did not verify.',

@@ -52,7 +52,7 @@ export const store = defineCommand(
   async ({ values, argument }) => await run(values, argument),
 )
 
-/** What an action found or did, for people and for programs. */
+/** The result of an action, as text and as data. */
 interface Report {
   readonly lines: readonly string[]
   readonly json: object
@@ -149,7 +149,7 @@ function describeRecord(record: OrderRecord | undefined): string[] {
   return lines
 }
 
-/** A time of the peer can be anything. */
+/** A time from the peer can be outside the range of Date. */
 function toIso(time: number): string {
   const date = new Date(time)
   return Number.isNaN(date.getTime()) ? 'not a time' : date.toISOString()

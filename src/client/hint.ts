@@ -8,7 +8,7 @@ import { clockHint, parseTime } from '../protocol/time.ts'
 import type { ClientSettings } from './options.ts'
 import type { ReceivedResponse } from './read-response.ts'
 
-/** The likely cause of a response that cannot be trusted. Empty when the error says it all. */
+/** The likely cause of a response that cannot be trusted. Empty if the error message is enough. */
 export async function hintOf<ExtInfo>(
   { code }: ProtocolError,
   { status, headers, body }: ReceivedResponse,
@@ -37,7 +37,7 @@ function unverifiedResult(body: Uint8Array): { readonly resultCode?: unknown } {
   return typeof value === 'object' && typeof value?.result === 'object' ? (value.result ?? {}) : {}
 }
 
-/** What to compare with the peer that does not accept our signature. */
+/** What to compare with a peer that rejects our signature. */
 export function describeOwnSignature<ExtInfo>(
   headers: ReadonlyMap<string, string>,
   { credentials, signedPath, url }: ClientSettings<ExtInfo>,

@@ -31,7 +31,7 @@ export interface SyncResult {
   readonly response: OrderSyncResponse
 }
 
-/** How far a `Response-Time` may be before the time of its own request: the two clocks may differ by this much. */
+/** How far a `Response-Time` may be before the time of its own request: an allowance for the difference of the clocks. */
 const CLOCK_DIFFERENCE_MS = 60_000
 
 /**
@@ -104,12 +104,12 @@ const RESPONSE_CODES: { readonly [Code in ProtocolErrorCode]?: UntrustedResponse
   ERR_TIME_RANGE: 'ERR_REPLY_TIME',
 }
 
-/** Statuses without a signature that say "later": the peer's HTTP layer, or something in front of it, has judged nothing. */
+/** Unsigned statuses that mean "retry later": they come from the peer's HTTP layer or from a proxy, before any decision. */
 const isTryLater = (status: number) => status >= 500 || status === 429 || status === 408
 
 /**
- * The error that an untrusted response means for the caller. After a status that says "later" there is nobody to distrust:
- * the outcome is unknown, and a retry is right.
+ * The error of an untrusted response, for the caller. A status that means "retry later" contains no result to distrust:
+ * the outcome is unknown, and a retry is safe.
  *
  * @see docs/protocol.md section 6.2
  */
@@ -142,7 +142,7 @@ export function requireSuccess<ExtInfo>(
   }
   return match(resultStatus)
     .with('S', () => {
-      // The schema requires `orderId` with `S`. Without it, nothing would be decided.
+      // The schema requires `orderId` with `S`. Without it, the outcome would be unknown.
       if (response.orderId === undefined) throw undecided()
       return response.orderId
     })

@@ -9,7 +9,7 @@ import type { Hub } from './stream.ts'
 import type { Detail, OutboxState, SendCommand } from './wire.ts'
 import { SEND_SCENARIOS } from './wire.ts'
 
-/** What the routes are made of. */
+/** What the routes need. */
 export interface Parts {
   readonly ring: Ring
   readonly hub: Hub
@@ -38,7 +38,7 @@ export interface Call {
 
 const NOT_FOUND = text(404, 'Not found')
 
-/** Answers one request of the page. */
+/** Handles one request of the page. */
 export async function answer(call: Call, parts: Parts): Promise<ConsoleResponse> {
   const { method, path } = call
   const [area = '', name = '', id = '', action = ''] = path.split('/')

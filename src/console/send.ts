@@ -7,7 +7,7 @@ import { createTestPeer, type TestPeer, type TestRequestOptions } from '../testi
 import type { Entry } from './entry.ts'
 import type { SendCommand, SendScenario, SentResult } from './wire.ts'
 
-/** How many orders a burst has, and how many are on their way at once. */
+/** How many orders a burst has, and how many are in flight at the same time. */
 const BURST = { orders: 50, atOnce: 10 } as const
 /** How much older the event of the scenario `older` is. */
 const OLDER_MS = 60_000
@@ -33,7 +33,7 @@ export function createSender({ handler, client, peer: credentials, path }: Sides
         ? [NO_PEER]
         : await SCENARIOS[scenario](order, (...request) => sendAsPeer(peer, ...request))
     },
-    /** Sends the bytes of a delivery again, or its order signed anew. */
+    /** Sends the bytes of a delivery again, or signs its order again and sends it. */
     async replay(entry: Entry, mode: 'same' | 'signed'): Promise<SentResult> {
       const order = orderOf(entry)
       if (entry.direction === 'out') return await sendWithClient(client, order)
@@ -130,7 +130,7 @@ async function sendSame(handler: OrderSyncHandler | undefined, entry: Entry): Pr
   return { status: response.status, signed }
 }
 
-/** Messages of this package quote no customer data. Others may. */
+/** Messages of this package contain no customer data. Other messages may. */
 function describe(error: unknown): string {
   return isOrderSyncError(error)
     ? `${error.code}: ${error.message}`

@@ -72,7 +72,7 @@ export async function signWithCryptoKey(key: webcrypto.CryptoKey, content: Uint8
   return new Uint8Array(await webcrypto.subtle.sign(WEB_ALGORITHM, key, content))
 }
 
-/** What most KMS services accept of a message, in bytes. They accept its digest in place of a longer one. */
+/** The longest message that most KMS services sign, in bytes. For a longer one, they sign its digest. */
 const MAX_KMS_MESSAGE = 4_096
 
 /**
@@ -103,7 +103,7 @@ function assertSignature(signature: unknown, method: 'sign' | 'signDigest'): Uin
   )
 }
 
-/** Our own errors, timeouts and failures of the network have other causes. */
+/** Errors of this package, timeouts and network failures have other causes. */
 function mayBeOfSize(error: unknown): boolean {
   if (isOrderSyncError(error)) return false
   const { name, syscall } = (error ?? {}) as { name?: unknown; syscall?: unknown }
@@ -135,7 +135,7 @@ export async function verifyWithKeyObject(
     if (algorithm === 'RSA256') return createVerify('sha256').update(content).verify(key, signature)
     return await verifyOnPool('sha256', content, eccInput(key, signature), signature)
   } catch {
-    // Some runtimes throw on bytes that are no signature, where others return false.
+    // Some runtimes throw for malformed signatures, others return false.
     return false
   }
 }

@@ -19,7 +19,7 @@ export function toCauses(
   const isExplained = isSigned || found?.causes !== undefined
   for (const error of errors) {
     const cause = headerCause(error, message)
-    // Another reading of the Signature header is a cause already.
+    // A badly formatted Signature header is already a cause.
     if (!(isExplained && cause?.code === 'signature-encoding')) add(cause)
   }
   if (!isExplained && message.body.length === 0) add(emptyBody(message))
@@ -33,7 +33,7 @@ export function toCauses(
   return causes
 }
 
-/** What the handler refuses before it verifies anything. */
+/** Causes for which the handler rejects a message before it verifies the signature. */
 function headerCause(
   { code, message }: ProtocolError,
   { headers, direction }: ExplainedMessage,
@@ -66,7 +66,7 @@ function emptyBody({ headers }: ExplainedMessage): ExplainedCause {
   }
 }
 
-/** The JSON of a larger body is not written in other ways. */
+/** Changes of the JSON format are not tested on a larger body. */
 export const MAX_REWRITTEN_BYTES = 262_144
 
 /** What to do when no cause was found. */
@@ -102,7 +102,7 @@ export function searchNotes(
 /** The length of an ECDSA signature over secp224r1 in IEEE P1363 form. */
 const P1363_LENGTH = 56
 
-/** What is accepted, and differs from what this library sends. */
+/** Accepted forms that this library does not send. */
 export function toleranceNotes({ headers }: ExplainedMessage, { peerPublicKeys }: ParsedCredentials): string[] {
   if (!isSignatureReadable(headers)) return []
   const { keyVersion, signature } = parseSignatureHeader(headers.get('signature') ?? '')

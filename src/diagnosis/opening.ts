@@ -4,25 +4,25 @@ import type { ParsedCredentials } from '../secure-message/credentials.ts'
 import type { CauseCode } from './change.ts'
 import type { ReadSignature, SignatureReading } from './signature-texts.ts'
 
-/** A cause that was found, without the way in which it was found. */
+/** A cause, without the way in which it was found. */
 export interface ExplainedCause {
   readonly code: CauseCode
-  /** What happened and how to fix it, in sentences. */
+  /** What happened and how to fix it, as sentences. */
   readonly fix: string
 }
 
-/** A way in which the signature can have been made: with this key, in this form. */
+/** How the signature may have been made: with this key, in this form. */
 export interface Opening {
-  /** What is different from the protocol. Empty: nothing. */
+  /** The differences from the protocol. Empty if there are none. */
   readonly causes: readonly ExplainedCause[]
   /** Whether the signature itself shows that the key made it. */
   readonly isCertain: boolean
-  /** How unlikely it is: the number of causes, and more for unusual digests. */
+  /** The cost, higher for less likely ways: the number of causes, plus more for unusual digests. */
   readonly cost: number
   readonly matches: (content: Uint8Array) => boolean | Promise<boolean>
 }
 
-/** All ways in which the signature can have been made. The ways of the protocol come first. */
+/** All ways in which the signature may have been made. The ways of the protocol come first. */
 export interface Openings {
   readonly openings: readonly Opening[]
   /** Whether it is certain that no configured key made the signature. */

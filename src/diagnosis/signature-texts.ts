@@ -3,21 +3,21 @@ import { parseSignatureHeader } from '../protocol/headers.ts'
 /** One way to read the signature in a header. */
 export interface SignatureReading {
   readonly bytes: Uint8Array
-  /** What is different from the protocol; undefined for the way of the protocol. */
+  /** The difference from the protocol. Undefined for the format of the protocol. */
   readonly fix: string | undefined
 }
 
-/** What the `Signature` header says, read as tolerantly as possible. */
+/** The content of the `Signature` header, parsed as tolerantly as possible. */
 export interface ReadSignature {
   /** Whether the header has the form of the protocol. */
   readonly isParsed: boolean
   readonly algorithm: string | undefined
   readonly keyVersion: string | undefined
-  /** The way of the protocol comes first, if the header can be read so. */
+  /** The format of the protocol comes first, if the header can be parsed in it. */
   readonly readings: readonly SignatureReading[]
 }
 
-/** A header longer than this is not read in other ways. */
+/** Tolerant parsing stops at this header length. */
 const MAX_HEADER = 8_192
 
 const RIGHT = 'Send standard base64, URL-encoded once: signature=encodeURIComponent(base64).'
@@ -30,7 +30,7 @@ export function readSignature(header: string): ReadSignature {
     const key = Buffer.from(bytes).toString('latin1')
     if (!readings.has(key)) readings.set(key, { bytes, fix })
   }
-  // Another name of the algorithm does not make the rest unreadable.
+  // With an unknown algorithm name, the rest can still be parsed.
   const named = () => parseSignatureHeader(header.replace(/\balgorithm=[^,]*/i, 'algorithm=RSA256'))
   const known = attempt(() => parseSignatureHeader(header))
   const parsed = known ?? attempt(named)

@@ -4,7 +4,7 @@ import type { ReceivedMessage } from '../secure-message/verify.ts'
 import { shownPath } from './change.ts'
 import { search } from './search.ts'
 
-/** The largest body that is diagnosed, in bytes: anybody can send one. */
+/** The largest body that is diagnosed, in bytes: anyone can send a body. */
 const MAX_DIAGNOSED_BYTES = 65_536
 
 /** The bytes that one diagnosis hashes at most: 500 texts of usual orders, or 32 of the largest body. */
@@ -39,7 +39,7 @@ export async function diagnoseSignature(
   if (body.length === 0) return emptyBody(headers.get('content-length'))
   if (body.length > MAX_DIAGNOSED_BYTES) return 'The body is too large to be diagnosed.'
   const timeHeader = headers.get('request-time') === head.time ? 'Request-Time' : 'Response-Time'
-  // Not by the header, which anybody can write.
+  // Do not trust the header: anyone can set it.
   const maxTexts = hasEcdsa(credentials) ? MAX_ECDSA_TRIALS : 500
   const maxTrials = Math.min(maxTexts, Math.floor(MAX_HASHED_BYTES / body.length))
   const evidence = { method, path, headers, timeHeader, body } as const

@@ -1,10 +1,10 @@
 import { derProblem } from './der.ts'
 
-// What texts and files are that are given as a key, but are not one that can be used. Nothing here returns a part of them.
+// Describes texts and files that were passed as a key but are not a usable key. The descriptions never quote the input.
 
 type Rule = readonly [pattern: RegExp, what: string]
 
-/** Texts that stand for a key. Each reason completes "privateKeys[1] …". */
+/** Texts that refer to a key. Each reason completes "privateKeys[1] …". */
 const REFERENCES: readonly Rule[] = [
   [/^(?:undefined|null|none|nil|nan|false|true)$/i, 'is a text for a missing value; set the environment variable'],
   [/^\[object \w+\]$/, 'is the text of a JavaScript object; pass the key itself'],
@@ -49,7 +49,7 @@ const REFERENCES: readonly Rule[] = [
   [/^(?:[0-9a-f]{2}:){15,}[0-9a-f]{2}$/i, 'is a fingerprint, or hex with colons; pass PEM or base64'],
 ]
 
-/** Files and formats that begin in a way of their own. */
+/** Files and formats with a recognizable beginning. */
 const FORMATS: readonly Rule[] = [
   [
     /^\s*(?:<!doctype html|<html|<head|<body)/i,
@@ -95,7 +95,7 @@ export function nameReference(text: string): string | undefined {
   return text.length > 4_096 ? undefined : firstOf(REFERENCES, text)
 }
 
-/** The format of a text that is not a key which can be used; undefined when it is not known. */
+/** The format of a text that is not a usable key. Undefined if the format is unknown. */
 export function nameFormat(text: string): string | undefined {
   return firstOf(FORMATS, text)
 }
@@ -117,7 +117,7 @@ const SIGNATURES: readonly (readonly [bytes: readonly number[], what: string])[]
   [[0x99, 0x01], 'is a binary key of PGP; a key in PKCS#8 or SPKI is needed'],
 ]
 
-/** What bytes are that are neither DER nor text. */
+/** Describes bytes that are neither DER nor text. */
 export function nameBinary(bytes: Uint8Array): string {
   const known = SIGNATURES.find(([start]) => start.every((byte, index) => bytes[index] === byte))
   if (known !== undefined) return known[1]
@@ -162,7 +162,7 @@ function keyPath(value: object, depth: number): string[] | undefined {
 
 const looksLikeKey = (text: string) => text.includes('-----BEGIN') || /^(?:MI|LS0t)[\w+/=\s-]{60,}$/.test(text)
 
-/** Why PEM text has no block that can be read. */
+/** Why PEM text has no readable block. */
 export function namePem(text: string): string {
   if (/-----BEGIN [A-Z0-9 ]+-----n(?:[\w+/]|$)/.test(text) && /n-----END/.test(text)) {
     return 'has the letter n where lines end; the backslashes of its \\n were lost'

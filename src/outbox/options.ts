@@ -17,7 +17,7 @@ import { boundOutboxStore } from './bounded-store.ts'
 import type { OutboxEvent } from './event.ts'
 import { assertEncryptAtRest, type EncryptAtRest } from './payload.ts'
 
-/** What the outbox uses of a client. */
+/** The part of a client that the outbox uses. */
 export type OutboxClient = Pick<OrderSyncClient, 'syncOrder'>
 
 /** Options of {@link createOutbox}. */

@@ -2,7 +2,7 @@ import { describeFailure } from '../errors.ts'
 import { createWarner, notify } from '../notify.ts'
 import type { OutboxEvent } from './event.ts'
 
-/** Passes every event on. Without `onEvent`, what a person must look at becomes a process warning, at most one a minute for each code. */
+/** Passes every event to `onEvent`. Without it, events that need action become process warnings, at most one per code and minute. */
 export function createReporter(onEvent: ((event: OutboxEvent) => void) | undefined): (event: OutboxEvent) => void {
   const warn = createWarner(() => performance.now())
   return (event) => {

@@ -108,5 +108,5 @@ export function clockHint(differenceSeconds: number): string {
     : 'Check the clocks of both machines.'
 }
 
-/** How far two clocks that are right may differ, with the time that the message was on its way. */
+/** The normal difference of two correct clocks, including the transit time of the message. */
 const MAX_CLOCK_ERROR_SECONDS = 30

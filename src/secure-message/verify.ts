@@ -21,17 +21,17 @@ export interface ReceivedMessage {
   readonly method: string
   readonly path: string
   readonly head: MessageHead
-  /** The body exactly as it arrived. */
+  /** The received body, unchanged. */
   readonly body: Uint8Array
 }
 
-/** How strict to be. */
+/** How strictly to verify. */
 export interface VerifyOptions {
   readonly encryption: Encryption
   readonly json: JsonLimits
 }
 
-/** A message whose signature is the peer's. */
+/** A message with a verified signature of the peer. */
 export interface VerifiedMessage {
   /** The parsed JSON, not validated yet. */
   readonly value: unknown

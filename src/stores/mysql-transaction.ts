@@ -49,7 +49,7 @@ const TRANSACTION_ENDED =
   'The transaction ended in "onOrder": leave COMMIT and ROLLBACK to the store, rethrow deadlock errors, and do not run DDL.'
 
 /**
- * Lends a connection to `onOrder`, as an object of its own that is useless after it: a query that comes later would run in the
+ * Lends a connection to `onOrder`, as a separate object that stops working afterwards: a later query would run in the
  * transaction of another order. Queries get the timeout too: on a silent network, the driver would wait without a limit.
  */
 async function lend<Value>(

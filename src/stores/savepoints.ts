@@ -2,7 +2,7 @@ import { ConfigurationError } from '../errors.ts'
 import { hasMethod } from '../option-rules.ts'
 import { type Dialect, statementsOf } from './statements.ts'
 
-/** What is sent in place of a text: the text itself, another one, or nothing. */
+/** The text to send: the original, another one, or none. */
 export type TransactionStep =
   | { readonly kind: 'pass' }
   | { readonly kind: 'replace'; readonly text: string }
@@ -10,15 +10,15 @@ export type TransactionStep =
 
 /** Watches the statements that `onOrder` sends on the connection of the store. */
 export interface Savepoints {
-  /** What to do with a text. */
+  /** Decides what to send for a text. */
   readonly stepFor: (text: string) => TransactionStep
   /** Throws unless a text may be prepared: a statement that becomes a savepoint depends on when it runs. */
   readonly assertPreparable: (text: string) => void
-  /** The database has rolled back the transaction, as MySQL does after a deadlock: what comes later would be kept. */
+  /** The database has rolled back the transaction, as MySQL does after a deadlock. Later writes would be kept. */
   readonly noteRolledBack: () => void
   /**
-   * Throws when a statement was refused, also if `onOrder` has ignored that, and when a transaction that it began has not ended:
-   * its writes would then be wrong.
+   * Throws if a statement was rejected, even if `onOrder` ignored the error, and if a transaction that `onOrder` began is still
+   * open: the writes would be wrong.
    */
   readonly assertEnded: () => void
 }
@@ -35,11 +35,11 @@ const COMMIT = /^(?:commit|end)(?:\s+(?:work|transaction))?$/i
 const ROLLBACK = /^(?:rollback|abort)(?:\s+(?:work|transaction))?$/i
 const ROLLBACK_TO = /^rollback\s+(?:(?:work|transaction)\s+)?to\b/i
 const ISOLATION = /^set\s+(?:session\s+|local\s+)?transaction\b/i
-/** What a transaction of the store has anyway. */
+/** The modes that a transaction of the store already has. */
 const WEAK_MODES =
   /^(?:[\s,]*(?:isolation\s+level\s+read\s+(?:un)?committed|read\s+write|not\s+deferrable|with\s+consistent\s+snapshot))*[\s,]*$/i
 
-/** Statements that end the transaction of MySQL without saying so. */
+/** Statements that end a transaction in MySQL implicitly. */
 const IMPLICIT_COMMIT =
   /^(?:create(?!\s+(?:or\s+replace\s+)?temporary\b)|alter|drop(?!\s+temporary\b)|truncate|rename|lock\s+tables?|unlock\s+tables?|grant|revoke|(?:analyze|optimize|repair|check)\s+(?:local\s+|no_write_to_binlog\s+)?tables?|cache\s+index|load\s+index|install|uninstall|flush|set\s+password)\b/i
 
@@ -48,8 +48,8 @@ const ROLLED_BACK =
   'A deadlock has rolled it back. Rethrow the error of the deadlock: the peer delivers the order again.'
 
 /**
- * Turns BEGIN, COMMIT and ROLLBACK of an ORM into savepoints of the store's own transaction: what an ORM commits is committed
- * with the record that the order was processed, or not at all. What cannot be turned is refused.
+ * Turns BEGIN, COMMIT and ROLLBACK of an ORM into savepoints of the store's own transaction: the writes of an ORM commit together
+ * with the record that the order was processed, or not at all. Rejects statements that cannot become savepoints.
  */
 export function createSavepoints(dialect: Dialect): Savepoints {
   let depth = 0
@@ -128,7 +128,7 @@ function isControl(statement: string): boolean {
   return (CONTROL.test(statement) && !ROLLBACK_TO.test(statement)) || AUTOCOMMIT.test(statement)
 }
 
-/** A refusal, unless the transaction has these modes anyway. */
+/** Rejects the modes of a transaction unless it already has them. */
 function refuseModes(modes: string, dialect: Dialect): TransactionStep | undefined {
   if (WEAK_MODES.test(modes)) return undefined
   const level = dialect === 'mysql' ? 'has the isolation level of the session' : 'is READ COMMITTED'
@@ -211,7 +211,7 @@ function fail(error: unknown, [first, ...rest]: readonly unknown[]): unknown {
     return undefined
   }
   const rejection = Promise.reject(error)
-  // Nobody may await it, and the order fails with the same error.
+  // The caller may not await it. The order fails with the same error.
   rejection.catch(() => {})
   return rejection
 }

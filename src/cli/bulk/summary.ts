@@ -19,7 +19,7 @@ export function summarize(tally: Tally, { seconds, isComplete }: Ending) {
   }
 }
 
-/** The summary in words. */
+/** The summary as text. */
 export function describeTally(
   tally: Tally,
   { seconds, isComplete, hasJournal, failures }: Ending & { hasJournal: boolean; failures: string | undefined },

@@ -167,7 +167,7 @@ function Actions({ detail, show }: { readonly detail: Detail; readonly show: boo
   )
 }
 
-/** Bars to scale. A step that took less than a thousandth is still a line. */
+/** Bars to scale. A step that took less than a thousandth is drawn as a line. */
 function Timeline({ spans }: { readonly spans: readonly Span[] }) {
   const total = Math.max(0.001, ...spans.map(({ to }) => to))
   if (spans.length === 0) return <p class="quiet">Nothing was measured.</p>

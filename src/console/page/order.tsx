@@ -7,7 +7,7 @@ const [TOP, BOTTOM] = [40, 150]
 /** Room for the labels at both ends. */
 const MARGIN = 70
 
-/** One order: when its events happened, and when they arrived, on one scale. */
+/** One order: when its events happened and when they were received, on one scale. */
 export function OrderView({ rows }: { readonly rows: readonly Row[] }) {
   const events = [...rows].sort((a, b) => a.at - b.at)
   const timed = events.filter((row): row is Row & { eventTime: number } => row.eventTime !== undefined)
@@ -59,7 +59,7 @@ export function OrderView({ rows }: { readonly rows: readonly Row[] }) {
   )
 }
 
-/** Two lines with the same scale. A connection that is not upright is a delay, or a clock or a unit that is wrong. */
+/** Two time axes with the same scale. A slanted line between them is a delay, a wrong clock or a wrong unit. */
 function Axis({ events }: { readonly events: readonly (Row & { eventTime: number })[] }) {
   const times = events.flatMap(({ at, eventTime }) => [at, eventTime])
   const [from, to] = [Math.min(...times), Math.max(...times)]

@@ -5,14 +5,14 @@ import { readCurl } from './curl.ts'
 import { readHttp } from './http.ts'
 import { readJson } from './json.ts'
 
-/** How many times as large as the largest body a capture may be: JSON writes one byte as up to six characters. */
+/** The maximum size of a capture, as a multiple of the largest body: JSON writes one byte as up to six characters. */
 const MAX_OVERHEAD = 6
 const MAX_HEAD_BYTES = 1_048_576
 
 /**
  * Reads a captured message: raw HTTP, a curl command, a HAR entry or JSON.
  *
- * @param expected Which of request and response to take of a HAR entry.
+ * @param expected Whether to read the request or the response of a HAR entry.
  * @throws {@link ConfigurationError} `ERR_REQUEST` when it is not a message
  */
 export function readCapture(captured: unknown, maxBodyBytes: number, expected: MessageKind | undefined): Capture {

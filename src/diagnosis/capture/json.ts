@@ -106,7 +106,7 @@ function readBody(value: Members): { body: Uint8Array; notes: string[] } {
   return { body: Buffer.from(serialize(content)), notes }
 }
 
-/** An object of the caller's own may have a loop or a bigint in it. */
+/** The caller's object may have a circular reference or a bigint. */
 function serialize(content: unknown): string {
   try {
     return JSON.stringify(content) ?? ''

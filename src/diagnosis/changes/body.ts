@@ -7,17 +7,17 @@ import { escapingChanges, jsonLayoutChanges, orderChanges, spaceChanges, textCha
 const BOM = '\uFEFF'
 const BOM_BYTES = Uint8Array.of(0xef, 0xbb, 0xbf)
 
-/** What is known about the body besides its bytes. */
+/** What is known about the body in addition to its bytes. */
 export interface BodyFacts {
-  /** The bytes that are decompressed at most. */
+  /** The maximum number of decompressed bytes. */
   readonly maxBodyBytes: number
-  /** The JSON of a larger body is not written in other ways. */
+  /** Changes of the JSON format are not tested on a larger body. */
   readonly maxRewrittenBytes: number
-  /** The body after decryption, if it is encrypted and our key decrypts it. */
+  /** The body after decryption, if it is encrypted and a configured key decrypts it. */
   readonly plaintext: Uint8Array | undefined
 }
 
-/** Bodies that the sender may have signed instead of the one that arrived. The more specific changes come first. */
+/** Bodies that the sender may have signed instead of the received one. The more specific changes come first. */
 export function bodyChanges(body: Uint8Array, facts: BodyFacts): Change[] {
   return [
     ...plaintextChanges(facts.plaintext),
@@ -223,7 +223,7 @@ function safely(run: () => string): string | undefined {
   }
 }
 
-/** What programs sign when they have lost the body. */
+/** Texts that programs sign after they have lost the body. */
 function placeholderChanges(): Change[] {
   return ['{}', 'null', 'undefined', '[object Object]', '""'].map((text) =>
     bytes(

@@ -69,7 +69,7 @@ export function spaceChanges(): Change[] {
   ]
 }
 
-/** White space of the JSON, as serializers write it. */
+/** The white space that common serializers write. */
 export function jsonLayoutChanges(): Change[] {
   return LAYOUTS.map(([what, layout, cost]) =>
     textChange({ code: 'body-whitespace', cost, fix: `The sender signed the JSON ${what}. ${SAME_BYTES}` }, (text) =>

@@ -17,7 +17,7 @@ import type { RuleId } from './rules.ts'
 export interface ReadResponse {
   readonly status: number
   readonly isSigned: boolean
-  /** What it says, also if it cannot be trusted. Absent when that cannot be read. */
+  /** The content of the response, even if it cannot be trusted. Absent if it is not readable. */
   readonly response?: OrderSyncResponse | undefined
   readonly problems: readonly Problem[]
 }
@@ -37,7 +37,7 @@ export interface Asked {
   readonly now: number
 }
 
-/** Reads a response as AlipayHK would, and goes on after an error, to find everything that is wrong. */
+/** Reads a response like AlipayHK, but continues after an error, to find everything that is wrong. */
 export async function readResponse(received: ReceivedResponse, asked: Asked): Promise<ReadResponse> {
   const headers = collectHeaders(received.rawHeaders)
   const message = { ...received, headers }
@@ -132,7 +132,7 @@ function readBody(bytes: Uint8Array): { response?: OrderSyncResponse; actual?: s
   }
 }
 
-/** The result of a body that breaks a rule, for the rules about its meaning. */
+/** The result in a body that breaks a rule, for the rules about results. */
 function readLeniently(value: unknown): OrderSyncResponse | undefined {
   if (typeof value !== 'object' || value === null || !('result' in value)) return undefined
   const { result } = value

@@ -13,7 +13,7 @@ const rule = (section: string, title: string, severity: Rule['severity'] = 'erro
   severity,
 })
 
-/** Everything that can be tested from outside. */
+/** All rules that a client can test. */
 export const RULES = {
   'valid-order': rule('5.1', 'A valid order is accepted'),
   'optional-fields': rule('5.1', 'The optional fields are accepted'),

@@ -54,7 +54,7 @@ async function runStep(step: Step, run: Run, state: State): Promise<void> {
 async function runDelivery(delivery: Delivery, run: Run, { orderIds }: State): Promise<void> {
   const copies = Array.from({ length: delivery.copies ?? 1 }, () => deliver(delivery, run))
   const outcomes = await Promise.all(copies)
-  // Copies have one orderId in common, whichever was first.
+  // All copies have the orderId of the first one.
   const known = orderIds.get(delivery.order)
   const first = outcomes.find(({ response }) => response?.result.resultStatus === 'S')?.response?.orderId
   const expectedId = delivery.expect === 'same-order-id' ? known : outcomes.length > 1 ? first : undefined
@@ -129,7 +129,7 @@ const SIGNED_FAULTS: ReadonlySet<SimulatedFault> = new Set([
   'content-type',
 ])
 
-/** How a request that did not verify should be refused. Silence is a refusal too. */
+/** How a request that did not verify should be rejected. No response is a rejection too. */
 function judgeRefusal(
   { tamper }: Delivery,
   { status, isSigned, response, text }: Outcome,
