@@ -193,7 +193,7 @@ export const CHINESE_QUESTIONS: readonly SearchQuestion[] = [
   // https://github.com/fym201/alipay-node-sdk/issues/18
   ['有中文就驗簽失敗', 'zh-HK/signature'],
   // https://github.com/alipay/alipay-sdk-nodejs-all/issues/55
-  ['express 的 req.body 驗簽不通過', 'zh-HK/signature', 'zh-HK/quick-start-express'],
+  ['express 的 req.body 驗簽不通過', 'zh-HK/signature', 'zh-HK/quick-start/express'],
   // https://github.com/fym201/alipay-node-sdk/issues/5
   ['用商戶公鑰還是 AlipayHK 公鑰', 'zh-HK/before-you-start', 'zh-HK/go-live'],
   // https://github.com/fym201/alipay-node-sdk/issues/2
@@ -203,7 +203,7 @@ export const CHINESE_QUESTIONS: readonly SearchQuestion[] = [
   // https://github.com/alipay/alipay-sdk-nodejs-all/issues/66
   ['如何使用沙箱環境', 'zh-HK/before-you-start'],
   // https://github.com/woocommerce/woocommerce-paypal-payments/issues/320
-  ['本機怎樣測試回調', 'zh-HK/before-you-start', 'zh-HK/quick-start-express'],
+  ['本機怎樣測試回調', 'zh-HK/before-you-start', 'zh-HK/quick-start/express'],
   // https://github.com/mollie/api-documentation/issues/336
   ['回調會重試多少次', 'zh-HK/before-you-start'],
   // https://github.com/yansongda/pay/issues/685
