@@ -55,7 +55,7 @@ export const SEARCH_QUESTIONS: readonly SearchQuestion[] = [
   // https://github.com/box/box-node-sdk/issues/259
   ['private key in environment variable newline', 'keys#formats'],
   // https://github.com/TheNorthMemory/wechatpay-axios-plugin/issues/13
-  ['PEM no start line', 'keys#formats', 'keys#when-a-key-is-refused'],
+  ['PEM no start line', 'keys#pem-routines-no-start-line-and-other-errors-of-openssl', 'keys#when-a-key-is-refused'],
   // https://github.com/fym201/alipay-node-sdk/issues/5
   ['which public key, mine or alipay', 'keys#which-public-key-goes-where', 'before-you-start'],
   // https://github.com/octokit/webhooks.js/issues/770

@@ -10,7 +10,7 @@ import { type OutboxOptions, resolveOutboxOptions } from './options.ts'
 import { createPayloadCodec, type OutboxPayload, readPayload, writePayload } from './payload.ts'
 import { createReporter } from './report.ts'
 import type { Waker } from './waker.ts'
-import { type OutboxRunResult, runWorker } from './worker.ts'
+import { type OutboxRunResult, pruneAll, runWorker } from './worker.ts'
 
 /** An event that is not sent again by itself. */
 export interface OutboxFailure {
@@ -86,7 +86,7 @@ export interface Outbox {
   readonly retry: (id: string) => Promise<boolean>
   /** Deletes a failed event. Resolves to whether there was one. */
   readonly discard: (id: string) => Promise<boolean>
-  /** Deletes events that were sent or skipped longer than `keepSentMs` ago, and resolves to their number. A worker does it every minute. */
+  /** Deletes events that were sent or skipped longer than `keepSentMs` ago, and resolves to their number. A worker does it when it starts, and every minute. */
   readonly prune: () => Promise<number>
   /** Never rejects. */
   readonly health: () => Promise<OutboxHealth>
@@ -138,13 +138,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
     const { requestId = randomUUID().replaceAll('-', ''), merchantBizType = 'TRADE_ORDER' } = input
     const order = toOutgoingOrder({ ...input, requestId, merchantBizType })
     const text = Buffer.from(formatJson(order, json)).toString()
-    return {
-      orderKey: keyOf(order, tenant),
-      eventTime: order.orderModifyTime,
-      requestId,
-      payload: codec.encode(writePayload(text, tenant), requestId),
-      maxRetryMs,
-    }
+    const identity = { orderKey: keyOf(order, tenant), eventTime: order.orderModifyTime, requestId }
+    return { ...identity, payload: codec.encode(writePayload(text, tenant), identity), maxRetryMs }
   }
 
   async function enqueueAll(orders: readonly OrderInput[], enqueueOptions: EnqueueOptions = {}) {
@@ -178,8 +173,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
         throw new RangeError(`"limit" must be a whole number from 1 to ${MAX_EVENTS}`)
       }
       const rows = await store.failed({ limit })
-      return rows.map(({ payload, failedAt, ...row }) => {
-        const { order, tenant } = tryToRead(() => codec.decode(payload, row.requestId))
+      return rows.map(({ payload, failedAt, orderKey, eventTime, ...row }) => {
+        const { order, tenant } = tryToRead(() => codec.decode(payload, { ...row, orderKey, eventTime }))
         const failure = { ...row, failedAt: new Date(failedAt), ...(tenant !== undefined && { tenant }) }
         return Object.defineProperty(failure, 'order', { value: order, enumerable: false })
       })
@@ -192,11 +187,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     },
     discard: (id) => store.discard(id),
 
-    async prune() {
-      let total = 0
-      for (let deleted = 1; deleted > 0; total += deleted) deleted = await store.prune(keepSentMs)
-      return total
-    },
+    prune: () => pruneAll(store, keepSentMs),
 
     async health() {
       const startedAt = performance.now()

@@ -1,5 +1,5 @@
 import { describeFailure, isOrderSyncError } from '../errors.ts'
-import type { ClaimedOutboxEvent, OutboxClaim } from '../stores/outbox-store.ts'
+import type { ClaimedOutboxEvent, OutboxClaim, OutboxStore } from '../stores/outbox-store.ts'
 import { traced } from '../telemetry/channels.ts'
 import { backOff, timeoutError, withTimeout } from '../timeout.ts'
 import { describeStoreFailure } from './bounded-store.ts'
@@ -41,6 +41,13 @@ export interface WorkerOptions {
 const STORE_PAUSES = { firstMs: 200, maxMs: 30_000 }
 const PRUNE_INTERVAL_MS = 60_000
 
+/** Deletes everything that ended longer than `keepSentMs` ago, and resolves to the number of events. */
+export async function pruneAll(store: OutboxStore, keepSentMs: number, signal?: AbortSignal): Promise<number> {
+  let total = 0
+  for (let deleted = 1; deleted > 0 && !signal?.aborted; total += deleted) deleted = await store.prune(keepSentMs)
+  return total
+}
+
 /** Sends what is due. Resolves when the signal is aborted and the last attempt has ended. Rejects only as `drain`, when the store fails. */
 export async function runWorker(context: WorkerContext, options: WorkerOptions): Promise<OutboxRunResult> {
   const { settings, report, wakers } = context
@@ -54,13 +61,14 @@ export async function runWorker(context: WorkerContext, options: WorkerOptions):
   const listener = untilEmpty ? undefined : store.listen?.(waker.wake)
   const maxDue = Math.ceil(concurrency / 2)
   let storeFailures = 0
-  let prunedAt = performance.now()
+  let pruning: Promise<void> | undefined
+  let pruneAt = performance.now()
   wakers.add(waker)
   signal?.addEventListener('abort', waker.wake)
 
   async function claim(): Promise<OutboxClaim | undefined> {
     try {
-      const found = await store.claim({ limit: concurrency - running.size, leaseMs, policy })
+      const found = await store.claim({ limit: concurrency - running.size, leaseMs, policy, keepSentMs })
       storeFailures = 0
       return found
     } catch (error) {
@@ -74,8 +82,22 @@ export async function runWorker(context: WorkerContext, options: WorkerOptions):
     }
   }
 
+  async function prune(): Promise<void> {
+    try {
+      await pruneAll(store, keepSentMs, signal)
+    } catch (error) {
+      const message = `Events that are older than "keepSentMs" could not be deleted. ${describeStoreFailure(error)}`
+      report(withError({ kind: 'unavailable', message, delayMs: PRUNE_INTERVAL_MS }, error))
+    } finally {
+      pruning = undefined
+      pruneAt = performance.now() + PRUNE_INTERVAL_MS
+    }
+  }
+
   try {
     while (!signal?.aborted) {
+      // Beside the sends: a worker that is always busy deletes, too.
+      if (pruning === undefined && performance.now() >= pruneAt) pruning = prune()
       const claimedAt = performance.now()
       // Half of the places must be free, so that one call claims several events.
       const found = running.size <= concurrency - maxDue ? await claim() : NOTHING
@@ -93,16 +115,12 @@ export async function runWorker(context: WorkerContext, options: WorkerOptions):
       }
       if (found.events.length > 0 || found.dropped.length > 0 || found.more) continue
       if (untilEmpty && running.size === 0) break
-      if (performance.now() - prunedAt > PRUNE_INTERVAL_MS) {
-        prunedAt = performance.now()
-        await store.prune(keepSentMs).catch(() => {})
-      }
       await waker.wait(pollMs)
     }
   } finally {
     wakers.delete(waker)
     signal?.removeEventListener('abort', waker.wake)
-    await Promise.all(running)
+    await Promise.all([...running, pruning])
     await listener?.close()
   }
   return counts
@@ -162,9 +180,10 @@ function createSender(
   }
 
   /** Resolves to the error, if there is one. */
-  async function attempt({ requestId, payload, attempts }: ClaimedOutboxEvent, timeoutMs: number): Promise<unknown> {
+  async function attempt(event: ClaimedOutboxEvent, timeoutMs: number): Promise<unknown> {
+    const { requestId, payload, attempts } = event
     try {
-      const { order, tenant } = readPayload(codec.decode(payload, requestId))
+      const { order, tenant } = readPayload(codec.decode(payload, event))
       const { client } = settings
       const sender = typeof client === 'function' ? client(order, tenant) : client
       await traced(

@@ -34,5 +34,6 @@ export type {
   OutboxPolicy,
   OutboxStats,
   OutboxStore,
+  OutboxStoreOptions,
   StoredOutboxFailure,
 } from '../stores/outbox-store.ts'

@@ -8,6 +8,7 @@ import type {
   OutboxPolicy,
   OutboxStats,
   OutboxStore,
+  OutboxStoreOptions,
 } from './outbox-store.ts'
 
 /** A value in a statement. */
@@ -121,7 +122,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
 
   async function claim(
     sql: Sql,
-    { limit, leaseMs, policy }: { limit: number; leaseMs: number; policy: OutboxPolicy },
+    { limit, leaseMs, policy, keepSentMs }: Parameters<OutboxStore['claim']>[0],
   ): Promise<OutboxClaim> {
     const fresh = await takeOver(sql)
     const due = await sql(
@@ -154,11 +155,12 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
       const row = byKey.get(orderKey)
       const sentTime = order['sent_time'] === null ? Number.NEGATIVE_INFINITY : Number(order['sent_time'])
       if (row !== undefined && policy === 'latest' && Number(row['total']) > 1) {
-        dropped.push(...(await drop(sql, orderKey, { than: row, state: 'skipped' })))
+        dropped.push(...(await drop(sql, orderKey, { than: row, state: 'skipped', keepSentMs })))
       }
       if (row === undefined || Number(row['wait_ms']) > 0) unleased.push(orderKey)
       else if (Number(row['event_time']) < sentTime) {
-        dropped.push(...(await drop(sql, orderKey, { than: { event_time: sentTime, id: 0 }, state: 'stale' })))
+        const than = { event_time: sentTime, id: 0 }
+        dropped.push(...(await drop(sql, orderKey, { than, state: 'stale', keepSentMs })))
         unleased.push(orderKey)
       } else sending.push(toClaimed(row, orderKey, Number(order['token']) + 1))
     }
@@ -170,24 +172,26 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
   async function drop(
     sql: Sql,
     orderKey: string,
-    { than, state }: { than: SqlRow; state: 'skipped' | 'stale' },
+    { than, state, keepSentMs }: { than: SqlRow; state: 'skipped' | 'stale'; keepSentMs: number },
   ): Promise<DroppedOutboxEvent[]> {
     const values = [orderKey, Number(than['event_time']), Number(than['event_time']), idOf(than)]
     const before = `state = ${STATES.waiting} AND order_key = ? AND (event_time < ? OR (event_time = ? AND id < ?))`
     const rows = await sql(`SELECT id, request_id FROM ${events} WHERE ${before} ${forUpdate}`, values)
     if (rows.length === 0) return []
-    const ids = rows.map(idOf)
-    await sql(
-      `UPDATE ${events} SET state = ${STATES[state]}, finished_at = ${now()} WHERE id ${among(ids).text}`,
-      among(ids).values,
-    )
+    await end(sql, rows.map(idOf), { set: `state = ${STATES[state]}`, keepSentMs })
     return rows.map((row) => ({ id: textOf(row['id']), requestId: textOf(row['request_id']), reason: state }))
+  }
+
+  /** Keeps events that are not sent any more for `keepSentMs`. */
+  async function end(sql: Sql, ids: Ids, { set, keepSentMs }: { set: string; keepSentMs: number }): Promise<void> {
+    const statement = keepSentMs === 0 ? `DELETE FROM ${events}` : `UPDATE ${events} SET ${set}, finished_at = ${now()}`
+    await sql(`${statement} WHERE id ${among(ids).text}`, among(ids).values)
   }
 
   async function finish(
     sql: Sql,
     completions: readonly OutboxCompletion[],
-    { policy, keepSentMs }: { policy: OutboxPolicy; keepSentMs: number },
+    { policy, keepSentMs }: OutboxStoreOptions,
   ): Promise<string[]> {
     const keys = completions.map(({ orderKey }) => orderKey).sort()
     const held = await sql(
@@ -200,14 +204,12 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     const kept = completions.filter((one) => isCurrent(one) && Number(leases.get(one.orderKey)?.['leased']) === 1)
     const sent = kept.filter(({ outcome }) => outcome.kind === 'sent')
     if (sent.length > 0) {
-      const ids = sent.map(({ id }) => Number(id))
-      if (keepSentMs === 0) await sql(`DELETE FROM ${events} WHERE id ${among(ids).text}`, among(ids).values)
-      else {
-        await sql(
-          `UPDATE ${events} SET state = ${STATES.sent}, attempts = attempts + 1, code = NULL, finished_at = ${now()} WHERE id ${among(ids).text}`,
-          among(ids).values,
-        )
-      }
+      const set = `state = ${STATES.sent}, attempts = attempts + 1, code = NULL`
+      await end(
+        sql,
+        sent.map(({ id }) => Number(id)),
+        { set, keepSentMs },
+      )
     }
     for (const { id, outcome } of kept) {
       if (outcome.kind === 'retry') {
@@ -263,11 +265,13 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     async failed({ limit }) {
       const rows = await transaction((sql) =>
         sql(
-          `SELECT id, request_id, payload, attempts, code, finished_at FROM ${events} WHERE state = ${STATES.failed} ORDER BY id LIMIT ${limit}`,
+          `SELECT id, order_key, event_time, request_id, payload, attempts, code, finished_at FROM ${events} WHERE state = ${STATES.failed} ORDER BY id LIMIT ${limit}`,
         ),
       )
       return rows.map((row) => ({
         id: textOf(row['id']),
+        orderKey: textOf(row['order_key']),
+        eventTime: Number(row['event_time']),
         requestId: textOf(row['request_id']),
         payload: textOf(row['payload']),
         attempts: Number(row['attempts']),

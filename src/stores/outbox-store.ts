@@ -77,6 +77,9 @@ export interface OutboxStats {
 /** An event that is not sent again by itself. */
 export interface StoredOutboxFailure {
   readonly id: string
+  readonly orderKey: string
+  /** `orderModifyTime`, in milliseconds since the epoch. */
+  readonly eventTime: number
   readonly requestId: string
   readonly payload: string
   readonly attempts: number
@@ -86,21 +89,23 @@ export interface StoredOutboxFailure {
   readonly failedAt: number
 }
 
+/** Options of the outbox that its store applies. */
+export interface OutboxStoreOptions {
+  readonly policy: OutboxPolicy
+  /** How long events that were sent or dropped are kept, in milliseconds. 0: they are deleted at once. */
+  readonly keepSentMs: number
+}
+
 /** Where an outbox keeps its events. */
 export interface OutboxStore {
   /** Writes events, in the given transaction or at once. An event of the same order, `requestId` and time is not written again. */
   readonly enqueue: (events: readonly NewOutboxEvent[], transaction?: unknown) => Promise<void>
   /** Leases up to `limit` orders that are due, and returns the event of each that is to be sent. */
-  readonly claim: (request: {
-    readonly limit: number
-    readonly leaseMs: number
-    readonly policy: OutboxPolicy
-  }) => Promise<OutboxClaim>
+  readonly claim: (
+    request: OutboxStoreOptions & { readonly limit: number; readonly leaseMs: number },
+  ) => Promise<OutboxClaim>
   /** Notes how attempts ended, also twice. Returns the ids whose lease was lost: their outcome is not noted. */
-  readonly finish: (
-    completions: readonly OutboxCompletion[],
-    options: { readonly policy: OutboxPolicy; readonly keepSentMs: number },
-  ) => Promise<readonly string[]>
+  readonly finish: (completions: readonly OutboxCompletion[], options: OutboxStoreOptions) => Promise<readonly string[]>
   readonly stats: () => Promise<OutboxStats>
   /** The oldest first. */
   readonly failed: (request: { readonly limit: number }) => Promise<readonly StoredOutboxFailure[]>

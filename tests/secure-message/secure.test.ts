@@ -16,6 +16,7 @@ import {
   plaintextOf,
   TIME,
 } from '../support/messages.ts'
+import { thrownBy } from '../support/thrown.ts'
 
 const plaintext = bytesOf(order())
 const encryption = { options: resolveEncryptionOptions(), randomBytes }
@@ -115,8 +116,10 @@ describe('requireEncryptionKey', () => {
 
   test('throws ERR_KEY_USE when the peer has no RSA key', () => {
     const credentials = parseCredentials({ ...merchantCredentials(), peerPublicKeys: { 1: gatewayEcc().publicKey } })
-    expect(() => requireEncryptionKey(credentials)).toThrow(
-      expect.objectContaining({ name: 'ConfigurationError', code: 'ERR_KEY_USE' }),
-    )
+    expect(thrownBy(() => requireEncryptionKey(credentials))).toMatchObject({
+      name: 'ConfigurationError',
+      code: 'ERR_KEY_USE',
+      message: 'Encryption needs an RSA key, given in any form but a CryptoKey.',
+    })
   })
 })

@@ -108,7 +108,10 @@ describe('verifyMessage, with several private keys,', () => {
 
   test('rejects with ERR_KEY_USE when no key can decrypt', async () => {
     const only = { ...merchantCredentials(), privateKeys: { 1: merchantEcc().privateKey } }
-    expect(await codeOf(encryptedRequest(), only)).toBe('ERR_KEY_USE')
+    expect(await rejectionOf(verify(encryptedRequest(), only))).toMatchObject({
+      code: 'ERR_KEY_USE',
+      message: expect.stringContaining('Decryption needs an RSA key'),
+    })
     expect((await verify(request(), only)).value).toStrictEqual(order())
   })
 })
@@ -173,6 +176,13 @@ describe('before a signature is verified,', () => {
     }
     expect(await codeOf(encryptedRequest(), credentials)).toBe('ERR_DECRYPTION')
     expect(decrypt).toHaveBeenCalledOnce()
+  })
+
+  test('verifyMessage names what the signature is over when it does not verify', async () => {
+    const forged = request({ key: strangerRsa().privateKey })
+    expect((await rejectionOf(verify(forged))).message).toBe(
+      'The signature is not that of the configured key over this method, path, Client-Id, time and body.',
+    )
   })
 
   test('verifyMessage rejects another algorithm in the header than the key has', async () => {

@@ -151,7 +151,7 @@ function isStart({ bytes }: Line): boolean {
 
 function readHeader(line: Line, route: Route): Header {
   const header = parseLine(line) as Partial<Header> | undefined
-  if (header?.journal !== FORMAT || !/^[0-9a-f]{32}$/.test(header.salt ?? '')) {
+  if (!line.isComplete || header?.journal !== FORMAT || !isHex(header.salt, 32)) {
     throw new UsageError('The file of --journal is not a journal. It was not changed.')
   }
   if (header.version !== 1) throw new UsageError('The journal was written by another version of this program.')
@@ -169,13 +169,17 @@ function readHeader(line: Line, route: Route): Header {
 function readEntry(line: Line): { line: number; check: number; decision: Decision | undefined } {
   const note = parseLine(line) as Record<string, unknown> | undefined
   const number = note?.['line']
-  const check = /^[0-9a-f]{8}$/.test(String(note?.['check'])) ? Number.parseInt(String(note?.['check']), 16) : undefined
-  if (!Number.isInteger(number) || Number(number) < 1 || Number(number) > MAX_LINES || check === undefined) {
+  const check = note?.['check']
+  if (!Number.isInteger(number) || Number(number) < 1 || Number(number) > MAX_LINES || !isHex(check, 8)) {
     throw new UsageError(`The journal is damaged: line ${line.number} cannot be read.`)
   }
   const outcome = note?.['outcome']
   const decision = outcome === 'succeeded' || outcome === 'refused' ? outcome : undefined
-  return { line: Number(number), check, decision }
+  return { line: Number(number), check: Number.parseInt(check, 16), decision }
+}
+
+function isHex(value: unknown, length: number): value is string {
+  return typeof value === 'string' && value.length === length && /^[0-9a-f]+$/.test(value)
 }
 
 function parseLine({ bytes }: Line): object | undefined {

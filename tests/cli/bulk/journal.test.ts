@@ -117,6 +117,12 @@ describe('a journal', () => {
     ['one order without end', '{"tradeNo":"T-1"}'],
     ['text', 'hello'],
     ['a journal of something else', '{"journal":"diary","version":1,"salt":"00"}\n'],
+    ['a salt that is an object', '{"journal":"alipayhk-order-sync send","version":1,"salt":{"toString":1}}\n'],
+    [
+      'a first line without end that no run has written',
+      ` {"journal":"alipayhk-order-sync send","version":1,"salt":"${'0'.repeat(32)}","clientId":"C-1","destination":"https://peer.example/orders"}`,
+    ],
+    ['a salt in an array', `{"journal":"alipayhk-order-sync send","version":1,"salt":["${'0'.repeat(32)}"]}\n`],
     ['a line without end', 'x'.repeat(100_000)],
     ['zeros', '\0'.repeat(10)],
   ])('is never made of another file: %s', async (name, content) => {
@@ -129,6 +135,8 @@ describe('a journal', () => {
     ['a line that is no JSON', 'oops'],
     ['a line without a number', '{"outcome":"succeeded","check":"00000000"}'],
     ['a line without a checksum', '{"line":1,"outcome":"succeeded"}'],
+    ['a checksum that is an object', '{"line":1,"outcome":"succeeded","check":{"toString":1}}'],
+    ['a checksum in an array', '{"line":1,"outcome":"succeeded","check":["00000000"]}'],
     ['a number that is too large', '{"line":100000001,"outcome":"succeeded","check":"00000000"}'],
     ['a fraction', '{"line":1.5,"outcome":"succeeded","check":"00000000"}'],
     ['a line that is too long', `{"line":1,"check":"00000000","message":"${'x'.repeat(70_000)}"}`],

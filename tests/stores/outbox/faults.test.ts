@@ -91,7 +91,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     const { create, store } = await open()
     const { outbox } = create({ policy: 'every' })
     await outbox.enqueue(event('A'))
-    await store.claim({ limit: 1, leaseMs: 60_000, policy: 'every' })
+    await store.claim({ limit: 1, leaseMs: 60_000, policy: 'every' as const, keepSentMs: 86_400_000 })
     await outbox.enqueueAll(Array.from({ length: 1_000 }, (_, version) => event('A', version)))
     await outbox.enqueue(event('B'))
     expect(await outbox.drain()).toMatchObject({ sent: 1 })
