@@ -108,7 +108,12 @@ export const SEARCH_QUESTIONS: readonly SearchQuestion[] = [
 
   // Sending
   // https://github.com/stripe/stripe-node/issues/558
-  ['is it safe to send again after a timeout', 'send#after-an-error', 'protocol#62-retries', 'errors#deliveryerror'],
+  [
+    'is it safe to send again after a timeout',
+    'send#after-an-error-when-it-is-safe-to-send-again',
+    'protocol#62-retries',
+    'errors#deliveryerror',
+  ],
   // https://github.com/nodejs/undici/issues/1350
   ['set a proxy for fetch', 'send#through-a-proxy'],
   // https://github.com/WPTechInnovation/worldpay-within-sdk/issues/96
@@ -135,6 +140,12 @@ export const SEARCH_QUESTIONS: readonly SearchQuestion[] = [
 
 /** Words that developers look for. Written from experience. */
 export const SEARCH_WORDS: readonly SearchQuestion[] = [
+  ['mock the client', 'testing'],
+  ['safe to send again', 'send#after-an-error-when-it-is-safe-to-send-again'],
+  ['which database should I use', 'stores'],
+  ['how to reject an order', 'errors#orderrefusederror', 'errors#result-codes'],
+  ['key rotation', 'keys'],
+  ['sandbox', 'before-you-start'],
   ['rotate', 'keys'],
   ['proxy', 'proxies', 'send'],
   ['nginx', 'proxies'],
@@ -193,7 +204,7 @@ export const CHINESE_QUESTIONS: readonly SearchQuestion[] = [
   // https://github.com/fym201/alipay-node-sdk/issues/18
   ['有中文就驗簽失敗', 'zh-HK/signature'],
   // https://github.com/alipay/alipay-sdk-nodejs-all/issues/55
-  ['express 的 req.body 驗簽不通過', 'zh-HK/signature', 'zh-HK/quick-start-express'],
+  ['express 的 req.body 驗簽不通過', 'zh-HK/signature', 'zh-HK/quick-start/express'],
   // https://github.com/fym201/alipay-node-sdk/issues/5
   ['用商戶公鑰還是 AlipayHK 公鑰', 'zh-HK/before-you-start', 'zh-HK/go-live'],
   // https://github.com/fym201/alipay-node-sdk/issues/2
@@ -203,7 +214,7 @@ export const CHINESE_QUESTIONS: readonly SearchQuestion[] = [
   // https://github.com/alipay/alipay-sdk-nodejs-all/issues/66
   ['如何使用沙箱環境', 'zh-HK/before-you-start'],
   // https://github.com/woocommerce/woocommerce-paypal-payments/issues/320
-  ['本機怎樣測試回調', 'zh-HK/before-you-start', 'zh-HK/quick-start-express'],
+  ['本機怎樣測試回調', 'zh-HK/before-you-start', 'zh-HK/quick-start/express'],
   // https://github.com/mollie/api-documentation/issues/336
   ['回調會重試多少次', 'zh-HK/before-you-start'],
   // https://github.com/yansongda/pay/issues/685

@@ -13,14 +13,14 @@ export interface PostgresOutboxStoreOptions {
   schema?: string | undefined
   /**
    * Whether each commit with new events wakes the workers (`NOTIFY`). A running worker then keeps one connection of the pool.
-   * Without it, workers look every `pollMs`. @defaultValue true
+   * Without it, workers poll every `pollMs`. @defaultValue true
    */
   notify?: boolean | undefined
-  /** Receives the error of an idle connection that broke, as in `postgresStore`. */
+  /** Receives the error of a broken idle connection, as in `postgresStore`. */
   onError?: ((error: unknown) => void) | undefined
 }
 
-/** What `enqueue` needs of a transaction: a client of `pg`, or any object with this method. */
+/** The part of a transaction that `enqueue()` needs: a client of `pg`, or any object with this method. */
 export interface PostgresExecutor {
   query(text: string, values: unknown[]): Promise<unknown>
 }

@@ -33,7 +33,7 @@ export const inList = (values: Keys | Ids) => ({ text: `IN (${values.map(() => '
 export interface OutboxDatabase {
   /** Runs work in a transaction at READ COMMITTED. Repeats it after a deadlock. */
   readonly transaction: <Value>(work: (sql: Sql) => Promise<Value>) => Promise<Value>
-  /** The statement that sends one query in the transaction of the merchant, or outside of any. */
+  /** Sends one query in the merchant's transaction, or outside any transaction. */
   readonly sqlOf: (transaction: unknown) => Sql
   /** Milliseconds since the epoch, as an expression. */
   readonly now: () => string
@@ -57,12 +57,12 @@ export interface OutboxDatabase {
 const STATES = { new: 0, waiting: 1, sent: 2, failed: 3, skipped: 4, stale: 5 } as const
 
 /**
- * What makes an event the same one. Not `request_id` alone: an application that uses an id twice, or two tenants with the same ids, must
- * not lose an event without a word. The peer refuses what contradicts.
+ * The columns that identify an event. Not only `request_id`: an application that reuses an id, or two tenants with the same ids,
+ * must not lose an event silently. The peer rejects contradictions.
  */
 const EVENT_COLUMNS = 'request_id, order_key, event_time'
 
-/** How many new events one claim takes over. */
+/** How many new events one claim makes waiting ones. */
 const MAX_NEW = 500
 const DELETED_AT_ONCE = 1_000
 
@@ -79,7 +79,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
   const nextFirst = (policy: OutboxPolicy) =>
     policy === 'latest' ? 'event_time DESC, id DESC' : 'event_time ASC, id ASC'
 
-  /** Ends the leases of orders: each is due when its next event is. */
+  /** Ends the leases of orders. Each order is then due when its next event is due. */
   const release = (
     sql: Sql,
     keys: Keys,
@@ -109,7 +109,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     if (fresh.length === 0) return 0
     const ids = fresh.map(idOf)
     await sql(`UPDATE ${events} SET state = ${STATES.waiting} WHERE id ${among(ids).text}`, among(ids).values)
-    // In one order, so that two workers cannot wait for each other.
+    // Sorted, so that two workers cannot deadlock.
     const keys = [...new Set(fresh.map((row) => textOf(row['order_key'])))].sort()
     const due = (column: (name: string) => string) =>
       `CASE WHEN ${column('leased')} = 1 AND ${column('due_at')} > ${now()} THEN ${column('due_at')} ELSE ${now()} END`

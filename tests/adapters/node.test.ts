@@ -239,7 +239,7 @@ describe('createOrderSyncServer, when the peer disconnects', () => {
     expect(signal?.aborted).toBe(false)
     socket.destroy()
     await until(() => signal?.aborted === true)
-    expect(signal?.reason).toMatchObject({ message: 'The peer has gone' })
+    expect(signal?.reason).toMatchObject({ message: 'The peer has disconnected' })
     gate.resolve({ orderId: 'A-1' })
     await handler.drain()
     expect(summarize(await send(port, request()))).toStrictEqual(SUCCESS)
@@ -255,7 +255,10 @@ describe('createOrderSyncServer, when the peer disconnects', () => {
     await until(() => onOrder.mock.calls.length > 0)
     socket.destroy()
     await closed.promise
-    expect(onOrder.mock.calls[0]?.[1].signal).toMatchObject({ aborted: true, reason: { message: 'The peer has gone' } })
+    expect(onOrder.mock.calls[0]?.[1].signal).toMatchObject({
+      aborted: true,
+      reason: { message: 'The peer has disconnected' },
+    })
     gate.resolve({ orderId: 'A-1' })
     await handler.drain()
   })
@@ -341,7 +344,7 @@ describe('toNodeListener behind middleware', () => {
     const { port, onOrder, events } = await serveBehind(middleware)
     expect(summarize(await send(port, request()))).toStrictEqual({ ...TRY_LATER, status: 500, signed: false })
     const hint =
-      'Mount the handler before any body parser, or have the parser keep the bytes as request.rawBody (a Buffer).'
+      'Mount the handler before any body parser, or make the parser keep the bytes as request.rawBody (a Buffer).'
     expect(events).toMatchObject([{ code: 'ERR_BODY_PARSED', message: expect.stringContaining(hint) }])
     expect(warn.mock.calls).toStrictEqual([
       [expect.stringContaining(hint), { type: 'OrderSyncWarning', code: 'ERR_BODY_PARSED' }],

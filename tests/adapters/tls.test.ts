@@ -154,7 +154,10 @@ test("HTTP/2: onOrder's signal is aborted when the peer disconnected before the 
   await until(() => onOrder.mock.calls.length > 0)
   session.destroy()
   await closed.promise
-  expect(onOrder.mock.calls[0]?.[1].signal).toMatchObject({ aborted: true, reason: { message: 'The peer has gone' } })
+  expect(onOrder.mock.calls[0]?.[1].signal).toMatchObject({
+    aborted: true,
+    reason: { message: 'The peer has disconnected' },
+  })
   gate.resolve({ orderId: 'A-1' })
   await handler.drain()
   await close()

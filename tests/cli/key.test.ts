@@ -29,7 +29,7 @@ test('key --json prints JSON, and reads standard input', async () => {
 })
 
 test.each([
-  ['a word', 'changeme', 'key is a placeholder of an example; put your key in its place. (ERR_KEY_FORMAT)\n'],
+  ['a word', 'changeme', 'key is a placeholder of an example; replace it with your key. (ERR_KEY_FORMAT)\n'],
   [
     'an object around the key',
     JSON.stringify({ key: pem(merchantRsa().privateKey) }),

@@ -68,7 +68,7 @@ test('simulate reports an endpoint that does not listen', async () => {
   const { rules, notes } = JSON.parse(stdout)
   const [failed] = rules.filter(({ outcome }: { outcome: string }) => outcome === 'failed')
   expect(failed.findings[0].actual).toBe('The connection failed (ECONNREFUSED).')
-  expect(notes).toEqual(['The endpoint responded to nothing, so the rest of the scenario was left out.'])
+  expect(notes).toEqual(['The endpoint did not respond to any request, so the rest of the scenario was skipped.'])
 })
 
 test('listen records and forwards unchanged, explain reads the record, and replay sends it again', async () => {

@@ -139,7 +139,7 @@ describe('store', () => {
     ['no action', [], 'store needs an action: migrate, inspect, forget or prune.'],
     ['an unknown action', ['drop'], 'store needs an action: migrate, inspect, forget or prune.'],
     ['no --store', ['prune'], '--store is missing.'],
-    ['the memory store', ['prune', '--store', 'memory'], '--store memory ends with its process'],
+    ['the memory store', ['prune', '--store', 'memory'], '--store memory has no data outside the process'],
     ['no order', ['forget', '--store', 'sqlite:x.db'], '--client-id is missing.'],
     ['half an order', ['inspect', '--store', 'sqlite:x.db', '--client-id', 'x'], '--merchant-biz-no is missing.'],
     [

@@ -74,13 +74,13 @@ describe('onEvent of the client receives', () => {
       encrypted: false,
       durationMs: expect.any(Number),
     }
-    const later = 'The peer has not decided: its result status is U. Retry later with the same requestId.'
+    const later = 'The peer has not decided yet: the result status is U. Retry later with the same requestId.'
     expect(events.map((event) => ({ ...event }))).toStrictEqual([
       {
         kind: 'attempt',
         attempt: 1,
         code: 'ERR_HTTP_STATUS',
-        message: 'The peer responded with HTTP 502, and no valid signature.',
+        message: 'The peer responded with HTTP 502, without a valid signature.',
         delayMs: 4,
         status: 502,
         tracerId: 'T-1',
@@ -173,7 +173,7 @@ test('an onEvent that throws or rejects changes nothing, and is one warning', as
   }
   // One for each client: the code is the same, and the interval is a minute.
   expect(emitWarning.mock.calls.map(([message]) => String(message))).toStrictEqual(
-    Array(2).fill('"onEvent" of the client threw Error. The sync went on all the same.'),
+    Array(2).fill('"onEvent" of the client threw Error. The sync continues.'),
   )
 })
 

@@ -142,7 +142,7 @@ describe.skipIf(browser === undefined)('the page', () => {
     await openRow('0001')
     const before = await inbox().count()
     await page.getByLabel('Filter by text').fill('')
-    await page.getByRole('button', { name: 'Replay, signed anew' }).click()
+    await page.getByRole('button', { name: 'Replay, sign again' }).click()
     await page.getByText('HTTP 200, SUCCESS, signed').waitFor()
     await page.getByRole('button', { name: 'Replay', exact: true }).click()
     await page.getByText(/^HTTP 200, signed/).waitFor()

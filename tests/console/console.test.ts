@@ -436,8 +436,8 @@ describe('createConsole', () => {
 
   test.each([
     [{}, '"handler", "client" or "outbox"'],
-    [{ handler: () => {} }, '"handler" must be made by createOrderSyncHandler()'],
-    [{ client: { syncOrder() {} } }, '"client" must be made by createOrderSyncClient()'],
+    [{ handler: () => {} }, '"handler" must be the object that createOrderSyncHandler() returns'],
+    [{ client: { syncOrder() {} } }, '"client" must be the object that createOrderSyncClient() returns'],
     [{ outbox: { stats() {} } }, '"outbox" must be an outbox'],
     [{ handler: handler(), allowedHosts: ['http://a.example'] }, '"allowedHosts"'],
     [{ handler: handler(), allowedHosts: 'a.example' }, '"allowedHosts"'],

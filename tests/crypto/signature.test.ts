@@ -269,7 +269,7 @@ describe('a signer', () => {
         name: 'ConfigurationError',
         code: 'ERR_SIGNER_LIMIT',
         message: expect.stringMatching(
-          /4097 bytes\. .* at most 4096 bytes of a message\. Sign the SHA-256 digest .*"DIGEST"/,
+          /4097 bytes\. .* messages of at most 4096 bytes\. Sign the SHA-256 digest .*"DIGEST"/,
         ),
         cause: refusal,
       })

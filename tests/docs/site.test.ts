@@ -14,7 +14,7 @@ test('the sidebar has each page of docs once', () => {
 })
 
 test('the Chinese sidebar has each page of docs/zh-HK once', () => {
-  const pages = readdirSync('docs/zh-HK')
+  const pages = readdirSync('docs/zh-HK', { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.md') && file !== 'index.md')
     .map((file) => `/zh-HK/${file.slice(0, -3)}`)
   const inSidebar = chineseSidebar.flatMap(({ items = [] }) => items.flatMap(({ link = '' }) => link))

@@ -41,7 +41,7 @@ describe('importJwkSet', () => {
     expect(Object.keys(await importJwkSet({ keys: [other as object, publicJwk] }, 'public'))).toEqual(['1'])
     await expect(importJwkSet({ keys: [other as object] }, 'public')).rejects.toMatchObject({
       code: 'ERR_KEY_RING',
-      message: 'The JWK set holds no RSA key for signatures.',
+      message: 'The JWK set has no RSA key for signatures.',
     })
   })
 
@@ -63,7 +63,7 @@ describe('importJwkSet', () => {
     ['whose keys are not an array', { keys: { 1: publicJwk } }, 'public', 'ERR_KEY_RING', /no "keys" array/],
     ['that is null', null, 'public', 'ERR_KEY_RING', /no "keys" array/],
     ['that is JSON text', JSON.stringify({ keys: [publicJwk] }), 'public', 'ERR_KEY_RING', /no "keys" array/],
-    ['that is empty', { keys: [] }, 'public', 'ERR_KEY_RING', /holds no RSA key/],
+    ['that is empty', { keys: [] }, 'public', 'ERR_KEY_RING', /has no RSA key/],
     [
       'with a key without kid',
       { keys: [{ ...publicJwk, kid: undefined }] },

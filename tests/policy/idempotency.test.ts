@@ -198,7 +198,7 @@ describe('toClaimResult', () => {
     const thrown = expect.objectContaining({
       name: 'HandlerError',
       code: 'ERR_STORE',
-      message: expect.stringContaining('of another release of alipayhk-order-sync'),
+      message: expect.stringContaining('to another release of alipayhk-order-sync'),
     })
     expect(() => toClaimResult({ decision: 'process' })).toThrow(thrown)
     expect(() => toClaimResult({ decision: 'x' })).toThrow(thrown)

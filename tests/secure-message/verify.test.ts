@@ -181,7 +181,7 @@ describe('before a signature is verified,', () => {
   test('verifyMessage names what the signature is over when it does not verify', async () => {
     const forged = request({ key: strangerRsa().privateKey })
     expect((await rejectionOf(verify(forged))).message).toBe(
-      'The signature is not that of the configured key over this method, path, Client-Id, time and body.',
+      'The signature does not verify with the configured key for this method, path, Client-Id, time and body.',
     )
   })
 

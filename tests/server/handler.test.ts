@@ -568,19 +568,19 @@ describe('the event of a wrong signature explains it, and the response does not:
   test('a reformatted body', async () => {
     const formatted = JSON.stringify(order(), null, 2)
     expect(await explanationOf(() => ({ ...request(), body: formatted }))).toContain(
-      'something in between reformats the JSON',
+      'something in transit reformats the JSON',
     )
   })
 
   test('another key', async () => {
     expect(await explanationOf(() => request({ key: strangerRsa().privateKey }))).toContain(
-      'The signature was made with another key than peerPublicKeys[1]',
+      'The signature was not made with peerPublicKeys[1]',
     )
   })
 
-  test('no usual mistake', async () => {
+  test('no common mistake', async () => {
     const received = () => ({ ...request({ path: '/of/another/api' }), path: PATH })
-    expect(await explanationOf(received)).toContain('No usual mistake explains it')
+    expect(await explanationOf(received)).toContain('No common mistake explains it')
   })
 })
 

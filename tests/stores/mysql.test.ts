@@ -160,7 +160,7 @@ describe.skipIf(url === undefined)('transactionalMysqlStore, finishInTransaction
     async (name) => {
       expect(await runInTransaction((transaction) => transaction[name]())).toEqual({
         ...NOTHING,
-        finished: 'context.transaction is released by the store',
+        finished: 'Do not release context.transaction: the store does',
       })
     },
   )

@@ -111,7 +111,7 @@ describe.skipIf(url === undefined)('transactionalPostgresStore, finishInTransact
   test('rejects and keeps nothing when the work releases the client', async () => {
     expect(await runInTransaction((transaction) => transaction.release())).toEqual({
       ...NOTHING,
-      finished: 'context.transaction is released by the store',
+      finished: 'Do not release context.transaction: the store does',
     })
   })
 })

@@ -264,7 +264,7 @@ describe('send --jsonl', () => {
     writeFileSync(file, linesOf([order(2), order(3)]))
     const changed = await send()
     expect(changed).toMatchObject({ code: 64, summary: { complete: false, sent: 0 } })
-    expect(changed.stderr).toContain('Line 1 is not the line that was sent')
+    expect(changed.stderr).toContain('Line 1 differs from the line that was sent')
     writeFileSync(file, linesOf([order(1), order(2), order(3)]))
     expect(await send()).toMatchObject({ code: 0, summary: { succeeded: 1, earlier: { succeeded: 2 } } })
     expect(idsOf(received)).toEqual(['T-1', 'T-2', 'T-3'])
@@ -294,7 +294,7 @@ describe('send --jsonl', () => {
   test.each([
     ['an array', '[{"tradeNo":"T-1"}]', 'It is an array. Convert it'],
     ['one order on several lines', JSON.stringify(order(1), undefined, 2), 'is sent without --jsonl'],
-    ['CSV', 'tradeNo,merchantBizNo\nT-1,B-1', 'It begins with something else'],
+    ['CSV', 'tradeNo,merchantBizNo\nT-1,B-1', 'It does not begin with a JSON object'],
   ])('refuses a file that is %s', async (_, content, message) => {
     const { send, received } = await start([content])
     const run = await send()
@@ -407,7 +407,7 @@ describe('signals', () => {
     child.kill('SIGINT')
     const run = await end()
     expect(run).toMatchObject({ code: 130, summary: { complete: false, sent: 0, aborted: 3 } })
-    expect(run.stderr).toContain('3 orders in flight when it stopped: the outcome is unknown.')
+    expect(run.stderr).toContain('3 orders aborted in flight: the outcome is unknown.')
     // The peer completes what has arrived, although the connection is gone.
     const ids = received.map(({ requestId }) => requestId)
     for (const respond of waiting) respond()
