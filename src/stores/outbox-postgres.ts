@@ -34,7 +34,8 @@ const OPTIONS = {
 
 const CHANNEL = 'order_sync_outbox'
 const BEGIN = 'BEGIN ISOLATION LEVEL READ COMMITTED'
-const NOW = '(extract(epoch from clock_timestamp()) * 1000)::bigint'
+/** The time of the statement, because no index serves a comparison with clock_timestamp(), which is volatile. */
+const NOW = '(extract(epoch from statement_timestamp()) * 1000)::bigint'
 
 /** Serialization failure, deadlock. */
 const TRANSIENT = new Set(['40001', '40P01'])

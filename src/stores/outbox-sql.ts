@@ -135,14 +135,15 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
       `UPDATE ${orders} SET leased = 1, due_at = ${now()} + ${wholeMs(leaseMs)}, token = token + 1 WHERE order_key ${among(keys).text}`,
       among(keys).values,
     )
+    const waiting = (order: string) =>
+      `FROM ${events} n WHERE n.order_key = ${order}.order_key AND n.state = ${STATES.waiting}`
     const next = await sql(
-      `SELECT * FROM (
-         SELECT id, order_key, event_time, request_id, payload, attempts,
-           ${now()} - created_at AS age_ms, expires_at - ${now()} AS left_ms, due_at - ${now()} AS wait_ms,
-           ROW_NUMBER() OVER (PARTITION BY order_key ORDER BY ${nextFirst(policy)}) AS place,
-           ${policy === 'latest' ? 'COUNT(*) OVER (PARTITION BY order_key)' : '1'} AS total
-         FROM ${events} WHERE state = ${STATES.waiting} AND order_key ${among(keys).text}
-       ) ranked WHERE place = 1`,
+      `SELECT id, order_key, event_time, request_id, payload, attempts,
+         ${now()} - created_at AS age_ms, expires_at - ${now()} AS left_ms, due_at - ${now()} AS wait_ms,
+         ${policy === 'latest' ? `(SELECT COUNT(*) ${waiting('e')})` : '1'} AS total
+       FROM ${events} e WHERE id IN (
+         SELECT (SELECT n.id ${waiting('o')} ORDER BY ${nextFirst(policy)} LIMIT 1) FROM ${orders} o WHERE o.order_key ${among(keys).text}
+       )`,
       among(keys).values,
     )
     const byKey = new Map(next.map((row) => [textOf(row['order_key']), row]))
@@ -246,10 +247,15 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     finish: (completions, options) => transaction((sql) => finish(sql, completions, options)),
 
     async stats() {
-      const { waiting, failed } = STATES
       const [counts, leases] = await transaction(async (sql) => [
         await sql(
-          `SELECT state, COUNT(*) AS found, ${now()} - MIN(created_at) AS oldest_ms FROM ${events} WHERE state IN (0, ${waiting}, ${failed}) GROUP BY state`,
+          // One index for each state: those that were sent are not read.
+          [STATES.new, STATES.waiting, STATES.failed]
+            .map(
+              (state) =>
+                `SELECT ${state} AS state, COUNT(*) AS found, ${now()} - MIN(created_at) AS oldest_ms FROM ${events} WHERE state = ${state}`,
+            )
+            .join(' UNION ALL '),
         ),
         await sql(`SELECT COUNT(*) AS found FROM ${orders} WHERE leased = 1 AND due_at > ${now()}`),
       ])
@@ -343,7 +349,7 @@ function toStats(counts: readonly SqlRow[], leases: SqlRow | undefined): OutboxS
   const isWaiting = (row: SqlRow) => Number(row['state']) <= STATES.waiting
   const sum = (rows: readonly SqlRow[]) => rows.reduce((total, row) => total + Number(row['found']), 0)
   const waiting = counts.filter(isWaiting)
-  const oldest = waiting.map((row) => Number(row['oldest_ms']))
+  const oldest = waiting.filter(({ found }) => Number(found) > 0).map((row) => Number(row['oldest_ms']))
   return {
     waiting: sum(waiting),
     inFlight: Number(leases?.['found'] ?? 0),
