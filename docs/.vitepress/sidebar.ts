@@ -16,7 +16,7 @@ const TOPICS: Readonly<Record<string, readonly string[]>> = {
   'When something fails': ['errors', 'explain', 'proxies', 'time', 'console'],
   Test: ['testing', 'simulator'],
   Run: ['go-live', 'deployment', 'database', 'health', 'observability', 'performance'],
-  Security: ['security-model', 'security', 'assurance'],
+  Security: ['security-model', 'security', 'assurance', 'comparison'],
   Reference: ['protocol', 'changelog', 'contributing', 'releasing', 'benchmark-history'],
 }
 
