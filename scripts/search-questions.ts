@@ -108,7 +108,12 @@ export const SEARCH_QUESTIONS: readonly SearchQuestion[] = [
 
   // Sending
   // https://github.com/stripe/stripe-node/issues/558
-  ['is it safe to send again after a timeout', 'send#after-an-error', 'protocol#62-retries', 'errors#deliveryerror'],
+  [
+    'is it safe to send again after a timeout',
+    'send#after-an-error-when-it-is-safe-to-send-again',
+    'protocol#62-retries',
+    'errors#deliveryerror',
+  ],
   // https://github.com/nodejs/undici/issues/1350
   ['set a proxy for fetch', 'send#through-a-proxy'],
   // https://github.com/WPTechInnovation/worldpay-within-sdk/issues/96
@@ -135,6 +140,12 @@ export const SEARCH_QUESTIONS: readonly SearchQuestion[] = [
 
 /** Words that developers look for. Written from experience. */
 export const SEARCH_WORDS: readonly SearchQuestion[] = [
+  ['mock the client', 'testing'],
+  ['safe to send again', 'send#after-an-error-when-it-is-safe-to-send-again'],
+  ['which database should I use', 'stores'],
+  ['how to reject an order', 'errors#orderrefusederror', 'errors#result-codes'],
+  ['key rotation', 'keys'],
+  ['sandbox', 'before-you-start'],
   ['rotate', 'keys'],
   ['proxy', 'proxies', 'send'],
   ['nginx', 'proxies'],

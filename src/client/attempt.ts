@@ -17,7 +17,7 @@ export interface OrderToSend {
   readonly requestId: string
   /** The caller's signal. */
   readonly signal: AbortSignal | undefined
-  /** Notes what is known of the response, also when it is not trusted. */
+  /** Notes what is known about the response, even if it is not trusted. */
   readonly trace: SyncTrace
 }
 
@@ -79,8 +79,8 @@ async function sendAndVerify<ExtInfo>(
     response = await verifyResponse(received, settings, { requestId, sentAt })
   } catch (cause) {
     if (cause instanceof UntrustedResponseError) throw asUnknownIfTryLater(cause, retryAfterMs)
-    // Our side failed, for example a signer that decrypts. The order was sent: the caller needs its requestId.
-    const message = 'A response arrived, but it could not be verified or decrypted on this side.'
+    // This side failed, for example a signer that decrypts. The order was sent: the caller needs its requestId.
+    const message = 'A response was received, but this side could not verify or decrypt it.'
     throw new DeliveryError('ERR_RESULT_UNKNOWN', message, { cause, requestId, httpStatus: received.status })
   }
   const orderId = requireSuccess(response, received, settings, { requestId, sentAt, retryAfterMs })
@@ -105,14 +105,14 @@ async function send<ExtInfo>(
     return await readResponse(response, maxResponseBytes, requestId)
   } catch (cause) {
     if (cause instanceof UntrustedResponseError) throw asUnknownIfTryLater(cause, undefined)
-    // The code of the network, such as ENOTFOUND; the message of such an error may quote anything.
+    // Only the network code, such as ENOTFOUND: the message of such an error may quote anything.
     const reason = printableCode(cause) ?? describeFailure(cause)
     const message = `${url.host} could not be reached, or closed the connection: ${reason}.`
     throw new DeliveryError('ERR_NETWORK', message, { cause, requestId })
   }
 }
 
-/** Anybody can write this header: the signature does not cover it. */
+/** Not trusted: the signature does not cover this header. */
 function printableTracerId(tracerId: string | undefined): string | undefined {
   return tracerId !== undefined && /^[ -~]{1,128}$/.test(tracerId) ? tracerId : undefined
 }

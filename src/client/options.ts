@@ -71,7 +71,7 @@ export interface ClientOptions<ExtInfo = OpenObject> {
   randomUUID?: (() => string) | undefined
 }
 
-/** Each option of the client: its default, and what it must be. */
+/** Each option of the client: its default, and the check of its value. */
 // A function, so that bundlers can drop it, and all that it refers to, from programs that create no client.
 export const clientOptionRules = () =>
   ({

@@ -11,8 +11,8 @@ let started = false
 let pool: Pool | undefined
 
 /**
- * Resolves to the AES key, or to the substitute. A worker thread decrypts where the machine has spare cores. The first
- * job starts the threads and does not wait for them. Where threads cannot start (another runtime, a bundle without the
+ * Resolves to the AES key, or to the substitute. A worker thread decrypts if the machine has spare cores. The first
+ * job starts the threads and does not wait for them. If threads cannot start (another runtime, a bundle without the
  * worker's file), this thread decrypts.
  */
 export async function unwrapOnPool(job: UnwrapJob): Promise<Uint8Array> {

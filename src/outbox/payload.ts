@@ -20,7 +20,7 @@ export interface PayloadCodec {
   readonly decode: (payload: string, event: EventIdentity) => string
 }
 
-/** What is written for an event, before encryption. */
+/** The stored content of an event, before encryption. */
 export interface OutboxPayload {
   readonly order: Order
   readonly tenant?: string | undefined
@@ -37,7 +37,7 @@ export function readPayload(text: string): OutboxPayload {
 
 const PREFIX = 'A256GCM.'
 
-/** Without keys, orders are written as they are. Written orders of both kinds can always be read. */
+/** Without keys, orders are stored as JSON. Encrypted and plain orders can always be read. */
 export function createPayloadCodec(keys: EncryptAtRest | undefined, randomBytes: RandomBytes): PayloadCodec {
   const ring = keys === undefined ? [] : [keys].flat()
   const [current] = ring
@@ -47,7 +47,7 @@ export function createPayloadCodec(keys: EncryptAtRest | undefined, randomBytes:
       if (!payload.startsWith(PREFIX)) return payload
       const [id = '', iv = '', tag = '', ciphertext = ''] = payload.slice(PREFIX.length).split('.')
       const key = ring.find((known) => keyId(known) === id)
-      if (key === undefined) throw keyError('No key of "encryptAtRest" decrypts it')
+      if (key === undefined) throw keyError('No key of "encryptAtRest" can decrypt it')
       try {
         const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(iv, 'base64url'), { authTagLength: 16 })
         decipher.setAAD(boundTo(event)).setAuthTag(Buffer.from(tag, 'base64url'))

@@ -16,7 +16,7 @@ export interface OutboxRunResult {
   /** Attempts after which another one follows. */
   readonly retried: number
   readonly failed: number
-  /** Events that were overtaken. */
+  /** Events that newer events replaced. */
   readonly dropped: number
 }
 
@@ -33,7 +33,7 @@ export interface WorkerContext {
 export interface WorkerOptions {
   readonly concurrency: number
   readonly signal?: AbortSignal | undefined
-  /** Ends when nothing is due, in place of waiting. */
+  /** Ends when nothing is due, instead of waiting. */
   readonly untilEmpty: boolean
 }
 
@@ -48,7 +48,7 @@ export async function pruneAll(store: OutboxStore, keepSentMs: number, signal?: 
   return total
 }
 
-/** Sends what is due. Resolves when the signal is aborted and the last attempt has ended. Rejects only as `drain`, when the store fails. */
+/** Sends events that are due. Resolves when the signal is aborted and the last attempt has ended. Rejects only in `drain()`, if the store fails. */
 export async function runWorker(context: WorkerContext, options: WorkerOptions): Promise<OutboxRunResult> {
   const { settings, report, wakers } = context
   const { concurrency, signal, untilEmpty } = options
@@ -75,7 +75,7 @@ export async function runWorker(context: WorkerContext, options: WorkerOptions):
       if (untilEmpty) throw error
       storeFailures++
       const delayMs = Math.ceil(settings.random() * backOff(Math.min(storeFailures, 20), STORE_PAUSES))
-      const message = `${describeStoreFailure(error)} Events wait.`
+      const message = `${describeStoreFailure(error)} No events are sent until it works.`
       report(withError({ kind: 'unavailable', message, delayMs }, error))
       await waker.wait(delayMs)
       return undefined
@@ -99,7 +99,7 @@ export async function runWorker(context: WorkerContext, options: WorkerOptions):
       // Beside the sends: a worker that is always busy deletes, too.
       if (pruning === undefined && performance.now() >= pruneAt) pruning = prune()
       const claimedAt = performance.now()
-      // Half of the places must be free, so that one call claims several events.
+      // Wait until half of the places are free, so that one call claims several events.
       const found = running.size <= concurrency - maxDue ? await claim() : NOTHING
       if (found === undefined) continue
       for (const { id, requestId, reason } of found.dropped) {
@@ -128,9 +128,9 @@ export async function runWorker(context: WorkerContext, options: WorkerOptions):
 
 const NOTHING: OutboxClaim = { events: [], dropped: [] }
 
-/** Which part of the lease a send may take. The rest is for the note of its outcome. */
+/** The share of the lease that a send may take. The rest is for recording its outcome. */
 const SEND_SHARE = 0.8
-/** When more of the lease has passed before the send begins, the process was suspended: another worker may soon claim the order. */
+/** If more of the lease has passed before the send begins, the process was suspended, and another worker may soon claim the order. */
 const START_SHARE = 0.5
 
 function createSender(
@@ -162,7 +162,7 @@ function createSender(
     const noted = await finish({ id, orderKey, token, eventTime, outcome })
     if (noted === 'fenced') {
       const message =
-        'An attempt ended after its lease: the event is sent again, with the same requestId. Is "leaseMs" too short?'
+        'An attempt ended after its lease: the event is sent again, with the same requestId. Check whether "leaseMs" is too short.'
       return report({ kind: 'fenced', id, requestId, message })
     }
     if (outcome.kind === 'sent') {

@@ -139,7 +139,7 @@ async function decrypt(
   }
 }
 
-/** Also notes how the order is identified when the JSON breaks a rule: the rejection is final, and somebody must find the order. */
+/** Also notes the ids of an order that breaks a rule: the rejection is final, and the merchant must be able to find the order. */
 function parseAndNote(
   decrypted: DecryptedMessage,
   trace: RequestTrace,

@@ -15,7 +15,7 @@ import type { OrderSyncEvent } from './event.ts'
 import type { RequestContext } from './request-context.ts'
 import { toVerifySettings, type VerifyRequestOptions, verifyRequestOptionRules } from './verify-options.ts'
 
-/** What `onOrder` receives besides the order. */
+/** What `onOrder` receives in addition to the order. */
 export interface OrderContext<Transaction = unknown> extends RequestContext {
   /** Grows with each claim of the order. Store it with your data, and reject a write that has a smaller token. */
   readonly fencingToken: number
@@ -48,9 +48,9 @@ export interface HandlerOptions<ExtInfo = OpenObject, Transaction = undefined> e
   onEvent?: ((event: OrderSyncEvent) => void) | undefined
   /** Upper bound of requests that are processed at the same time; signing the response does not count. Above it, the response is `REQUEST_TRAFFIC_EXCEED_LIMIT`. @group Size and load @defaultValue 1_000 */
   maxConcurrent?: number | undefined
-  /** Upper bound of requests whose body is still arriving. Above it, the handler rejects the oldest of them. @group Size and load @defaultValue 1_000 */
+  /** Upper bound of requests whose body is being received. Above it, the handler rejects the oldest of them. @group Size and load @defaultValue 1_000 */
   maxReading?: number | undefined
-  /** Upper bound of the bytes of all bodies that are still arriving. Above it, the handler rejects the oldest of them. @group Size and load @defaultValue 67_108_864 */
+  /** Upper bound of the bytes of all bodies that are being received. Above it, the handler rejects the oldest of them. @group Size and load @defaultValue 67_108_864 */
   maxReadingBytes?: number | undefined
   /** Length of the lease: how long a delivery holds its order, in milliseconds. Must be greater than `timeoutMs`. @group Time limits @defaultValue 30_000 */
   leaseMs?: number | undefined
@@ -62,7 +62,7 @@ export interface HandlerOptions<ExtInfo = OpenObject, Transaction = undefined> e
   compareModifyTimeWith?: ModifyTimeComparison | undefined
 }
 
-/** Each option of the handler: its default, and what it must be. */
+/** Each option of the handler: its default, and the check of its value. */
 // A function, so that bundlers can drop it, and all that it refers to, from programs that create no handler.
 export const handlerOptionRules = () =>
   ({

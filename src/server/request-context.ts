@@ -1,7 +1,7 @@
 import type { Accepted } from './accept.ts'
 import type { RequestTrace } from './trace.ts'
 
-/** What is known of a verified request besides its order. */
+/** What is known about a verified request in addition to its order. */
 export interface RequestContext {
   /** The `Client-Id` of the message. */
   readonly clientId: string

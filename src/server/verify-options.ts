@@ -33,7 +33,7 @@ export interface VerifyRequestOptions<ExtInfo = OpenObject> {
   clockToleranceSeconds?: number | undefined
   /** The largest accepted body, in bytes. @group Size and load @defaultValue 1_048_576 */
   maxBodyBytes?: number | undefined
-  /** Time limit for a body to arrive, in milliseconds. @group Time limits @defaultValue 5_000 */
+  /** Time limit for receiving a body, in milliseconds. @group Time limits @defaultValue 5_000 */
   bodyTimeoutMs?: number | undefined
   /**
    * Time limit of a request, in milliseconds. After it, the response is `UNKNOWN_EXCEPTION`, even if work still runs. A remote
@@ -54,7 +54,7 @@ export interface VerifyRequestOptions<ExtInfo = OpenObject> {
   randomBytes?: RandomBytes | undefined
 }
 
-/** Each of these options: its default, and what it must be. */
+/** Each of these options: its default, and the check of its value. */
 export const verifyRequestOptionRules = () =>
   ({
     // Keys are parsed here: a wrong key is found now, not by the first order.
@@ -85,7 +85,7 @@ export function resolveVerifyOptions<ExtInfo>(options: VerifyRequestOptions<ExtI
   )
 }
 
-/** What the steps from a request to its order need of the options. */
+/** The options that the steps from a request to its order need. */
 export function toVerifySettings<ExtInfo>(resolved: Resolved<VerifyRequestOptions<ExtInfo>, VerifyRules>) {
   const { allowFractions, encryption } = resolved
   const randomBytes = named('randomBytes', resolved.randomBytes)

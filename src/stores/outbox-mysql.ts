@@ -19,11 +19,11 @@ import type { OutboxStore } from './outbox-store.ts'
 export interface MysqlOutboxStoreOptions extends MysqlDatabaseOptions {
   /** Your promise pool: `createPool()` of `mysql2/promise`. */
   pool: MysqlPool
-  /** Milliseconds for one query, and for a connection of the pool. @defaultValue 10_000 */
+  /** Time limit of a query, and of the wait for a connection of the pool, in milliseconds. @defaultValue 10_000 */
   queryTimeoutMs?: number | undefined
 }
 
-/** What `enqueue` needs of a transaction: a promise connection of `mysql2`, or any object with this method. */
+/** The part of a transaction that `enqueue()` needs: a promise connection of `mysql2`, or any object with this method. */
 export interface MysqlExecutor {
   /** The statement has no parameters: the values are hexadecimal literals. */
   query(text: string): Promise<unknown>

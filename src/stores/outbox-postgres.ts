@@ -13,14 +13,14 @@ export interface PostgresOutboxStoreOptions {
   schema?: string | undefined
   /**
    * Whether each commit with new events wakes the workers (`NOTIFY`). A running worker then keeps one connection of the pool.
-   * Without it, workers look every `pollMs`. @defaultValue true
+   * Without it, workers poll every `pollMs`. @defaultValue true
    */
   notify?: boolean | undefined
-  /** Receives the error of an idle connection that broke, as in `postgresStore`. */
+  /** Receives the error of a broken idle connection, as in `postgresStore`. */
   onError?: ((error: unknown) => void) | undefined
 }
 
-/** What `enqueue` needs of a transaction: a client of `pg`, or any object with this method. */
+/** The part of a transaction that `enqueue()` needs: a client of `pg`, or any object with this method. */
 export interface PostgresExecutor {
   query(text: string, values: unknown[]): Promise<unknown>
 }
@@ -34,7 +34,8 @@ const OPTIONS = {
 
 const CHANNEL = 'order_sync_outbox'
 const BEGIN = 'BEGIN ISOLATION LEVEL READ COMMITTED'
-const NOW = '(extract(epoch from clock_timestamp()) * 1000)::bigint'
+/** The time of the statement, because no index serves a comparison with clock_timestamp(), which is volatile. */
+const NOW = '(extract(epoch from statement_timestamp()) * 1000)::bigint'
 
 /** Serialization failure, deadlock. */
 const TRANSIENT = new Set(['40001', '40P01'])

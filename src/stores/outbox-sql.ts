@@ -33,7 +33,7 @@ export const inList = (values: Keys | Ids) => ({ text: `IN (${values.map(() => '
 export interface OutboxDatabase {
   /** Runs work in a transaction at READ COMMITTED. Repeats it after a deadlock. */
   readonly transaction: <Value>(work: (sql: Sql) => Promise<Value>) => Promise<Value>
-  /** The statement that sends one query in the transaction of the merchant, or outside of any. */
+  /** Sends one query in the merchant's transaction, or outside any transaction. */
   readonly sqlOf: (transaction: unknown) => Sql
   /** Milliseconds since the epoch, as an expression. */
   readonly now: () => string
@@ -57,12 +57,12 @@ export interface OutboxDatabase {
 const STATES = { new: 0, waiting: 1, sent: 2, failed: 3, skipped: 4, stale: 5 } as const
 
 /**
- * What makes an event the same one. Not `request_id` alone: an application that uses an id twice, or two tenants with the same ids, must
- * not lose an event without a word. The peer refuses what contradicts.
+ * The columns that identify an event. Not only `request_id`: an application that reuses an id, or two tenants with the same ids,
+ * must not lose an event silently. The peer rejects contradictions.
  */
 const EVENT_COLUMNS = 'request_id, order_key, event_time'
 
-/** How many new events one claim takes over. */
+/** How many new events one claim makes waiting ones. */
 const MAX_NEW = 500
 const DELETED_AT_ONCE = 1_000
 
@@ -79,7 +79,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
   const nextFirst = (policy: OutboxPolicy) =>
     policy === 'latest' ? 'event_time DESC, id DESC' : 'event_time ASC, id ASC'
 
-  /** Ends the leases of orders: each is due when its next event is. */
+  /** Ends the leases of orders. Each order is then due when its next event is due. */
   const release = (
     sql: Sql,
     keys: Keys,
@@ -109,7 +109,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     if (fresh.length === 0) return 0
     const ids = fresh.map(idOf)
     await sql(`UPDATE ${events} SET state = ${STATES.waiting} WHERE id ${among(ids).text}`, among(ids).values)
-    // In one order, so that two workers cannot wait for each other.
+    // Sorted, so that two workers cannot deadlock.
     const keys = [...new Set(fresh.map((row) => textOf(row['order_key'])))].sort()
     const due = (column: (name: string) => string) =>
       `CASE WHEN ${column('leased')} = 1 AND ${column('due_at')} > ${now()} THEN ${column('due_at')} ELSE ${now()} END`
@@ -135,14 +135,15 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
       `UPDATE ${orders} SET leased = 1, due_at = ${now()} + ${wholeMs(leaseMs)}, token = token + 1 WHERE order_key ${among(keys).text}`,
       among(keys).values,
     )
+    const waiting = (order: string) =>
+      `FROM ${events} n WHERE n.order_key = ${order}.order_key AND n.state = ${STATES.waiting}`
     const next = await sql(
-      `SELECT * FROM (
-         SELECT id, order_key, event_time, request_id, payload, attempts,
-           ${now()} - created_at AS age_ms, expires_at - ${now()} AS left_ms, due_at - ${now()} AS wait_ms,
-           ROW_NUMBER() OVER (PARTITION BY order_key ORDER BY ${nextFirst(policy)}) AS place,
-           ${policy === 'latest' ? 'COUNT(*) OVER (PARTITION BY order_key)' : '1'} AS total
-         FROM ${events} WHERE state = ${STATES.waiting} AND order_key ${among(keys).text}
-       ) ranked WHERE place = 1`,
+      `SELECT id, order_key, event_time, request_id, payload, attempts,
+         ${now()} - created_at AS age_ms, expires_at - ${now()} AS left_ms, due_at - ${now()} AS wait_ms,
+         ${policy === 'latest' ? `(SELECT COUNT(*) ${waiting('e')})` : '1'} AS total
+       FROM ${events} e WHERE id IN (
+         SELECT (SELECT n.id ${waiting('o')} ORDER BY ${nextFirst(policy)} LIMIT 1) FROM ${orders} o WHERE o.order_key ${among(keys).text}
+       )`,
       among(keys).values,
     )
     const byKey = new Map(next.map((row) => [textOf(row['order_key']), row]))
@@ -246,10 +247,15 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     finish: (completions, options) => transaction((sql) => finish(sql, completions, options)),
 
     async stats() {
-      const { waiting, failed } = STATES
       const [counts, leases] = await transaction(async (sql) => [
         await sql(
-          `SELECT state, COUNT(*) AS found, ${now()} - MIN(created_at) AS oldest_ms FROM ${events} WHERE state IN (0, ${waiting}, ${failed}) GROUP BY state`,
+          // One index for each state: those that were sent are not read.
+          [STATES.new, STATES.waiting, STATES.failed]
+            .map(
+              (state) =>
+                `SELECT ${state} AS state, COUNT(*) AS found, ${now()} - MIN(created_at) AS oldest_ms FROM ${events} WHERE state = ${state}`,
+            )
+            .join(' UNION ALL '),
         ),
         await sql(`SELECT COUNT(*) AS found FROM ${orders} WHERE leased = 1 AND due_at > ${now()}`),
       ])
@@ -343,7 +349,7 @@ function toStats(counts: readonly SqlRow[], leases: SqlRow | undefined): OutboxS
   const isWaiting = (row: SqlRow) => Number(row['state']) <= STATES.waiting
   const sum = (rows: readonly SqlRow[]) => rows.reduce((total, row) => total + Number(row['found']), 0)
   const waiting = counts.filter(isWaiting)
-  const oldest = waiting.map((row) => Number(row['oldest_ms']))
+  const oldest = waiting.filter(({ found }) => Number(found) > 0).map((row) => Number(row['oldest_ms']))
   return {
     waiting: sum(waiting),
     inFlight: Number(leases?.['found'] ?? 0),

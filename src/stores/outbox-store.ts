@@ -32,7 +32,7 @@ export interface ClaimedOutboxEvent {
   readonly retryLeftMs: number
 }
 
-/** An event that is not sent. */
+/** An event that will not be sent. */
 export interface DroppedOutboxEvent {
   readonly id: string
   readonly requestId: string
@@ -68,13 +68,13 @@ export interface OutboxStats {
   readonly waiting: number
   /** Orders with an event that is being sent. */
   readonly inFlight: number
-  /** Events that are not sent again by themselves. */
+  /** Events that are not retried. */
   readonly failed: number
   /** Milliseconds since the oldest waiting event was enqueued. Absent when none waits. */
   readonly oldestWaitingMs?: number
 }
 
-/** An event that is not sent again by itself. */
+/** An event that is not retried. */
 export interface StoredOutboxFailure {
   readonly id: string
   readonly orderKey: string
@@ -96,7 +96,7 @@ export interface OutboxStoreOptions {
   readonly keepSentMs: number
 }
 
-/** Where an outbox keeps its events. */
+/** The storage of an outbox. */
 export interface OutboxStore {
   /** Writes events, in the given transaction or at once. An event of the same order, `requestId` and time is not written again. */
   readonly enqueue: (events: readonly NewOutboxEvent[], transaction?: unknown) => Promise<void>
@@ -115,6 +115,6 @@ export interface OutboxStore {
   readonly discard: (id: string) => Promise<boolean>
   /** Deletes up to 1,000 events that ended longer ago than this, and returns their number. */
   readonly prune: (keepSentMs: number) => Promise<number>
-  /** Calls `wake` when events were committed. Absent: only polling finds them. */
+  /** Calls `wake` after new events were committed. Without it, only polling finds them. */
   readonly listen?: (wake: () => void) => { readonly close: () => Promise<void> }
 }

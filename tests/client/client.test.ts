@@ -442,7 +442,7 @@ describe('without a trusted response, syncOrder', () => {
       requestId: order()['requestId'],
     })
     expect(error.excerpt).toBe('<h1>Bad Gateway</h1> nginx')
-    expect(error.message).toBe(`The peer responded with HTTP ${status}, and no valid signature.`)
+    expect(error.message).toBe(`The peer responded with HTTP ${status}, without a valid signature.`)
     expect(requests).toHaveLength(3)
   })
 
@@ -660,7 +660,7 @@ describe('an error of syncOrder', () => {
   test('explains why the signature does not verify', async () => {
     const { error } = await errorOf([respondsSigned(success(), { path: '/of/another/api' })])
     expect(error.message).toMatch(
-      /^The response cannot be trusted\. The signature is not .* No usual mistake explains it\. .* the body \(here \d+ bytes/,
+      /^The response cannot be trusted\. The signature does not .* No common mistake explains it\. .* the body \(here \d+ bytes/,
     )
     const { error: formatted } = await errorOf([
       (response) => {
@@ -668,7 +668,7 @@ describe('an error of syncOrder', () => {
         response.writeHead(200, headers).end(JSON.stringify(success(), null, 2))
       },
     ])
-    expect(formatted.message).toContain('something in between reformats the JSON')
+    expect(formatted.message).toContain('something in transit reformats the JSON')
   })
 
   test('has a masked excerpt of the response that inspect() and JSON.stringify() do not show', async () => {

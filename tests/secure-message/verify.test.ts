@@ -181,7 +181,7 @@ describe('before a signature is verified,', () => {
   test('verifyMessage names what the signature is over when it does not verify', async () => {
     const forged = request({ key: strangerRsa().privateKey })
     expect((await rejectionOf(verify(forged))).message).toBe(
-      'The signature is not that of the configured key over this method, path, Client-Id, time and body.',
+      'The signature does not verify with the configured key for this method, path, Client-Id, time and body.',
     )
   })
 
@@ -199,7 +199,7 @@ describe('a failed decryption', () => {
     withEncryptHeader(encryptedRequest(), encryptHeader(aesKey, merchantRsa().publicKey))
   const withEncryptHeader = (message: TestRequest, Encrypt: string) => withHeaders(message, { Encrypt })
 
-  test('gives the same error for wrong padding, key length, ciphertext, version and plaintext', async () => {
+  test('has the same error for wrong padding, key length, ciphertext, version and plaintext', async () => {
     const failures = [
       withAesKey(randomBytes(32)),
       withAesKey(randomBytes(20)),

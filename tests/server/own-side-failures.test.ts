@@ -67,8 +67,7 @@ const signsOnce = () => {
   let calls = 0
   return (bytes: Uint8Array) => (calls++ === 0 ? signs(bytes) : never())
 }
-const CAUSE =
-  '"onEvent" can read the error: event.error.cause. It is not printed, because it may contain customer data.'
+const CAUSE = 'The error is in event.error.cause of "onEvent". It is not printed, because it may contain customer data.'
 const AFTER = 'The request timed out after 20 ms ("timeoutMs")'
 
 const FAILURES: readonly Failure[] = [
@@ -124,13 +123,13 @@ const FAILURES: readonly Failure[] = [
     options: () => store({ claim: async () => ({ decision: 'yes' }) as never }),
     code: 'ERR_STORE',
     prints:
-      'The store returned an unknown decision: yes. Its tables or functions may be of another release of alipayhk-order-sync.',
+      'The store returned an unknown decision: yes. Its tables or functions may belong to another release of alipayhk-order-sync: migrate the store.',
   },
   {
     failure: 'the store returns a damaged response',
     options: () => store({ claim: async () => ({ decision: 'replay', storedResponse: `{"orderId":"${SECRET}"` }) }),
     code: 'ERR_STORE',
-    prints: 'The store returned a response that this package did not write.',
+    prints: 'The store returned a response that this library did not store.',
   },
   {
     failure: 'the store hangs',
@@ -163,7 +162,7 @@ const FAILURES: readonly Failure[] = [
       leaseMs: 200,
     }),
     code: 'ERR_STORE',
-    prints: `store.finish() threw Error (code EPIPE). ${CAUSE} It is tried again until the lease ends.`,
+    prints: `store.finish() threw Error (code EPIPE). ${CAUSE} The handler retries until the lease ends.`,
   },
   {
     failure: 'the store hangs after onOrder',
@@ -279,7 +278,7 @@ const FAILURES: readonly Failure[] = [
     options: () => signer({ sign: () => SECRET }),
     kind: 'unavailable',
     code: 'ERR_SIGNER_RESULT',
-    prints: `"sign" of the signer returned a string. Return the bytes of the signature: of base64 text, Buffer.from(text, 'base64').`,
+    prints: `"sign" of the signer returned a string. Return the bytes of the signature. Decode base64 text with Buffer.from(text, 'base64').`,
   },
   {
     failure: 'the signer cannot decrypt',
@@ -330,7 +329,7 @@ const FAILURES: readonly Failure[] = [
     }),
     kind: 'unavailable',
     code: 'ERR_HANDLER_TIMEOUT',
-    prints: `${AFTER} while "extInfoSchema" was validating.`,
+    prints: `${AFTER} while "extInfoSchema" was still running.`,
   },
   {
     failure: 'the clock throws',
@@ -413,7 +412,7 @@ async function eventOf(failure: Failure): Promise<OrderSyncEvent> {
   return events.at(-1) ?? expect.fail('there is no event')
 }
 
-describe('a failure of the own side', () => {
+describe("a failure on the merchant's side", () => {
   test.each(FAILURES)('is a process warning without onEvent: $failure', async (failure) => {
     const message = await printedWithoutOnEvent(failure)
     expect(message.startsWith(failure.prints)).toBe(true)
@@ -433,7 +432,7 @@ describe('a failure of the own side', () => {
     expect(JSON.stringify(event)).toContain(`"code":"${code}"`)
   })
 
-  test('prints something else than every other failure', async () => {
+  test('prints a different message for each failure', async () => {
     expect(FAILURES.length).toBeGreaterThanOrEqual(15)
     const printed: string[] = []
     for (const failure of FAILURES) {
@@ -454,7 +453,7 @@ describe('a failure of the own side', () => {
     expect(signed).toMatchObject({ status: 200, headers: { Signature: expect.any(String) } })
   })
 
-  test('is a warning, and a processed or a rejected request is none', async () => {
+  test('is a warning, while a processed or rejected request is not', async () => {
     const emitWarning = recordWarnings()
     const { handler, response } = await deliver({ failure: 'none', options: () => ({}), code: '', prints: '' })
     expect(response.status).toBe(200)

@@ -17,7 +17,7 @@ import { lockJournal } from './journal-lock.ts'
 import { createLedger, type Decision, type Ledger, MAX_LINES } from './ledger.ts'
 import { type Line, readLines } from './lines.ts'
 
-/** What became of one line of the file. Only the decisions of the peer count when the run is resumed. */
+/** The outcome of one line of the file. When the run is resumed, only decisions of the peer count. */
 export interface Note extends LineIdentity {
   readonly line: number
   readonly outcome: Decision | 'undelivered' | 'untrusted' | 'invalid'
@@ -28,7 +28,7 @@ export interface Note extends LineIdentity {
   readonly message?: string | undefined
 }
 
-/** Whose orders are sent where: a journal is of one sender and one destination. */
+/** The sender and the destination: a journal belongs to one of each. */
 export interface Route {
   readonly clientId: string
   readonly destination: string
@@ -38,7 +38,7 @@ export interface Route {
 interface Header extends Route {
   readonly journal: typeof FORMAT
   readonly version: 1
-  /** From it and its content, each line gets its `requestId`. */
+  /** The `requestId` of a line is derived from this salt and the content of the line. */
   readonly salt: string
 }
 
@@ -46,13 +46,13 @@ interface Header extends Route {
 export interface JournalContent {
   readonly salt: string
   readonly ledger: Ledger
-  /** The length without what a crash has left unfinished. */
+  /** The length without an incomplete last note. */
   readonly length: number
 }
 
 /** An open journal: its content, and a way to append to it. */
 export interface Journal extends Omit<JournalContent, 'length'> {
-  /** Written when it returns: a kill after that does not lose it. */
+  /** Writes synchronously: a kill after the call does not lose the note. */
   readonly write: (note: Note) => void
   readonly close: () => void
 }
@@ -80,7 +80,7 @@ export async function openJournal(path: string, route: Route): Promise<Journal> 
   try {
     const content = await readContent(path, route)
     let position = content?.length ?? 0
-    // A note that was cut off: its order is sent again, with the same requestId.
+    // An incomplete note: its order is sent again, with the same requestId.
     if (fstatSync(file).size > position) ftruncateSync(file, position)
     const append = (value: object) => {
       position += writeAll(file, `${JSON.stringify(value)}\n`, position)
@@ -88,7 +88,7 @@ export async function openJournal(path: string, route: Route): Promise<Journal> 
     if (content !== undefined) return { ...content, write: (note) => append(toEntry(note)), close }
     const salt = newSalt()
     append({ journal: FORMAT, version: 1, salt, ...route } satisfies Header)
-    // Without the salt, a power failure would change the requestId of what is sent from now on.
+    // Without a stored salt, a power failure would change the requestId of the orders that are sent from here on.
     fsyncSync(file)
     return { salt, ledger: createLedger(), write: (note) => append(toEntry(note)), close }
   } catch (error) {

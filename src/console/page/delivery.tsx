@@ -144,14 +144,14 @@ function Actions({ detail, show }: { readonly detail: Detail; readonly show: boo
         <button
           type="button"
           onClick={() => run('same')}
-          title="The same bytes: refused when they are older than the tolerance."
+          title="Sends the same bytes. They are rejected once they are older than the tolerance."
         >
           Replay
         </button>
       )}
       {can.signed && (
-        <button type="button" onClick={() => run('signed')} title="The same order, with a new time and signature.">
-          {row.direction === 'in' ? 'Replay, signed anew' : 'Send again'}
+        <button type="button" onClick={() => run('signed')} title="Sends the same order with a new time and signature.">
+          {row.direction === 'in' ? 'Replay, sign again' : 'Send again'}
         </button>
       )}
       <button type="button" disabled={!show} title={hint} onClick={() => copy('curl', 'a curl command')}>
@@ -167,7 +167,7 @@ function Actions({ detail, show }: { readonly detail: Detail; readonly show: boo
   )
 }
 
-/** Bars to scale. A step that took less than a thousandth is still a line. */
+/** Bars to scale. A step that took less than a thousandth is drawn as a line. */
 function Timeline({ spans }: { readonly spans: readonly Span[] }) {
   const total = Math.max(0.001, ...spans.map(({ to }) => to))
   if (spans.length === 0) return <p class="quiet">Nothing was measured.</p>
@@ -303,7 +303,7 @@ function Decision({ detail: { row } }: { readonly detail: Detail }) {
             an event of {dateOf(lastEventTime)}
             {eventTime !== undefined &&
               (lastEventTime > eventTime ? `, ${durationOf(lastEventTime - eventTime)} later` : ', the same time')}
-            {contentDiffers === true && '. Its content is another one'}
+            {contentDiffers === true && '. Its content differs'}
           </dd>
         </>
       )}

@@ -24,7 +24,7 @@ export function durationOf(ms: number): string {
 
 export const bytesOf = (size: number) => `${size.toLocaleString('en')} ${size === 1 ? 'byte' : 'bytes'}`
 
-/** How a kind is coloured: what went well, what needs a look, and what failed. */
+/** The colour of a kind: success, needs attention, failure. */
 export function toneOf(kind: string): 'good' | 'quiet' | 'warn' | 'bad' {
   if (kind === 'processed' || kind === 'succeeded') return 'good'
   if (kind === 'replay' || kind === 'duplicate' || kind === 'stale' || kind === 'attempt') return 'quiet'

@@ -113,7 +113,7 @@ function Line({ row, isOpen }: { readonly row: Row; readonly isOpen: boolean }) 
           {row.order ?? 'unknown order'}
         </a>
         {row.isClaimed && row.order !== undefined && (
-          <span class="quiet" title="The message did not verify: anybody can have written this number.">
+          <span class="quiet" title="The message did not verify: anyone could have sent this number.">
             {' '}
             ?<span class="hidden"> (not verified)</span>
           </span>

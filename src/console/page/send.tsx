@@ -60,7 +60,7 @@ function startValues(): Record<string, string> {
   }
 }
 
-/** The order of the form. What is not JSON or a number stays text, so that the validator names it. */
+/** The order of the form. Invalid JSON and invalid numbers stay text, so that the validator names them. */
 function toOrder(values: Readonly<Record<string, string>>): Record<string, unknown> {
   const order: Record<string, unknown> = {}
   for (const { name, type } of FIELDS) {
@@ -135,7 +135,7 @@ export function SendView({ about }: { readonly about: About }) {
       </form>
       <p role="status" class={issues.size > 0 ? 'wrong' : 'ok'}>
         {issues.size > 0
-          ? `The order breaks ${issues.size === 1 ? 'one rule' : `${issues.size} rules`}. It can be sent all the same.`
+          ? `The order breaks ${issues.size === 1 ? 'one rule' : `${issues.size} rules`}. You can still send it.`
           : 'The order is valid.'}
         {issues.has('') ? ` It must have ${issues.get('')}.` : ''}
       </p>

@@ -1,8 +1,9 @@
-import { Client } from 'pg'
+import { Client, Pool } from 'pg'
 import { beforeEach, describe, expect, inject, onTestFinished, test } from 'vitest'
 import { DeliveryError, type OrderInput, type SyncResult } from '../../../src/public/index.ts'
 import { createOutbox, type OutboxEvent, type OutboxOptions } from '../../../src/public/outbox.ts'
 import { createTestOrder } from '../../../src/public/testing.ts'
+import { postgresOutboxStore } from '../../../src/stores/outbox-postgres.ts'
 import { OUTBOX_KINDS, type OutboxKind, openOutbox } from '../../support/outbox.ts'
 import { betterSqliteWorks, makePlace } from '../../support/stores.ts'
 
@@ -143,7 +144,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     expect(await rows('SELECT id FROM order_sync_outbox')).toEqual([])
   })
 
-  test('run rejects a signal that is none', async () => {
+  test('run rejects an invalid signal', async () => {
     const { create } = await open()
     const signal = new AbortController() as never
     await expect(create().outbox.run({ signal })).rejects.toThrow('"signal" must be an AbortSignal')
@@ -167,3 +168,66 @@ test.runIf(URLS.postgres)('enqueue accepts a client of pg that does not belong t
   await transaction.query('COMMIT')
   expect(await outbox.drain()).toMatchObject({ sent: 1 })
 })
+
+/** Every node of a plan, as EXPLAIN (FORMAT JSON) returns it. */
+function nodesOf(plan: Record<string, unknown>): Record<string, unknown>[] {
+  const children = (plan['Plans'] ?? []) as Record<string, unknown>[]
+  return [plan, ...children.flatMap(nodesOf)]
+}
+
+test.runIf(URLS.postgres)(
+  'in PostgreSQL a claim and stats read neither what is not due nor what was sent',
+  async () => {
+    const { place, remove } = await makePlace('postgres', URLS.postgres ?? '')
+    const opened = await openOutbox(place)
+    const [, url = '', schema = ''] = place.split(' ')
+    const pool = new Pool({ connectionString: url, options: `-c search_path=${schema}` })
+    onTestFinished(async () => {
+      await pool.end()
+      await opened.close()
+      await remove()
+    })
+    await opened.rows(`INSERT INTO order_sync_outbox
+    (order_key, event_time, request_id, payload, state, attempts, due_at, created_at, expires_at, finished_at)
+    SELECT n, n, n, repeat('x', 500), CASE WHEN n % 40 = 0 THEN 1 ELSE 2 END, 1, 4e12, 0, 4e12, 0 FROM generate_series(1, 8000) n`)
+    await opened.rows(`INSERT INTO order_sync_outbox_orders (order_key, due_at, leased, token)
+    SELECT n, CASE WHEN n % 40 = 0 THEN 4000000000000 END, 0, 1 FROM generate_series(1, 8000) n`)
+    await opened.rows('ANALYZE')
+    const outbox = createOutbox({ store: opened.store, client: createClient().client })
+    await outbox.enqueueAll([event('A'), event('B')])
+
+    const read: unknown[] = []
+    const explaining = {
+      query: pool.query.bind(pool),
+      async connect() {
+        const client = await pool.connect()
+        const query = client.query.bind(client) as (text: string, values?: unknown[]) => Promise<{ rows: unknown[] }>
+        const explained = async (text: string, values?: unknown[]) => {
+          if (text.startsWith('SELECT')) {
+            await query('SAVEPOINT before')
+            const { rows } = await query(`EXPLAIN (ANALYZE, FORMAT JSON) ${text}`, values)
+            const [
+              {
+                'QUERY PLAN': [{ Plan: plan }],
+              },
+            ] = rows as [{ 'QUERY PLAN': [{ Plan: Record<string, unknown> }] }]
+            for (const node of nodesOf(plan)) {
+              const { 'Node Type': type, 'Relation Name': table, 'Rows Removed by Filter': removed = 0 } = node
+              read.push({ type, table, removed })
+            }
+            await query('ROLLBACK TO before')
+          }
+          return await query(text, values)
+        }
+        return new Proxy(client, { get: (target, name) => (name === 'query' ? explained : Reflect.get(target, name)) })
+      },
+    }
+    const store = postgresOutboxStore({ pool: explaining as never, notify: false })
+    const { events } = await store.claim({ limit: 10, leaseMs: 60_000, policy: 'latest', keepSentMs: 60_000 })
+    expect(events).toHaveLength(2)
+    expect(read.length).toBeGreaterThan(5)
+    expect(read.filter((node) => (node as { removed: number }).removed > 1)).toEqual([])
+    await store.stats()
+    expect(read).not.toContainEqual(expect.objectContaining({ type: 'Seq Scan' }))
+  },
+)
