@@ -13,15 +13,19 @@ interface Props {
 }
 
 export function DeliveryView({ id, show, version }: Props) {
-  const [detail, setDetail] = useState<Detail | undefined>()
+  const [read, setRead] = useState<{ readonly detail: Detail; readonly show: boolean } | undefined>()
   const [problem, setProblem] = useState<string | undefined>()
+  // Masked data must not stay on the screen until the next response.
+  const detail = read?.detail.row.id === id && read.show === show ? read.detail : undefined
+  const isGone = detail !== undefined && version === undefined
   useEffect(() => {
+    // At a high rate a delivery leaves the console within seconds: keep what the reader has open.
+    if (isGone) return
+    setProblem(undefined)
     let isCurrent = true
     readDetail(id, show).then(
-      (read) => {
-        if (!isCurrent) return
-        setDetail(read)
-        setProblem(undefined)
+      (next) => {
+        if (isCurrent) setRead({ detail: next, show })
       },
       (error: Error) => isCurrent && setProblem(error.message),
     )
@@ -29,20 +33,26 @@ export function DeliveryView({ id, show, version }: Props) {
       isCurrent = false
     }
   }, [id, show, version])
-  if (problem !== undefined)
-    return (
-      <section class="detail">
-        <p class="empty" role="alert">
-          {problem}
-        </p>
-      </section>
-    )
-  if (detail === undefined || detail.row.id !== id)
-    return <section class="detail" aria-busy="true" aria-label="Delivery" />
-  return <Delivery key={id} detail={detail} show={show} />
+  if (detail !== undefined) return <Delivery key={id} detail={detail} show={show} isGone={isGone} />
+  return problem === undefined ? (
+    <section class="detail" aria-busy="true" aria-label="Delivery" />
+  ) : (
+    <section class="detail">
+      <p class="empty" role="alert">
+        {problem}
+      </p>
+    </section>
+  )
 }
 
-function Delivery({ detail, show }: { readonly detail: Detail; readonly show: boolean }) {
+interface DeliveryProps {
+  readonly detail: Detail
+  readonly show: boolean
+  /** Whether the console has dropped the delivery since it was read. */
+  readonly isGone: boolean
+}
+
+function Delivery({ detail, show, isGone }: DeliveryProps) {
   const { row, request, verdict, fix, spans, signed, body, plaintext, response, events } = detail
   const isIn = row.direction === 'in'
   return (
@@ -59,7 +69,11 @@ function Delivery({ detail, show }: { readonly detail: Detail; readonly show: bo
           {durationOf(row.durationMs)}
           {row.isClaimed ? ' · the order number is not verified' : ''}
         </p>
-        <Actions detail={detail} show={show} />
+        {isGone ? (
+          <p role="status">This delivery is not in the console any more. You see what it was when you opened it.</p>
+        ) : (
+          <Actions detail={detail} show={show} />
+        )}
       </div>
       {fix !== undefined && (
         <div class="fix" role="note">
