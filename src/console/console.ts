@@ -47,7 +47,7 @@ const LOOKUP_MS = 5_000
 const BODY_MS = 10_000
 
 /**
- * Creates a development console: a web page that shows what arrives, what is sent, and why something was refused. For
+ * Creates a development console: a web page that shows what arrives, what is sent, and the reason for each rejection. For
  * development and staging: it shows customer data, and can send orders.
  *
  * It is for browsers on this machine, unless `allowedHosts` says otherwise, and requires its random token. It keeps

@@ -118,8 +118,8 @@ describe.skipIf(browser === undefined)('the page', () => {
     expect(await textOf(fix)).toMatch(
       /How to fix it\s+path The sender signed the path \S+sync\/, .* Set the option "signedPath"/s,
     )
-    expect(await textOf(page.locator('.facts').first())).toContain('refused: The signature is not')
-    expect(await page.getByText('The signature is over this text:').count()).toBe(1)
+    expect(await textOf(page.locator('.facts').first())).toContain('rejected: The signature is not')
+    expect(await page.getByText('The signature covers this text:').count()).toBe(1)
   })
 
   test('shows the timeline to scale, the signed bytes and their control characters', async () => {
@@ -210,11 +210,11 @@ describe.skipIf(browser === undefined)('the page', () => {
   test('retries an order of the outbox, and asks before it discards one', async () => {
     await page.getByRole('link', { name: 'Outbox' }).click()
     await page.getByRole('button', { name: 'Retry ••••0031' }).click()
-    await page.getByText('It waits to be sent again.').waitFor()
+    await page.getByText('The order is queued again.').waitFor()
     await page.getByRole('button', { name: 'Discard ••••0032', exact: true }).click()
     expect(world.outbox.discarded).toEqual([])
     await page.getByRole('button', { name: 'Discard ••••0032 for good' }).click()
-    await page.getByText('It is discarded.').waitFor()
+    await page.getByText('The order is discarded.').waitFor()
     expect(world.outbox).toMatchObject({ retried: ['31'], discarded: ['32'] })
     expect(await page.locator('tbody tr').count()).toBe(1)
   })

@@ -70,7 +70,7 @@ function Delivery({ detail, show, isGone }: DeliveryProps) {
           {row.isClaimed ? ' · the order number is not verified' : ''}
         </p>
         {isGone ? (
-          <p role="status">This delivery is not in the console any more. You see what it was when you opened it.</p>
+          <p role="status">This delivery is not in the console any more. The page shows what it read before.</p>
         ) : (
           <Actions detail={detail} show={show} />
         )}
@@ -97,7 +97,7 @@ function Delivery({ detail, show, isGone }: DeliveryProps) {
         <>
           <h3>Signed content</h3>
           <p class="quiet">
-            What the signature must be over
+            The signature must cover this text
             {verdict ? (
               <>
                 {' '}
@@ -158,7 +158,7 @@ function Actions({ detail, show }: { readonly detail: Detail; readonly show: boo
         <button
           type="button"
           onClick={() => run('same')}
-          title="The same bytes: refused when they are older than the tolerance."
+          title="The same bytes. The handler rejects them after the clock tolerance."
         >
           Replay
         </button>
@@ -207,7 +207,7 @@ function VerdictView({ verdict, isIn }: { readonly verdict: Verdict; readonly is
       <h3>Verdict on the {isIn ? 'request' : 'response'}</h3>
       <dl class="facts">
         <dt>Headers, time and signature</dt>
-        <dd class={verified ? 'ok' : 'wrong'}>{verified ? 'accepted' : `refused: ${error?.message ?? ''}`}</dd>
+        <dd class={verified ? 'ok' : 'wrong'}>{verified ? 'accepted' : `rejected: ${error?.message ?? ''}`}</dd>
         {time && (
           <>
             <dt>{time.header}</dt>
@@ -215,7 +215,7 @@ function VerdictView({ verdict, isIn }: { readonly verdict: Verdict; readonly is
               {time.text}
               {time.ageSeconds !== undefined &&
                 `, ${Math.abs(time.ageSeconds)} s ${time.ageSeconds < 0 ? 'ahead of' : 'behind'} the clock`}
-              {time.isFresh ? '' : ': out of the tolerance'}
+              {time.isFresh ? '' : ': outside the clock tolerance'}
             </dd>
           </>
         )}
@@ -254,7 +254,7 @@ function VerdictView({ verdict, isIn }: { readonly verdict: Verdict; readonly is
       )}
       {foundText !== undefined && (
         <>
-          <p class="quiet">The signature is over this text:</p>
+          <p class="quiet">The signature covers this text:</p>
           <pre class="box">
             <VisibleText text={foundText} />
           </pre>
@@ -312,12 +312,12 @@ function Decision({ detail: { row } }: { readonly detail: Detail }) {
       )}
       {lastEventTime !== undefined && (
         <>
-          <dt>The store knew</dt>
+          <dt>Last processed event</dt>
           <dd>
-            an event of {dateOf(lastEventTime)}
+            {dateOf(lastEventTime)}
             {eventTime !== undefined &&
               (lastEventTime > eventTime ? `, ${durationOf(lastEventTime - eventTime)} later` : ', the same time')}
-            {contentDiffers === true && '. Its content is another one'}
+            {contentDiffers === true && '. Its content differs'}
           </dd>
         </>
       )}

@@ -59,7 +59,7 @@ export function OrderView({ rows }: { readonly rows: readonly Row[] }) {
   )
 }
 
-/** Two lines with the same scale. A connection that is not upright is a delay, or a clock or a unit that is wrong. */
+/** Two lines with the same scale. A line that is not vertical shows a delay, or a wrong clock or unit. */
 function Axis({ events }: { readonly events: readonly (Row & { eventTime: number })[] }) {
   const times = events.flatMap(({ at, eventTime }) => [at, eventTime])
   const [from, to] = [Math.min(...times), Math.max(...times)]
@@ -95,7 +95,7 @@ function Axis({ events }: { readonly events: readonly (Row & { eventTime: number
   )
 }
 
-/** What is drawn last is on top. */
+/** SVG draws the last element on top. */
 const processedLast = (a: Row, b: Row) => Number(a.kind === 'processed') - Number(b.kind === 'processed')
 
 const DAY = 86_400_000
@@ -105,11 +105,11 @@ function warningsOf({ at, eventTime }: Row & { eventTime: number }): string[] {
     return ['An orderModifyTime is in seconds. It must be in milliseconds: multiply it by 1,000.']
   }
   if (eventTime > at + 60_000) {
-    return [`An event happened ${durationOf(eventTime - at)} after it arrived: a clock is wrong, or its time zone.`]
+    return [`An event happened ${durationOf(eventTime - at)} after it arrived: a clock or a time zone is wrong.`]
   }
   const hours = Math.round((at - eventTime) / 3_600_000)
   if (hours >= 1 && hours <= 14 && Math.abs(at - eventTime - hours * 3_600_000) < 120_000) {
-    return [`An event arrived almost exactly ${hours} h after it happened: is its time zone right?`]
+    return [`An event arrived almost exactly ${hours} h after it happened: check its time zone.`]
   }
   return at - eventTime > 365 * DAY ? ['An event is more than a year older than its arrival.'] : []
 }

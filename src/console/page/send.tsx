@@ -118,8 +118,8 @@ export function SendView({ about }: { readonly about: About }) {
       <h2>Send an order</h2>
       {!about.canSendAsPeer && (
         <p class="fix" role="note">
-          The console cannot play AlipayHK: it has no private key for tests. Give createConsole() the option{' '}
-          <code>peer</code>, or the command line <code>--peer-private-key</code>.
+          The console needs a private key for tests to send orders as AlipayHK. Pass the option <code>peer</code> to
+          createConsole(), or <code>--peer-private-key</code> to the command.
         </p>
       )}
       <form class="order-form" onSubmit={(event) => event.preventDefault()}>
@@ -135,7 +135,7 @@ export function SendView({ about }: { readonly about: About }) {
       </form>
       <p role="status" class={issues.size > 0 ? 'wrong' : 'ok'}>
         {issues.size > 0
-          ? `The order breaks ${issues.size === 1 ? 'one rule' : `${issues.size} rules`}. It can be sent all the same.`
+          ? `The order breaks ${issues.size === 1 ? 'one rule' : `${issues.size} rules`}. You can still send it.`
           : 'The order is valid.'}
         {issues.has('') ? ` It must have ${issues.get('')}.` : ''}
       </p>
