@@ -21,6 +21,10 @@ const stores = ['tests/stores/**/*.test.ts']
 const isolated = [
   'tests/telemetry/opentelemetry.test.ts',
   'tests/timeout.test.ts',
+  'tests/correctness/ours.test.ts',
+  'tests/docs/events.test.ts',
+  'tests/server/observation.test.ts',
+  'tests/server/own-side-failures.test.ts',
   'tests/server/process-order.test.ts',
   'tests/server/traffic.test.ts',
   'tests/server/verify-request.test.ts',

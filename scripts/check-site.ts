@@ -1,13 +1,13 @@
 /**
  * Fails when a link of the built site leads to a page or an anchor that does not exist (VitePress checks only the pages), or when its search does
- * not answer one of {@link SEARCH_QUESTIONS}.
+ * not answer one of the questions of search-questions.ts.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { posix } from 'node:path'
 import process from 'node:process'
 import MiniSearch from 'minisearch'
-import { boostDocument, tokenize } from '../docs/.vitepress/search.ts'
-import { SEARCH_QUESTIONS } from './search-questions.ts'
+import { searchOptions, tokenize } from '../docs/.vitepress/search.ts'
+import { CHINESE_QUESTIONS, SEARCH_QUESTIONS, SEARCH_WORDS, type SearchQuestion } from './search-questions.ts'
 
 const SITE = '.cache/site'
 
@@ -40,33 +40,42 @@ function matches(text: string, pattern: RegExp): string[] {
   return [...text.matchAll(pattern)].map(([, match = '']) => match.replaceAll('&amp;', '&'))
 }
 
-/** The index that the site sends to the browser, with the settings of its search box. */
-function loadSearch(): MiniSearch {
+/** The index that the site sends to the browser for a language, with the settings of its search box. */
+function loadSearch(locale: string): MiniSearch {
   const folder = `${SITE}/assets/chunks`
-  const [file] = readdirSync(folder).filter((name) => name.startsWith('@localSearchIndexroot'))
+  const [file] = readdirSync(folder).filter((name) => name.startsWith(`@localSearchIndex${locale}`))
   const [, json] = /^const \w+='(.*)';export/s.exec(readFileSync(`${folder}/${file}`, 'utf8')) ?? []
   if (json === undefined) throw new Error('The search index of the site has another form')
   return MiniSearch.loadJSON(
     json.replace(/\\(.)/g, (escaped, char: string) => (char === "'" || char === '\\' ? char : escaped)),
-    {
-      fields: ['title', 'titles', 'text'],
-      storeFields: ['title', 'titles'],
-      tokenize,
-      searchOptions: { fuzzy: 0.2, prefix: true, boost: { title: 4, text: 2, titles: 1 }, boostDocument },
-    },
+    { fields: ['title', 'titles', 'text'], storeFields: ['title', 'titles'], tokenize, searchOptions },
   )
 }
 
-const search = loadSearch()
-const unanswered = SEARCH_QUESTIONS.flatMap(([question, ...answers]) => {
-  const hits = search.search(question).slice(0, 3)
-  const found = hits.map(({ id }) => String(id).replace(/^\/|(?:\.html)?(?:#.*)?$/g, ''))
-  return found.some((page) => answers.includes(page)) ? [] : [`"${question}" finds ${found.join(', ') || 'nothing'}`]
-})
+/** The questions whose answers are not among the first three hits, with what is there instead. */
+function findUnanswered(locale: string, questions: readonly SearchQuestion[]): string[] {
+  const search = loadSearch(locale)
+  return questions.flatMap(([question, ...answers]) => {
+    const hits = search.search(question).slice(0, 3)
+    // "/keys.html#formats" is the section "keys#formats" of the page "keys".
+    const found = hits.map(({ id }) => String(id).replace(/^\/|\.html(?=#|$)/g, ''))
+    const isAnswered = found.some((hit) => answers.includes(hit) || answers.includes(hit.replace(/#.*/, '')))
+    return isAnswered ? [] : [`"${question}" finds ${found.join(', ') || 'nothing'}`]
+  })
+}
+
+const questionCount = SEARCH_QUESTIONS.length + SEARCH_WORDS.length + CHINESE_QUESTIONS.length
+const unanswered = [
+  ...findUnanswered('root', [...SEARCH_QUESTIONS, ...SEARCH_WORDS]),
+  ...findUnanswered('zh-HK', CHINESE_QUESTIONS),
+]
 
 for (const each of broken) console.error(`dead link: ${each}`)
 for (const each of unanswered) console.error(`search: ${each}`)
+if (unanswered.length > 0) {
+  console.error('Use the words of the question in the heading or in the text of the section that answers it.')
+}
 console.log(
-  `${pages.size} pages, ${broken.length} dead links; ${SEARCH_QUESTIONS.length - unanswered.length} of ${SEARCH_QUESTIONS.length} questions found`,
+  `${pages.size} pages, ${broken.length} dead links; ${questionCount - unanswered.length} of ${questionCount} questions found`,
 )
 process.exitCode = broken.length + unanswered.length === 0 ? 0 : 1

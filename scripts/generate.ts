@@ -3,9 +3,9 @@
  * - src/messages/validators.generated.js, from the message schemas
  * - src/messages/minor-units.generated.ts, from the list of currencies that ISO 4217 publishes
  * - the `exports` and `typesVersions` of package.json, from the entry points in src/public
- * - etc/*.api.md, the public face of each entry point, from the declarations in dist/; only where dist/ is built
+ * - etc/*.api.md, the public API of each entry point, from the declarations in dist/; only if dist/ is built
  * - docs/images/*.svg, from the diagrams in scripts/diagrams
- * - docs/quick-start/*.md, from examples/
+ * - docs/quick-start/*.md and docs/zh-HK/quick-start/*.md, from examples/
  * - docs/grafana.json, from scripts/grafana.ts
  * - dist/schemas/*.json, from the message schemas; part of the package, not committed
  *
@@ -130,7 +130,8 @@ if (process.argv.includes('--check')) {
   for (const [path] of outdated) console.error(`${path} is out of date; run: npm run generate`)
   if (outdated.length > 0) process.exitCode = 1
 } else {
-  for (const name of ['etc/', 'docs/quick-start/']) mkdirSync(new URL(name, root), { recursive: true })
+  for (const name of ['etc/', 'docs/quick-start/', 'docs/zh-HK/quick-start/'])
+    mkdirSync(new URL(name, root), { recursive: true })
   for (const [path, text] of outdated) writeFileSync(new URL(path, root), text)
   const folder = new URL('dist/schemas/', root)
   mkdirSync(folder, { recursive: true })

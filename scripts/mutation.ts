@@ -1,14 +1,16 @@
 /**
- * Mutation testing of one folder of src/, with the tests of that folder: `npm run mutation -- policy [--check] [--files GLOB]`.
+ * Mutation testing of one folder of src/, with the tests of that folder: `npm run mutation -- policy [--check] [--files GLOB,GLOB…]`.
  *
  * Stryker changes one expression after the other and runs the tests. A change that no test notices has "survived". Each
  * survivor is killed by a new test, or explained in tests/mutation/survivors.md. With --check, fails when one is neither, or when
  * the score is below {@link MIN_SCORE}.
  *
  * Two traps: a test file that cannot be loaded would count as "survived", so the tests run once before; and a slow run counts
- * as "timeout", which is a kill, so timeouts are counted and shown.
+ * as "timeout", which is a kill, so timeouts are counted and shown. One "in an endless loop" has executed its expression a hundred
+ * times more often than the original; the others have only taken too long.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import process from 'node:process'
 import { parseArgs } from 'node:util'
@@ -24,7 +26,7 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   outbox: ['tests/stores/outbox'],
   policy: ['tests/policy'],
   protocol: ['tests/protocol', 'tests/server/rejections.test.ts'],
-  'secure-message': ['tests/secure-message', 'tests/server/rejections.test.ts'],
+  'secure-message': ['tests/secure-message', 'tests/telemetry/channels.test.ts', 'tests/server/rejections.test.ts'],
   server: ['tests/server'],
 }
 
@@ -37,6 +39,7 @@ interface Mutant {
   readonly mutatorName: string
   readonly replacement?: string
   readonly status: string
+  readonly statusReason?: string
   readonly location: {
     readonly start: { readonly line: number; readonly column: number }
     readonly end: { readonly line: number; readonly column: number }
@@ -74,7 +77,7 @@ const settings = {
   testRunner: 'vitest',
   plugins: [resolve(TOOL, 'node_modules/@stryker-mutator/vitest-runner/dist/src/index.js')],
   vitest: { configFile: 'tests/mutation/vitest.config.ts', related: false },
-  mutate: [values.files ?? `src/${folder}/**/*.ts`, '!src/**/*.generated.*'],
+  mutate: [...(values.files ?? `src/${folder}/**/*.ts`).split(','), '!src/**/*.generated.*'],
   ignorePatterns: ['.cache', 'dist', 'docs/api', 'examples', 'benchmarks'],
   tempDirName: `${TOOL}/sandbox`,
   coverageAnalysis: 'perTest',
@@ -85,47 +88,77 @@ const settings = {
   reporters: ['json', 'progress-append-only'],
   jsonReporter: { fileName: report },
   disableTypeChecks: false,
+  timeoutMS: 30_000,
   allowEmpty: false,
 }
 writeFileSync(config, JSON.stringify(settings, undefined, 2))
+forgetTimeouts(settings.incrementalFile)
 run(process.execPath, [`${TOOL}/node_modules/@stryker-mutator/core/bin/stryker.js`, 'run', config], '.', {
   env,
   timeoutMs: LIMIT_MS,
 })
 
 const { files } = JSON.parse(readFileSync(report, 'utf8')) as Report
-const mutants = Object.entries(files).flatMap(([path, { source, mutants: ofFile }]) =>
-  ofFile.map((mutant) => ({ ...mutant, path, before: textAt(source, mutant.location) })),
-)
-const count = (...statuses: readonly string[]) => mutants.filter(({ status }) => statuses.includes(status)).length
-const killed = count('Killed', 'Timeout')
-const total = killed + count('Survived', 'NoCoverage')
+const mutants = Object.entries(files).flatMap(([path, { source, mutants: ofFile }]) => {
+  const seen = new Map<string, number>()
+  return ofFile.map((mutant) => ({ ...mutant, path, key: keyOf(mutant, path, source, seen) }))
+})
+const explained = new Set(readFileSync(SURVIVORS, 'utf8').match(/(?<=^\| )src\/.+?(?= \| )/gm))
+const survivors = mutants.filter(({ status }) => status === 'Survived' || status === 'NoCoverage')
+const timeouts = mutants.filter(({ status }) => status === 'Timeout')
+const killed = mutants.filter(({ status }) => status === 'Killed').length + timeouts.length
+const total = killed + survivors.length
 const score = total === 0 ? 100 : (100 * killed) / total
-const explained = readFileSync(SURVIVORS, 'utf8')
-const survivors = mutants
-  .filter(({ status }) => status === 'Survived' || status === 'NoCoverage')
-  .map(({ path, before, replacement = '', location }) => ({
-    line: `${path}:${location.start.line}`,
-    key: `${path}: \`${oneLine(before)}\` → \`${oneLine(replacement)}\``,
-  }))
-const open = survivors.filter(({ key }) => !explained.includes(key))
-for (const { line, key } of survivors)
-  console.log(`${explained.includes(key) ? 'explained' : 'SURVIVED '} ${line} ${key}`)
-console.log(
-  `${folder}: ${score.toFixed(1)} %, ${killed} of ${total} killed (${count('Timeout')} by timeout), ${open.length} of ${survivors.length} survivors not explained`,
-)
-if (values.check && (score < MIN_SCORE || open.length > 0)) process.exitCode = 1
+const open = survivors.filter(({ key }) => !explained.has(key))
+const known = new Set(mutants.map(({ key }) => key))
+const stale = [...explained].filter((key) => Object.hasOwn(files, key.split(': ')[0] ?? '') && !known.has(key))
 
-function textAt(source: string, { start, end }: Mutant['location']): string {
-  const lines = source.split('\n').slice(start.line - 1, end.line)
-  const last = lines.length - 1
-  return lines
-    .map((line, index) => line.slice(index === 0 ? start.column - 1 : 0, index === last ? end.column - 1 : undefined))
-    .join('\n')
+for (const { path, location, statusReason = 'too slow' } of timeouts)
+  console.log(`timeout   ${path}:${location.start.line} ${statusReason}`)
+for (const { path, location, key } of survivors)
+  console.log(`${explained.has(key) ? 'explained' : 'SURVIVED '} ${path}:${location.start.line} ${key}`)
+for (const key of stale) console.log(`STALE     ${SURVIVORS} explains a change that does not exist: ${key}`)
+const endless = timeouts.filter(({ statusReason = '' }) => statusReason.startsWith('Hit limit')).length
+console.log(
+  `${folder}: ${score.toFixed(1)} %, ${killed} of ${total} killed (${timeouts.length} by timeout: ${endless} in an endless loop, ${timeouts.length - endless} too slow), ${open.length} of ${survivors.length} survivors not explained`,
+)
+if (values.check && (score < MIN_SCORE || open.length + stale.length > 0)) process.exitCode = 1
+
+/** The next run tries again what has only taken too long: the machine may have been busy. */
+function forgetTimeouts(path: string): void {
+  if (!existsSync(path)) return
+  const earlier = JSON.parse(readFileSync(path, 'utf8')) as Report
+  const files = Object.entries(earlier.files).map(([name, file]) => {
+    const mutants = file.mutants.filter(({ status }) => status !== 'Timeout')
+    return [name, { ...file, mutants }]
+  })
+  writeFileSync(path, JSON.stringify({ ...earlier, files: Object.fromEntries(files) }))
 }
 
-/** A key of a survivor stays the same when lines move. */
-function oneLine(text: string): string {
+/**
+ * What a row of the survivors says: the change, shortened, and a hash of the complete lines. So it names one change only, and stays
+ * the same when lines move. A number follows if a file has the same line more than once.
+ */
+function keyOf({ location, replacement = '' }: Mutant, path: string, source: string, seen: Map<string, number>) {
+  const { start, end } = location
+  const lines = source.split('\n').slice(start.line - 1, end.line)
+  const last = lines.length - 1
+  const before = lines
+    .map((line, index) => line.slice(index === 0 ? start.column - 1 : 0, index === last ? end.column - 1 : undefined))
+    .join('\n')
+  const around = [
+    lines[0]?.slice(0, start.column - 1).trimStart(),
+    before,
+    lines[last]?.slice(end.column - 1),
+    replacement,
+  ]
+  const hash = createHash('sha256').update(around.join('\0')).digest('hex').slice(0, 8)
+  const count = (seen.get(hash) ?? 0) + 1
+  seen.set(hash, count)
+  return `${path}: ${cell(before)} → ${cell(replacement)} #${hash}${count === 1 ? '' : `-${count}`}`
+}
+
+function cell(text: string): string {
   const line = text.replace(/\s+/g, ' ').replaceAll('`', "'").trim()
-  return line.length <= 80 ? line : `${line.slice(0, 77)}...`
+  return `\`${(line.length <= 80 ? line : `${line.slice(0, 77)}...`).replaceAll('|', '\\|')}\``
 }

@@ -70,7 +70,7 @@ const operation = (operationId: string, summary: string) => ({
       400: unsigned('A header or the body breaks a rule, and nothing was verified.'),
       401: unsigned('The signature, the key version, the time or the Client-Id is rejected.'),
       405: unsigned('The method is not POST.'),
-      408: unsigned('The body did not arrive in time.'),
+      408: unsigned('The body was not received in time.'),
       413: unsigned('The body is too large.'),
       415: unsigned('The body is not JSON in UTF-8.'),
       429: unsigned('Too many requests. Send again later.'),

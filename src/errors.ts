@@ -95,7 +95,7 @@ export const inspectSymbol: unique symbol = Symbol.for('nodejs.util.inspect.cust
 type Inspect = (value: unknown, options?: unknown) => string
 
 /**
- * Prints an error without its hidden members. Its copy has no method of this kind, so it is printed in the usual way.
+ * Prints an error without its hidden members. The copy does not have this method, so it is printed in the default way.
  * The cause of a {@link HandlerError} is hidden too: an error of the merchant's code can quote customer data.
  */
 function inspectError(this: Error, _depth?: number, options?: unknown, inspect?: Inspect): unknown {
@@ -109,8 +109,8 @@ function inspectError(this: Error, _depth?: number, options?: unknown, inspect?:
 }
 
 /**
- * Keeps the name of a class when the package is minified: `console.log()` shows it. Not a static field: compilers of an application
- * turn it into an assignment, which fails.
+ * Keeps the name of a class, which `console.log()` shows, when the package is minified. Not a static field: compilers of
+ * applications turn it into an assignment, which fails.
  */
 function nameClass(target: object, name: string): void {
   Object.defineProperty(target, 'name', { value: name })
@@ -132,7 +132,7 @@ export abstract class OrderSyncError extends Error {
 export interface FieldIssue {
   /** The path in the message, such as `amount.value`. Empty for the message as a whole. */
   readonly field: string
-  /** What the field must be, in words. */
+  /** What the field must be, as text. */
   readonly expected: string
 }
 
@@ -176,8 +176,8 @@ export class ConfigurationError extends OrderSyncError {
  * Something on the merchant's side failed while the handler worked on a request: `onOrder`, the store, a signer, or another
  * function of the options. The peer retries. You must act when it happens again and again.
  *
- * The message names the part that failed and, of an error of your own code, its class and its `code`, such as `ECONNREFUSED`.
- * That error is the `cause`. It may contain customer data, so `console.log()` and `inspect()` do not show it.
+ * The message names the part that failed. For an error of your own code, it also has its class and its `code`, such as
+ * `ECONNREFUSED`. That error is the `cause`. It may contain customer data, so `console.log()` and `inspect()` do not show it.
  */
 export class HandlerError extends OrderSyncError {
   static {
@@ -246,7 +246,7 @@ export class OrderRefusedError extends OrderSyncError {
 
 /** What is known about an HTTP response that could not be used. */
 export interface ResponseDetails {
-  /** The HTTP status, if a response arrived. */
+  /** The HTTP status, if there was a response. */
   readonly httpStatus?: number
   /** The `requestId` to use when you send the same order again. */
   readonly requestId?: string
@@ -264,13 +264,13 @@ abstract class HttpResponseError extends OrderSyncError {
     super(message, options)
     this.httpStatus = options?.httpStatus
     this.requestId = options?.requestId
-    // Not enumerable: text from an unverified sender must not reach a log by itself.
+    // Not enumerable: text from an unverified sender must not reach a log by default.
     Object.defineProperty(this, 'excerpt', { value: options?.excerpt })
   }
 }
 
 /**
- * A response arrived that cannot be trusted: unsigned, wrongly signed, stale, redirected, too large or malformed.
+ * A response cannot be trusted: it is unsigned, wrongly signed, stale, redirected, too large or malformed.
  * The order may or may not have been processed. Find out who responded before you send it again.
  */
 export class UntrustedResponseError extends HttpResponseError {
@@ -343,14 +343,14 @@ export function printable(text: string, maxLength: number): string {
     .trim()
 }
 
-/** What a value is, for a message: "a Promise", "undefined", "a number". Never the value itself. */
+/** Describes the type of a value for a message: "a Promise", "undefined", "a number". Never quotes the value. */
 export function describeKind(value: unknown): string {
   if (value === null || value === undefined) return String(value)
   const kind = typeof value === 'object' ? nameOfClass(value) : typeof value
   return /^[aeiou]/i.test(kind) ? `an ${kind}` : `a ${kind}`
 }
 
-/** Of a Proxy or a class without a name, "object". */
+/** "object" for a Proxy or a class without a name. */
 function nameOfClass(value: object): string {
   try {
     const { name } = value.constructor
@@ -364,8 +364,8 @@ function nameOfClass(value: object): string {
 const MAX_CAUSES = 2
 
 /**
- * What another library or the merchant's code threw, for a message: the class and the `code` of the error and of its causes,
- * as in "TypeError, caused by Error (code ECONNREFUSED)". Never the message, which may quote anything.
+ * Describes what another library or the merchant's code threw: the class and the `code` of the error and of its causes,
+ * as in "TypeError, caused by Error (code ECONNREFUSED)". Never quotes the message, which may contain any data.
  */
 export function describeFailure(thrown: unknown): string {
   const descriptions = [describeThrown(thrown)]
@@ -389,14 +389,14 @@ export function printableCode(thrown: unknown): string | undefined {
   let error = thrown
   for (let depth = 0; depth <= MAX_CAUSES && error !== undefined && error !== null; depth++) {
     const code = readMember(error, 'code')
-    // A DOMException has a number, which says nothing to a reader.
+    // A DOMException has a number as code, which does not help a reader.
     if (typeof code === 'string' && isPrintableCode(code)) return code
     error = readMember(error, 'cause')
   }
   return undefined
 }
 
-/** A code such as `ECONNREFUSED`, `23505` or `14`. A longer number may be the number of a customer. */
+/** A code such as `ECONNREFUSED`, `23505` or `14`. A longer number may identify a customer. */
 function isPrintableCode(code: unknown): code is string | number {
   return (
     (typeof code === 'string' || typeof code === 'number') &&
@@ -405,7 +405,7 @@ function isPrintableCode(code: unknown): code is string | number {
   )
 }
 
-/** Like `instanceof`, and false for a value that throws when it is asked: a revoked Proxy can be thrown too. */
+/** Like `instanceof`, but false for a value that throws on access: code can throw a revoked Proxy. */
 function isError(value: unknown): value is Error {
   try {
     return value instanceof Error
@@ -414,7 +414,7 @@ function isError(value: unknown): value is Error {
   }
 }
 
-/** Undefined when there is no such member, or when reading it throws. */
+/** Undefined if there is no such member, or if reading it throws. */
 function readMember(value: unknown, name: string): unknown {
   try {
     return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined

@@ -1,6 +1,6 @@
 /**
- * Calls a listener of the merchant. What it throws, also later in a promise, is passed on and never thrown: an event must not
- * change what it is about. A promise is not awaited, because the peer must not wait for it.
+ * Calls a listener of the merchant. Its errors, also those of a returned promise, are passed to a callback and never thrown: an
+ * event must not change the outcome that it reports. A promise is not awaited, because the peer must not wait for it.
  */
 export function notify<Event>(
   listener: (event: Event) => void,
@@ -15,16 +15,16 @@ export function notify<Event>(
   }
 }
 
-/** A warning about one code is given at most once in this time. */
+/** The minimum time between two warnings with the same code. */
 const WARNING_INTERVAL_MS = 60_000
 
-/** Gives a process warning. The message is made only when it is needed. */
+/** Emits a process warning. Creates the message only if it is needed. */
 export type Warn = (code: string, message: () => string, intervalMs?: number) => void
 
-/** More codes than there are: the code of an error can come from another release of this package. */
+/** More than the number of codes of this release: an error can come from another release of this package. */
 const MAX_CODES = 100
 
-/** Creates the function that gives process warnings: at most one per code and interval, with the number of those left out. */
+/** Creates the function that emits process warnings: at most one per code and interval, with the number of omitted ones. */
 export function createWarner(now: () => number): Warn {
   const given = new Map<string, { readonly at: number; leftOut: number }>()
   return (code, message, intervalMs = WARNING_INTERVAL_MS) => {

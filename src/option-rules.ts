@@ -1,4 +1,4 @@
-/** One option: its default, if it has one, and what its value must be. */
+/** One option: its default, if it has one, and the check of its value. */
 export interface OptionRule<Value> {
   readonly defaultValue?: Value
   /** Throws when the value is wrong. Not called when an optional value is absent. */
@@ -22,7 +22,7 @@ export type Resolved<Options, Rules> = {
 }
 
 /**
- * Checks options and fills in defaults, once, when an object is created. Unknown names are refused, because a misspelt
+ * Checks options and fills in defaults, once, when an object is created. Rejects unknown names, because a misspelt
  * option would silently have no effect. An explicit `undefined` counts as absent.
  *
  * @param owner The function whose options they are, for error messages.
@@ -124,6 +124,11 @@ export function assertFunction(value: unknown, name: string): void {
 /** Throws unless the value is a string. */
 export function assertText(value: unknown, name: string): void {
   if (typeof value !== 'string') throw new TypeError(`"${name}" must be a string`)
+}
+
+/** Throws unless the value is an AbortSignal. An AbortController, for example, would stop nothing. */
+export function assertSignal(value: unknown, name: string): void {
+  if (!(value instanceof AbortSignal)) throw new TypeError(`"${name}" must be an AbortSignal`)
 }
 
 /** Whether a value is an object with a method of that name. */

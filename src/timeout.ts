@@ -94,7 +94,7 @@ export async function repeatTransient<Value>(
     } catch (error) {
       if (!isTransient(error) || attempt === MAX_ATTEMPTS) throw error
     }
-    // Random: those that failed together must not meet again.
+    // Random: statements that failed together must not collide again.
     const pauseMs = Math.random() * backOff(attempt, { firstMs: 4, maxMs: 100 })
     await new Promise((resolve) => setTimeout(resolve, pauseMs))
   }

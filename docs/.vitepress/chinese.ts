@@ -9,7 +9,7 @@ export const chinese: LocaleSpecificConfig<DefaultTheme.Config> & { label: strin
   description: '用 Node 後端接收和發送 AlipayHK 的訂單同步 API',
   themeConfig: {
     nav: [
-      { text: '快速開始', link: '/zh-HK/quick-start-express', activeMatch: '^/zh-HK/' },
+      { text: '快速開始', link: '/zh-HK/quick-start/index', activeMatch: '^/zh-HK/' },
       { text: '英文指南', link: '/frameworks' },
       { text: 'API（英文）', link: '/api/' },
     ],

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { defineConfig } from 'vitepress'
 import { chinese, chineseSearch } from './chinese.ts'
 import { githubSlug, linkOutside } from './markdown.ts'
-import { boostDocument, tokenize } from './search.ts'
+import { searchOptions, tokenize } from './search.ts'
 import { apiSidebar, sidebar } from './sidebar.ts'
 
 const { description } = JSON.parse(readFileSync('package.json', 'utf8')) as { description: string }
@@ -37,7 +37,7 @@ export default defineConfig({
     search: {
       provider: 'local',
       options: {
-        miniSearch: { options: { tokenize }, searchOptions: { boostDocument } },
+        miniSearch: { options: { tokenize }, searchOptions },
         locales: { 'zh-HK': chineseSearch },
       },
     },

@@ -1,15 +1,14 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import type { DefaultTheme } from 'vitepress'
 
+const QUICK_STARTS = [
+  ...['index', 'express', 'next', 'nest', 'fastify', 'koa', 'hono', 'node', 'bun', 'deno'],
+  ...['egg', 'midway', 'strapi', 'lambda', 'vercel'],
+].map((page) => `quick-start/${page}`)
+
 /** Every page of docs/ is listed here or under Decisions: tests/docs/site.test.ts checks it. */
 const TOPICS: Readonly<Record<string, readonly string[]>> = {
-  'Quick start': [
-    'quick-start/index',
-    ...['express', 'next', 'nest', 'fastify', 'koa', 'hono', 'node', 'bun', 'deno'].map(
-      (page) => `quick-start/${page}`,
-    ),
-    ...['egg', 'midway', 'strapi', 'lambda', 'vercel'].map((page) => `quick-start/${page}`),
-  ],
+  'Quick start': QUICK_STARTS,
   Start: ['before-you-start', 'frameworks', 'raw-body', 'runtimes', 'migrate', 'other-languages', 'command-line'],
   Receive: ['idempotency', 'stores', 'orm', 'process-again', 'verify-request', 'events', 'multi-tenant'],
   Send: ['send', 'bulk', 'outbox'],
@@ -17,7 +16,7 @@ const TOPICS: Readonly<Record<string, readonly string[]>> = {
   'When something fails': ['errors', 'explain', 'proxies', 'time', 'console'],
   Test: ['testing', 'simulator'],
   Run: ['go-live', 'deployment', 'database', 'health', 'observability', 'performance'],
-  Security: ['security-model', 'security', 'assurance'],
+  Security: ['security-model', 'security', 'assurance', 'comparison'],
   Reference: ['protocol', 'changelog', 'contributing', 'releasing', 'benchmark-history'],
 }
 
@@ -38,7 +37,9 @@ export const sidebar: DefaultTheme.SidebarItem[] = [
 
 /** Every page of docs/zh-HK, apart from its landing page. */
 const CHINESE_TOPICS: Readonly<Record<string, readonly string[]>> = {
-  快速開始: ['quick-start-express', 'quick-start-next'],
+  開始之前: ['before-you-start'],
+  快速開始: QUICK_STARTS,
+  接收訂單: ['idempotency'],
   出現問題時: ['signature', 'errors'],
   上線: ['go-live'],
 }
@@ -59,5 +60,10 @@ function titleOf(path: string): string {
   const source = readFileSync(path, 'utf8')
   const [, included] = /^<!--@include: (.*)-->$/m.exec(source) ?? []
   if (included !== undefined) return titleOf(`docs/${included}`)
-  return /^# (.*)$/m.exec(source)?.[1]?.replaceAll('`', '').replace('Quick start: ', '') ?? path
+  return (
+    /^# (.*)$/m
+      .exec(source)?.[1]
+      ?.replaceAll('`', '')
+      .replace(/^(?:Quick start: |快速開始：)/, '') ?? path
+  )
 }

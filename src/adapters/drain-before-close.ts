@@ -9,9 +9,9 @@ const DRAIN_TIMEOUT_MS = 2_000
 /**
  * Returns the response body in the form to send. When the request was read to its end, that is the bytes.
  *
- * Otherwise the connection must be closed after the response, but not at once: data that arrives on a closed socket
+ * Otherwise the connection must be closed after the response, but not immediately: data that arrives on a closed socket
  * resets the connection, and the peer loses a response that it has not read yet. So the body is then a stream, which
- * stays open until the rest of the request has arrived or the time is up.
+ * stays open until the rest of the request has been received or the time is up.
  */
 export function drainBeforeClose(request: NodeRequest, response: NodeResponse, body: Uint8Array): Buffer | Readable {
   if (request.complete) return Buffer.from(body.buffer, body.byteOffset, body.byteLength)
@@ -24,6 +24,6 @@ export function drainBeforeClose(request: NodeRequest, response: NodeResponse, b
 
 async function* sendThenDrain(request: NodeRequest, body: Uint8Array) {
   yield body
-  // Rejects when the time is up or the peer has gone. Either way the response ends here.
+  // Rejects when the time is up or the peer has disconnected. In both cases the response ends here.
   await finished(request.resume(), { signal: AbortSignal.timeout(DRAIN_TIMEOUT_MS) }).catch(() => {})
 }

@@ -4,7 +4,7 @@ import { drainBeforeClose } from './drain-before-close.ts'
 import { type NodeRequest, type NodeResponse, toIncomingRequest } from './node-request.ts'
 import { ignoreErrorsOf, isRespondedTo } from './send-response.ts'
 
-/** The members that are used of a Fastify instance. */
+/** The members of a Fastify instance that the adapter uses. */
 export interface FastifyInstance {
   removeAllContentTypeParsers(): unknown
   addContentTypeParser(
@@ -43,7 +43,7 @@ export interface FastifyOrderSyncOptions {
   path?: string | undefined
 }
 
-const PARSED_BODY_HINT = `In Fastify, let no preParsing hook read the payload of this route.`
+const PARSED_BODY_HINT = `In Fastify, remove the preParsing hook that reads the payload of this route.`
 
 /**
  * A Fastify plugin that adds one route. Content type parsers are scoped to a plugin in Fastify, so this one changes
@@ -64,7 +64,7 @@ export async function fastifyOrderSync(fastify: FastifyInstance, options: Fastif
   fastify.removeAllContentTypeParsers()
   fastify.addContentTypeParser('*', restoreContentType)
   const routeOptions = {
-    // The handler has a limit of its own, and a response of the protocol for what exceeds it.
+    // The handler has its own limit, and sends a protocol response to a larger body.
     bodyLimit: Number.MAX_SAFE_INTEGER,
     // The option of the fastify-raw-body plugin, which would read the stream.
     config: { rawBody: false },
@@ -80,7 +80,7 @@ export async function fastifyOrderSync(fastify: FastifyInstance, options: Fastif
   })
 }
 
-/** Fastify rejects a Content-Type that it cannot parse, but the handler must send the protocol's own response. */
+/** Fastify rejects a Content-Type that it cannot parse, but the response must be the one of the protocol. */
 function hideContentType(request: FastifyRequest, _reply: FastifyReply, _payload: unknown, done: () => void): void {
   request.headers = { ...request.headers, 'content-type': 'application/octet-stream' }
   done()

@@ -1,6 +1,6 @@
 import process from 'node:process'
 
-/** What can be seen of a framework or platform that is built on another one: the adapter only knows the one below. */
+/** Signs of a framework or platform that is built on another one: the adapter only knows the lower one. */
 interface Framework {
   readonly isUsed: (request: object, framework: object) => boolean
   readonly fix: string
@@ -46,14 +46,14 @@ const FRAMEWORKS: readonly Framework[] = [
   },
   {
     isUsed: (request) => '$service' in request && '$route' in request,
-    fix: `In Moleculer, switch the body parsers off for a route of its own, in the settings of moleculer-web:
+    fix: `In Moleculer, define a separate route without body parsers, in the settings of moleculer-web:
 
   routes: [{ path: '/', bodyParsers: false, aliases: { [\`POST \${path}\`]: (req, res) => orderSync(req, res) } }]`,
   },
   {
-    // Nothing of it can be seen from a request of node:http.
+    // A request of node:http shows no sign of Moleculer.
     isUsed: () => isInstalled('@adonisjs/core'),
-    fix: `In Adonis, pass on the text that its body parser keeps:
+    fix: `In Adonis, pass the text that its body parser keeps:
 
   Object.assign(request.request, { rawBody: request.raw() })
   return orderSync(request.request, response.response)`,
@@ -71,7 +71,7 @@ or switch the helpers off with the environment variable NODEJS_HELPERS=0. In an 
   {
     // functions-framework sets executionId. The variable is also set by the emulator of Firebase.
     isUsed: (request) => 'executionId' in request || hasVariable('FUNCTION_TARGET'),
-    fix: `In Firebase and Google Cloud Functions, the platform keeps the bytes as request.rawBody: pass its own request on, not a copy.`,
+    fix: `In Firebase and Google Cloud Functions, the platform keeps the bytes as request.rawBody. Pass the original request, not a copy.`,
   },
 ]
 
@@ -81,7 +81,7 @@ function applicationOf(framework: object): object {
   return (typeof app === 'object' && app !== null) || typeof app === 'function' ? app : {}
 }
 
-/** Deno asks for permission to read variables and files, and a hint is not worth a question. */
+/** Deno prompts for permission to read variables and files: a hint must not cause a prompt. */
 const asksForPermission = () => 'Deno' in globalThis
 
 function hasVariable(name: string): boolean {
@@ -102,18 +102,18 @@ function isInstalled(name: string): boolean {
 const BOTH_TYPES = `Test with a plain and with an encrypted order: body parsers treat application/json and text/plain differently, so one can work while the other fails.`
 
 /**
- * Adds to a hint how to fix the mounting in the framework that is used, where that can be told. Never throws. Looks into
- * the file system: call it for a request whose body is lost, not for each.
+ * Adds to a hint how to fix the mounting in the detected framework. Never throws. Reads the file system: call it only for
+ * a request whose body is lost.
  *
  * @param request The request of `node:http`.
- * @param framework The framework's own request, where it has one.
+ * @param framework The framework's own request, if it has one.
  */
 export function addFrameworkHint(hint: string, request: object, framework: object = request): string {
   const fixes = FRAMEWORKS.filter((one) => canTell(() => one.isUsed(request, framework))).map(({ fix }) => fix)
   return [hint, ...fixes, BOTH_TYPES].join('\n\n')
 }
 
-/** A hint must not become an error: the working directory may be gone, and a member may be a getter that throws. */
+/** A hint must not throw: the working directory may not exist any more, and a member may be a getter that throws. */
 function canTell(isUsed: () => boolean): boolean {
   try {
     return isUsed()

@@ -3,7 +3,7 @@ import { drainBeforeClose } from './drain-before-close.ts'
 import { type NodeRequest, type NodeResponse, toIncomingRequest } from './node-request.ts'
 import { ignoreErrorsOf, isRespondedTo } from './send-response.ts'
 
-/** The members that are used of a Koa context. */
+/** The members of a Koa context that the adapter uses. */
 export interface KoaContext {
   readonly req: NodeRequest
   readonly res: NodeResponse

@@ -3,7 +3,7 @@ import { ConfigurationError, describeKind } from '../errors.ts'
 type Dictionary<Value> = { readonly [name: string]: Value | undefined } | null | undefined
 
 /**
- * The members that are used of the events of AWS (API Gateway 1.0 and 2.0, Application Load Balancer, function URLs),
+ * The members that the adapter uses of the events of AWS (API Gateway 1.0 and 2.0, Application Load Balancer, function URLs),
  * Alibaba Cloud (HTTP triggers of Function Compute 3, API Gateway), Tencent Cloud (API Gateway) and Huawei Cloud (APIG).
  */
 export interface LambdaEvent {
@@ -39,10 +39,9 @@ export interface LambdaResult {
 }
 
 /**
- * Checks that a function was invoked with an HTTP request. An event that is still JSON, as Function Compute 3 passes it,
- * is parsed.
+ * Checks that a function was invoked with an HTTP request. Parses an event that is JSON text, as Function Compute 3 passes it.
  *
- * @throws {@link ConfigurationError} `ERR_REQUEST` when it is another event: says which integration to use
+ * @throws {@link ConfigurationError} `ERR_REQUEST` for any other event. The message says which integration to use
  */
 export function parseEvent(given: unknown): LambdaEvent {
   const event = typeof given === 'string' || given instanceof Uint8Array ? parseJson(given) : given

@@ -4,15 +4,15 @@ import { type LambdaEvent, type LambdaResult, parseEvent } from './lambda-event.
 
 export type { LambdaEvent, LambdaResult }
 
-const PARSED_BODY_HINT = `In AWS Lambda, pass the event on before a middleware such as httpJsonBodyParser() of Middy parses its body.`
+const PARSED_BODY_HINT = `In AWS Lambda, call the handler before any middleware that parses the body, such as httpJsonBodyParser() of Middy.`
 
 /**
- * Turns a handler into a function for AWS Lambda, and for the platforms whose events are alike: Alibaba Cloud Function
+ * Turns a handler into a function for AWS Lambda, and for platforms with similar events: Alibaba Cloud Function
  * Compute 3, Tencent Cloud SCF and Huawei Cloud FunctionGraph. The signature is verified over the path that the caller
- * used, stage included. Set the handler's `signedPath` where a custom domain hides that path, or where query strings have
+ * used, including the stage. Set the handler's `signedPath` if a custom domain hides that path, or if query strings have
  * unusual escapes.
  *
- * An event that is no HTTP request is reported as `ERR_REQUEST`, and the result is HTTP 500.
+ * An event that is not an HTTP request is reported as `ERR_REQUEST`, and the result is HTTP 500.
  *
  * @see docs/protocol.md section 1
  * @example
@@ -84,7 +84,7 @@ function toFailedRequest(error: unknown): IncomingRequest {
   }
 }
 
-/** A middleware can replace the text by the parsed JSON, against the type of the event. */
+/** A middleware can replace the text with the parsed JSON, contrary to the type of the event. */
 function toBody({ body, isBase64Encoded }: LambdaEvent, headers: object): RequestBody {
   if (typeof body === 'string') {
     const isBase64 = isBase64Encoded || isBase64OfMessage(body, isEncrypted(headers))
@@ -98,9 +98,9 @@ function isEncrypted(headers: object): boolean {
 }
 
 /**
- * Whether a text is the base64 of a message, although `isBase64Encoded` was lost on the way. A text that can be a message
- * itself is left alone: JSON is not base64, and the ciphertext of an encrypted message is, but what it stands for is not
- * text in base64 again. The signature covers what comes out.
+ * Whether a text is the base64 of a message although `isBase64Encoded` was lost. A text that can be a message is not
+ * decoded: JSON is not base64, and the ciphertext of an encrypted message does not decode to base64 text again. The
+ * signature covers the result.
  */
 function isBase64OfMessage(text: string, isCiphertext: boolean): boolean {
   if (!BASE64.test(text)) return false
@@ -116,7 +116,7 @@ function toPath(event: LambdaEvent): string {
   return `${event.rawPath ?? contextPath(event) ?? event.path ?? ''}${query === '' ? '' : `?${query}`}`
 }
 
-/** Of AWS: the path with its stage. In Tencent Cloud, `requestContext.path` is that of the route, such as `/a/{b}`. */
+/** The path with its stage, in AWS. In Tencent Cloud, `requestContext.path` is the path of the route, such as `/a/{b}`. */
 function contextPath({ requestContext, queryString }: LambdaEvent): string | undefined {
   const path = requestContext?.path
   return queryString !== undefined || path?.includes('{') ? undefined : path

@@ -3,13 +3,13 @@ import type { Readable, Writable } from 'node:stream'
 import { type IncomingRequest, PARSED_BODY } from '../server/http.ts'
 import { addFrameworkHint } from './framework-hint.ts'
 
-/** The members that are used of a request of `node:http` or `node:http2`, and of what frameworks add to it. */
+/** The members that the adapters use of a request of `node:http` or `node:http2`, with those that frameworks add. */
 export type NodeRequest = Readable &
   Pick<IncomingMessage, 'complete' | 'headers' | 'httpVersionMajor' | 'method' | 'url'> &
   Partial<Pick<IncomingMessage, 'rawHeaders'>> &
   FrameworkRequest
 
-/** The members that are used of a response of `node:http` or `node:http2`. */
+/** The members that the adapters use of a response of `node:http` or `node:http2`. */
 export type NodeResponse = Writable & {
   /** Only in HTTP/2. */
   readonly stream?: Writable
@@ -24,12 +24,12 @@ export interface FrameworkRequest {
   readonly body?: unknown
   /** The bytes that a body parser kept. */
   readonly rawBody?: unknown
-  /** The path as received, where a router shortens `url`. */
+  /** The path as received, if a router shortens `url`. */
   readonly originalUrl?: string
 }
 
 /** How to fix the mounting, in any framework. */
-export const PARSED_BODY_HINT = `Mount the handler before any body parser, or have the parser keep the bytes as request.rawBody (a Buffer).`
+export const PARSED_BODY_HINT = `Mount the handler before any body parser, or make the parser keep the bytes as request.rawBody (a Buffer).`
 
 /**
  * Translates a request of `node:http` for a handler. For adapters to frameworks that are built on `node:http`.
@@ -46,7 +46,7 @@ export const PARSED_BODY_HINT = `Mount the handler before any body parser, or ha
  * export const serve = (handler: OrderSyncHandler) =>
  *   createServer(async (request, response) => {
  *     const { status, headers, body } = await handler(toIncomingRequest(request, response))
- *     // Something else may have responded first, such as response.setTimeout().
+ *     // Other code may have responded first, such as response.setTimeout().
  *     if (!response.headersSent) response.writeHead(status, headers).end(body)
  *   })
  * ```
@@ -64,14 +64,14 @@ export function toIncomingRequest(
     headers: readHeaders(request),
     body: readBody(request, framework),
     signal: connectionSignal(response),
-    // Looked at for a body that is lost, and only then worth its cost.
+    // A getter: it is expensive, and only needed for a lost body.
     get parsedBodyHint() {
       return addFrameworkHint(parsedBodyHint, request, framework)
     },
   }
 }
 
-/** Of several Content-Type headers, Node keeps the first only. Elsewhere they are joined; the verdict must be the same. */
+/** Node keeps only the first of several Content-Type headers. Other platforms join them; the result must be the same. */
 function readHeaders({ headers, rawHeaders = [] }: NodeRequest): IncomingRequest['headers'] {
   const types = rawHeaders.filter((_, at) => at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === 'content-type')
   return types.length > 1 ? { ...headers, 'content-type': types } : headers
@@ -83,7 +83,7 @@ async function* readBody(request: NodeRequest, framework: FrameworkRequest): Bod
   if (kept !== undefined) yield kept
   // Someone else reads, or has read, this stream: bytes would be missing.
   else if (request.readableDidRead || request.readableFlowing) yield PARSED_BODY
-  // A handler that stops half-way must not destroy the socket: the response is still to be sent.
+  // A handler that stops reading early must not destroy the socket: it still has to send the response.
   else yield* request.iterator({ destroyOnReturn: false })
 }
 
@@ -121,7 +121,7 @@ function connectionSignal(response: NodeResponse): AbortSignal {
   const connection = new AbortController()
   const onClose = () => {
     // Not `writableFinished`: HTTP/2 sets it when the stream closes, even before the response was sent.
-    if (!response.writableEnded) connection.abort(new Error('The peer has gone'))
+    if (!response.writableEnded) connection.abort(new Error('The peer has disconnected'))
   }
   // A response of HTTP/2 does not report that it is closed; its stream does.
   if (response.closed || response.stream?.destroyed) onClose()

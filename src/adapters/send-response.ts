@@ -3,8 +3,8 @@ import { drainBeforeClose } from './drain-before-close.ts'
 import type { NodeRequest, NodeResponse } from './node-request.ts'
 
 /**
- * Whether the response cannot be sent any more: something else has responded first, such as `response.setTimeout()` or
- * a middleware with a time limit, or the connection is closed.
+ * Whether the response can no longer be sent: other code has responded first, such as `response.setTimeout()` or
+ * a timeout middleware, or the connection is closed.
  */
 export function isRespondedTo(response: NodeResponse): boolean {
   return response.headersSent || response.writableEnded || isClosed(response)
@@ -17,13 +17,13 @@ function isClosed({ destroyed, stream }: NodeResponse): boolean {
 
 /**
  * Keeps an 'error' event of a response from ending the process. Such an event means that the connection is lost, or
- * that other code ended the response while it was being sent. Nothing is left to do: the outcome is stored.
+ * that other code ended the response while it was being sent. No action is needed: the outcome is stored.
  */
 export function ignoreErrorsOf(response: NodeResponse): void {
   response.on('error', () => {})
 }
 
-/** Sends a response, unless something else has responded first. Never throws. */
+/** Sends a response, unless other code has responded first. Never throws. */
 export function sendResponse(
   request: NodeRequest,
   response: NodeResponse,

@@ -5,11 +5,11 @@ import { UsageError } from './usage-error.ts'
 
 /** The argument of a command that is not an option. */
 export interface Argument {
-  /** Stands for it in help: `FILE|-`. */
+  /** The placeholder in help: `FILE|-`. */
   readonly placeholder: string
-  /** What is printed when it is missing, or not one of the choices: names them. */
+  /** Printed if the argument is missing or not one of the choices. Names the choices. */
   readonly whenMissing: string
-  /** What is printed when there are two. */
+  /** Printed if there are two arguments. */
   readonly whenRepeated: string
   /** All values, if they are few, each with its help. */
   readonly choices?: Readonly<Record<string, string>>
@@ -78,11 +78,11 @@ function readArgument(argument: Argument | undefined, [value, ...others]: readon
   throw new UsageError(argument.whenMissing + didYouMean(suggest(value, Object.keys(choices))))
 }
 
-/** The options by their names, as text, and what is not an option. Of an option that is given twice, the last one counts. */
+/** The options by name, as text, and the other arguments. If an option is given twice, the last one counts. */
 function splitArguments({ name, options }: Signature<OptionTable>, args: readonly string[]) {
   const { tokens } = parseArgs({
     args: [...args],
-    // Otherwise the error quotes what was given, and a value cannot begin with a dash.
+    // Otherwise the error quotes the input, and a value cannot begin with a dash.
     strict: false,
     tokens: true,
     options: Object.fromEntries(

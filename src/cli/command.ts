@@ -1,7 +1,7 @@
 import { type Argument, type Arguments, type Environment, readArguments } from './arguments.ts'
 import type { OptionTable } from './option.ts'
 
-/** Everything about a command but its code: help, completion and the parser read it. */
+/** The description of a command, without its code. Help, completion and the parser read it. */
 export interface CommandDescription<Options extends OptionTable = OptionTable> {
   readonly name: string
   /** For the list of commands. */
@@ -15,7 +15,7 @@ export interface CommandDescription<Options extends OptionTable = OptionTable> {
   readonly examples: readonly Example[]
 }
 
-/** A valid command line, and its effect. */
+/** A valid command line, and what it does. */
 export interface Example {
   readonly does: string
   readonly line: string

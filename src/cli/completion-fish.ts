@@ -24,7 +24,7 @@ const complete = (condition: string, rest: string) => `complete -c alipayhk-orde
 
 const isIn = (command: string) => `__fish_seen_subcommand_from ${command}`
 
-/** Before the argument is given: fish would offer it again. */
+/** Only before the argument is given: otherwise fish would offer it again. */
 const isOnly = (command: string, choices: readonly string[]) =>
   `${isIn(command)}; and not __fish_seen_subcommand_from ${choices.join(' ')}`
 

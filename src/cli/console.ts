@@ -9,7 +9,7 @@ import { UsageError } from './usage-error.ts'
 
 /** The options of a command that can show the console. */
 export const CONSOLE_OPTIONS = {
-  console: flag('show what arrives on a local web page; for development and staging'),
+  console: flag('show received orders on a local web page; for development and staging'),
   'console-port': withDefault('0', wholeNumber('N', 'the port of the page; 0 selects a free one', { max: 65_535 })),
   'peer-private-key': optional(
     file("AlipayHK's key for tests: the page can then send orders to this server; only with --console"),
@@ -47,12 +47,14 @@ export async function startConsole(values: Values, { handler, credentials, recor
     record: record === undefined ? undefined : createRecording(record),
   })
   const { url } = await page.listen({ port: values['console-port'] }).catch(() => {
-    throw new UsageError(`--console-port ${values['console-port']} cannot be used: is it in use?`)
+    throw new UsageError(
+      `The port ${values['console-port']} of --console-port cannot be opened. It may be in use: give another one.`,
+    )
   })
   printToStderr(`console: ${url}`)
 }
 
-/** The credentials of the other side: its private key, and the public half of ours. */
+/** The credentials of the other side: its private key, and your public key. */
 function peerOf({ clientId, privateKeys, peerPublicKeys }: Credentials, peerKey: string | Uint8Array): Credentials {
   const [version = '1'] = Object.keys(peerPublicKeys)
   const halves = Object.entries(privateKeys).map(([ours, key]) => [ours, publicHalf(key as string | Uint8Array)])
@@ -65,7 +67,7 @@ function publicHalf(key: string | Uint8Array): KeyObject {
     try {
       return createPublicKey(createPrivateKey({ key: bytes, ...form }))
     } catch {
-      // The next form.
+      // Try the next key format.
     }
   }
   throw new UsageError('--peer-private-key needs --private-key in PEM or DER.')

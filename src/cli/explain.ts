@@ -7,7 +7,7 @@ import { flag, oneOf, optional, text, type ValueKind, type ValuesOf, wholeNumber
 import { print, printJson } from './output.ts'
 import { UsageError } from './usage-error.ts'
 
-/** The largest capture: a body of 1 MiB, of which JSON writes each byte as six characters. */
+/** The largest capture: JSON can write each byte of a 1 MiB body as six characters. */
 const MAX_CAPTURE_BYTES = 8_388_608
 
 /** A time, in milliseconds since the epoch. */
@@ -53,8 +53,8 @@ export const explain = defineCommand(
       completes: 'file',
     },
     exitStatuses: {
-      1: 'the message is not accepted, and the causes are printed, the most likely first',
-      2: 'the message is not accepted, and no cause was found',
+      1: 'the message is not accepted; prints the causes, most likely first',
+      2: 'the message is not accepted, and no cause is found',
     },
     examples: [
       {
@@ -89,19 +89,19 @@ function optionsOf(values: ValuesOf<typeof OPTIONS>): Parameters<typeof explainR
   }
 }
 
-/** What each cause is called, where its code does not say it. */
+/** The title of a cause, if its code is not clear. */
 const TITLES: { readonly [Code in CauseCode]?: string } = {
   'wrong-key-of-ours': 'signed with your own key',
   'plaintext-signed': 'the plaintext was signed',
 }
 
-/** The explanation for a person: first the verdict, then what to do, then the message taken apart. */
+/** The explanation as text: the verdict, then the fixes, then the parts of the message. */
 function toLines(explanation: Explanation): string[] {
   const { verified, causes, error, notes, issues } = explanation
   return [
     verdictOf(explanation),
     ...(error === undefined ? [] : [`  ${error.code}: ${error.message}`]),
-    ...(causes.length === 0 ? [] : ['', causes.length > 1 ? 'Change all of this:' : 'Change this:']),
+    ...(causes.length === 0 ? [] : ['', causes.length > 1 ? 'Make all of these changes:' : 'Change this:']),
     ...causes.map(({ code, fix }, index) => `  ${index + 1}. ${TITLES[code] ?? code}: ${fix}`),
     ...(notes.length === 0 ? [] : ['', ...notes.map((note) => `  Note: ${note}`)]),
     '',

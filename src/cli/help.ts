@@ -25,7 +25,7 @@ export function renderHelp(command: CommandDescription, style: Style): string {
   const statuses = {
     0: 'success',
     ...exitStatuses,
-    64: 'an option, a file or something else on this side is wrong',
+    64: 'an error on this side, such as a wrong option or file',
   }
   const sections = [
     wrap(usageOf(command), WIDTH, '  ').join('\n'),
@@ -69,7 +69,7 @@ function optionRow(name: string, option: Option<unknown>): Row {
   return [`--${name}${placeholder ? ` ${placeholder}` : ''}`, text, `[${variableOf(name, option)}]`]
 }
 
-/** Two columns. A name that is too long for its column has a line of its own, and so has a note that does not fit. */
+/** Two columns. A name that is too long for its column gets its own line, and so does a note that does not fit. */
 function table(rows: readonly Row[], style: Style): string {
   const column = Math.min(30, Math.max(...rows.map(([name]) => name.length))) + 2
   const indent = ' '.repeat(column + 2)
@@ -89,7 +89,7 @@ function table(rows: readonly Row[], style: Style): string {
     .join('\n')
 }
 
-/** Breaks a command line before an option or a pipe, so that it can still be pasted into a shell. */
+/** Wraps a command line before an option or a pipe, so that it can be pasted into a shell. */
 function breakCommand(line: string): string {
   const lines: string[] = []
   for (const part of line.split(/ (?=--|\|)/)) {
@@ -100,7 +100,7 @@ function breakCommand(line: string): string {
   return lines.join(' \\\n')
 }
 
-/** Breaks a text into lines, at spaces. */
+/** Wraps a text at spaces. */
 function wrap(text: string, width: number, indent = ''): string[] {
   const lines: string[] = []
   for (const word of text.split(/\s+/)) {

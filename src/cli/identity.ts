@@ -2,13 +2,13 @@ import { type Credentials, parsePrivateKey, parsePublicKey } from 'alipayhk-orde
 import { decodeText, readNamedFile } from './files.ts'
 import { file, type Named, required, text, type ValuesOf, withDefault } from './option.ts'
 
-/** The options for our own identity and the keys of both sides. */
+/** The options for the Client-Id and the keys of both sides. */
 export const IDENTITY_OPTIONS = {
   'client-id': required(text('ID', 'the Client-Id that AlipayHK assigned')),
-  'private-key': required(file('our key: signs messages we send, decrypts messages we receive')),
-  'peer-public-key': required(file('their key: verifies messages we receive, encrypts messages we send')),
-  'key-version': withDefault('1', text('N', 'the version of our key')),
-  'peer-key-version': withDefault('1', text('N', 'the version of their key')),
+  'private-key': required(file('your key: signs messages you send, decrypts messages you receive')),
+  'peer-public-key': required(file("the peer's key: verifies messages you receive, encrypts messages you send")),
+  'key-version': withDefault('1', text('N', 'the version of your key')),
+  'peer-key-version': withDefault('1', text('N', "the version of the peer's key")),
 }
 
 /** Reads the key files. Parses the keys to check them, so that an error names the option of the command. */

@@ -11,9 +11,9 @@ const MAX_KEY_BYTES = 1_048_576
 export const key = defineCommand(
   {
     name: 'key',
-    summary: 'show what is in a key file, without the key',
+    summary: 'describe a key file without showing the key',
     description:
-      'Shows kind, algorithm, bits, fingerprint and JWK thumbprint of a key, in any format that the library accepts. If the file is not a key, says what it is. The fingerprint is the SHA-256 of the public key, the same for both halves of a pair: compare it with the other side.',
+      'Shows kind, algorithm, bits, fingerprint and JWK thumbprint of a key, in any format that the library accepts. If the file is not a key, describes what it is. The fingerprint is the SHA-256 of the public key, the same for both halves of a pair: compare it with the other side.',
     options: { json: flag('print the description as JSON') },
     argument: {
       placeholder: 'FILE|-',
@@ -21,7 +21,7 @@ export const key = defineCommand(
       whenRepeated: 'Give one file. There is more than one argument.',
       completes: 'file',
     },
-    exitStatuses: { 1: 'the key cannot be used, and the reason is printed' },
+    exitStatuses: { 1: 'the key cannot be used; prints the reason' },
     examples: [
       { does: 'show the fingerprint of your public key', line: 'npx alipayhk-order-sync key public.pem' },
       {

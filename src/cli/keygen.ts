@@ -16,7 +16,7 @@ const ALGORITHMS = {
   ECC224: () => generateKeyPairAsync('ec', { namedCurve: 'secp224r1' }),
 }
 
-/** How the content of the two files is made. */
+/** How to create the content of the two files. */
 interface FileFormat {
   readonly privateText: (key: KeyObject) => string | Buffer
   readonly publicText: (key: KeyObject) => string | Buffer
@@ -48,9 +48,9 @@ export const keygen = defineCommand(
       'Writes a new key pair: DIR/private.pem (PKCS#8, only you can read it) and DIR/public.pem (SPKI, for AlipayHK). With --format jwk, the files are DIR/private.jwk and DIR/public.jwk. Never overwrites a file.',
     options: OPTIONS,
     examples: [
-      { does: 'an RSA key pair in the folder keys', line: 'npx alipayhk-order-sync keygen --out keys' },
+      { does: 'create an RSA key pair in the folder keys', line: 'npx alipayhk-order-sync keygen --out keys' },
       {
-        does: 'the same as JSON Web Keys',
+        does: 'create a key pair as JSON Web Keys',
         line: 'npx alipayhk-order-sync keygen --out keys --format jwk',
       },
     ],
@@ -89,5 +89,5 @@ async function assertAbsent(file: string): Promise<void> {
   // lstat, not stat: a broken symbolic link blocks the path too.
   const existing = await lstat(file).catch(() => undefined)
   if (existing !== undefined)
-    throw new UsageError(`${file} exists already, and is not overwritten. Nothing was written.`)
+    throw new UsageError(`${file} exists already. Nothing was written. Give another folder with --out.`)
 }

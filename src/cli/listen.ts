@@ -41,7 +41,7 @@ const IDENTITY = '--client-id ID --private-key merchant/private.pem --peer-publi
 export const listen = defineCommand(
   {
     name: 'listen',
-    summary: 'record what arrives, and forward it to your application',
+    summary: 'record received requests, and forward them to your application',
     description:
       'Verifies each request, appends it to a file, forwards it unchanged to your application, and returns the response. Prints one line of JSON for each request. `replay` sends a recorded request again. For development.',
     options: OPTIONS,
@@ -95,7 +95,7 @@ export const listen = defineCommand(
   },
 )
 
-/** A handler whose response is not sent: the console shows how this package judges a message. */
+/** A handler whose response is not sent: the console shows how this package evaluates a message. */
 function createOnlooker(values: Values, credentials: Credentials) {
   return createOrderSyncHandler({
     credentials,
@@ -118,7 +118,7 @@ function parseForward(url: string, label: string): URL {
 
 type Received = Pick<RecordedMessage, 'method' | 'path' | 'headers' | 'bodyBase64'>
 
-/** As much as `serve` accepts by default, four times. */
+/** Four times the default limit of `serve`. */
 const MAX_BODY_BYTES = 4_194_304
 
 async function readMessage(incoming: IncomingMessage): Promise<Received> {
@@ -156,7 +156,7 @@ async function verify(
   }
 }
 
-/** Headers of one connection, and those that fetch writes itself. */
+/** Hop-by-hop headers, and those that fetch writes itself. */
 const NOT_FORWARDED = new Set([
   ...['connection', 'content-length', 'expect', 'host', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade'],
   ...['proxy-authenticate', 'proxy-authorization', 'proxy-connection'],
@@ -172,7 +172,7 @@ function targetOf(path: string, base: URL): URL {
   return new URL(base.origin + (target.startsWith('/') ? target : `/${target}`))
 }
 
-/** Sends the bytes as they arrived: the application verifies them itself. */
+/** Sends the received bytes unchanged: the application verifies them itself. */
 async function forward({ method, path, headers, bodyBase64 }: Received, { forward: base, timeout }: Values) {
   const url = targetOf(path, base)
   try {

@@ -13,12 +13,12 @@ export const DATABASES = 'sqlite:FILE, postgres://…, mysql://… or redis://�
 
 export const STORES = `memory, ${DATABASES}`
 
-/** An open store, and what can be done with its database. */
+/** An open store, and the maintenance functions of its database. */
 export interface OpenStore {
   readonly store: OrderSyncStore
   /** Creates or upgrades the tables. */
   readonly migrate: () => Promise<void>
-  /** Deletes requests whose time is over, and resolves to their number; undefined where the database does it by itself. */
+  /** Deletes expired requests, and resolves to their number. Undefined if the database does this itself. */
   readonly prune: () => Promise<number | undefined>
   readonly close: () => Promise<unknown>
 }
@@ -38,7 +38,7 @@ export async function openStoreOrMemory(name: Named<string> | undefined): Promis
     // Only the driver may be missing. A file that cannot be opened is an error: its orders would be processed again.
     if (!isDriverMissing(error)) throw toUsageError('--store', error)
     const reason = toUsageError('--store', error).message
-    printToStderr(`Warning: orders are remembered in memory only, and a restart forgets them. ${reason}`)
+    printToStderr(`Warning: orders are kept in memory only, and are lost at a restart. ${reason}`)
     return openMemory()
   }
 }
@@ -146,7 +146,7 @@ async function openRedis(url: string): Promise<OpenStore> {
     pingInterval: 4_000,
     disableOfflineQueue: true,
   })
-  // The client reconnects by itself, and orders fail meanwhile. Without a listener the error would end the process.
+  // The client reconnects, and orders fail meanwhile. Without a listener the error would end the process.
   client.on('error', () => {})
   const connected = client.connect()
   try {

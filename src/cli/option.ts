@@ -2,14 +2,14 @@ import { UsageError } from './usage-error.ts'
 
 /** What an option takes. */
 export interface ValueKind<Value> {
-  /** Stands for the value in help: `FILE`. */
+  /** The placeholder of the value in help: `FILE`. */
   readonly placeholder: string
   readonly help: string
   /** All values, if they are few. */
   readonly choices?: readonly string[]
   /** What shell completion offers. */
   readonly completes?: 'file' | 'folder'
-  /** `label` is the name that the user gave the text by: the option, or its environment variable. */
+  /** `label` is where the user gave the text: the option, or its environment variable. */
   readonly parse: (text: string, label: string) => Value
 }
 
@@ -31,7 +31,7 @@ export type ValuesOf<Options extends OptionTable> = {
   readonly [Name in keyof Options]: Options[Name] extends Option<infer Value> ? Value : never
 }
 
-/** A value, and the name that the user gave it by, for error messages. */
+/** A value, and where the user gave it (option or environment variable), for error messages. */
 export interface Named<Value> {
   readonly label: string
   readonly value: Value
@@ -58,7 +58,7 @@ export function withDefault<Value>(defaultText: string, kind: ValueKind<Value>):
   return { ...kind, defaultText, whenAbsent: (name) => kind.parse(defaultText, `--${name}`) }
 }
 
-/** An option without a value: `--json`. `--no-json` takes back what a variable sets. */
+/** An option without a value: `--json`. `--no-json` overrides an environment variable. */
 export function flag(help: string): Option<boolean> {
   return { help, parse: parseBoolean, whenAbsent: () => false }
 }
@@ -68,7 +68,7 @@ export function text(placeholder: string, help: string): ValueKind<string> {
   return { placeholder, help, parse: (value) => value }
 }
 
-/** Any text, with the name that the user gave it by. */
+/** Any text, and where the user gave it. */
 export function namedText(placeholder: string, help: string): ValueKind<Named<string>> {
   return { placeholder, help, parse: (value, label) => ({ label, value }) }
 }
@@ -120,8 +120,8 @@ function listOf(words: readonly string[]): string {
 }
 
 /**
- * The environment variable of an option: `ORDER_SYNC_CLIENT_ID` for `--client-id`. That of a file ends in `_FILE`, as is usual
- * for secrets: the variable without `_FILE` would hold the key itself.
+ * The environment variable of an option: `ORDER_SYNC_CLIENT_ID` for `--client-id`. The variable of a file ends in `_FILE`, the
+ * convention for secrets: a variable without `_FILE` would hold the key itself.
  */
 export function variableOf(name: string, { completes }: Pick<Option<unknown>, 'completes'>): string {
   return `ORDER_SYNC_${name.toUpperCase().replaceAll('-', '_')}${completes === 'file' ? '_FILE' : ''}`

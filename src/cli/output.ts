@@ -3,22 +3,22 @@ import process from 'node:process'
 // When the reader closes the pipe, only the write fails, in its callback. Without a listener the process would crash.
 process.stdout.on('error', () => {})
 
-/** Lines that may wait for a reader that has stopped. */
+/** How many lines may wait if the reader has stopped reading. */
 const MAX_WAITING_LINES = 1_000
 
 let waitingLines = 0
 
-/** Whether the reader of standard output has stopped: nothing more should be accepted until it continues. */
+/** Whether the reader of standard output has stopped reading: accept nothing more until it continues. */
 export function isOutputBlocked(): boolean {
   return waitingLines >= MAX_WAITING_LINES
 }
 
 /**
- * Writes a line to standard output. Resolves when the operating system has accepted it. Rejects when 1,000 lines wait
- * already: a reader that has stopped must not make this process grow without limit.
+ * Writes a line to standard output. Resolves when the operating system has accepted it. Rejects if 1,000 lines wait
+ * already: a stopped reader must not make the memory of this process grow without limit.
  */
 export function print(line: string): Promise<void> {
-  if (isOutputBlocked()) return Promise.reject(new Error('Nobody reads standard output'))
+  if (isOutputBlocked()) return Promise.reject(new Error('Standard output is not being read'))
   waitingLines++
   return new Promise((resolve, reject) => {
     process.stdout.write(`${line}\n`, (error) => {

@@ -8,7 +8,7 @@ import { waitForStop } from './server.ts'
 const OPTIONS = {
   responses: withDefault(
     'S',
-    text('LIST', 'the responses, one after the other: S, F, U, slow, broken, unsigned, html-502; then S'),
+    text('LIST', 'the responses, in sequence: S, F, U, slow, broken, unsigned, html-502; then always S'),
   ),
   ...IDENTITY_OPTIONS,
   port: withDefault('3002', wholeNumber('N', '0 selects a free port', { max: 65_535 })),
@@ -20,9 +20,9 @@ const IDENTITY = '--client-id ID --private-key alipayhk/private.pem --peer-publi
 export const receive = defineCommand(
   {
     name: 'receive',
-    summary: "play AlipayHK's receiving side, with faults",
+    summary: "simulate AlipayHK's receiving side, with faults",
     description:
-      'Receives the orders that your client sends, and responds as --responses says: signed (S, F, U), after 30 seconds (slow), cut off (broken), without a signature (unsigned), or as a proxy (html-502). Prints one line of JSON for each order. Listens on this machine only.',
+      'Receives the orders that your client sends, and returns the responses of --responses: signed (S, F, U), after 30 seconds (slow), cut off (broken), without a signature (unsigned), or as a proxy (html-502). Prints one line of JSON for each order. Listens on this machine only.',
     options: OPTIONS,
     examples: [
       {
@@ -35,7 +35,7 @@ export const receive = defineCommand(
     const receiver = createTestReceiver({
       credentials: await readCredentials(values),
       signedPath: values['signed-path'],
-      // The receiver names the words that it does not know.
+      // createTestReceiver() rejects unknown words, and names them.
       responses: values.responses.split(',').map((word) => word.trim() as ReceiverResponse),
       async respond(order) {
         await printJson({ event: 'order', order })

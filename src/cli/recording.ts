@@ -5,7 +5,7 @@ import { describeFileError } from './files.ts'
 import { printToStderr } from './output.ts'
 import { UsageError } from './usage-error.ts'
 
-/** A message that `listen` has received: a capture that `explain` reads, and what `replay` sends. */
+/** A message that `listen` has received. `explain` reads it, and `replay` sends it. */
 export interface RecordedMessage {
   readonly id: string
   readonly receivedAt: string
@@ -34,7 +34,10 @@ export function createRecording(path: string) {
       const file = openRecording(path)
       try {
         isFull = fstatSync(file).size > MAX_FILE_BYTES
-        if (isFull) printToStderr(`Warning: ${path} has 100 MiB. Later messages are forwarded but not recorded.`)
+        if (isFull)
+          printToStderr(
+            `Warning: ${path} has reached 100 MiB. Later messages are forwarded, but not recorded. To record again, delete the file and restart.`,
+          )
         else writeFileSync(file, `${JSON.stringify(message)}\n`)
       } finally {
         closeSync(file)
@@ -89,7 +92,7 @@ export async function findRecorded(path: string, id: string): Promise<RecordedMe
   return found
 }
 
-/** The last line may have been cut off when the process died. */
+/** The last line is incomplete if the process died while writing. */
 function parseLine(line: string): RecordedMessage | undefined {
   try {
     const value: unknown = JSON.parse(line)

@@ -20,9 +20,9 @@ const IDENTITY = '--client-id ID --private-key alipayhk/private.pem --peer-publi
 export const replay = defineCommand(
   {
     name: 'replay',
-    summary: 'send a recorded message again, signed anew',
+    summary: 'sign a recorded message again, and send it',
     description:
-      "Sends a message again that `listen` recorded, with the current time, and prints the response as JSON. ID is the id that `listen` printed, or last. The message is signed with --private-key: the endpoint must accept that key as AlipayHK's, so use test keys.",
+      "Signs a message that `listen` recorded with the current time, sends it, and prints the response as JSON. ID is the id that `listen` printed, or last. It signs with --private-key. The endpoint must accept that key as AlipayHK's, so use test keys.",
     options: OPTIONS,
     argument: {
       placeholder: 'ID',
@@ -51,14 +51,14 @@ export const replay = defineCommand(
   },
 )
 
-/** The order of a message. One that did not verify is sent if it is in the clear. */
+/** The order of a message. If the message did not verify, its body is used, which must then be plain. */
 function orderOf({ order, bodyBase64 }: RecordedMessage): object {
   if (order !== undefined) return order
   try {
     const value: unknown = JSON.parse(Buffer.from(bodyBase64, 'base64').toString())
     if (typeof value === 'object' && value !== null) return value
   } catch {
-    // The text is not JSON: said below.
+    // Not JSON: the error is thrown below.
   }
   throw new UsageError(
     'The order in the message cannot be read: it is not JSON, or the message was encrypted and its signature did not verify.',

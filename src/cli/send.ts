@@ -23,7 +23,7 @@ import { UsageError } from './usage-error.ts'
 
 const OPTIONS = {
   url: optional(text('BASE', 'an origin, or a full URL')),
-  environment: optional(oneOf(['testing', 'production'], 'a host of AlipayHK, in place of --url')),
+  environment: optional(oneOf(['testing', 'production'], 'a host of AlipayHK, instead of --url')),
   ...IDENTITY_OPTIONS,
   'allow-insecure-url': flag('allow an http URL to another machine'),
   encrypt: flag("encrypt the order with the peer's RSA key"),
@@ -33,7 +33,7 @@ const OPTIONS = {
   'allow-fractions': flag('send fractions, such as 1.5, in extInfo'),
   'clock-tolerance': withDefault(
     '300',
-    wholeNumber('SECONDS', 'how much a Response-Time may differ from our clock', { min: 1, max: 86_400 }),
+    wholeNumber('SECONDS', 'how much a Response-Time may differ from the local clock', { min: 1, max: 86_400 }),
   ),
   timeout: withDefault('10000', wholeNumber('MS', 'the time limit of each attempt', { min: 1, max: 3_600_000 })),
   retries: withDefault('3', wholeNumber('N', 'retries after "try later" or no response', { max: 100 })),
@@ -59,7 +59,7 @@ export const send = defineCommand(
     name: 'send',
     summary: 'send one order, or a file of orders',
     description:
-      'Sends the order in FILE, or from standard input (-), and prints the verified response as JSON. Adds requestId and merchantBizType if they are missing. Give --url or --environment.\n\nWith --jsonl, sends each line of FILE as an order, several at once, shows progress, and prints a summary as JSON. With --journal, run the same command again after an interruption: it continues, and does not send orders again whose outcome is known.',
+      'Sends the order in FILE, or from standard input (-), and prints the verified response as JSON. Adds requestId and merchantBizType if they are missing. Give --url or --environment.\n\nWith --jsonl, sends each line of FILE as an order, several at once, shows progress, and prints a summary as JSON. With --journal, run the same command again after an interruption: it continues, and skips the orders that have a known outcome.',
     options: OPTIONS,
     argument: {
       placeholder: 'FILE|-',
@@ -148,7 +148,7 @@ async function sendOrder(values: ValuesOf<typeof OPTIONS>, file: string, client:
   try {
     const { response, requestId, attempts, tracerId } = await client.syncOrder(order)
     const trace = tracerId === undefined ? '' : `, Tracer-Id ${JSON.stringify(tracerId)}`
-    printToStderr(`Taken at attempt ${attempts}, requestId ${requestId}${trace}.`)
+    printToStderr(`Accepted at attempt ${attempts}, requestId ${requestId}${trace}.`)
     await printJson(response)
   } catch (error) {
     const hasResponse = error instanceof OrderRefusedError || error instanceof DeliveryError

@@ -22,7 +22,7 @@ const OPTIONS = {
   store: optional(namedText('STORE', `${STORES} (default: sqlite:./order-sync.db)`)),
   'clock-tolerance': withDefault(
     '300',
-    wholeNumber('SECONDS', 'how much a Request-Time may differ from our clock', { min: 1, max: 86_400 }),
+    wholeNumber('SECONDS', 'how much a Request-Time may differ from the local clock', { min: 1, max: 86_400 }),
   ),
   'tolerant-status': flag('respond with HTTP 200 to every request, even a rejected one'),
   'allow-fractions': flag('accept fractions, such as 1.5, in extInfo'),
@@ -51,7 +51,7 @@ export const serve = defineCommand(
     examples: [
       { does: 'listen on port 3000', line: `npx alipayhk-order-sync serve ${IDENTITY}` },
       {
-        does: 'listen on a free port, remember orders in memory, and show new orders only',
+        does: 'listen on a free port, keep orders in memory, and show new orders only',
         line: `npx alipayhk-order-sync serve --port 0 --store memory ${IDENTITY} | grep '"event":"order"'`,
       },
       {
@@ -121,7 +121,7 @@ function createPathServer(handler: OrderSyncHandler, path: string): Server {
     response.once('finish', () => server.listening || server.closeIdleConnections())
     if (request.url?.split('?')[0] !== path) respondText(response, 404, 'Not found')
     // An order whose line cannot be printed would not be processed: the peer retries later.
-    else if (isOutputBlocked()) respondText(response, 503, 'Nobody reads the output of this process')
+    else if (isOutputBlocked()) respondText(response, 503, 'The standard output of this process is not being read')
     else listener(request, response)
   })
   return server

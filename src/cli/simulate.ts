@@ -19,8 +19,8 @@ const OPTIONS = {
   scenario: withDefault('smoke', oneOf(Object.keys(SCENARIOS) as ScenarioName[], 'what is sent')),
   url: required(text('URL', 'the endpoint: an origin, or a full URL')),
   ...IDENTITY_OPTIONS,
-  'next-private-key': optional(file('a second key of ours, version 2: the scenario rotation signs with both')),
-  seed: optional(wholeNumber('N', 'repeats the order and the pauses of an earlier run', { max: 4_294_967_295 })),
+  'next-private-key': optional(file('a second private key, version 2; the scenario rotation signs with both')),
+  seed: optional(wholeNumber('N', 'repeats the sequence and the delays of an earlier run', { max: 4_294_967_295 })),
   'signed-path': optional(text('PATH', 'the path to sign, if a proxy rewrites it')),
   'allow-insecure-url': flag('allow an http URL to another machine'),
   timeout: withDefault('10000', wholeNumber('MS', 'the time limit of each request', { min: 1, max: 3_600_000 })),
@@ -34,8 +34,8 @@ const IDENTITY = '--client-id ID --private-key alipayhk/private.pem --peer-publi
 export const simulate = defineCommand(
   {
     name: 'simulate',
-    summary: 'test an endpoint: play AlipayHK, a bad network and strangers',
-    description: `Tests an endpoint in any language: sends what AlipayHK, a bad network and strangers may send, and reports which protocol rules the endpoint breaks. The endpoint must accept the public key of --private-key as AlipayHK's. Scenarios: ${Object.values(
+    summary: 'test an endpoint: simulate AlipayHK, a bad network and attackers',
+    description: `Tests an endpoint in any language. Sends what AlipayHK, a bad network and attackers can send, and reports which protocol rules the endpoint breaks. The endpoint must accept the public key of --private-key as AlipayHK's. Scenarios: ${Object.values(
       SCENARIOS,
     )
       .map(({ name, summary }) => `${name} (${summary})`)

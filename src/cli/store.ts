@@ -10,7 +10,7 @@ const OPTIONS = {
   store: required(namedText('STORE', DATABASES)),
   json: flag('print JSON'),
   key: optional({ placeholder: 'KEY', help: 'the order: the "orderKey" of an event', parse: parseKey }),
-  'client-id': optional(text('ID', 'the order, in place of --key: the Client-Id of the handler')),
+  'client-id': optional(text('ID', 'the order, instead of --key: the Client-Id of the handler')),
   'merchant-biz-no': optional(text('NO', 'its order number')),
   'merchant-biz-type': withDefault('TRADE_ORDER', text('TYPE', 'its type')),
   'merchant-id': optional(text('ID', 'only for an order that an agent sold')),
@@ -21,7 +21,7 @@ type Values = ValuesOf<typeof OPTIONS>
 export const store = defineCommand(
   {
     name: 'store',
-    summary: 'migrate a store, and inspect, forget or prune what it remembers',
+    summary: 'migrate a store; inspect, forget or prune its orders',
     description:
       'Manages the store of a handler. inspect and forget need an order: --key, or --client-id and --merchant-biz-no.',
     options: OPTIONS,
@@ -52,7 +52,7 @@ export const store = defineCommand(
   async ({ values, argument }) => await run(values, argument),
 )
 
-/** What an action found or did, for people and for programs. */
+/** The result of an action, as text and as data. */
 interface Report {
   readonly lines: readonly string[]
   readonly json: object
@@ -68,7 +68,10 @@ async function run(values: Values, action: string): Promise<number> {
   const act = ACTIONS[action]
   if (act === undefined) throw new TypeError(`There is no action ${action}`)
   const { label, value } = values.store
-  if (value === 'memory') throw new UsageError(`${label} memory ends with its process: there is nothing to look after.`)
+  if (value === 'memory')
+    throw new UsageError(
+      `${label} memory has no data outside the process of the handler. Give the store of a handler: sqlite:, postgres:, mysql: or redis:.`,
+    )
   // Before the database is opened.
   if (act === inspect || act === forget) keyOf(values)
   const open = await openStore(values.store)
@@ -90,7 +93,7 @@ async function migrate(open: OpenStore): Promise<Report> {
 
 async function prune(open: OpenStore): Promise<Report> {
   const deleted = await open.prune()
-  const line = deleted === undefined ? 'Redis deletes them by itself.' : `${deleted} requests deleted.`
+  const line = deleted === undefined ? 'Redis deletes expired responses itself.' : `${deleted} requests deleted.`
   return { lines: [line], json: { deleted: deleted ?? null }, isFound: true }
 }
 
@@ -106,7 +109,7 @@ async function forget({ store }: OpenStore, values: Values): Promise<Report> {
   const result = await store.forget(key)
   const line = {
     forgotten: 'Forgotten. The next delivery of this order is processed, even if it was processed before.',
-    unknown: 'Nothing is remembered of this order. Check --client-id, --merchant-id and --merchant-biz-no.',
+    unknown: 'The store has no record of this order. Check --client-id, --merchant-id and --merchant-biz-no.',
     busy: 'The order is being processed. Nothing was changed. Try again later.',
   }[result]
   return { lines: [line], json: { orderKey: key, result }, isFound: result === 'forgotten' }
@@ -142,11 +145,11 @@ function describeRecord(record: OrderRecord | undefined): string[] {
     lines.push(`processed at: ${toIso(processedAt)}`)
     lines.push(`response to duplicates and older events: ${storedResponse}`)
   } else lines.push('No event of this order was processed. It may have been refused.')
-  if (record?.lease) lines.push(`A delivery is being processed right now (token ${record.lease.token}).`)
+  if (record?.lease) lines.push(`A delivery is being processed (token ${record.lease.token}).`)
   return lines
 }
 
-/** A time of the peer can be anything. */
+/** A time from the peer can be outside the range of Date. */
 function toIso(time: number): string {
   const date = new Date(time)
   return Number.isNaN(date.getTime()) ? 'not a time' : date.toISOString()

@@ -1,4 +1,4 @@
-/** How parts of the output look. Texts without control characters only. */
+/** Styles of the output. Only for texts without control characters. */
 export interface Style {
   readonly heading: (text: string) => string
   readonly name: (text: string) => string
@@ -6,7 +6,7 @@ export interface Style {
   readonly error: (text: string) => string
 }
 
-/** What a stream must tell. Only that of a terminal has `hasColors`, which honours `NO_COLOR`, `FORCE_COLOR` and `TERM`. */
+/** The part of an output stream that is used. Only a terminal has `hasColors`, which honours `NO_COLOR`, `FORCE_COLOR` and `TERM`. */
 export interface StyledStream {
   readonly isTTY?: boolean
   readonly hasColors?: () => boolean
@@ -23,7 +23,7 @@ const COLORED: Style = {
   error: (text) => `\u001B[31m${text}\u001B[39m`,
 }
 
-/** Colours on a terminal only. */
+/** Uses colours only on a terminal. */
 export function styleOf(stream: StyledStream): Style {
   return stream.isTTY && stream.hasColors?.() ? COLORED : PLAIN
 }

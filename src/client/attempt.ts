@@ -17,7 +17,7 @@ export interface OrderToSend {
   readonly requestId: string
   /** The caller's signal. */
   readonly signal: AbortSignal | undefined
-  /** Notes what is known of the response, also when it is not trusted. */
+  /** Notes what is known about the response, even if it is not trusted. */
   readonly trace: SyncTrace
 }
 
@@ -37,10 +37,16 @@ export async function attempt<ExtInfo>(order: OrderToSend, settings: ClientSetti
   const { requestId, signal: callerSignal } = order
   const { timeoutMs, signedPath } = settings
   const observed = startAttempt(order.trace, signedPath)
+  const startedAt = performance.now()
   const message = `There was no verified response from ${settings.url.host} within ${timeoutMs} ms.`
   const onTimeout = () => new DeliveryError('ERR_TIMEOUT', message, { requestId })
+  // In a process that was suspended, a timer that is over may fire after the signature has arrived. Nothing is sent then: another process may
+  // have sent a newer event of the order.
+  const assertInTime = () => {
+    if (performance.now() - startedAt > timeoutMs) throw onTimeout()
+  }
   try {
-    return await withTimeout((signal) => sendAndVerify(order, settings, { signal, observed }), {
+    return await withTimeout((signal) => sendAndVerify(order, settings, { signal, observed, assertInTime }), {
       timeoutMs,
       onTimeout,
       signal: callerSignal,
@@ -57,7 +63,15 @@ export async function attempt<ExtInfo>(order: OrderToSend, settings: ClientSetti
 async function sendAndVerify<ExtInfo>(
   { plaintext, requestId, trace }: OrderToSend,
   settings: ClientSettings<ExtInfo>,
-  { signal, observed }: { readonly signal: AbortSignal; readonly observed: ObservedAttempt | undefined },
+  {
+    signal,
+    observed,
+    assertInTime,
+  }: {
+    readonly signal: AbortSignal
+    readonly observed: ObservedAttempt | undefined
+    readonly assertInTime: () => void
+  },
 ): Promise<Success> {
   const { signedPath: path, credentials, encryptTo, encryption, now } = settings
   const sentAt = now()
@@ -68,6 +82,7 @@ async function sendAndVerify<ExtInfo>(
   if (observed !== undefined) Object.assign(observed, { ...secured, signedAt: performance.now() })
   // Signing may have taken longer than the timeout: then nothing is sent.
   signal.throwIfAborted()
+  assertInTime()
   const received = await send(secured, { requestId, signal }, settings)
   if (observed !== undefined) Object.assign(observed, { response: received, receivedAt: performance.now() })
   trace.status = received.status
@@ -79,8 +94,8 @@ async function sendAndVerify<ExtInfo>(
     response = await verifyResponse(received, settings, { requestId, sentAt })
   } catch (cause) {
     if (cause instanceof UntrustedResponseError) throw asUnknownIfTryLater(cause, retryAfterMs)
-    // Our side failed, for example a signer that decrypts. The order was sent: the caller needs its requestId.
-    const message = 'A response arrived, but it could not be verified or decrypted on this side.'
+    // This side failed, for example a signer that decrypts. The order was sent: the caller needs its requestId.
+    const message = 'A response was received, but this side could not verify or decrypt it.'
     throw new DeliveryError('ERR_RESULT_UNKNOWN', message, { cause, requestId, httpStatus: received.status })
   }
   const orderId = requireSuccess(response, received, settings, { requestId, sentAt, retryAfterMs })
@@ -105,14 +120,14 @@ async function send<ExtInfo>(
     return await readResponse(response, maxResponseBytes, requestId)
   } catch (cause) {
     if (cause instanceof UntrustedResponseError) throw asUnknownIfTryLater(cause, undefined)
-    // The code of the network, such as ENOTFOUND; the message of such an error may quote anything.
+    // Only the network code, such as ENOTFOUND: the message of such an error may quote anything.
     const reason = printableCode(cause) ?? describeFailure(cause)
     const message = `${url.host} could not be reached, or closed the connection: ${reason}.`
     throw new DeliveryError('ERR_NETWORK', message, { cause, requestId })
   }
 }
 
-/** Anybody can write this header: the signature does not cover it. */
+/** Not trusted: the signature does not cover this header. */
 function printableTracerId(tracerId: string | undefined): string | undefined {
   return tracerId !== undefined && /^[ -~]{1,128}$/.test(tracerId) ? tracerId : undefined
 }

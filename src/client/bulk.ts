@@ -1,5 +1,5 @@
 import type { OpenObject } from '../messages/order.ts'
-import { type OptionRules, resolveOptions } from '../option-rules.ts'
+import { assertSignal, type OptionRules, resolveOptions } from '../option-rules.ts'
 import type { OrderInput } from './order.ts'
 import type { SyncResult } from './response.ts'
 
@@ -14,9 +14,9 @@ export interface SyncOrdersOptions {
 interface OutcomeBase<ExtInfo> {
   /** The position in the iterable, from 0. */
   readonly index: number
-  /** As the iterable gave it. */
+  /** The order as the iterable returned it. */
   readonly order: OrderInput<ExtInfo>
-  /** That of the order, or the one that was made for it. Send the order again with it when the outcome is unknown. */
+  /** The `requestId` of the order, or the generated one. If the outcome is unknown, send the order again with it. */
   readonly requestId: string
 }
 
@@ -27,7 +27,7 @@ export interface SyncedOrder<ExtInfo = OpenObject> extends OutcomeBase<ExtInfo> 
   readonly result: SyncResult
 }
 
-/** An order that failed. The others go on. */
+/** An order that failed. The other orders continue. */
 export interface FailedOrder<ExtInfo = OpenObject> extends OutcomeBase<ExtInfo> {
   readonly ok: false
   /** What `syncOrder` rejects with. */
@@ -42,7 +42,7 @@ export type OrderSource<ExtInfo = OpenObject> = Iterable<OrderInput<ExtInfo>> | 
 
 const MAX_CONCURRENCY = 1_000
 
-/** How many orders may wait for an earlier event of their own order, for each one that may be in flight. */
+/** How many orders may wait for an earlier event of the same order, as a multiple of `concurrency`. */
 const WAITING_PER_FLIGHT = 16
 
 const RULES = {
@@ -53,10 +53,6 @@ const RULES = {
 function assertConcurrency(value: unknown, name: string): void {
   if (Number.isInteger(value) && Number(value) >= 1 && Number(value) <= MAX_CONCURRENCY) return
   throw new RangeError(`"${name}" must be a whole number from 1 to ${MAX_CONCURRENCY}`)
-}
-
-function assertSignal(value: unknown, name: string): void {
-  if (!(value instanceof AbortSignal)) throw new TypeError(`"${name}" must be an AbortSignal`)
 }
 
 interface Sender<ExtInfo> {
@@ -77,7 +73,7 @@ export function syncAll<ExtInfo>(
   return {
     next: () => outcomes.next(),
     return() {
-      // A generator takes return() only after the next() that is pending, which may wait for a peer or for the iterable.
+      // A generator handles return() only after the pending next(), which may wait for a peer or for the iterable.
       stop.abort()
       return outcomes.return(undefined)
     },
@@ -95,7 +91,7 @@ function assertIterable(orders: unknown): void {
 
 /** An order that was read. */
 interface Task<ExtInfo> extends OutcomeBase<ExtInfo> {
-  /** Tasks with the same key are sent one after the other. Undefined: the order is invalid, which sending it finds out. */
+  /** Tasks with the same key are sent one after the other. Undefined: the order is invalid, and sending it fails. */
   readonly key: string | undefined
 }
 
@@ -119,7 +115,7 @@ async function* run<ExtInfo>(
 
   const hasRoom = () => inFlight + finished.length < concurrency
 
-  /** Starts everything that may start now. Called after each change. */
+  /** Starts every task that can start. Called after each change. */
   function advance(): void {
     while (hasRoom()) {
       const task = ready.shift()
@@ -187,7 +183,7 @@ async function* run<ExtInfo>(
     }
   }
 
-  /** Reads and starts nothing more. What is in flight ends at once, with an unknown outcome. */
+  /** Stops reading and starting. Orders in flight end immediately, with an unknown outcome. */
   function end(reason: unknown): void {
     if (state !== 'ended' || inFlight + ready.length + waitingCount > 0) failure = { error: reason }
     state = 'ended'
@@ -255,11 +251,11 @@ function openSource<Value>(iterable: Iterable<Value> | AsyncIterable<Value>) {
         isReading = false
       }
     },
-    /** Lets the iterable release what it holds, unless it has ended by itself. */
+    /** Calls return() of the iterator, so that it releases its resources, unless it has ended. */
     async close(): Promise<void> {
       if (isDone) return
       const closed = Promise.resolve(iterator.return?.())
-      // A generator ends only after the value that it is waiting for, which may never come.
+      // A generator handles return() only after the value that it awaits, which may never come.
       if (isReading) closed.catch(() => {})
       else await closed
     },

@@ -17,7 +17,7 @@ import { type ClientOptions, type ClientSettings, resolveClientOptions } from '.
 import { type OrderInput, toOutgoingOrder } from './order.ts'
 import type { SyncResult } from './response.ts'
 
-/** Made by {@link createOrderSyncClient}. */
+/** The client that {@link createOrderSyncClient} returns. */
 export interface OrderSyncClient<ExtInfo = OpenObject> {
   /**
    * Sends one order, retries when the outcome is unknown, and resolves when the peer reports success.
@@ -27,16 +27,16 @@ export interface OrderSyncClient<ExtInfo = OpenObject> {
    * @throws {@link ConfigurationError} `ERR_SIGNER_RESULT`, `ERR_SIGNER_LIMIT`: your signer returned no bytes, or failed to sign more than 4,096; nothing was sent
    * @throws {@link OrderRefusedError} `ERR_REFUSED`: the peer refused the order
    * @throws {@link DeliveryError} `ERR_TIMEOUT`, `ERR_NETWORK`, `ERR_HTTP_STATUS`, `ERR_RESULT_UNKNOWN`: unknown after all retries
-   * @throws {@link UntrustedResponseError} `ERR_REPLY_…`: a response arrived that cannot be trusted
-   * @throws `signal.reason` when you abort. Give your own `requestId` if you want to retry after that
+   * @throws {@link UntrustedResponseError} `ERR_REPLY_…`: the response cannot be trusted
+   * @throws `signal.reason` when you abort. To be able to retry after that, set `requestId` yourself
    * @see docs/protocol.md section 6.2
    */
   syncOrder(order: OrderInput<ExtInfo>, options?: { signal?: AbortSignal | undefined }): Promise<SyncResult>
 
   /**
-   * Sends many orders, and yields the outcome of each as it arrives. An order that fails does not stop the others. Events of
-   * one order (`merchantBizNo`) are sent one after the other, as the iterable gives them. It starts with the first `next()`, and
-   * reads and sends no more than `concurrency` orders ahead of your loop. `break` stops it: what is in flight is aborted. See docs/bulk.md.
+   * Sends many orders, and yields each outcome as soon as it is known. An order that fails does not stop the others. Events of
+   * one order (`merchantBizNo`) are sent one after the other, in the sequence of the iterable. It starts with the first `next()`, and
+   * reads and sends no more than `concurrency` orders ahead of your loop. `break` aborts the orders in flight. See docs/bulk.md.
    *
    * @throws TypeError, RangeError at once, when an option is wrong or the orders are not iterable
    * @throws from the loop, after the outcome of every order that was read: the error of the iterable, or `signal.reason`
@@ -120,7 +120,7 @@ export function createOrderSyncClient<ExtInfo = OpenObject>(options: ClientOptio
     syncOrders: (orders, bulk = {}) =>
       syncAll(orders, bulk, { syncOrder: client.syncOrder, newRequestId: () => newRequestId(settings) }),
   }
-  // Not enumerable: only the console asks for it.
+  // Not enumerable: only the console uses it.
   return Object.defineProperty(client, OBSERVE, { value: observe })
 }
 
@@ -135,10 +135,7 @@ function createReporter(onEvent: ((event: ClientEvent) => void) | undefined): Re
   const warn = createWarner(() => performance.now())
   return (makeEvent) =>
     notify(onEvent, makeEvent(), (thrown) =>
-      warn(
-        'ERR_ON_EVENT',
-        () => `"onEvent" of the client threw ${describeFailure(thrown)}. The sync went on all the same.`,
-      ),
+      warn('ERR_ON_EVENT', () => `"onEvent" of the client threw ${describeFailure(thrown)}. The sync continues.`),
     )
 }
 
@@ -234,7 +231,7 @@ const followers = new WeakMap<AbortSignal, Followers>()
 
 /**
  * A signal for one order that aborts when the caller's signal does, until it is released. All orders share one listener,
- * because Node warns about more than ten. It is not AbortSignal.any(), whose bookkeeping Node 20 keeps for as long as the
+ * because Node warns about more than ten. It is not AbortSignal.any(), whose state Node 20 keeps for as long as the
  * caller's signal lives.
  */
 function follow(caller: AbortSignal): { readonly signal: AbortSignal; readonly release: () => void } {

@@ -26,7 +26,7 @@ export interface ClientEventBase {
   readonly encrypted: boolean
   /** Milliseconds: of the attempt, or of the whole sync. */
   readonly durationMs: number
-  /** The HTTP status of the last response, if one arrived. */
+  /** The HTTP status of the last response, if there was one. */
   readonly status?: number
   /** The peer's `Tracer-Id`, if it sent one: quote it when you ask the peer. */
   readonly tracerId?: string
@@ -45,7 +45,7 @@ export interface AttemptEvent extends ClientEventBase {
   readonly code: ClientEventCode
   /** Milliseconds until the next attempt. Absent after the last attempt. */
   readonly delayMs?: number
-  /** What went wrong, in words that quote no customer data. */
+  /** What went wrong. Contains no customer data. */
   readonly message?: string
   /** Not enumerable. */
   readonly error?: unknown
@@ -71,19 +71,19 @@ export interface SyncFailedEvent extends ClientEventBase {
   readonly attempts: number
   /** For `refused`: the result code of the peer. */
   readonly resultCode?: string
-  /** What went wrong, in words that quote no customer data. */
+  /** What went wrong. Contains no customer data. */
   readonly message: string
-  /** What `syncOrder` rejects with. An error of your own code can quote anything. Not enumerable. */
+  /** The error that `syncOrder` rejects with. An error of your own code can contain any data. Not enumerable. */
   readonly error: unknown
 }
 
-/** What a client reports to `onEvent`: every attempt, and then the outcome. docs/events.md says whom to wake. */
+/** What a client reports to `onEvent`: every attempt, and then the outcome. docs/events.md says who must act. */
 export type ClientEvent = AttemptEvent | SucceededEvent | SyncFailedEvent
 
 /** The codes of {@link ClientEvent}. */
 export type ClientEventCode = ErrorCode | 'SUCCESS' | 'ERR_ABORTED'
 
-/** What is known of a sync. It grows with each attempt. */
+/** What is known about a sync. Each attempt adds to it. */
 export interface SyncTrace {
   readonly clientId: string
   readonly requestId: string
@@ -146,7 +146,7 @@ function describeEnd(error: unknown, isAborted: boolean): Description {
 
 type KnownError = ProtocolError | OrderRefusedError | DeliveryError | UntrustedResponseError | ConfigurationError
 
-/** What an event says of an error. The message of a foreign error is left out: it can quote anything. */
+/** The description of an error in an event. It leaves out the message of a foreign error, which can quote anything. */
 function describe(error: unknown): Description {
   if (!isOrderSyncError(error) || error.name === 'HandlerError') {
     return { kind: 'failed', code: 'ERR_INTERNAL', message: `The sync failed with ${describeFailure(error)}.` }

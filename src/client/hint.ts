@@ -8,7 +8,7 @@ import { clockHint, parseTime } from '../protocol/time.ts'
 import type { ClientSettings } from './options.ts'
 import type { ReceivedResponse } from './read-response.ts'
 
-/** The likely cause of a response that cannot be trusted. Empty when the error says it all. */
+/** The likely cause of a response that cannot be trusted. Empty if the error message is enough. */
 export async function hintOf<ExtInfo>(
   { code }: ProtocolError,
   { status, headers, body }: ReceivedResponse,
@@ -25,7 +25,7 @@ export async function hintOf<ExtInfo>(
   if (status !== 401) return shown
   const { resultCode } = unverifiedResult(body)
   if (resultCode === 'INVALID_SIGNATURE') return `${shown} ${describeOwnSignature(headers, settings, sentAt)}`
-  const known = 'A receiver that does not know the Client-Id responds like this.'
+  const known = 'Receivers respond like this if they do not know the Client-Id.'
   return resultCode === 'INVALID_CLIENT'
     ? `${shown} ${known}`
     : `${shown} ${known} ${describeOwnSignature(headers, settings, sentAt)}`
@@ -37,7 +37,7 @@ function unverifiedResult(body: Uint8Array): { readonly resultCode?: unknown } {
   return typeof value === 'object' && typeof value?.result === 'object' ? (value.result ?? {}) : {}
 }
 
-/** What to compare with the peer that does not accept our signature. */
+/** What to compare with a peer that rejects our signature. */
 export function describeOwnSignature<ExtInfo>(
   headers: ReadonlyMap<string, string>,
   { credentials, signedPath, url }: ClientSettings<ExtInfo>,
@@ -46,7 +46,7 @@ export function describeOwnSignature<ExtInfo>(
   const { version, key } = credentials.signingKey
   const fingerprint =
     key.fingerprint === undefined ? 'a signer or CryptoKey, without a fingerprint' : `fingerprint ${key.fingerprint}`
-  return `If the peer rejects your signature, compare with it: the signed path ${shownPath(signedPath)} (the URL is ${url.origin}${shownPath(url.pathname)}); the key, which is privateKeys[${version}] (${fingerprint}); and the clock, ${clockDifference(headers, sentAt)}.`
+  return `If the peer rejects your signature, compare with the peer: the signed path ${shownPath(signedPath)} (the URL is ${url.origin}${shownPath(url.pathname)}); the key, privateKeys[${version}] (${fingerprint}); and the clock, ${clockDifference(headers, sentAt)}.`
 }
 
 /** A larger difference between two clocks gets an explanation. */
@@ -61,7 +61,7 @@ function clockDifference(headers: ReadonlyMap<string, string>, sentAt: number): 
     const hint = Math.abs(seconds) > MAX_NORMAL_SECONDS ? ` (${clockHint(seconds).replace(/\.$/, '')})` : ''
     return `which is ${Math.abs(seconds)} s ${direction} the time in the response${hint}`
   }
-  return 'of which the response says nothing'
+  return 'which is unknown: the response has no time'
 }
 
 function timeOf(text: string): number | undefined {

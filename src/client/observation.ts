@@ -1,7 +1,7 @@
 import { notify } from '../notify.ts'
 import type { Credentials } from '../secure-message/credentials.ts'
 
-/** One attempt of a sync, as far as it has come. */
+/** One attempt of a sync, up to the current step. */
 export interface ObservedAttempt {
   /** From `performance.now()`, in milliseconds. */
   readonly startedAt: number
@@ -22,7 +22,7 @@ export interface ObservedEvent {
   readonly merchantBizNo?: string | undefined
 }
 
-/** One sync, as far as it has come. The client writes it, and the observer reads it. */
+/** One sync, up to the current step. The client writes it, and the observer reads it. */
 export interface ObservedSync {
   /** From `performance.now()`, in milliseconds. */
   readonly startedAt: number
@@ -33,7 +33,7 @@ export interface ObservedSync {
   readonly events: ObservedEvent[]
 }
 
-/** What an observer learns of the client itself. */
+/** What an observer knows about the client itself. */
 export interface ObservedClient {
   /** The option of the client. */
   readonly credentials: Credentials
@@ -41,13 +41,13 @@ export interface ObservedClient {
   readonly stop: () => void
 }
 
-/** Called after each event of a sync. What it throws is dropped. */
+/** Called after each event of a sync. Errors that it throws are ignored. */
 export type SyncObserver = (sync: ObservedSync) => void
 
 /** The method OBSERVE of a client. */
 export type ObserveClient = (observer: SyncObserver) => ObservedClient
 
-/** The members of the trace of a sync that are written here. */
+/** The members of the trace of a sync that this file writes. */
 interface Observed {
   readonly observed?: ObservedSync | undefined
 }

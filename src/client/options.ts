@@ -22,56 +22,56 @@ import type { ClientEvent } from './event.ts'
 
 /** Options of {@link createOrderSyncClient}. Give either `environment` or `url`. */
 export interface ClientOptions<ExtInfo = OpenObject> {
-  /** Your keys and the peer's. */
+  /** Your keys and the peer's. @group Required */
   credentials: Credentials
-  /** One of AlipayHK's hosts, see {@link ENVIRONMENTS}. */
+  /** One of AlipayHK's hosts, see {@link ENVIRONMENTS}. Give this or `url`. @group Required */
   environment?: Environment | undefined
-  /** Another endpoint: a full URL, or an origin, to which the client adds the path of the API. */
+  /** Another endpoint: a full URL, or an origin, to which the client adds the path of the API. Give this or `environment`. @group Required */
   url?: string | URL | undefined
-  /** Allow an `http:` URL to another machine. Everyone on the network path can then read orders that are not encrypted. @defaultValue false */
+  /** Allow an `http:` URL to another machine. Everyone on the network path can then read orders that are not encrypted. @group Network @defaultValue false */
   allowInsecureUrl?: boolean | undefined
-  /** The path to sign, if a proxy rewrites it. @defaultValue path and query string of the URL */
+  /** The path to sign, if a proxy rewrites it. @group Partners that differ @defaultValue path and query string of the URL */
   signedPath?: string | undefined
-  /** Encrypt orders with the peer's latest RSA key. @defaultValue false */
+  /** Encrypt orders with the peer's latest RSA key. @group Orders @defaultValue false */
   encrypt?: boolean | undefined
-  /** Validates `extInfo`: any Standard Schema validator. The client sends `extInfo` as you gave it, not the output of the schema. */
+  /** Validates `extInfo`: any Standard Schema validator. The client sends `extInfo` as you gave it, not the output of the schema. @group Orders */
   extInfoSchema?: StandardSchema<ExtInfo, unknown> | undefined
-  /** Time limit of each attempt, in milliseconds: sign, connect, receive the response and verify it. @defaultValue 10_000 */
+  /** Time limit of each attempt, in milliseconds: sign, connect, receive the response and verify it. @group Time limits @defaultValue 10_000 */
   timeoutMs?: number | undefined
-  /** Upper bound of retries after `U`, `A`, a network failure, or an HTTP 5xx, 429 or 408. @defaultValue 3 */
+  /** Upper bound of retries after `U`, `A`, a network failure, or an HTTP 5xx, 429 or 408. @group Retries @defaultValue 3 */
   retries?: number | undefined
-  /** Upper bound of the first retry delay, in milliseconds. Doubles with each retry. @defaultValue 500 */
+  /** Upper bound of the first retry delay, in milliseconds. Doubles with each retry. @group Retries @defaultValue 500 */
   baseDelayMs?: number | undefined
-  /** Upper bound of every retry delay, in milliseconds, even if `Retry-After` asks for more. @defaultValue 10_000 */
+  /** Upper bound of every retry delay, in milliseconds, even if `Retry-After` asks for more. @group Retries @defaultValue 10_000 */
   maxDelayMs?: number | undefined
-  /** The largest accepted response, in bytes. @defaultValue 1_048_576 */
+  /** The largest accepted response, in bytes. @group Size and load @defaultValue 1_048_576 */
   maxResponseBytes?: number | undefined
-  /** How far a `Response-Time` may differ from the local clock, in seconds, in either direction. @defaultValue 300 */
+  /** How far a `Response-Time` may differ from the local clock, in seconds, in either direction. @group Time limits @defaultValue 300 */
   clockToleranceSeconds?: number | undefined
-  /** Encryption parameters, if your gateway differs from the default. @defaultValue AES-256/ECB under RSAES-PKCS1-v1_5 */
+  /** Encryption parameters, if your gateway differs from the default. @group Partners that differ @defaultValue AES-256/ECB under RSAES-PKCS1-v1_5 */
   encryption?: EncryptionOptions | undefined
-  /** The value of the `Agent-Token` header. @defaultValue none */
+  /** The value of the `Agent-Token` header. @group Orders @defaultValue none */
   agentToken?: string | undefined
-  /** Send fractions, such as 1.5, in `extInfo`, instead of rejecting them. @defaultValue false */
+  /** Send fractions, such as 1.5, in `extInfo`, instead of rejecting them. @group Orders @defaultValue false */
   allowFractions?: boolean | undefined
   /**
    * Receives every attempt and every outcome. The enumerable members of the event are safe to log. A failure also rejects
-   * `syncOrder()`.
+   * `syncOrder()`. @group Events
    */
   onEvent?: ((event: ClientEvent) => void) | undefined
-  /** Sends the requests. Pass your own to use a proxy or a client certificate. @defaultValue the global fetch */
+  /** Sends the requests. Pass your own to use a proxy or a client certificate. @group Network @defaultValue the global fetch */
   fetch?: typeof globalThis.fetch | undefined
-  /** The clock, in milliseconds since the epoch. @defaultValue Date.now */
+  /** The clock, in milliseconds since the epoch. @group For tests @defaultValue Date.now */
   now?: (() => number) | undefined
-  /** Returns a number from 0 up to, but not including, 1: the jitter of retry delays. @defaultValue Math.random */
+  /** Returns a number from 0 up to, but not including, 1: the jitter of retry delays. @group For tests @defaultValue Math.random */
   random?: (() => number) | undefined
-  /** The source of random bytes. @defaultValue randomBytes of node:crypto */
+  /** The source of random bytes. @group For tests @defaultValue randomBytes of node:crypto */
   randomBytes?: RandomBytes | undefined
-  /** For `requestId`, without its dashes. @defaultValue randomUUID of node:crypto */
+  /** For `requestId`, without its dashes. @group For tests @defaultValue randomUUID of node:crypto */
   randomUUID?: (() => string) | undefined
 }
 
-/** Each option of the client: its default, and what it must be. */
+/** Each option of the client: its default, and the check of its value. */
 // A function, so that bundlers can drop it, and all that it refers to, from programs that create no client.
 export const clientOptionRules = () =>
   ({

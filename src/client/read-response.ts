@@ -1,7 +1,7 @@
 import { printable, UntrustedResponseError } from '../errors.ts'
 import { collectHeaders } from '../protocol/headers.ts'
 
-/** What every response that cannot be trusted means. */
+/** The advice for every response that cannot be trusted. */
 export const MAYBE_PROCESSED =
   'The order may have been processed. Find out who responded, then send it again with the same requestId (error.requestId).'
 
@@ -46,7 +46,7 @@ async function readBody({ body, status }: Response, maxBytes: number, requestId:
   }
 }
 
-/** Cancels a stream, and with it its connection. Not awaited: some streams never finish cancelling, or fail. */
+/** Cancels a stream and its connection. Not awaited: cancelling some streams never ends, or fails. */
 function cancelQuietly(stream: { cancel(): Promise<void> } | null | undefined): void {
   stream?.cancel().catch(() => {})
 }

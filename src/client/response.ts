@@ -31,7 +31,7 @@ export interface SyncResult {
   readonly response: OrderSyncResponse
 }
 
-/** How far a `Response-Time` may be before the time of its own request: the two clocks may differ by this much. */
+/** How far a `Response-Time` may be before the time of its own request: an allowance for the difference of the clocks. */
 const CLOCK_DIFFERENCE_MS = 60_000
 
 /**
@@ -83,7 +83,7 @@ async function verifySigned<ExtInfo>(
   const { credentials, signedPath: path, clockToleranceSeconds, now } = settings
   requireHeader(headers, 'Signature')
   if (requireHeader(headers, 'Client-Id') !== credentials.clientId) {
-    throw new ProtocolError('ERR_HEADER_INVALID', 'The Client-Id header is not ours.')
+    throw new ProtocolError('ERR_HEADER_INVALID', 'The Client-Id header differs from your "clientId".')
   }
   const head = parseFreshHead(headers, 'response', { now: now(), clockToleranceSeconds })
   assertNotBefore(head.sentAt, sentAt)
@@ -104,12 +104,12 @@ const RESPONSE_CODES: { readonly [Code in ProtocolErrorCode]?: UntrustedResponse
   ERR_TIME_RANGE: 'ERR_REPLY_TIME',
 }
 
-/** Statuses without a signature that say "later": the peer's HTTP layer, or something in front of it, has judged nothing. */
+/** Unsigned statuses that mean "retry later": they come from the peer's HTTP layer or from a proxy, before any decision. */
 const isTryLater = (status: number) => status >= 500 || status === 429 || status === 408
 
 /**
- * The error that an untrusted response means for the caller. After a status that says "later" there is nobody to distrust:
- * the outcome is unknown, and a retry is right.
+ * The error of an untrusted response, for the caller. A status that means "retry later" contains no result to distrust:
+ * the outcome is unknown, and a retry is safe.
  *
  * @see docs/protocol.md section 6.2
  */
@@ -119,7 +119,7 @@ export function asUnknownIfTryLater(
 ): UntrustedResponseError | DeliveryError {
   const { httpStatus, requestId = '', excerpt = '' } = error
   if (httpStatus === undefined || !isTryLater(httpStatus)) return error
-  const message = `The peer responded with HTTP ${httpStatus}, and no valid signature.`
+  const message = `The peer responded with HTTP ${httpStatus}, without a valid signature.`
   return new DeliveryError('ERR_HTTP_STATUS', message, { cause: error, httpStatus, requestId, excerpt, retryAfterMs })
 }
 
@@ -137,12 +137,12 @@ export function requireSuccess<ExtInfo>(
 ): string {
   const { resultCode, resultStatus, resultMessage } = response.result
   const undecided = () => {
-    const message = `The peer has not decided: its result status is ${resultStatus}. Retry later with the same requestId.`
+    const message = `The peer has not decided yet: the result status is ${resultStatus}. Retry later with the same requestId.`
     return new DeliveryError('ERR_RESULT_UNKNOWN', message, { httpStatus: status, requestId, response, retryAfterMs })
   }
   return match(resultStatus)
     .with('S', () => {
-      // The schema requires `orderId` with `S`. Without it, nothing would be decided.
+      // The schema requires `orderId` with `S`. Without it, the outcome would be unknown.
       if (response.orderId === undefined) throw undecided()
       return response.orderId
     })

@@ -9,7 +9,7 @@ import type { Hub } from './stream.ts'
 import type { Detail, OutboxState, SendCommand } from './wire.ts'
 import { SEND_SCENARIOS } from './wire.ts'
 
-/** What the routes are made of. */
+/** What the routes need. */
 export interface Parts {
   readonly ring: Ring
   readonly hub: Hub
@@ -38,7 +38,7 @@ export interface Call {
 
 const NOT_FOUND = text(404, 'Not found')
 
-/** Answers one request of the page. */
+/** Handles one request of the page. */
 export async function answer(call: Call, parts: Parts): Promise<ConsoleResponse> {
   const { method, path } = call
   const [area = '', name = '', id = '', action = ''] = path.split('/')
@@ -59,7 +59,7 @@ async function pageResponse(): Promise<ConsoleResponse> {
 }
 
 function openStream({ show }: Call, { hub }: Parts): ConsoleResponse {
-  if (hub.isFull()) return text(503, 'Too many pages are open')
+  if (hub.isFull()) return text(503, 'Too many console pages are open. Close one.')
   return eventStream((sink) => hub.open(sink, { show }))
 }
 
@@ -69,7 +69,7 @@ async function deliveryResponse(
   { ring, detailOf, sender }: Parts,
 ): Promise<ConsoleResponse> {
   const entry = ring.get(id)
-  if (entry === undefined) return text(404, 'The console does not have this delivery any more')
+  if (entry === undefined) return text(404, 'The console no longer has this delivery')
   if (method === 'POST') {
     const mode = memberOf(body, 'mode')
     if (action !== 'replay' || (mode !== 'same' && mode !== 'signed')) return NOT_FOUND
@@ -79,7 +79,7 @@ async function deliveryResponse(
   if (action !== 'curl' && action !== 'fixture') return NOT_FOUND
   // A copy has the body and the whole signature.
   if (!show) return text(403, 'Show customer data first')
-  if (entry.request.body === undefined) return text(410, 'The body of this delivery is gone')
+  if (entry.request.body === undefined) return text(410, 'The console no longer has the body of this delivery')
   return json(200, { text: action === 'curl' ? toCurl(entry) : toFixture(entry) })
 }
 
@@ -114,7 +114,7 @@ async function outboxResponse(
     return json(200, await outbox.read({ show }))
   } catch {
     // The error of a driver can quote anything.
-    return text(502, 'The outbox cannot be read or changed now. See the output of the process.')
+    return text(502, 'The outbox cannot be read or changed. See the output of the process.')
   }
 }
 

@@ -3,7 +3,7 @@ import type { Minute } from './wire.ts'
 
 /** Minutes that are kept. */
 const MINUTES = 60
-/** Durations are counted in classes, each a tenth longer than the one before: 0.1 ms to a few minutes. */
+/** A histogram of durations from 0.1 ms to a few minutes. The bound of each class is 10 % above the one before. */
 const GROWTH = 1.1
 const SHORTEST_MS = 0.1
 const CLASSES = 160

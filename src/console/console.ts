@@ -22,7 +22,7 @@ import { createHub } from './stream.ts'
 
 /** Made by {@link createConsole}. */
 export interface OrderSyncConsole {
-  /** Where the page is: the base path, the token and a slash. Print it with the origin of your server. Who knows it can see every order. */
+  /** Where the page is: the base path, the token and a slash. Print it with the origin of your server. Anyone who knows it can see every order. */
   readonly path: string
   /**
    * For `node:http`, and as middleware for Connect and Express. A request for another path is passed to `next`; without `next` it
@@ -41,16 +41,16 @@ export interface OrderSyncConsole {
   readonly close: () => void
 }
 
-/** How long the merchant's look-up of credentials may take. */
+/** How long the merchant's credentials lookup may take. */
 const LOOKUP_MS = 5_000
 /** How long the body of a command may take to arrive. */
 const BODY_MS = 10_000
 
 /**
- * Creates a development console: a web page that shows what arrives, what is sent, and the reason for each rejection. For
+ * Creates a development console: a web page that shows received and sent orders, and why one was rejected. For
  * development and staging: it shows customer data, and can send orders.
  *
- * It is for browsers on this machine, unless `allowedHosts` says otherwise, and requires its random token. It keeps
+ * It requires its random token, and accepts only browsers on this machine unless you set `allowedHosts`. It keeps
  * the last 500 deliveries in memory, and nothing in files.
  *
  * @throws TypeError, RangeError when an option is wrong, or a handler or client is not from this package
@@ -92,7 +92,7 @@ export function createConsole(options: ConsoleOptions): OrderSyncConsole {
     const known = ids.get(observed)
     const id = known ?? (++count).toString(36)
     const entry = toEntry({ id, now: now() })
-    // It may have left the ring, and must not come back as a new one.
+    // The ring may have dropped it: do not add it again as a new entry.
     if (known !== undefined && ring.get(known) === undefined) return
     ids.set(observed, id)
     ring.put(entry)
@@ -200,7 +200,7 @@ export function createConsole(options: ConsoleOptions): OrderSyncConsole {
         server.once('error', reject)
         server.listen(port, '127.0.0.1', resolve)
       })
-      // A console must not keep a process alive that has ended its work.
+      // The console must not keep a finished process alive.
       server.unref()
       const { port: bound } = server.address() as AddressInfo
       return {

@@ -1,6 +1,6 @@
 import type { Entry } from './entry.ts'
 
-/** Headers of one connection: curl writes its own. */
+/** Hop-by-hop headers: curl writes its own. */
 const OF_CONNECTION = /^(?:connection|content-length|expect|host|keep-alive|te|trailer|transfer-encoding|upgrade)$/
 
 /** Headers that give access to the application. A copy goes to chats and tickets. */
@@ -11,8 +11,8 @@ function portableHeaders({ request }: Entry): (readonly [string, string])[] {
 }
 
 /**
- * The request as a command for a POSIX shell. Everything that came with the message is in single quotes, and a body that is not
- * printable ASCII is in base64: nothing of it can be run.
+ * The request as a command for a POSIX shell. All received text is in single quotes, and a body that is not
+ * printable ASCII is in base64, so that the shell runs nothing of it.
  */
 export function toCurl(entry: Entry): string {
   const host = entry.request.headers().find(([name]) => name === 'host')?.[1] ?? ''
@@ -32,7 +32,7 @@ export function toCurl(entry: Entry): string {
 /** In single quotes, without control characters: they could end the line, or move the cursor, in a terminal. */
 const quote = (text: string) => `'${text.replace(/\p{Cc}/gu, '').replaceAll("'", "'\\''")}'`
 
-/** The request as a TypeScript module, with the time at which it arrived. */
+/** The request as a TypeScript module, with the time at which it was received. */
 export function toFixture(entry: Entry): string {
   const { method, path, signedPath, request, at } = entry
   const { kind, code } = entry.events.at(-1)?.logged ?? {}
@@ -59,7 +59,7 @@ export function toFixture(entry: Entry): string {
 
 const oneLine = (text: string) => text.replace(/[^ -~]/g, '')
 
-/** JSON is a part of JavaScript since 2019. Other than ASCII is escaped, so that the file survives any editor. */
+/** JSON is valid JavaScript since ES2019. Characters outside ASCII are escaped, so that any editor keeps the file intact. */
 function literal(value: unknown, indent?: number): string {
   return JSON.stringify(value, null, indent).replace(
     /[^\n -~]/g,

@@ -9,7 +9,7 @@ import type { Entry, EntryMessage } from './entry.ts'
 import { shownBytes, shownHeaderOf } from './mask.ts'
 import type { Detail, Row, ShownBytes, Span, Verdict } from './wire.ts'
 
-/** What an explanation needs besides the entry. */
+/** What an explanation needs in addition to the entry. */
 export interface ExplainContext {
   readonly show: boolean
   /** The credentials of the side that received the message. Undefined when the caller is not known. */
@@ -94,7 +94,7 @@ function fixOf({ events }: Entry, row: Row, verdict: Verdict | undefined): strin
   if (isFine && row.code !== 'SUCCESS' && row.contentDiffers !== true) return undefined
   if (isFine) {
     return row.contentDiffers
-      ? 'The content differs from that of the processed event, and the time is not later: send each change with a later orderModifyTime.'
+      ? 'The content differs from the processed event, but the time is not later. Send each change with a later orderModifyTime.'
       : undefined
   }
   const [cause] = verdict?.causes ?? []
@@ -105,7 +105,7 @@ function fixOf({ events }: Entry, row: Row, verdict: Verdict | undefined): strin
   return typeof message === 'string' ? message : undefined
 }
 
-/** The first two lines are no customer data, except for a query string. */
+/** The first two lines contain no customer data, except for a query string. */
 function shownSigned(entry: Entry, { show, credentials }: ExplainContext): ShownBytes | undefined {
   const { direction, request, response, signedPath, path } = entry
   const received = direction === 'in' ? request : (response ?? request)
@@ -123,7 +123,7 @@ function shownSigned(entry: Entry, { show, credentials }: ExplainContext): Shown
 
 const hideQuery = (path: string) => path.replace(/=[^&]*/g, '=…')
 
-/** What ends with a step. */
+/** The phase that ends with a step. */
 const NAMES: Readonly<Record<string, string>> = {
   received: 'arrived',
   verified: 'verified',
@@ -139,7 +139,7 @@ const NAMES: Readonly<Record<string, string>> = {
 
 function deliverySpans(entry: Entry): Span[] {
   const steps = entry.steps()
-  // Where the outcome is known by another step, it has no duration of its own.
+  // An outcome that another step has set has no separate duration.
   const own = steps.filter(
     ({ step }, index) => step !== 'concluded' || !/^(?:stored|decided)$/.test(steps[index - 1]?.step ?? ''),
   )

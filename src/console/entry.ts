@@ -47,7 +47,7 @@ export interface Entry {
   size: number
 }
 
-/** Members of the order as the message says them, whether it verified or not. */
+/** Members of the order as received, whether the message verified or not. */
 export interface Claims {
   readonly merchantBizNo?: string
   readonly orderStatus?: string
@@ -55,7 +55,7 @@ export interface Claims {
   readonly requestId?: string
 }
 
-/** Beyond it, an order is not parsed for the inbox. */
+/** A larger order is not parsed for the inbox. */
 const MAX_PARSED_BYTES = 262_144
 
 interface Identity {
@@ -64,8 +64,8 @@ interface Identity {
 }
 
 /**
- * Takes over what the handler has written. The handler waits for it, so it only copies what would not last: the bytes, and the events
- * without the errors in them. The rest is worked out when a page asks for it, which is never at a high rate.
+ * Copies what the handler has written. The handler waits for it, so it copies only what would not last: the bytes, and the events
+ * without their errors. The rest is computed when a page requests it.
  */
 export function deliveryEntry(delivery: ObservedDelivery, { id, now }: Identity): Entry {
   const { startedAt, request, signedPath, plaintext, events, response, steps } = delivery
@@ -97,7 +97,7 @@ export function deliveryEntry(delivery: ObservedDelivery, { id, now }: Identity)
   }
 }
 
-/** Takes over what the client has written. The request and the response belong to the last attempt. */
+/** Copies what the client has written. The request and the response belong to the last attempt. */
 export function syncEntry(sync: ObservedSync, { id, now }: Identity): Entry {
   const { startedAt, plaintext, attempts, events } = sync
   const last = attempts.at(-1)
@@ -131,7 +131,7 @@ export function syncEntry(sync: ObservedSync, { id, now }: Identity): Entry {
   }
 }
 
-/** Forgets the bodies, and keeps the line of the inbox. */
+/** Drops the bodies, and keeps the line of the inbox. */
 export function dropBodies(entry: Entry): void {
   // While they can still be read.
   entry.claims()
@@ -144,7 +144,7 @@ export function dropBodies(entry: Entry): void {
 /** What Node.js accepts by default: a replay needs every header whole. */
 const MAX_TEXT = 16_384
 const MAX_HEADERS = 2_000
-/** What an entry costs without its bodies: an estimate, on the high side. */
+/** An upper estimate of the memory of an entry without its bodies. */
 const ENTRY_BYTES = 8_192
 
 function sizeOf(body: Uint8Array | undefined, clear: Uint8Array | undefined, response: Uint8Array | undefined): number {
@@ -156,7 +156,7 @@ function messageOf(headers: HeadersInput, body: Uint8Array | undefined): EntryMe
   return { headers: once(() => headersOf(headers)), body, bodySize: body?.length ?? 0 }
 }
 
-/** Works a value out when it is needed first. */
+/** Computes a value on first access. */
 function once<Value>(make: () => Value): () => Value {
   let made: { readonly value: Value } | undefined
   return () => {
@@ -180,7 +180,7 @@ function headersOf(headers: HeadersInput): [string, string][] {
       .slice(0, MAX_HEADERS)
       .map(([name, value]) => [shorten(name, 200), shorten(value, MAX_TEXT)])
   } catch {
-    // The mounting is wrong, and the event says so.
+    // The mounting is wrong, and the event reports it.
     return []
   }
 }
@@ -206,7 +206,7 @@ function parse(bytes: Uint8Array | undefined): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    // A body that was changed on its way: people look for it by its number.
+    // A body that was changed in transit: developers search for it by its order number.
     const [, merchantBizNo] = /"merchantBizNo"\s*:\s*"([^"\\]{1,256})"/.exec(text) ?? []
     return { merchantBizNo }
   }

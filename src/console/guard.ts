@@ -1,33 +1,33 @@
 import { timingSafeEqual } from 'node:crypto'
 
-/** What is known of a request for the console before it is answered. */
+/** What is known about a request for the console before it is handled. */
 export interface Asked {
   readonly method: string
-  /** The `Host` header, and the host of the URL where there is one. */
+  /** The `Host` header, and the host of the URL if there is one. */
   readonly hosts: readonly string[]
   readonly origin: string | undefined
   /** The header `Sec-Fetch-Site` of browsers. */
   readonly fetchSite: string | undefined
-  /** Undefined where the HTTP layer does not know it. */
+  /** Undefined if the HTTP layer does not know it. */
   readonly remoteAddress: string | undefined
-  /** Whether a proxy has passed it on: see {@link isProxyHeader}. */
+  /** Whether a proxy has forwarded it: see {@link isProxyHeader}. */
   readonly isForwarded: boolean
   readonly contentType: string | undefined
-  /** Whether the page itself is asked for, which a link on another page may do. */
+  /** Whether the request is for the page itself. A link on another site may lead to it. */
   readonly isPage: boolean
 }
 
-/** Why a request is refused, and the status. */
+/** Why a request is rejected, and the HTTP status. */
 export interface Refusal {
   readonly status: number
   readonly message: string
 }
 
 /**
- * Refuses requests that do not come from a browser on this machine, or from another site in it. A name that an attacker makes
- * resolve to 127.0.0.1 (DNS rebinding) is in the `Host` header, and is no name of this machine.
+ * Rejects requests that do not come from a browser on this machine, or that another site in that browser sends. A name that an
+ * attacker makes resolve to 127.0.0.1 (DNS rebinding) is in the `Host` header, and does not name this machine.
  *
- * @param allowedHosts Names, with their port unless it is the default one, that are allowed besides those of this machine. Then a proxy, or
+ * @param allowedHosts Names, with their port unless it is the default one, that are allowed in addition to this machine. Then a proxy, or
  * another machine, may ask too.
  */
 export function refusalOf(asked: Asked, allowedHosts: readonly string[]): Refusal | undefined {
@@ -35,10 +35,16 @@ export function refusalOf(asked: Asked, allowedHosts: readonly string[]): Refusa
   if (hosts.length === 0) return { status: 400, message: 'There is no Host header.' }
   const isAllowed = hosts.every((host) => allowedHosts.includes(host.toLowerCase()))
   if (!isAllowed && !hosts.every(isLoopbackHost)) {
-    return { status: 403, message: 'The Host header is not a name of this machine. See the option allowedHosts.' }
+    return {
+      status: 403,
+      message: 'The Host header does not name this machine. To allow another host, use the option allowedHosts.',
+    }
   }
   if (!isAllowed && (asked.isForwarded || !isLoopbackAddress(asked.remoteAddress))) {
-    return { status: 403, message: 'The console is for this machine only. See the option allowedHosts.' }
+    return {
+      status: 403,
+      message: 'The console accepts connections from this machine only. To allow a host, use the option allowedHosts.',
+    }
   }
   if (origin !== undefined && !hosts.some((host) => isOriginOf(origin, host))) {
     return { status: 403, message: 'The Origin header names another site.' }
@@ -47,7 +53,7 @@ export function refusalOf(asked: Asked, allowedHosts: readonly string[]): Refusa
   if (!isSameSite && !isPage) return { status: 403, message: 'The request comes from another site.' }
   if (method === 'GET') return undefined
   if (method !== 'POST') return { status: 405, message: 'The method must be GET or POST.' }
-  // A form of another site cannot send JSON, and cannot leave the Origin header out.
+  // A form of another site cannot send JSON, and cannot omit the Origin header.
   if (origin === undefined) return { status: 403, message: 'There is no Origin header.' }
   if (!/^application\/json\b/i.test(contentType ?? '')) return { status: 415, message: 'The body must be JSON.' }
   return undefined
@@ -63,7 +69,7 @@ export function isLoopbackHost(host: string): boolean {
   return /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/i.test(host)
 }
 
-/** Undefined counts: the Host header is all that there is to go by. */
+/** Undefined is accepted: only the Host header is known then. */
 function isLoopbackAddress(address: string | undefined): boolean {
   return address === undefined || /^(?:::ffff:)?127\.\d+\.\d+\.\d+$|^::1$/i.test(address)
 }
@@ -74,7 +80,7 @@ function isOriginOf(origin: string, host: string): boolean {
   )
 }
 
-/** Compares without telling, by its time, how much of a guess is right. */
+/** Compares in constant time, so that the duration does not reveal how much of a guess is right. */
 export function isSameToken(given: string, token: string): boolean {
   const [a, b] = [Buffer.from(given), Buffer.from(token)]
   return a.length === b.length && timingSafeEqual(a, b)

@@ -7,7 +7,7 @@ export function maskId(id: string): string {
   return `••••${shown === 0 ? '' : id.slice(-shown)}`
 }
 
-/** The most bytes of a message that are sent to the page. */
+/** The maximum number of bytes of a message that are sent to the page. */
 export const MAX_SHOWN_BYTES = 65_536
 
 export function shownBytes(

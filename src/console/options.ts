@@ -28,29 +28,29 @@ export interface RecordedDelivery {
 
 /** Options of {@link createConsole}. Give at least one of `handler`, `client` and `outbox`. */
 export interface ConsoleOptions {
-  /** Made by `createOrderSyncHandler`. The console shows what it receives. */
+  /** The handler from `createOrderSyncHandler()`. The console shows what it receives. */
   handler?: OrderSyncHandler | undefined
-  /** Made by `createOrderSyncClient`. The console shows what it sends. */
+  /** The client from `createOrderSyncClient()`. The console shows what it sends. */
   client?: OrderSyncClient<unknown> | undefined
-  /** The console shows what waits and what failed, and can retry and discard. */
+  /** The outbox. The console shows waiting and failed events, and can retry and discard failed ones. */
   outbox?: ConsoleOutbox | undefined
   /**
-   * The credentials of AlipayHK's side, with a private key for tests whose public half `handler` knows. With them, the page can send
-   * orders to `handler`, and send a delivery again signed anew. Never a key of production. @defaultValue none
+   * The credentials of AlipayHK's side, with a test private key whose public key `handler` knows. With them, the page can send
+   * orders to `handler`, and sign a delivery again and send it. Never use a production key. @defaultValue none
    */
   peer?: Credentials | undefined
   /** Receives every delivery. Without it, nothing leaves the memory of the process. @defaultValue none */
   record?: ((delivery: RecordedDelivery) => void) | undefined
   /**
-   * Values of the `Host` header that are allowed besides `localhost`, `127.0.0.1` and `[::1]`, such as `staging.example:8080`. Then the
-   * console can be reached from other machines and through proxies, with the token only. @defaultValue none
+   * Values of the `Host` header that are allowed in addition to `localhost`, `127.0.0.1` and `[::1]`, such as `staging.example:8080`.
+   * With it, other machines and proxies can reach the console if they know the token. @defaultValue none
    */
   allowedHosts?: readonly string[] | undefined
   /** Where the console is mounted. @defaultValue '/order-sync-console' */
   basePath?: string | undefined
-  /** Deliveries that are kept. @defaultValue 500 */
+  /** How many deliveries are kept. @defaultValue 500 */
   maxDeliveries?: number | undefined
-  /** Bytes that their bodies may use. The oldest bodies are dropped first. @defaultValue 33_554_432 */
+  /** Maximum memory for the bodies of deliveries, in bytes. The oldest bodies are dropped first. @defaultValue 33_554_432 */
   maxBytes?: number | undefined
   /** The clock, in milliseconds since the epoch. @defaultValue Date.now */
   now?: (() => number) | undefined
@@ -86,7 +86,7 @@ function assertObservable(name: string, maker: string) {
   return (value: unknown) => {
     const isObject = (typeof value === 'object' && value !== null) || typeof value === 'function'
     if (isObject && typeof Reflect.get(value, OBSERVE) === 'function') return
-    throw new TypeError(`"${name}" must be made by ${maker}(): pass what it returns, not a wrapper or a copy`)
+    throw new TypeError(`"${name}" must be the object that ${maker}() returns, not a wrapper or a copy`)
   }
 }
 

@@ -25,7 +25,7 @@ export function readPage(): Promise<PageFile> {
 
 async function read(): Promise<PageFile> {
   const html = await readFile(new URL('./console.html', import.meta.url), 'utf8').catch(() =>
-    // From the sources, in the tests of this repository.
+    // In the tests of this repository, the page is built from the sources.
     readFile(new URL('../../dist/console.html', import.meta.url), 'utf8'),
   )
   return { html, script: hashOf(html, 'script'), style: hashOf(html, 'style') }

@@ -1,13 +1,13 @@
 import type { Sink } from './stream.ts'
 
-/** A response of the console. A stream is handed the sink of its page, and returns what ends it. */
+/** A response of the console. A stream receives the sink of its page, and returns a function that ends it. */
 export interface ConsoleResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: string | ((sink: Sink) => () => void)
 }
 
-/** On every response. Nothing of the console may be stored, framed, or read by another site. */
+/** Headers of every response: no other site may store, frame or read the console. */
 const HEADERS = {
   'Cache-Control': 'no-store',
   'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -32,11 +32,11 @@ export function text(status: number, message: string): ConsoleResponse {
 }
 
 export function redirect(location: string): ConsoleResponse {
-  return { ...text(308, 'See the address with a slash at the end.'), headers: { ...HEADERS, Location: location } }
+  return { ...text(308, 'Open the address with a slash at the end.'), headers: { ...HEADERS, Location: location } }
 }
 
 export function eventStream(body: (sink: Sink) => () => void): ConsoleResponse {
-  // A proxy must not collect the events.
+  // A proxy must not buffer the events.
   const headers = { ...HEADERS, 'Content-Type': 'text/event-stream; charset=UTF-8', 'X-Accel-Buffering': 'no' }
   return { status: 200, headers, body }
 }

@@ -1,8 +1,8 @@
 import { dropBodies, type Entry } from './entry.ts'
 
-/** The last entries: at most `capacity`, and their bodies within `maxBytes`. The oldest go first. */
+/** The last entries: at most `capacity` of them, with at most `maxBytes` of bodies. The oldest are dropped first. */
 export function createRing({ capacity, maxBytes }: { readonly capacity: number; readonly maxBytes: number }) {
-  /** In the order of arrival. */
+  /** Oldest first. */
   const entries = new Map<string, Entry>()
   let bytes = 0
   let version = 0

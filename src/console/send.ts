@@ -7,7 +7,7 @@ import { createTestPeer, type TestPeer, type TestRequestOptions } from '../testi
 import type { Entry } from './entry.ts'
 import type { SendCommand, SendScenario, SentResult } from './wire.ts'
 
-/** How many orders a burst has, and how many are on their way at once. */
+/** How many orders a burst has, and how many are in flight at the same time. */
 const BURST = { orders: 50, atOnce: 10 } as const
 /** How much older the event of the scenario `older` is. */
 const OLDER_MS = 60_000
@@ -33,7 +33,7 @@ export function createSender({ handler, client, peer: credentials, path }: Sides
         ? [NO_PEER]
         : await SCENARIOS[scenario](order, (...request) => sendAsPeer(peer, ...request))
     },
-    /** Sends the bytes of a delivery again, or its order signed anew. */
+    /** Sends the bytes of a delivery again, or signs its order again and sends it. */
     async replay(entry: Entry, mode: 'same' | 'signed'): Promise<SentResult> {
       const order = orderOf(entry)
       if (entry.direction === 'out') return await sendWithClient(client, order)
@@ -55,8 +55,8 @@ export function createSender({ handler, client, peer: credentials, path }: Sides
 
 export type Sender = ReturnType<typeof createSender>
 
-const NO_PEER: SentResult = { error: 'The console has no key of the peer: see the option "peer".' }
-const NO_ORDER: SentResult = { error: 'The message has no order that can be read.' }
+const NO_PEER: SentResult = { error: 'The console has no key of the peer. Set the option "peer".' }
+const NO_ORDER: SentResult = { error: 'The message has no readable order.' }
 
 type Send = (order: OrderMembers, options?: TestRequestOptions) => Promise<SentResult>
 
@@ -110,7 +110,7 @@ async function sendWithClient(
   client: OrderSyncClient<unknown> | undefined,
   order: OrderMembers | undefined,
 ): Promise<SentResult> {
-  if (client === undefined) return { error: 'The console has no client: see the option "client".' }
+  if (client === undefined) return { error: 'The console has no client. Set the option "client".' }
   if (order === undefined) return NO_ORDER
   try {
     // The client validates it.
@@ -123,13 +123,14 @@ async function sendWithClient(
 
 async function sendSame(handler: OrderSyncHandler | undefined, entry: Entry): Promise<SentResult> {
   const { method, path, request } = entry
-  if (handler === undefined || request.body === undefined) return { error: 'The bytes of the message are gone.' }
+  if (handler === undefined || request.body === undefined)
+    return { error: 'The console no longer has the bytes of the message.' }
   const response = await handler({ method, path, headers: request.headers(), body: request.body })
   const signed = Object.keys(response.headers).some((name) => name.toLowerCase() === 'signature')
   return { status: response.status, signed }
 }
 
-/** Messages of this package quote no customer data. Others may. */
+/** Messages of this package contain no customer data. Other messages may. */
 function describe(error: unknown): string {
   return isOrderSyncError(error)
     ? `${error.code}: ${error.message}`

@@ -13,7 +13,7 @@ export interface ConsoleRequest {
 }
 
 const MAX_BODY_BYTES = 1_048_576
-/** What may wait in the buffers of one page. */
+/** The most bytes that may wait in the buffers of one page. */
 const MAX_BUFFERED_BYTES = 262_144
 
 /** Translates a request of `node:http`, and what Express adds to it. */
@@ -62,7 +62,7 @@ function parse(bytes: Uint8Array | undefined): unknown {
   }
 }
 
-/** Sends a response. The headers stay as they are: a framework must not add a policy of its own to the page. */
+/** Sends a response. The headers stay unchanged: a framework must not add its own policy to the page. */
 export function sendNode(
   { status, headers, body }: ConsoleResponse,
   request: IncomingMessage,
@@ -71,7 +71,7 @@ export function sendNode(
   if (response.headersSent || response.destroyed) return
   if (typeof body === 'string') {
     const bytes = Buffer.from(body)
-    // The rest of a request body that was refused is not read.
+    // The rest of a rejected request body is not read.
     const connection = request.complete ? {} : { Connection: 'close' }
     response.writeHead(status, { ...headers, ...connection, 'Content-Length': bytes.length })
     response.end(bytes)

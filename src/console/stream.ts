@@ -10,20 +10,20 @@ export interface Sink {
   readonly end: () => void
 }
 
-/** Changes are collected for this long: at 10,000 deliveries a minute, a page draws 4 times a second. */
+/** How long changes are collected: at 10,000 deliveries a minute, a page redraws 4 times a second. */
 const COLLECT_MS = 250
 /**
- * The most rows in one message: more than 10,000 a minute need. Above that, the page follows as fast as it may, and what leaves the ring
- * meanwhile is left out, so that an open page costs the same however much arrives.
+ * The most rows in one message: more than 10,000 deliveries a minute need. Above that rate, the page skips rows that the ring has
+ * dropped, so that the cost of an open page is bounded.
  */
 const MAX_ROWS = 45
 /** The most rows in one message while a page gets what was there when it opened. */
 const MAX_FIRST_ROWS = 500
-/** A comment, so that a connection whose other end has gone is found. */
+/** A comment line, which detects closed connections. */
 const HEARTBEAT_MS = 15_000
-/** A page that has read nothing at this many heartbeats is disconnected: it would hold its place and its buffer for ever. */
+/** A page that has read nothing at this many heartbeats is disconnected: it would hold its place and its buffer forever. */
 const MAX_MISSED = 3
-/** Pages that are open at the same time. */
+/** The maximum number of open pages. */
 export const MAX_PAGES = 16
 
 interface Page {
@@ -44,8 +44,8 @@ interface Source {
 }
 
 /**
- * Sends changed rows to open pages. A page has no queue: what it has not got yet is in the ring, and a page that reads slowly gets
- * the newest version of each row that is still there.
+ * Sends changed rows to open pages. A page has no queue: unsent rows are in the ring, and a slow page gets the newest version of
+ * each row that the ring still has.
  */
 export function createHub({ ring, about, toRow }: Source) {
   const pages = new Set<Page>()
@@ -104,7 +104,7 @@ export function createHub({ ring, about, toRow }: Source) {
   return {
     size: () => pages.size,
     isFull,
-    /** Returns what ends it. */
+    /** Returns a function that ends the stream. */
     open(sink: Sink, { show }: { readonly show: boolean }): () => void {
       // Other pages may have opened, or the console may have closed, since the request arrived.
       if (isFull()) {
@@ -119,7 +119,7 @@ export function createHub({ ring, about, toRow }: Source) {
       scheduleIfBehind()
       return () => remove(page)
     },
-    /** Something in the ring has changed. */
+    /** Called after a change of the ring. */
     changed: schedule,
     close(): void {
       isClosed = true

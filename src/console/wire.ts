@@ -1,6 +1,6 @@
 /** What the server of the console sends to its page. Types only: both sides import them. */
 
-/** A delivery that arrived (`in`), or an order that was sent (`out`), as a line of the inbox. */
+/** A received delivery (`in`), or a sent order (`out`), as a line of the inbox. */
 export interface Row {
   readonly id: string
   /** Greater for each change of any row. */
@@ -19,7 +19,7 @@ export interface Row {
   readonly order?: string | undefined
   /** Whether the order number comes from a message that did not verify. */
   readonly isClaimed?: true | undefined
-  /** The same for all rows of one order. It says nothing about the order. */
+  /** The same for all rows of one order. It reveals nothing about the order. */
   readonly group?: string | undefined
   readonly orderStatus?: string | undefined
   readonly requestId?: string | undefined
@@ -41,9 +41,9 @@ export interface ShownHeader {
   readonly value: string
 }
 
-/** Bytes, as far as they are shown. */
+/** The bytes that are shown. */
 export interface ShownBytes {
-  /** How many there are. */
+  /** The total number of bytes. */
   readonly size: number
   /** The first of them, in base64. Absent when the console has dropped them to save memory. */
   readonly base64?: string
@@ -51,7 +51,7 @@ export interface ShownBytes {
   readonly isMasked: boolean
 }
 
-/** A part of the time of a delivery, in milliseconds since its arrival. */
+/** A phase of a delivery, in milliseconds since it was received. */
 export interface Span {
   readonly name: string
   readonly from: number
@@ -64,7 +64,7 @@ export interface ShownResponse {
   readonly body: ShownBytes
 }
 
-/** The verdict about a message, as `explainRequest` gives it, as far as the page shows it. */
+/** The part of the result of `explainRequest()` that the page shows. */
 export interface Verdict {
   readonly verified: boolean
   readonly causes: readonly { readonly code: string; readonly fix: string }[]
@@ -80,7 +80,7 @@ export interface Verdict {
   }
   readonly signature?: { readonly algorithm?: string; readonly keyVersion?: string; readonly bytes?: number }
   readonly key?: { readonly version: string; readonly algorithm: string; readonly fingerprint?: string }
-  /** The text that the signature is over, when a cause was found. */
+  /** The text that was signed, if a cause was found. */
   readonly foundText?: string
   readonly sha256: string
   readonly trials: number
@@ -91,14 +91,14 @@ export interface Detail {
   readonly row: Row
   readonly request: { readonly method: string; readonly path: string; readonly headers: readonly ShownHeader[] }
   readonly spans: readonly Span[]
-  /** The bytes that the signature must be over. Absent when the time or the caller is not known. */
+  /** The bytes that the signature must cover. Absent if the time or the caller is unknown. */
   readonly signed?: ShownBytes
   readonly body: ShownBytes
   /** Absent when the message was not encrypted, or could not be decrypted. */
   readonly plaintext?: ShownBytes
   readonly response?: ShownResponse
   readonly verdict?: Verdict
-  /** The one thing to change, in words. Absent when nothing is wrong. */
+  /** The suggested fix. Absent if nothing is wrong. */
   readonly fix?: string
   /** The enumerable members of its events, as they are in the log. */
   readonly events: readonly Record<string, unknown>[]

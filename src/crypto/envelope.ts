@@ -8,19 +8,19 @@ import { type RandomBytes, secureRandomBytes } from './node.ts'
 import { AES_KEY_LENGTHS } from './rsaes-pkcs1.ts'
 
 /**
- * How messages are encrypted (`RSA_AES`). The header does not say, so both sides must agree. The defaults are what
- * every known client of the gateway uses.
+ * How messages are encrypted (`RSA_AES`). The header does not contain it, so both sides must agree. Every known client of
+ * the gateway uses the defaults.
  *
  * @see docs/protocol.md section 4.1
  */
 export interface EncryptionOptions {
-  /** Bits of the AES key of messages sent; messages received may use any of the three. @defaultValue 256 */
+  /** Size of the AES key of sent messages, in bits. Received messages may use any of the three. @defaultValue 256 */
   readonly aesBits?: 128 | 192 | 256 | undefined
-  /** AES mode, always with PKCS#7 padding; CBC carries its IV in front of the ciphertext. @defaultValue 'ECB' */
+  /** AES mode, always with PKCS#7 padding. With CBC, the IV precedes the ciphertext. @defaultValue 'ECB' */
   readonly aesMode?: 'ECB' | 'CBC' | undefined
   /** How the AES key is encrypted; OAEP with SHA-1 or SHA-256, named as in RFC 7518. @defaultValue 'RSA1_5' */
   readonly keyWrap?: KeyWrap | undefined
-  /** Whether an AES key that is sent is random bytes, or the text of as many URL-safe characters. @defaultValue 'bytes' */
+  /** Whether the AES key of a sent message is random bytes, or a text of the same number of URL-safe characters. @defaultValue 'bytes' */
   readonly keyForm?: 'bytes' | 'text' | undefined
 }
 
@@ -29,7 +29,7 @@ export type ResolvedEncryptionOptions = { readonly [K in keyof EncryptionOptions
 
 /** An encrypted body, and the AES key that it is encrypted with, itself encrypted. */
 export interface EncryptedBody {
-  /** Standard base64, as bytes: what goes on the wire and is signed. */
+  /** Standard base64, as bytes. These bytes are sent and signed. */
   readonly body: Uint8Array
   readonly symmetricKey: Uint8Array
 }
@@ -152,7 +152,7 @@ export async function decryptBodyWithKeySize(
   }
 }
 
-/** The one error of decryption. It has no cause and no detail, because which step failed must not become known. */
+/** The one error of decryption. It has no cause and no detail, because it must not reveal which step failed. */
 export function decryptionFailed(): ProtocolError {
   return new ProtocolError(
     'ERR_DECRYPTION',

@@ -48,7 +48,7 @@ function examineRsa(key: KeyObject, signature: Uint8Array): readonly SignatureFo
   return canExamine(key, size) ? [] : undefined
 }
 
-/** Undefined for a number that is not below the modulus, and where the runtime has no such operation. */
+/** Undefined for a number that is not below the modulus, and if the runtime has no such operation. */
 function rawPublicOperation(key: KeyObject, signature: Uint8Array): Uint8Array | undefined {
   try {
     return publicDecrypt({ key, padding: constants.RSA_NO_PADDING }, signature)
@@ -71,7 +71,7 @@ function canExamine(key: KeyObject, size: number): boolean {
 
 type Read = Omit<SignatureForm, 'encoding'>
 
-/** EMSA-PKCS1-v1_5: 00 01, at least eight FF, 00, and a DigestInfo, or whatever was signed without one. */
+/** EMSA-PKCS1-v1_5: 00 01, at least eight FF, 00, and a DigestInfo, or the content that was signed without one. */
 function readPkcs1(block: Uint8Array): Read | undefined {
   if (block[0] !== 0 || block[1] !== 1) return undefined
   let at = 2
@@ -145,7 +145,7 @@ function readSalt(
   const data = masked.map((byte, index) => byte ^ (mask[index] ?? 0))
   data[0] = (data[0] ?? 0) & (0xff >> (8 * Math.ceil(bits / 8) - bits))
   const one = data.findIndex((byte) => byte !== 0)
-  // The longest salt begins at once.
+  // The longest salt has no zeros before it.
   return data[one] === 1 && (one === 0 || one >= MIN_ZEROS) ? { bytes: data.subarray(one + 1), zeros: one } : undefined
 }
 
@@ -162,7 +162,7 @@ function mask1(digest: string, seed: Uint8Array, length: number): Uint8Array {
 
 const ECDSA_DIGESTS = ['SHA-256', 'SHA-1', 'SHA-224', 'SHA-384', 'SHA-512']
 
-/** ECDSA does not reveal the digest: every digest is a form of its own, and none is certain. */
+/** ECDSA does not reveal the digest: every digest is a separate form, and no form is certain. */
 function examineEcdsa(key: KeyObject, signature: Uint8Array): readonly SignatureForm[] {
   return decodeEcdsa(signature).flatMap(({ p1363, encoding }) =>
     ECDSA_DIGESTS.map((digest) => ({

@@ -6,9 +6,9 @@ import type { SignatureAlgorithm } from '../protocol/headers.ts'
 /** How an AES key is encrypted under an RSA key; OAEP with SHA-1 or SHA-256. Named as in RFC 7518. */
 export type KeyWrap = 'RSA1_5' | 'RSA-OAEP' | 'RSA-OAEP-256'
 
-/** A way in which a signature was made. For diagnosis: verification accepts one way only. */
+/** How a signature was made. For diagnosis: verification accepts only one way. */
 export interface SignatureForm {
-  /** `PKCS1` is that of RSA256; `none` is ECDSA. */
+  /** `PKCS1` is the padding of RSA256; `none` is ECDSA. */
   readonly padding: 'PKCS1' | 'PSS' | 'none'
   /** `SHA-256` is right. `none`: the padding holds the content itself, or its digest without the name of the digest. */
   readonly digest: string
@@ -73,7 +73,7 @@ export type SigningKey = Omit<PrivateKey, 'unwrap'>
 /** A private key that decrypts. */
 export type DecryptionKey = Required<Pick<PrivateKey, 'unwrap'>> & Pick<PrivateKey, 'isRemote' | 'fingerprint'>
 
-/** The part of a {@link Signer} or {@link DigestSigner} that decrypts; alone, for a key of a KMS that only decrypts. */
+/** The part of a {@link Signer} or {@link DigestSigner} that decrypts. On its own, for a KMS key that only decrypts. */
 export interface Decrypter {
   /**
    * Decrypts a wrapped AES key with RSAES-PKCS1-v1_5, or with the RSA-OAEP variant that the `encryption` option names.
@@ -90,7 +90,7 @@ export interface Decrypter {
  * - `sign`: RSASSA-PKCS1-v1_5 with SHA-256 for RSA256; ECDSA over secp224r1 with SHA-256, in ASN.1 DER, for ECC224.
  *   A signer that fails with more than 4,096 bytes is reported as `ERR_SIGNER_LIMIT`, one that returns no bytes as
  *   `ERR_SIGNER_RESULT`.
- * - `decrypt`: as in {@link Decrypter}. Needed for encrypted messages only.
+ * - `decrypt`: as in {@link Decrypter}. Only needed for encrypted messages.
  *
  * @see docs/protocol.md section 3
  */
@@ -104,7 +104,7 @@ export interface Signer extends Partial<Decrypter> {
  *
  * - `signDigest`: signs a SHA-256 digest of 32 bytes, with the algorithms of {@link Signer}. Tell the service that it is a
  *   digest; otherwise it is hashed again, and the signature is invalid. One that returns no bytes is reported as `ERR_SIGNER_RESULT`.
- * - `decrypt`: as in {@link Decrypter}. Needed for encrypted messages only.
+ * - `decrypt`: as in {@link Decrypter}. Only needed for encrypted messages.
  *
  * @see docs/protocol.md section 3
  */

@@ -72,7 +72,7 @@ export async function signWithCryptoKey(key: webcrypto.CryptoKey, content: Uint8
   return new Uint8Array(await webcrypto.subtle.sign(WEB_ALGORITHM, key, content))
 }
 
-/** What most KMS services accept of a message, in bytes. They accept its digest in place of a longer one. */
+/** The longest message that most KMS services sign, in bytes. For a longer one, they sign its digest. */
 const MAX_KMS_MESSAGE = 4_096
 
 /**
@@ -99,11 +99,11 @@ function assertSignature(signature: unknown, method: 'sign' | 'signDigest'): Uin
   if (isBytes(signature)) return signature
   throw new ConfigurationError(
     'ERR_SIGNER_RESULT',
-    `"${method}" of the signer returned ${describeKind(signature)}. Return the bytes of the signature: of base64 text, Buffer.from(text, 'base64').`,
+    `"${method}" of the signer returned ${describeKind(signature)}. Return the bytes of the signature. Decode base64 text with Buffer.from(text, 'base64').`,
   )
 }
 
-/** Our own errors, timeouts and failures of the network have other causes. */
+/** Errors of this package, timeouts and network failures have other causes. */
 function mayBeOfSize(error: unknown): boolean {
   if (isOrderSyncError(error)) return false
   const { name, syscall } = (error ?? {}) as { name?: unknown; syscall?: unknown }
@@ -113,12 +113,12 @@ function mayBeOfSize(error: unknown): boolean {
 function tooLongError(length: number, cause: unknown): ConfigurationError {
   return new ConfigurationError(
     'ERR_SIGNER_LIMIT',
-    `The signer failed to sign ${length} bytes. Many KMS services accept at most ${MAX_KMS_MESSAGE} bytes of a message. Sign the SHA-256 digest of the bytes instead: implement "signDigest" in place of "sign" (AWS KMS: MessageType "DIGEST"; Google Cloud KMS: digest.sha256). The error of the signer is in "cause".`,
+    `The signer failed to sign ${length} bytes. Many KMS services accept messages of at most ${MAX_KMS_MESSAGE} bytes. Sign the SHA-256 digest instead: implement "signDigest" instead of "sign" (AWS KMS: MessageType "DIGEST"; Google Cloud KMS: digest.sha256). The error of the signer is in "cause".`,
     { cause },
   )
 }
 
-/** Not by `instanceof`: test runners give each file a `Uint8Array` of its own. */
+/** Not by `instanceof`: test runners give each file a separate `Uint8Array` class. */
 function isBytes(value: unknown): value is Uint8Array {
   return ArrayBuffer.isView(value)
 }
@@ -135,7 +135,7 @@ export async function verifyWithKeyObject(
     if (algorithm === 'RSA256') return createVerify('sha256').update(content).verify(key, signature)
     return await verifyOnPool('sha256', content, eccInput(key, signature), signature)
   } catch {
-    // Some runtimes throw on bytes that are no signature, where others return false.
+    // Some runtimes throw for malformed signatures, others return false.
     return false
   }
 }

@@ -11,8 +11,8 @@ let started = false
 let pool: Pool | undefined
 
 /**
- * Resolves to the AES key, or to the substitute. A worker thread decrypts where the machine has spare cores. The first
- * job starts the threads and does not wait for them. Where threads cannot start (another runtime, a bundle without the
+ * Resolves to the AES key, or to the substitute. A worker thread decrypts if the machine has spare cores. The first
+ * job starts the threads and does not wait for them. If threads cannot start (another runtime, a bundle without the
  * worker's file), this thread decrypts.
  */
 export async function unwrapOnPool(job: UnwrapJob): Promise<Uint8Array> {
@@ -49,7 +49,7 @@ async function start(job: UnwrapJob): Promise<void> {
   }
 }
 
-/** The event loop uses one core, and signing another. A thread without a core of its own makes everything slower. */
+/** The event loop uses one core, and signing another. A thread without a free core makes everything slower. */
 function threadCount(): number {
   const cores = availableParallelism()
   const wanted = process.env['ORDER_SYNC_DECRYPT_THREADS'] ?? ''

@@ -19,7 +19,7 @@ export function toCauses(
   const isExplained = isSigned || found?.causes !== undefined
   for (const error of errors) {
     const cause = headerCause(error, message)
-    // Another reading of the Signature header is a cause already.
+    // A badly formatted Signature header is already a cause.
     if (!(isExplained && cause?.code === 'signature-encoding')) add(cause)
   }
   if (!isExplained && message.body.length === 0) add(emptyBody(message))
@@ -27,13 +27,13 @@ export function toCauses(
   if (isExplained && expired !== undefined) {
     add({
       code: 'expired',
-      fix: `${expired.message} A message that was captured earlier is expired now: compare its time with the time of its arrival.`,
+      fix: `${expired.message} A captured message expires: give the time at which it was received.`,
     })
   }
   return causes
 }
 
-/** What the handler refuses before it verifies anything. */
+/** Causes for which the handler rejects a message before it verifies the signature. */
 function headerCause(
   { code, message }: ProtocolError,
   { headers, direction }: ExplainedMessage,
@@ -62,11 +62,11 @@ function emptyBody({ headers }: ExplainedMessage): ExplainedCause {
   const announced = length > 0 ? ` Content-Length announced ${length} bytes.` : ''
   return {
     code: 'body-empty',
-    fix: `The body is empty, and no order is empty: something in front has read or dropped it.${announced} Mount the handler before any body parser, and look for a proxy or firewall that drops bodies, or a redirect that turned POST into a request without a body.`,
+    fix: `The body is empty: something in front of the handler has read or dropped it.${announced} Mount the handler before any body parser, and look for a proxy or firewall that drops bodies, or a redirect that turned POST into a request without a body.`,
   }
 }
 
-/** The JSON of a larger body is not written in other ways. */
+/** Changes of the JSON format are not tested on a larger body. */
 export const MAX_REWRITTEN_BYTES = 262_144
 
 /** What to do when no cause was found. */
@@ -82,32 +82,32 @@ export function searchNotes(
     fingerprint === undefined ? '' : ` The fingerprint of peerPublicKeys[${latest?.version}] is ${fingerprint}.`
   if (found.isByNoKey) {
     return [
-      `The signature was made with a key that is not configured here, or its bytes are damaged. Compare the fingerprint of the sender's public key with yours: describeKey() prints it.${compare}`,
+      `The signature was made with a key that is not configured, or its bytes are damaged. Compare the fingerprint of the sender's public key with yours: describeKey() prints it.${compare}`,
     ]
   }
   if (bodyBytes > MAX_REWRITTEN_BYTES) {
     return [
-      `No change that was tried makes the signature verify. The body has ${bodyBytes} bytes; above ${MAX_REWRITTEN_BYTES} bytes, its JSON is not written in other ways.`,
+      `No tested change makes the signature verify. The body has ${bodyBytes} bytes; above ${MAX_REWRITTEN_BYTES} bytes, changes of the JSON format are not tested.`,
     ]
   }
   if (found.isCut)
-    return ['The search was ended by its limits before everything was tried: raise "maxMs" and "maxTrials".']
+    return ['The search reached its limits before it had tested every change. Raise "maxMs" and "maxTrials".']
   return causes.length > 0
     ? []
     : [
-        `No change that is known makes the signature verify. Compare with the sender, byte by byte, the signed text, or first its SHA-256 digest.${compare}`,
+        `No known change makes the signature verify. Compare the signed text with the sender, byte by byte. Start with its SHA-256 digest.${compare}`,
       ]
 }
 
 /** The length of an ECDSA signature over secp224r1 in IEEE P1363 form. */
 const P1363_LENGTH = 56
 
-/** What is accepted, and differs from what this library sends. */
+/** Accepted forms that this library does not send. */
 export function toleranceNotes({ headers }: ExplainedMessage, { peerPublicKeys }: ParsedCredentials): string[] {
   if (!isSignatureReadable(headers)) return []
   const { keyVersion, signature } = parseSignatureHeader(headers.get('signature') ?? '')
   const isP1363 = peerPublicKeys.get(keyVersion)?.key.algorithm === 'ECC224' && signature.length === P1363_LENGTH
   return isP1363
-    ? ['The signature has the form of IEEE P1363. It is accepted here; other receivers may accept ASN.1 DER only.']
+    ? ['The signature has the form of IEEE P1363. This library accepts it; other receivers may accept only ASN.1 DER.']
     : []
 }

@@ -2,7 +2,7 @@ import { printable } from '../errors.ts'
 import { type SignedHead, signedContent } from '../protocol/signed-content.ts'
 
 /**
- * The code of a cause: what is different between the message that was signed and the message that arrived.
+ * The code of a cause: the difference between the signed message and the received message.
  * Codes are added, never renamed or reused.
  */
 export type CauseCode =
@@ -33,16 +33,16 @@ export type CauseCode =
   | 'header'
   | 'expired'
 
-/** What a signature covers, and how it is put together. */
+/** The parts that a signature covers, and how they are joined. */
 export interface SignedParts extends SignedHead {
   readonly body: Uint8Array
-  /** Puts the parts together. */
+  /** Joins the parts. */
   readonly layout: (parts: SignedParts) => Uint8Array
-  /** What is done to the content before it is signed. The protocol does nothing. */
+  /** A transformation of the content before it is signed. The protocol has none. */
   readonly digest: (content: Uint8Array) => Uint8Array
 }
 
-/** The parts that one change can concern. Two changes of one part are tried together for the body only. */
+/** The parts that one change can affect. Two changes of the same part are combined only for the body. */
 export type Part = 'method' | 'path' | 'clientId' | 'time' | 'body' | 'layout' | 'digest'
 
 /** One change of the message with which the signature may verify. */
@@ -51,7 +51,7 @@ export interface Change {
   readonly part: Part
   /** How unlikely the change is, from 1 on: likely changes are tried first. */
   readonly cost: number
-  /** What happened and how to fix it, in sentences. */
+  /** What happened and how to fix it, as sentences. */
   readonly fix: string
   /** Undefined when the change makes no difference, or cannot be made. */
   readonly apply: (parts: SignedParts) => SignedParts | undefined
@@ -60,7 +60,7 @@ export interface Change {
 /** The content as the protocol signs it. */
 export const standardLayout = (parts: SignedParts): Uint8Array => signedContent(parts, parts.body)
 
-/** No digest before the one of the signature. */
+/** Signs the content itself, not a digest of it. */
 export const noDigest = (content: Uint8Array): Uint8Array => content
 
 /** The bytes that the signature algorithm gets. */

@@ -1,4 +1,4 @@
-/** Reads bytes as ISO 8859-1, or as Windows-1252, which programs often mean by it. */
+/** Reads bytes as ISO 8859-1, or as Windows-1252, which programs often call ISO 8859-1. */
 export function readLatin1(bytes: Uint8Array, isWindows: boolean): string {
   return isWindows ? new TextDecoder('windows-1252').decode(bytes) : Buffer.from(bytes).toString('latin1')
 }
@@ -17,7 +17,7 @@ export function encodeIn(charset: Charset, text: string, replacement?: number): 
   return Uint8Array.from(bytes)
 }
 
-/** Reads bytes in a charset; undefined when they are not of it, or the runtime does not know it. */
+/** Decodes bytes in a charset. Undefined if they are invalid in it, or the runtime does not support it. */
 export function decodeIn(charset: Exclude<Charset, 'ascii' | 'latin1'>, bytes: Uint8Array): string | undefined {
   try {
     return new TextDecoder(charset, { fatal: true }).decode(bytes)
@@ -58,7 +58,7 @@ function sequencesOf(charset: Charset): (readonly number[])[] {
   return range(0x81, 0xfe).flatMap((first) => range(0x40, 0xfe).map((second) => [first, second]))
 }
 
-/** Empty where the runtime does not know the charset. */
+/** Empty if the runtime does not support the charset. */
 function decodeLoosely(charset: Charset, bytes: Uint8Array): string {
   if (charset === 'latin1' || charset === 'ascii') return readLatin1(bytes, false)
   try {

@@ -12,7 +12,7 @@ import type { ParsedCredentials } from '../secure-message/credentials.ts'
 import { assertSigned } from '../secure-message/verify.ts'
 import { type ExplainedMessage, instantOf } from './explained-message.ts'
 
-/** What the handler or the client finds wrong, in their order. */
+/** The errors that the handler or the client finds, in their sequence. */
 export interface Checks {
   readonly errors: readonly ProtocolError[]
   /** Whether the signature verifies, even if other rules are broken. */
@@ -20,7 +20,7 @@ export interface Checks {
   readonly isFresh: boolean
 }
 
-/** Verifies a message as the handler and the client do, and goes on after an error. */
+/** Verifies a message like the handler and the client, but continues after an error. */
 export async function check(
   { direction, method, path, headers, body }: ExplainedMessage,
   credentials: ParsedCredentials,

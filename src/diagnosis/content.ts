@@ -11,7 +11,7 @@ import type { ExplainedIssue } from './explanation.ts'
 /** The body of a captured message, decrypted if possible, and what is wrong with it. */
 export interface OpenedBody {
   readonly isEncrypted: boolean
-  /** Present when the body is encrypted and our key decrypts it. */
+  /** Present if the body is encrypted and a configured key decrypts it. */
   readonly plaintext?: Uint8Array
   readonly issues: readonly ExplainedIssue[]
   readonly notes: readonly string[]
@@ -24,8 +24,8 @@ interface BodyToOpen {
 }
 
 /**
- * Decrypts and validates the body of a message that a developer examines, verified or not. Never call it while a handler
- * responds: decrypting what is not verified is open to Bleichenbacher's attack.
+ * Decrypts and validates the body of a message for a developer, verified or not. Never call it while a handler
+ * responds: decrypting unverified messages allows Bleichenbacher's attack.
  *
  * @see docs/protocol.md section 4.2
  */
@@ -99,7 +99,7 @@ async function decrypt(
   }
   return {
     notes: [
-      'The body is encrypted, but none of your privateKeys decrypts it. The sender has another public key of yours, or encrypts in another way.',
+      'The body is encrypted, but none of your privateKeys decrypts it. The sender uses an old or wrong public key, or other encryption options.',
     ],
   }
 }

@@ -21,7 +21,7 @@ import { type ExplainedMessage, toMessage } from './explained-message.ts'
 import type { Explanation } from './explanation.ts'
 import { type Found, search } from './search.ts'
 
-/** A captured message as an object. A HAR entry, or a HAR file, is understood too. */
+/** A captured message as an object. HAR entries and HAR files are accepted too. */
 export interface CapturedMessage {
   readonly method?: string | undefined
   /** The request-target, or a URL. */
@@ -31,7 +31,7 @@ export interface CapturedMessage {
   readonly headers: HeadersInput
   /** The body as text or bytes. A parsed object has lost the bytes that were signed. */
   readonly body?: unknown
-  /** The body in base64, in place of `body`. */
+  /** The body in base64, instead of `body`. */
   readonly bodyBase64?: string | undefined
 }
 
@@ -51,9 +51,9 @@ export interface ExplainOptions {
   readonly encryption?: EncryptionOptions | undefined
   /** The largest body that is examined, in bytes. @defaultValue 1_048_576 */
   readonly maxBodyBytes?: number | undefined
-  /** How long causes are searched for, in milliseconds. @defaultValue 800 */
+  /** Time limit of the search for causes, in milliseconds. @defaultValue 800 */
   readonly maxMs?: number | undefined
-  /** How many texts are compared with the signature at most. @defaultValue 200_000 */
+  /** Upper bound of texts that are compared with the signature. @defaultValue 200_000 */
   readonly maxTrials?: number | undefined
   /** Shows customer data: the signed text and the decrypted body as they are. Keys are never shown. @defaultValue false */
   readonly showData?: boolean | undefined
@@ -73,11 +73,11 @@ const RULES = {
 } satisfies OptionRules<ExplainOptions>
 
 /**
- * Explains a captured message: takes it apart, verifies it as the handler or the client does and, if it is not accepted,
- * finds the change with which the signature verifies. For development: it reads messages that are not verified.
+ * Explains a captured message: parses it, verifies it like the handler or the client, and, if it is rejected, finds the change
+ * with which the signature verifies. For development: it reads messages that are not verified.
  *
  * @param captured Raw HTTP, a curl command, a HAR entry or JSON, as text or bytes; or an object.
- * @param credentials Your own, as the handler has them: the message is from the peer.
+ * @param credentials Your credentials, the same as for the handler: the message is from the peer.
  * @throws {@link ConfigurationError} `ERR_REQUEST` when it is not a message, and the codes of credentials and keys
  * @throws TypeError, RangeError when an option is wrong
  * @see docs/protocol.md section 3.4

@@ -15,7 +15,7 @@ export interface ExplainedMessage {
   readonly body: Uint8Array
 }
 
-/** What the options say besides the capture. */
+/** What the options add to the capture. */
 interface Known {
   readonly direction?: MessageKind | undefined
   readonly method?: string | undefined
@@ -41,7 +41,7 @@ export function toMessage(capture: Capture, { direction, method, path }: Known):
   }
 }
 
-/** As the handler does: a request-target in absolute form counts as its path and query. */
+/** Like the handler, takes the path and query of a request-target in absolute form. */
 function toOriginForm(target: string): string {
   const [, rest] = /^https?:\/\/[^/?#]*(.*)$/is.exec(target) ?? []
   if (rest === undefined) return target

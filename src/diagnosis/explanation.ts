@@ -6,12 +6,12 @@ import type { ExplainedCause } from './opening.ts'
 export interface ExplainedIssue {
   /** A JSON Pointer (RFC 6901) into the body after decryption: `/amount/value`. Empty for the body as a whole. */
   readonly pointer: string
-  /** What must be there, in words. */
+  /** What the rule requires. */
   readonly expected: string
 }
 
 /**
- * A captured message, taken apart, with the verdict. It has no key, no signature and, without `showData`, no customer data:
+ * The parts of a captured message, with the verdict. It has no key, no signature and, without `showData`, no customer data:
  * letters are x, digits are 0.
  */
 export interface Explanation {
@@ -24,7 +24,7 @@ export interface Explanation {
   readonly causes: readonly ExplainedCause[]
   /** The error of the handler or the client. Absent when the message is accepted. */
   readonly error?: { readonly code: ErrorCode; readonly message: string }
-  /** What should be known besides, in sentences. */
+  /** Other observations, as sentences. */
   readonly notes: readonly string[]
   /** How the message was captured. */
   readonly form: 'http' | 'curl' | 'har' | 'json'
@@ -54,9 +54,9 @@ export interface Explanation {
   /** The key of the peer that the header names, if it exists. */
   readonly key?: { readonly version: string; readonly algorithm: SignatureAlgorithm; readonly fingerprint?: string }
   readonly signed: {
-    /** The text that the signature should be over, with control characters made visible: ␊ is a line feed. */
+    /** The text that the signature should cover, with visible control characters: ␊ is a line feed. */
     readonly expected: string
-    /** The text that it is over, when a cause was found. */
+    /** The text that the sender signed, if a cause was found. */
     readonly found?: string
     /** SHA-256 of the expected text, in hex: the sender can compare it with the digest of its own text. */
     readonly sha256: string

@@ -11,7 +11,7 @@ export function compact(text: string): string {
   return text.replace(/("(?:[^"\\]+|\\[\s\S])*"?)|[ \t\r\n]+/g, '$1')
 }
 
-/** How many times as long indentation may make a text. */
+/** The maximum growth of a text by indentation, as a factor. */
 const MAX_GROWTH = 8
 
 /** How a serializer writes white space. Without `indent`, everything is on one line. */
@@ -24,7 +24,7 @@ export interface Layout {
   readonly empty?: string
 }
 
-/** Writes JSON text with other white space; undefined when it would become much longer, because it is nested too deep. */
+/** Writes JSON text with other white space. Undefined if deep nesting would make it much longer. */
 export function layOut(text: string, { colon, comma, indent, newline = '\n', empty = '' }: Layout): string | undefined {
   const maxLength = text.length * MAX_GROWTH + 1_024
   const tokens = (text.match(TOKENS) ?? []).filter((token) => !isSpace(token))

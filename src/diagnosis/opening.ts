@@ -4,25 +4,25 @@ import type { ParsedCredentials } from '../secure-message/credentials.ts'
 import type { CauseCode } from './change.ts'
 import type { ReadSignature, SignatureReading } from './signature-texts.ts'
 
-/** A cause that was found, without the way in which it was found. */
+/** A cause, without the way in which it was found. */
 export interface ExplainedCause {
   readonly code: CauseCode
-  /** What happened and how to fix it, in sentences. */
+  /** What happened and how to fix it, as sentences. */
   readonly fix: string
 }
 
-/** A way in which the signature can have been made: with this key, in this form. */
+/** How the signature may have been made: with this key, in this form. */
 export interface Opening {
-  /** What is different from the protocol. Empty: nothing. */
+  /** The differences from the protocol. Empty if there are none. */
   readonly causes: readonly ExplainedCause[]
   /** Whether the signature itself shows that the key made it. */
   readonly isCertain: boolean
-  /** How unlikely it is: the number of causes, and more for unusual digests. */
+  /** The cost, higher for less likely ways: the number of causes, plus more for unusual digests. */
   readonly cost: number
   readonly matches: (content: Uint8Array) => boolean | Promise<boolean>
 }
 
-/** All ways in which the signature can have been made. The ways of the protocol come first. */
+/** All ways in which the signature may have been made. The ways of the protocol come first. */
 export interface Openings {
   readonly openings: readonly Opening[]
   /** Whether it is certain that no configured key made the signature. */
@@ -98,11 +98,11 @@ function versionCause(
   const versions = peerPublicKeys.newestFirst.map((known) => known.version).join(', ')
   const claim =
     claimed === undefined
-      ? `the header names none, which means the latest: ${named}`
+      ? `the header names no version, which means the latest: ${named}`
       : `the header names ${printable(claimed, 64)}`
   const fix =
     named === undefined && claimed !== undefined
-      ? `The header names keyVersion ${printable(claimed, 64)}; peerPublicKeys has ${versions}. The signature is that of peerPublicKeys[${version}]: add the key under the version that the sender uses, or correct the header.`
+      ? `The header names keyVersion ${printable(claimed, 64)}; peerPublicKeys has ${versions}. The signature verifies with peerPublicKeys[${version}]: add the key under the version that the sender uses, or correct the header.`
       : `The sender signed with key version ${version}, but ${claim}. Correct the keyVersion in the Signature header, or the versions in peerPublicKeys.`
   return { code: 'key-version', fix }
 }
@@ -121,7 +121,7 @@ function algorithmCauses(named: string | undefined, key: PublicKey, version: str
 function ownKeyCause(version: string): ExplainedCause {
   return {
     code: 'wrong-key-of-ours',
-    fix: `The message was signed with your own privateKeys[${version}], not with the peer's key. To check what you have sent, take the peer's credentials: its private key, and your public key in peerPublicKeys. To play the peer in a test, sign with the private key that belongs to peerPublicKeys.`,
+    fix: `The message was signed with your own privateKeys[${version}], not with the peer's key. To check a message that you sent, use the peer's credentials: its private key, and your public key in peerPublicKeys. To simulate the peer in a test, sign with the private key that belongs to peerPublicKeys.`,
   }
 }
 

@@ -12,9 +12,9 @@ import { readSignature } from './signature-texts.ts'
 /** A message whose signature does not verify. */
 export interface Evidence {
   readonly method: string
-  /** The path that it was verified for. */
+  /** The path for which it was verified. */
   readonly path: string
-  /** Other paths that are known of it. */
+  /** Other known paths of the message. */
   readonly otherPaths?: readonly string[]
   /** By lower-case name. */
   readonly headers: ReadonlyMap<string, string>
@@ -26,14 +26,14 @@ export interface Evidence {
 
 /** The limits of a search. */
 export interface SearchLimits {
-  /** How many texts are compared with the signature at most. */
+  /** Upper bound of texts that are compared with the signature. */
   readonly maxTrials: number
   readonly maxMs: number
-  /** How many changes of the content are made at the same time. */
+  /** How many changes of the content are combined. */
   readonly maxChanges: 1 | 2
-  /** How many bytes a compressed body may have when it is decompressed. */
+  /** The maximum size of a decompressed body, in bytes. */
   readonly maxBodyBytes: number
-  /** The JSON of a larger body is not written in other ways: for 256 KiB, each of them takes up to a tenth of a second. */
+  /** Changes of the JSON format are not tested on a larger body: at 256 KiB, each takes up to a tenth of a second. */
   readonly maxRewrittenBytes: number
   /** A clock in milliseconds, from any origin. */
   readonly clock: () => number
@@ -41,13 +41,13 @@ export interface SearchLimits {
 
 /** What a search has found. */
 export interface Found {
-  /** What must be changed, all of it, so that the signature verifies. Undefined: nothing was found. */
+  /** The changes that are needed together so that the signature verifies. Undefined if none were found. */
   readonly causes: readonly ExplainedCause[] | undefined
   /** What was signed. */
   readonly parts?: SignedParts
   /** How many texts were compared with the signature. */
   readonly trials: number
-  /** Whether the limits ended the search before everything was tried. */
+  /** Whether the limits ended the search before every change was tested. */
   readonly isCut: boolean
   /** Whether it is certain that no configured key made the signature. */
   readonly isByNoKey: boolean
@@ -55,7 +55,7 @@ export interface Found {
 
 /**
  * Finds the change with which the signature of a message verifies: first single changes, then pairs, the likely ones first.
- * Nothing found here makes a message trusted.
+ * The result never makes a message trusted.
  */
 export async function search(evidence: Evidence, credentials: ParsedCredentials, limits: SearchLimits): Promise<Found> {
   const { headers, timeHeader, method, path, body } = evidence
@@ -78,7 +78,7 @@ export async function search(evidence: Evidence, credentials: ParsedCredentials,
   // Each step makes one more change, of the content or, where the signature does not show it, of the way of signing.
   const attempts = createAttempts(received, () => changesOf(evidence, received, limits))
   for (let changes = 0; changes <= limits.maxChanges; changes++) {
-    // The fewer changes of the content are left, the fewer attempts there are: those come first.
+    // Fewer remaining changes of the content mean fewer attempts: those come first.
     for (let left = 0; left <= changes; left++) {
       for (const opening of openings) {
         if (left !== (opening.isCertain ? changes : changes - opening.cost)) continue
@@ -177,7 +177,7 @@ function createAttempts(received: SignedParts, list: () => readonly Change[]) {
   }
 }
 
-/** Whether another change of the same part has led to the same value: the first one is the more specific one. */
+/** Whether another change of the same part has led to the same value. The first one is more specific. */
 function isSeen(seen: Set<string>, { part }: Change, parts: SignedParts): boolean {
   if (part !== 'body') return false
   const key = sha256(parts.body, 'hex')

@@ -3,21 +3,21 @@ import { parseSignatureHeader } from '../protocol/headers.ts'
 /** One way to read the signature in a header. */
 export interface SignatureReading {
   readonly bytes: Uint8Array
-  /** What is different from the protocol; undefined for the way of the protocol. */
+  /** The difference from the protocol. Undefined for the format of the protocol. */
   readonly fix: string | undefined
 }
 
-/** What the `Signature` header says, read as tolerantly as possible. */
+/** The content of the `Signature` header, parsed as tolerantly as possible. */
 export interface ReadSignature {
   /** Whether the header has the form of the protocol. */
   readonly isParsed: boolean
   readonly algorithm: string | undefined
   readonly keyVersion: string | undefined
-  /** The way of the protocol comes first, if the header can be read so. */
+  /** The format of the protocol comes first, if the header can be parsed in it. */
   readonly readings: readonly SignatureReading[]
 }
 
-/** A header longer than this is not read in other ways. */
+/** Tolerant parsing stops at this header length. */
 const MAX_HEADER = 8_192
 
 const RIGHT = 'Send standard base64, URL-encoded once: signature=encodeURIComponent(base64).'
@@ -30,7 +30,7 @@ export function readSignature(header: string): ReadSignature {
     const key = Buffer.from(bytes).toString('latin1')
     if (!readings.has(key)) readings.set(key, { bytes, fix })
   }
-  // Another name of the algorithm does not make the rest unreadable.
+  // With an unknown algorithm name, the rest can still be parsed.
   const named = () => parseSignatureHeader(header.replace(/\balgorithm=[^,]*/i, 'algorithm=RSA256'))
   const known = attempt(() => parseSignatureHeader(header))
   const parsed = known ?? attempt(named)
@@ -70,16 +70,16 @@ function addReadings(value: string, add: (bytes: Uint8Array | undefined, fix: st
   const once = decoded(text) ?? text
   const twice = decoded(once) ?? once
   const thrice = decoded(twice) ?? twice
-  add(base64Of(once), `The signature is not written as the protocol wants it. ${RIGHT}`)
+  add(base64Of(once), `The signature is not in the format of the protocol. ${RIGHT}`)
   add(
     base64Of(once.replaceAll(' ', '+')),
-    `The signature was URL-decoded once too often: its "+" have become spaces. ${RIGHT}`,
+    `The signature was URL-decoded once too often: each "+" has become a space. ${RIGHT}`,
   )
   add(base64Of(twice), `The signature is URL-encoded twice. ${RIGHT}`)
   add(base64Of(twice.replaceAll(' ', '+')), `The signature is URL-encoded twice. ${RIGHT}`)
   add(base64Of(thrice), `The signature is URL-encoded three times. ${RIGHT}`)
-  add(base64Of(unescaped(once)), `The signature has escapes of JSON or HTML in it. ${RIGHT}`)
-  add(base64Of(thrice.replace(/[^\w+/-]/g, '')), `The signature has characters in it that are not base64. ${RIGHT}`)
+  add(base64Of(unescaped(once)), `The signature contains JSON or HTML escapes. ${RIGHT}`)
+  add(base64Of(thrice.replace(/[^\w+/-]/g, '')), `The signature contains characters that are not base64. ${RIGHT}`)
   add(hexOf(twice), `The signature is in hex. ${RIGHT}`)
   const inner = base64Of(twice)
   const innerText =

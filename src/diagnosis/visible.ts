@@ -26,7 +26,7 @@ function codePoint(character: string): string {
   return `<U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}>`
 }
 
-/** The names that are shown: the names of the protocol. Others, in extInfo for example, may be customer data. */
+/** Only names of the protocol are shown. Other names, for example in extInfo, may be customer data. */
 const KNOWN_NAMES =
   /^(?:requestId|merchantId|tradeNo|merchantBizNo|merchantBizType|amount|payAmount|discountAmount|orderStatus|orderCreateTime|orderModifyTime|userId|openId|extInfo|value|currency|result|resultCode|resultStatus|resultMessage|orderId)$/
 

@@ -1,4 +1,4 @@
-/** The structure of a key in DER, as far as its outermost tags show it. */
+/** The structure of a key in DER, by its outermost tags. */
 export type DerShape =
   | 'pkcs8'
   | 'pkcs1-private'
@@ -52,7 +52,7 @@ function readElement(der: Uint8Array, at: number): { tag: number; start: number;
   return { tag, start, end: start + length }
 }
 
-/** Why DER bytes are not one whole structure; undefined when they are. */
+/** Why DER bytes are not one complete structure. Undefined if they are. */
 export function derProblem(der: Uint8Array): { readonly text: string; readonly isCut: boolean } | undefined {
   const outer = readElement(der, 0)
   if (outer === undefined || outer.tag !== 0x30) return { text: 'its bytes do not begin like a key', isCut: false }

@@ -37,7 +37,7 @@ export async function importJwkSet(
     }
     keys.push([jwk.kid, await importRsaJwk(jwk, kind, name)])
   }
-  if (keys.length === 0) throw new ConfigurationError('ERR_KEY_RING', 'The JWK set holds no RSA key for signatures.')
+  if (keys.length === 0) throw new ConfigurationError('ERR_KEY_RING', 'The JWK set has no RSA key for signatures.')
   return Object.fromEntries(keys)
 }
 
@@ -80,7 +80,7 @@ export interface PublicJwkSet {
 
 /**
  * Exports the public halves of your private keys as a JWK set, for a partner that imports JWKs. The `kid` of each key is its
- * version, the latest version first. A version with a key for each use gives two, with `use`.
+ * version, the latest version first. A version with a key for each use becomes two JWKs, with `use`.
  * {@link importJwkSet} reads the set, but ignores keys with `"use": "enc"`.
  *
  * @param credentials Only `privateKeys` is used.

@@ -16,7 +16,7 @@ export function assertStrictJwk(jwk: Readonly<Record<string, unknown>>, subject:
   const isPresent = (name: string) => jwk[name] !== undefined
   const hasAll = required.every(isPresent)
   const isStrict = NUMBERS.filter(isPresent).every((name) => isBase64url(jwk[name]))
-  // "oth" holds the third prime of a key and those after it, which node:crypto and jose do not support.
+  // "oth" has the primes after the second, which node:crypto and jose do not support.
   if (!hasAll || !isStrict || isPresent('oth')) throw malformedJwk(subject)
 }
 

@@ -30,7 +30,7 @@ export function toKeyObject(input: unknown, kind: KeyKind | undefined, name: str
 function fromText(text: string, kind: KeyKind | undefined, name: string): KeyObject {
   const plain = repairKeyText(text)
   if (plain === '') throw malformed(name, 'is empty; set the environment variable or the secret')
-  // PEM may stand inside other text: a comment, a template, a page.
+  // Other text may surround PEM: a comment, a template, a page.
   if (HAS_KEY_BLOCK.test(plain) && !/^[{[]/.test(plain)) return fromDer(decodePem(plain, name), kind, name)
   // A template like {{ KEY }} begins like JSON.
   const trimmed = unquote(text)
@@ -53,7 +53,7 @@ function fromText(text: string, kind: KeyKind | undefined, name: string): KeyObj
 
 const PLUSES_LOST = 'has spaces where "+" was; it was URL-decoded once too often'
 
-/** Hex digits are base64 too, but DER in hex begins with 30. */
+/** Hex digits are also valid base64, but DER in hex begins with 30. */
 function isHex(text: string): boolean {
   return /^(?:0x)?30[0-9a-f]{60,}$/i.test(text.replace(/[\s:]+/g, ''))
 }
@@ -90,7 +90,7 @@ function looksLikePath(text: string): boolean {
   )
 }
 
-/** DER is a SEQUENCE. Other bytes are text: the content of a file, or PEM in another layer of base64. */
+/** DER begins with a SEQUENCE. Other bytes are text: the content of a file, or PEM inside base64. */
 function fromBytes(bytes: Uint8Array, kind: KeyKind | undefined, name: string): KeyObject {
   if (bytes.length === 0) throw malformed(name, 'is empty; set the environment variable or the secret')
   // 0x30 is also the digit 0. The second byte of truncated DER is not a character, which distinguishes it from text.
@@ -130,7 +130,7 @@ function decodePem(text: string, name: string): Uint8Array {
   const [, label = '', content = ''] = first
   // The certificates of the issuers may follow; the first one holds the key.
   if (blocks.length > 1 && !blocks.every(([, label]) => label === 'CERTIFICATE')) {
-    throw malformed(name, `holds ${blocks.length} PEM blocks; pass the one that is meant`)
+    throw malformed(name, `has ${blocks.length} PEM blocks; pass only the right one`)
   }
   if (label === 'ENCRYPTED PRIVATE KEY' || content.includes('Proc-Type:')) throw encrypted(name)
   if (label === 'OPENSSH PRIVATE KEY') {
@@ -182,7 +182,7 @@ function fromDer(der: Uint8Array, kind: KeyKind | undefined, name: string): KeyO
   }
 }
 
-/** Why DER is no key. */
+/** Why DER is not a key. */
 function nameDer(der: Uint8Array): string {
   const problem = derProblem(der)
   if (problem?.isCut) return `has the beginning of a key; ${problem.text}`

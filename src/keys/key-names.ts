@@ -1,23 +1,20 @@
 import { derProblem } from './der.ts'
 
-// What texts and files are that are given as a key, but are not one that can be used. Nothing here returns a part of them.
+// Describes texts and files that were passed as a key but are not a usable key. The descriptions never quote the input.
 
 type Rule = readonly [pattern: RegExp, what: string]
 
-/** Texts that stand for a key. Each reason completes "privateKeys[1] …". */
+/** Texts that refer to a key. Each reason completes "privateKeys[1] …". */
 const REFERENCES: readonly Rule[] = [
-  [
-    /^(?:undefined|null|none|nil|nan|false|true)$/i,
-    'is the word that programs write for a missing value; set the environment variable',
-  ],
-  [/^\[object \w+\]$/, 'is the text that JavaScript writes for an object; pass the key itself'],
+  [/^(?:undefined|null|none|nil|nan|false|true)$/i, 'is a text for a missing value; set the environment variable'],
+  [/^\[object \w+\]$/, 'is the text of a JavaScript object; pass the key itself'],
   [
     /^(?:\$\{[^}]*\}|\$\([^)]*\)|\$[A-Za-z_]\w*|%\w+%|\{\{[\s\S]*\}\}|<%[\s\S]*%>|#\{[^}]*\})$/,
-    'is a placeholder that nothing has replaced; check the template or the shell',
+    'is a placeholder that was not replaced; check the template or the shell',
   ],
   [
     /^process\.env\b|^os\.environ\b|^System\.getenv\b/,
-    'is the code that reads a variable, not its value; remove the quotes around it',
+    'is code that reads a variable, not its value; remove the quotes around it',
   ],
   [
     /^(?:x{3,}|\*{3,}|•{3,}|\.{3,}|…+|\[?redacted\]?|masked|hidden|secret)$/i,
@@ -25,7 +22,7 @@ const REFERENCES: readonly Rule[] = [
   ],
   [
     /^<[^<>\n]{1,80}>$|^\[[^[\]\n"'{]{1,80}\]$|^(?:your|insert|replace|paste|todo|change|example)[ _-]?[\w -]{0,60}$/i,
-    'is a placeholder of an example; put your key in its place',
+    'is a placeholder of an example; replace it with your key',
   ],
   [/^op:\/\//, 'is a reference of 1Password; resolve it with "op read" or "op run"'],
   [/^arn:[\w-]+:/, 'is the ARN of AWS; read the secret or the parameter that it names'],
@@ -52,11 +49,11 @@ const REFERENCES: readonly Rule[] = [
   [/^(?:[0-9a-f]{2}:){15,}[0-9a-f]{2}$/i, 'is a fingerprint, or hex with colons; pass PEM or base64'],
 ]
 
-/** Files and formats that begin in a way of their own. */
+/** Files and formats with a recognizable beginning. */
 const FORMATS: readonly Rule[] = [
   [
     /^\s*(?:<!doctype html|<html|<head|<body)/i,
-    'is an HTML page; a login or an error page was saved in place of the key',
+    'is an HTML page; a login or an error page was saved instead of the key',
   ],
   [
     /<RSAKeyValue>|<Modulus>/i,
@@ -98,7 +95,7 @@ export function nameReference(text: string): string | undefined {
   return text.length > 4_096 ? undefined : firstOf(REFERENCES, text)
 }
 
-/** The format of a text that is not a key which can be used; undefined when it is not known. */
+/** The format of a text that is not a usable key. Undefined if the format is unknown. */
 export function nameFormat(text: string): string | undefined {
   return firstOf(FORMATS, text)
 }
@@ -120,7 +117,7 @@ const SIGNATURES: readonly (readonly [bytes: readonly number[], what: string])[]
   [[0x99, 0x01], 'is a binary key of PGP; a key in PKCS#8 or SPKI is needed'],
 ]
 
-/** What bytes are that are neither DER nor text. */
+/** Describes bytes that are neither DER nor text. */
 export function nameBinary(bytes: Uint8Array): string {
   const known = SIGNATURES.find(([start]) => start.every((byte, index) => bytes[index] === byte))
   if (known !== undefined) return known[1]
@@ -165,7 +162,7 @@ function keyPath(value: object, depth: number): string[] | undefined {
 
 const looksLikeKey = (text: string) => text.includes('-----BEGIN') || /^(?:MI|LS0t)[\w+/=\s-]{60,}$/.test(text)
 
-/** Why PEM text has no block that can be read. */
+/** Why PEM text has no readable block. */
 export function namePem(text: string): string {
   if (/-----BEGIN [A-Z0-9 ]+-----n(?:[\w+/]|$)/.test(text) && /n-----END/.test(text)) {
     return 'has the letter n where lines end; the backslashes of its \\n were lost'
@@ -195,7 +192,7 @@ export function namePem(text: string): string {
 
 /** Why the content of PEM, or a text without PEM lines, is not base64. */
 export function nameMisfit(text: string, what: string): string {
-  if (/\.{3}|…/.test(text)) return `${what} has dots in place of its middle; it was shortened`
+  if (/\.{3}|…/.test(text)) return `${what} has dots instead of its middle; it was shortened`
   if (/\*{3}|•{3}/.test(text)) return `${what} is masked; the place where you copied it hides the key`
   if (/%[0-9A-F]{2}/.test(text)) return `${what} is URL-encoded; decode it first`
   const compact = text.replace(/\s+/g, '')

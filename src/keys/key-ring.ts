@@ -15,7 +15,7 @@ export interface KeyRing<Key> {
   get(version: string | undefined): VersionedKey<Key> | undefined
 }
 
-/** Members of one key, of one signer, or of one key by role: no versions. */
+/** Members of a key, a signer or a key by role. They are not key versions. */
 const ROLES = ['sign', 'signDigest', 'decrypt', 'verify', 'encrypt'] as const
 
 /**
@@ -30,7 +30,7 @@ export function createKeyRing<Input, Key>(
   name: string,
   parse: (input: Input, name: string) => Key,
 ): KeyRing<Key> {
-  // The usual mistake is a single key in place of the ring: a string has entries too, one for each character.
+  // A common mistake is a single key instead of the ring: a string has entries too, one for each character.
   if (
     Object.prototype.toString.call(keys) !== '[object Object]' ||
     'kty' in keys ||
@@ -39,7 +39,7 @@ export function createKeyRing<Input, Key>(
   ) {
     throw new ConfigurationError(
       'ERR_KEY_RING',
-      `${name} must map key versions to keys, such as { 1: key }; await importJwkSet() makes that of a JWK set.`,
+      `${name} must map key versions to keys, such as { 1: key }; await importJwkSet() returns that for a JWK set.`,
     )
   }
   const byVersion = new Map<string, VersionedKey<Key>>()

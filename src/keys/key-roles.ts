@@ -12,7 +12,7 @@ import {
   rsaPublicHalf,
 } from './keys.ts'
 
-/** The private keys of one version, one for each use: a key of a KMS has only one. Without a key, that use is not possible. */
+/** The private keys of one version, one for each use, because a KMS key has only one use. Without a key, that use is not possible. */
 export interface PrivateKeyRoles {
   /** Signs what you send. */
   readonly sign?: PrivateKeyInput | undefined
@@ -34,7 +34,7 @@ export interface ParsedPrivateKeys {
   readonly decrypt?: DecryptionKey
 }
 
-/** Parses what `privateKeys` has for one version: one key for both uses, or a key for each. */
+/** Parses the value of one version in `privateKeys`: one key for both uses, or a key for each use. */
 export function parsePrivateKeys(input: PrivateKeyInput | PrivateKeyRoles, name: string): ParsedPrivateKeys {
   if (!hasRoles<PrivateKeyRoles>(input, ['sign', 'decrypt'])) {
     const key = parsePrivateKey(input as PrivateKeyInput, name)
@@ -52,7 +52,7 @@ export function parsePrivateKeys(input: PrivateKeyInput | PrivateKeyRoles, name:
   }
 }
 
-/** Parses what `peerPublicKeys` has for one version: one key for both uses, or a key for each. */
+/** Parses the value of one version in `peerPublicKeys`: one key for both uses, or a key for each use. */
 export function parsePublicKeys(input: PublicKeyInput | PublicKeyRoles, name: string): PublicKey {
   if (!hasRoles<PublicKeyRoles>(input, ['verify', 'encrypt'])) return parsePublicKey(input as PublicKeyInput, name)
   assertRoles(input, ['verify', 'encrypt'], name)
@@ -64,13 +64,13 @@ export function parsePublicKeys(input: PublicKeyInput | PublicKeyRoles, name: st
 
 /** The public half of a private key. */
 interface PublicHalf {
-  /** What the key is for, if it is not for both. */
+  /** The use of the key, if it is not for both uses. */
   readonly use?: 'sig' | 'enc'
   readonly key: KeyObject
 }
 
 /**
- * The public halves of what `privateKeys` has for one version.
+ * The public halves of the private keys of one version.
  *
  * @throws {@link ConfigurationError} the codes of {@link rsaPublicHalf}
  */
@@ -84,7 +84,7 @@ export function publicHalves(input: PrivateKeyInput | PrivateKeyRoles, name: str
   ]
 }
 
-/** Not a signer, a decrypter, or a key that is parsed already: in those, the members are functions. */
+/** Not a signer, a decrypter or a parsed key: their members are functions. */
 function hasRoles<Roles extends object>(input: unknown, roles: readonly (keyof Roles & string)[]): input is Roles {
   return isRecord(input) && roles.some((role) => role in input && typeof input[role] !== 'function')
 }

@@ -99,7 +99,7 @@ export function parsePublicKey(input: PublicKeyInput, name = 'public key'): Publ
 
 const parsedHandles = new WeakMap<object, PrivateKey>()
 
-/** The same parsed key for the same signer or CryptoKey, so that what is known about the key is found again. */
+/** Parses each signer or CryptoKey once, so that facts about the key can be cached by its parsed form. */
 function parsedOnce(handle: object, parse: () => PrivateKey): PrivateKey {
   const known = parsedHandles.get(handle)
   if (known !== undefined) return known
@@ -141,15 +141,15 @@ export function parseDecryptionKey(input: PrivateKeyInput | Decrypter, name: str
   return { unwrap: requireOperation(unwrap, 'decryption'), isRemote, ...(fingerprint !== undefined && { fingerprint }) }
 }
 
-/** What can be said of a key without revealing it. */
+/** The facts about a key that do not reveal it. */
 export interface KeyDescription {
   readonly kind: 'private' | 'public'
   readonly algorithm: SignatureAlgorithm
   /** The size of the RSA modulus, or of the curve. */
   readonly bits: number
   /**
-   * SHA-256 of the public half as SPKI DER, in hex: the same for a private key and its public key, and what
-   * `openssl pkey -pubin -in public.pem -outform DER | sha256sum` prints.
+   * SHA-256 of the public half as SPKI DER, in hex. It is the same for both halves of a pair, and the same as the output of
+   * `openssl pkey -pubin -in public.pem -outform DER | sha256sum`.
    */
   readonly fingerprint: string
   /** The JWK thumbprint of RFC 7638: SHA-256, in base64url. Absent for ECC224, because JWK has no name for secp224r1. */
@@ -157,8 +157,8 @@ export interface KeyDescription {
 }
 
 /**
- * Describes a key without revealing it. When signatures do not verify, check for a wrong key first: compare the
- * fingerprint with the one of the key in the console.
+ * Describes a key without revealing it. If signatures do not verify, check for a wrong key first: compare the fingerprint with
+ * the fingerprint of the key in AlipayHK's console.
  *
  * @throws {@link ConfigurationError} `ERR_KEY_FORMAT`, `ERR_KEY_ENCRYPTED`, `ERR_KEY_WEAK`, `ERR_KEY_ALGORITHM`
  * @see docs/protocol.md section 3.2
@@ -190,7 +190,7 @@ function fingerprint(key: KeyObject): string {
 /** RFC 7638 section 3. Not from jose, which only computes it asynchronously: see docs/decisions/0001. */
 function rsaThumbprint(key: KeyObject): string {
   const { e, kty, n } = publicHalf(key).export({ format: 'jwk' })
-  // The order of the members, and no white space: RFC 7638 hashes this text.
+  // RFC 7638 hashes this text: the sequence of the members matters, and white space is not allowed.
   return sha256(JSON.stringify({ e, kty, n }), 'base64url')
 }
 
@@ -210,7 +210,7 @@ export function rsaPublicHalf(input: PrivateKeyInput | Decrypter, name: string):
     const found = isCryptoKey(input) ? 'CryptoKey' : 'signer'
     throw new ConfigurationError(
       'ERR_KEY_USE',
-      `${name} is a ${found}, so its public half is unknown here; export the public key where the private key was made.`,
+      `${name} is a ${found}, so its public half is unknown; export the public key where the private key was created.`,
     )
   }
   const handle = toKeyObject(input, 'private', name)
@@ -247,7 +247,7 @@ function cryptoKeyAlgorithm(key: webcrypto.CryptoKey, kind: KeyKind, name: strin
   if (algorithm.name !== 'RSASSA-PKCS1-v1_5' || algorithm.hash.name !== 'SHA-256' || !key.usages.includes(usage)) {
     throw new ConfigurationError(
       'ERR_KEY_ALGORITHM',
-      `${name} is a CryptoKey that cannot ${usage} with RSASSA-PKCS1-v1_5 and SHA-256; import it so, or pass PEM.`,
+      `${name} is a CryptoKey that cannot ${usage} with RSASSA-PKCS1-v1_5 and SHA-256; import it for that use, or pass PEM.`,
     )
   }
   const publicExponent = algorithm.publicExponent.reduce((sum, byte) => sum * 256n + BigInt(byte), 0n)
@@ -264,11 +264,11 @@ function assertRsaStrength(rsa: { modulusLength: number; publicExponent: bigint 
   }
   // With an exponent of 1 a signature equals the padded message, so anyone can forge it.
   if (rsa.publicExponent < 3n || rsa.publicExponent % 2n === 0n) {
-    throw new ConfigurationError('ERR_KEY_WEAK', `${name} is RSA with an unsafe public exponent; 65537 is usual.`)
+    throw new ConfigurationError('ERR_KEY_WEAK', `${name} is RSA with an unsafe public exponent; use 65537.`)
   }
 }
 
-/** A parsed PrivateKey has "sign" too. It is no signer: without its fingerprint, ERR_KEY_OWN would not be found. */
+/** A parsed PrivateKey has "sign" too, but must not count as a signer: ERR_KEY_OWN needs its fingerprint. */
 function isSigner(input: unknown): input is Signer | DigestSigner {
   return isRecord(input) && (typeof input['sign'] === 'function' || isDigestSigner(input)) && !('isRemote' in input)
 }

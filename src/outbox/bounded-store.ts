@@ -3,10 +3,10 @@ import type { OutboxStore } from '../stores/outbox-store.ts'
 import { isOwnTimeoutError, timeoutError, waitFor } from '../timeout.ts'
 
 /**
- * A store whose calls reject when they take too long: on a network that drops packets silently, a driver can wait for ever. A claim or
- * a note that was carried out all the same is that of a worker that died: the event is sent again after its lease.
+ * A store whose calls reject when they take too long: on a network that drops packets silently, a driver can wait forever. If a
+ * claim or a note takes effect after the timeout, the lease expires as after a crash of the worker, and the event is sent again.
  *
- * Not `enqueue`: the merchant's transaction limits it.
+ * `enqueue` has no timeout here: the merchant's transaction limits it.
  */
 export function boundOutboxStore(store: OutboxStore, timeoutMs: number): OutboxStore {
   const bounded = <Value>(method: string, call: () => Promise<Value>): Promise<Value> =>
@@ -25,9 +25,9 @@ export function boundOutboxStore(store: OutboxStore, timeoutMs: number): OutboxS
   }
 }
 
-/** What a failure of the store means. The message of a foreign error may contain an order or a password. */
+/** Describes a failure of the store. It does not quote foreign errors, which may contain an order or a password. */
 export function describeStoreFailure(error: unknown): string {
   if (isOrderSyncError(error)) return error.message
   if (isOwnTimeoutError(error)) return `${error.message}.`
-  return `The outbox store fails: ${describeFailure(error)}.`
+  return `The outbox store failed: ${describeFailure(error)}.`
 }

@@ -1,7 +1,7 @@
 import { isOrderSyncError } from '../errors.ts'
 import { retryDelay } from '../policy/retry.ts'
 
-/** What becomes of an event after an attempt. */
+/** What happens to an event after an attempt. */
 export type AttemptDecision =
   | { readonly kind: 'sent' }
   | { readonly kind: 'retry'; readonly delayMs: number; readonly code: string }
@@ -9,7 +9,7 @@ export type AttemptDecision =
 
 /** What is known about an event. */
 export interface AttemptedEvent {
-  /** How often it was sent, with this attempt. */
+  /** How often it was sent, including this attempt. */
   readonly attempts: number
   /** Milliseconds until retries end; negative after that. */
   readonly retryLeftMs: number
@@ -22,10 +22,10 @@ export interface RetryLimits {
 }
 
 /**
- * Decides what becomes of an event after an attempt. A refusal, and an order that breaks the protocol, are final. Everything
- * else is tried again until the time is over: the outcome is unknown, or something is wrong that a person can put right.
+ * Decides what happens to an event after an attempt. A refusal, and an order that breaks the protocol, are final. Any other
+ * failure is retried until the time is over: the outcome is unknown, or a person can fix the cause.
  *
- * @param error What the client rejected with. Absent: the peer has reported success.
+ * @param error The error that the client rejected with. Absent: the peer has reported success.
  * @param random From 0 up to, not including, 1.
  */
 export function decideAttempt(
@@ -40,8 +40,8 @@ export function decideAttempt(
   if (retryLeftMs <= 0) return { kind: 'failed', code }
   const { retryAfterMs } = error as { retryAfterMs?: number }
   const delayMs = retryDelay(attempts, { ...limits, retryAfterMs }, random)
-  // One more attempt at the end of the time, not after it.
-  return { kind: 'retry', delayMs: Math.min(delayMs, retryLeftMs), code }
+  // The last attempt is at the end of the time, not after it.
+  return { kind: 'retry', delayMs: Math.min(delayMs, Math.ceil(retryLeftMs)), code }
 }
 
 function isFinal(error: unknown): boolean {

@@ -20,7 +20,7 @@ export interface OutboxRetryEvent extends OutboxEventBase {
   readonly kind: 'retry'
   /** The code of the error. */
   readonly code: string
-  /** What went wrong, in words that quote no customer data. */
+  /** What went wrong. Contains no customer data. */
   readonly message: string
   readonly attempts: number
   /** Milliseconds until the next attempt. */
@@ -29,7 +29,7 @@ export interface OutboxRetryEvent extends OutboxEventBase {
   readonly error?: unknown
 }
 
-/** The event is not sent again by itself: the peer refused it, it breaks the protocol, or its time is over. */
+/** The event is not retried: the peer refused it, it breaks the protocol, or its time is over. */
 export interface OutboxFailedEvent extends OutboxEventBase {
   readonly kind: 'failed'
   /** The result code of the peer, or the code of the error. */
@@ -51,7 +51,7 @@ export interface OutboxFencedEvent extends OutboxEventBase {
   readonly message: string
 }
 
-/** The store fails. The worker tries again. */
+/** The store fails. The worker retries. */
 export interface OutboxUnavailableEvent {
   readonly kind: 'unavailable'
   readonly message: string
@@ -70,7 +70,7 @@ export type OutboxEvent =
   | OutboxFencedEvent
   | OutboxUnavailableEvent
 
-/** Adds an error that `JSON.stringify` and loggers do not see: it may have customer data. */
+/** Adds an error that `JSON.stringify()` and loggers do not show: it may have customer data. */
 export function withError<Event extends object>(event: Event, error: unknown): Event {
   return Object.defineProperty(event, 'error', { value: error, enumerable: false })
 }

@@ -5,14 +5,14 @@ import { describeStoreFailure } from './bounded-store.ts'
 import { type OutboxUnavailableEvent, withError } from './event.ts'
 import type { OutboxSettings } from './options.ts'
 
-/** How the note of a completion ended. `unknown`: the store failed; the event is sent again after its lease. */
+/** The result of recording a completion. `unknown`: the store failed, and the event is sent again after its lease. */
 export type Noted = 'noted' | 'fenced' | 'unknown'
 
 const MAX_BATCH = 200
 const MAX_TRIES = 5
 const PAUSES = { firstMs: 50, maxMs: 1_000 }
 
-/** Notes completions in the store. Those that come while the store is busy go together, in one call. */
+/** Records completions in the store. While a call runs, it collects further completions for the next call. */
 export function createFinisher(
   { store, policy, keepSentMs }: Pick<OutboxSettings, 'store' | 'policy' | 'keepSentMs'>,
   report: (event: OutboxUnavailableEvent) => void,
@@ -23,7 +23,7 @@ export function createFinisher(
   async function flush(): Promise<void> {
     if (isRunning) return
     isRunning = true
-    // Attempts that end in this turn of the event loop go together.
+    // Collect all attempts that end in this turn of the event loop.
     await new Promise((resolve) => setImmediate(resolve))
     while (pending.length > 0) {
       const batch = pending.splice(0, MAX_BATCH)

@@ -17,7 +17,7 @@ import { boundOutboxStore } from './bounded-store.ts'
 import type { OutboxEvent } from './event.ts'
 import { assertEncryptAtRest, type EncryptAtRest } from './payload.ts'
 
-/** What the outbox uses of a client. */
+/** The part of a client that the outbox uses. */
 export type OutboxClient = Pick<OrderSyncClient, 'syncOrder'>
 
 /** Options of {@link createOutbox}. */
@@ -106,7 +106,7 @@ function assertStore(value: unknown, name: string): void {
   const isOther = hasMethod(value, 'claim')
   throw new TypeError(
     isOther
-      ? `"${name}" is the store of a handler. An outbox has a store of its own: postgresOutboxStore({ pool })`
+      ? `"${name}" is the store of a handler. An outbox needs an outbox store: postgresOutboxStore({ pool })`
       : `"${name}" must be made by postgresOutboxStore(), mysqlOutboxStore() or sqliteOutboxStore()`,
   )
 }

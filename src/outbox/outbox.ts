@@ -2,7 +2,7 @@ import type { OrderInput } from '../client/order.ts'
 import { toOutgoingOrder } from '../client/order.ts'
 import { sha256 } from '../crypto/node.ts'
 import type { Order } from '../messages/order.ts'
-import { assertText, type OptionRules, resolveOptions, wholeNumber } from '../option-rules.ts'
+import { anyValue, assertSignal, assertText, type OptionRules, resolveOptions, wholeNumber } from '../option-rules.ts'
 import { formatJson, STRICT_JSON } from '../protocol/json.ts'
 import type { NewOutboxEvent, OutboxStats } from '../stores/outbox-store.ts'
 import { describeStoreFailure } from './bounded-store.ts'
@@ -10,9 +10,9 @@ import { type OutboxOptions, resolveOutboxOptions } from './options.ts'
 import { createPayloadCodec, type OutboxPayload, readPayload, writePayload } from './payload.ts'
 import { createReporter } from './report.ts'
 import type { Waker } from './waker.ts'
-import { type OutboxRunResult, runWorker } from './worker.ts'
+import { type OutboxRunResult, pruneAll, runWorker } from './worker.ts'
 
-/** An event that is not sent again by itself. */
+/** An event that is not retried. */
 export interface OutboxFailure {
   readonly id: string
   readonly requestId: string
@@ -20,13 +20,13 @@ export interface OutboxFailure {
   readonly code: string
   readonly attempts: number
   readonly failedAt: Date
-  /** As it was given to `enqueue`. */
+  /** The value that was passed to `enqueue()`. */
   readonly tenant?: string | undefined
   /** Customer data; not enumerable. Undefined when it cannot be decrypted. */
   readonly order?: Order | undefined
 }
 
-/** Whether the outbox works, and what is in it. */
+/** Whether the outbox works, and what it contains. */
 export interface OutboxHealth extends Partial<OutboxStats> {
   /** Whether the store responds. */
   readonly ok: boolean
@@ -41,13 +41,13 @@ export interface OutboxHealth extends Partial<OutboxStats> {
 /** Options of `enqueue`. */
 export interface EnqueueOptions {
   /**
-   * Your own transaction: a client of `pg`, a connection of `mysql2`, a database of `better-sqlite3` or `node:sqlite`. Absent: the
-   * event is written at once.
+   * Your own transaction: a client of `pg`, a connection of `mysql2`, a database of `better-sqlite3` or `node:sqlite`. Without it, the
+   * event is written in a separate transaction.
    */
   readonly transaction?: unknown
   /**
-   * Whose order it is, when you act for several merchants: a text of yours, which the function `client` receives. Orders of two
-   * tenants are never the same order. @defaultValue none
+   * Identifies the merchant, if you send for several merchants. The function `client` receives it. Orders of two tenants are never the
+   * same order. @defaultValue none
    */
   readonly tenant?: string | undefined
 }
@@ -56,14 +56,14 @@ export interface EnqueueOptions {
 export interface RunOptions {
   /** How many events are sent at the same time, 1 to 1,000. @defaultValue 10 */
   readonly concurrency?: number | undefined
-  /** Ends the run: no more events are claimed, and the attempts in progress end. */
+  /** Ends the run: the worker claims no more events, and aborts the attempts in progress. */
   readonly signal?: AbortSignal | undefined
 }
 
-/** Made by {@link createOutbox}. */
+/** The outbox that {@link createOutbox} returns. */
 export interface Outbox {
   /**
-   * Writes an event. When your transaction commits, it is sent; when it rolls back, it is not. The event is written before the
+   * Writes an event. It is sent if your transaction commits, and not if it rolls back. The event is written before the
    * call returns to the event loop, so a synchronous transaction of `better-sqlite3` can contain it.
    *
    * @throws {@link ProtocolError} `ERR_FIELD_INVALID`: the order breaks the protocol
@@ -75,34 +75,39 @@ export interface Outbox {
     orders: readonly OrderInput[],
     options?: EnqueueOptions,
   ) => Promise<{ readonly requestIds: readonly string[] }>
-  /** Sends events until the signal is aborted. Run it in one process or in several. While the store fails, it waits. */
+  /** Sends events until the signal is aborted. Run it in one or several processes. While the store fails, it waits. */
   readonly run: (options?: RunOptions) => Promise<OutboxRunResult>
-  /** Sends what is due, and resolves: for scripts and cron. An event whose retry is later stays. Rejects when the store fails. */
+  /** Sends the events that are due, and resolves. For scripts and cron. Events with a later retry stay. Rejects if the store fails. */
   readonly drain: (options?: RunOptions) => Promise<OutboxRunResult>
   readonly stats: () => Promise<OutboxStats>
-  /** The events that are not sent again by themselves, the oldest first. @defaultValue 100 */
+  /** The events that are not retried, oldest first. @defaultValue 100 */
   readonly failed: (options?: { readonly limit?: number | undefined }) => Promise<readonly OutboxFailure[]>
   /** Sends a failed event again, with the same `requestId`. Resolves to whether there was one. */
   readonly retry: (id: string) => Promise<boolean>
   /** Deletes a failed event. Resolves to whether there was one. */
   readonly discard: (id: string) => Promise<boolean>
-  /** Deletes events that were sent or skipped longer than `keepSentMs` ago, and resolves to their number. A worker does it every minute. */
+  /** Deletes events that were sent or skipped longer than `keepSentMs` ago, and resolves to their number. A worker does it when it starts, and every minute. */
   readonly prune: () => Promise<number>
   /** Never rejects. */
   readonly health: () => Promise<OutboxHealth>
 }
 
-/** The most events in one statement. */
+/** The maximum number of events in one statement. */
 const MAX_EVENTS = 1_000
+
+const ENQUEUE_RULES = {
+  transaction: anyValue(),
+  tenant: { assert: assertText },
+} satisfies OptionRules<EnqueueOptions>
 
 const RUN_RULES = {
   concurrency: wholeNumber(10, { min: 1 }),
-  signal: { assert: () => {} },
+  signal: { assert: assertSignal },
 } satisfies OptionRules<RunOptions>
 
 /**
- * Creates a transactional outbox: an order sync is written in your own transaction, and a worker sends it after the commit, until
- * the peer has decided. A crash at any instant loses no event. One order is never sent by two workers at the same time.
+ * Creates a transactional outbox: your own transaction writes an order sync, and a worker sends it after the commit, until the
+ * peer has decided. No crash loses an event. Two workers never send the same order at the same time.
  *
  * @throws TypeError, RangeError when an option is wrong
  * @see docs/protocol.md section 6.2
@@ -133,17 +138,12 @@ export function createOutbox(options: OutboxOptions): Outbox {
     const { requestId = randomUUID().replaceAll('-', ''), merchantBizType = 'TRADE_ORDER' } = input
     const order = toOutgoingOrder({ ...input, requestId, merchantBizType })
     const text = Buffer.from(formatJson(order, json)).toString()
-    return {
-      orderKey: keyOf(order, tenant),
-      eventTime: order.orderModifyTime,
-      requestId,
-      payload: codec.encode(writePayload(text, tenant), requestId),
-      maxRetryMs,
-    }
+    const identity = { orderKey: keyOf(order, tenant), eventTime: order.orderModifyTime, requestId }
+    return { ...identity, payload: codec.encode(writePayload(text, tenant), identity), maxRetryMs }
   }
 
-  async function enqueueAll(orders: readonly OrderInput[], { transaction, tenant }: EnqueueOptions = {}) {
-    if (tenant !== undefined) assertText(tenant, 'tenant')
+  async function enqueueAll(orders: readonly OrderInput[], enqueueOptions: EnqueueOptions = {}) {
+    const { transaction, tenant } = resolveOptions('outbox.enqueue', ENQUEUE_RULES, enqueueOptions)
     if (orders.length > MAX_EVENTS) throw new RangeError(`At most ${MAX_EVENTS} orders can be enqueued at once`)
     const events = orders.map((order) => toEvent(order, tenant))
     if (events.length > 0) await store.enqueue(events, transaction)
@@ -173,8 +173,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
         throw new RangeError(`"limit" must be a whole number from 1 to ${MAX_EVENTS}`)
       }
       const rows = await store.failed({ limit })
-      return rows.map(({ payload, failedAt, ...row }) => {
-        const { order, tenant } = tryToRead(() => codec.decode(payload, row.requestId))
+      return rows.map(({ payload, failedAt, orderKey, eventTime, ...row }) => {
+        const { order, tenant } = tryToRead(() => codec.decode(payload, { ...row, orderKey, eventTime }))
         const failure = { ...row, failedAt: new Date(failedAt), ...(tenant !== undefined && { tenant }) }
         return Object.defineProperty(failure, 'order', { value: order, enumerable: false })
       })
@@ -187,11 +187,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     },
     discard: (id) => store.discard(id),
 
-    async prune() {
-      let total = 0
-      for (let deleted = 1; deleted > 0; total += deleted) deleted = await store.prune(keepSentMs)
-      return total
-    },
+    prune: () => pruneAll(store, keepSentMs),
 
     async health() {
       const startedAt = performance.now()

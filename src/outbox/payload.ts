@@ -6,14 +6,21 @@ import type { Order } from '../messages/order.ts'
 /** One key of 32 bytes, or several: the first encrypts, all decrypt. */
 export type EncryptAtRest = Uint8Array | readonly Uint8Array[]
 
-/** How orders are written in the outbox. */
-export interface PayloadCodec {
-  readonly encode: (json: string, requestId: string) => string
-  /** @throws {@link ConfigurationError} `ERR_OUTBOX_KEY` when no key fits */
-  readonly decode: (payload: string, requestId: string) => string
+/** What identifies an event: an encrypted order cannot be moved to another one. */
+export interface EventIdentity {
+  readonly orderKey: string
+  readonly eventTime: number
+  readonly requestId: string
 }
 
-/** What is written for an event, before encryption. */
+/** How orders are written in the outbox. */
+export interface PayloadCodec {
+  readonly encode: (json: string, event: EventIdentity) => string
+  /** @throws {@link ConfigurationError} `ERR_OUTBOX_KEY` when no key fits */
+  readonly decode: (payload: string, event: EventIdentity) => string
+}
+
+/** The stored content of an event, before encryption. */
 export interface OutboxPayload {
   readonly order: Order
   readonly tenant?: string | undefined
@@ -30,20 +37,20 @@ export function readPayload(text: string): OutboxPayload {
 
 const PREFIX = 'A256GCM.'
 
-/** Without keys, orders are written as they are. Written orders of both kinds can always be read. */
+/** Without keys, orders are stored as JSON. Encrypted and plain orders can always be read. */
 export function createPayloadCodec(keys: EncryptAtRest | undefined, randomBytes: RandomBytes): PayloadCodec {
   const ring = keys === undefined ? [] : [keys].flat()
   const [current] = ring
   return {
-    encode: (json, requestId) => (current === undefined ? json : encrypt(json, requestId, current, randomBytes)),
-    decode(payload, requestId) {
+    encode: (json, event) => (current === undefined ? json : encrypt(json, event, current, randomBytes)),
+    decode(payload, event) {
       if (!payload.startsWith(PREFIX)) return payload
       const [id = '', iv = '', tag = '', ciphertext = ''] = payload.slice(PREFIX.length).split('.')
       const key = ring.find((known) => keyId(known) === id)
-      if (key === undefined) throw keyError('No key of "encryptAtRest" decrypts it')
+      if (key === undefined) throw keyError('No key of "encryptAtRest" can decrypt it')
       try {
         const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(iv, 'base64url'), { authTagLength: 16 })
-        decipher.setAAD(Buffer.from(requestId)).setAuthTag(Buffer.from(tag, 'base64url'))
+        decipher.setAAD(boundTo(event)).setAuthTag(Buffer.from(tag, 'base64url'))
         return Buffer.concat([decipher.update(Buffer.from(ciphertext, 'base64url')), decipher.final()]).toString()
       } catch {
         throw keyError('It was changed in the database')
@@ -52,11 +59,14 @@ export function createPayloadCodec(keys: EncryptAtRest | undefined, randomBytes:
   }
 }
 
-function encrypt(json: string, requestId: string, key: Uint8Array, randomBytes: RandomBytes): string {
+/** The additional authenticated data. */
+const boundTo = ({ orderKey, eventTime, requestId }: EventIdentity) =>
+  Buffer.from(JSON.stringify([orderKey, eventTime, requestId]))
+
+function encrypt(json: string, event: EventIdentity, key: Uint8Array, randomBytes: RandomBytes): string {
   const iv = Buffer.from(randomBytes(12))
   const cipher = createCipheriv('aes-256-gcm', key, iv, { authTagLength: 16 })
-  // An order cannot be moved to another event.
-  cipher.setAAD(Buffer.from(requestId))
+  cipher.setAAD(boundTo(event))
   const ciphertext = Buffer.concat([cipher.update(json, 'utf8'), cipher.final()])
   const parts = [iv, cipher.getAuthTag(), ciphertext].map((bytes) => bytes.toString('base64url'))
   return `${PREFIX}${[keyId(key), ...parts].join('.')}`

@@ -1,7 +1,7 @@
-/** Ends waits early. A call of `wake` during no wait ends the next wait. */
+/** Ends waits early. If nothing waits, `wake()` ends the next wait. */
 export interface Waker {
   readonly wake: () => void
-  /** Resolves when it is woken, or after this time. */
+  /** Resolves on `wake()`, or after this time. */
   readonly wait: (timeoutMs: number) => Promise<void>
 }
 

@@ -1,5 +1,5 @@
 import { describeFailure, isOrderSyncError } from '../errors.ts'
-import type { ClaimedOutboxEvent, OutboxClaim } from '../stores/outbox-store.ts'
+import type { ClaimedOutboxEvent, OutboxClaim, OutboxStore } from '../stores/outbox-store.ts'
 import { traced } from '../telemetry/channels.ts'
 import { backOff, timeoutError, withTimeout } from '../timeout.ts'
 import { describeStoreFailure } from './bounded-store.ts'
@@ -16,7 +16,7 @@ export interface OutboxRunResult {
   /** Attempts after which another one follows. */
   readonly retried: number
   readonly failed: number
-  /** Events that were overtaken. */
+  /** Events that newer events replaced. */
   readonly dropped: number
 }
 
@@ -33,7 +33,7 @@ export interface WorkerContext {
 export interface WorkerOptions {
   readonly concurrency: number
   readonly signal?: AbortSignal | undefined
-  /** Ends when nothing is due, in place of waiting. */
+  /** Ends when nothing is due, instead of waiting. */
   readonly untilEmpty: boolean
 }
 
@@ -41,7 +41,14 @@ export interface WorkerOptions {
 const STORE_PAUSES = { firstMs: 200, maxMs: 30_000 }
 const PRUNE_INTERVAL_MS = 60_000
 
-/** Sends what is due. Resolves when the signal is aborted and the last attempt has ended. Rejects only as `drain`, when the store fails. */
+/** Deletes everything that ended longer than `keepSentMs` ago, and resolves to the number of events. */
+export async function pruneAll(store: OutboxStore, keepSentMs: number, signal?: AbortSignal): Promise<number> {
+  let total = 0
+  for (let deleted = 1; deleted > 0 && !signal?.aborted; total += deleted) deleted = await store.prune(keepSentMs)
+  return total
+}
+
+/** Sends events that are due. Resolves when the signal is aborted and the last attempt has ended. Rejects only in `drain()`, if the store fails. */
 export async function runWorker(context: WorkerContext, options: WorkerOptions): Promise<OutboxRunResult> {
   const { settings, report, wakers } = context
   const { concurrency, signal, untilEmpty } = options
@@ -50,34 +57,49 @@ export async function runWorker(context: WorkerContext, options: WorkerOptions):
   const running = new Set<Promise<void>>()
   const waker = createWaker()
   const finish = createFinisher(settings, report)
-  const send = createSender(context, finish, counts)
+  const send = createSender(context, { finish, counts, signal })
   const listener = untilEmpty ? undefined : store.listen?.(waker.wake)
   const maxDue = Math.ceil(concurrency / 2)
   let storeFailures = 0
-  let prunedAt = performance.now()
+  let pruning: Promise<void> | undefined
+  let pruneAt = performance.now()
   wakers.add(waker)
   signal?.addEventListener('abort', waker.wake)
 
   async function claim(): Promise<OutboxClaim | undefined> {
     try {
-      const found = await store.claim({ limit: concurrency - running.size, leaseMs, policy })
+      const found = await store.claim({ limit: concurrency - running.size, leaseMs, policy, keepSentMs })
       storeFailures = 0
       return found
     } catch (error) {
       if (untilEmpty) throw error
       storeFailures++
       const delayMs = Math.ceil(settings.random() * backOff(Math.min(storeFailures, 20), STORE_PAUSES))
-      const message = `${describeStoreFailure(error)} Events wait.`
+      const message = `${describeStoreFailure(error)} No events are sent until it works.`
       report(withError({ kind: 'unavailable', message, delayMs }, error))
       await waker.wait(delayMs)
       return undefined
     }
   }
 
+  async function prune(): Promise<void> {
+    try {
+      await pruneAll(store, keepSentMs, signal)
+    } catch (error) {
+      const message = `Events that are older than "keepSentMs" could not be deleted. ${describeStoreFailure(error)}`
+      report(withError({ kind: 'unavailable', message, delayMs: PRUNE_INTERVAL_MS }, error))
+    } finally {
+      pruning = undefined
+      pruneAt = performance.now() + PRUNE_INTERVAL_MS
+    }
+  }
+
   try {
     while (!signal?.aborted) {
+      // Beside the sends: a worker that is always busy deletes, too.
+      if (pruning === undefined && performance.now() >= pruneAt) pruning = prune()
       const claimedAt = performance.now()
-      // Half of the places must be free, so that one call claims several events.
+      // Wait until half of the places are free, so that one call claims several events.
       const found = running.size <= concurrency - maxDue ? await claim() : NOTHING
       if (found === undefined) continue
       for (const { id, requestId, reason } of found.dropped) {
@@ -91,18 +113,14 @@ export async function runWorker(context: WorkerContext, options: WorkerOptions):
         })
         running.add(sending)
       }
-      if (found.events.length > 0 || found.dropped.length > 0) continue
+      if (found.events.length > 0 || found.dropped.length > 0 || found.more) continue
       if (untilEmpty && running.size === 0) break
-      if (performance.now() - prunedAt > PRUNE_INTERVAL_MS) {
-        prunedAt = performance.now()
-        await store.prune(keepSentMs).catch(() => {})
-      }
       await waker.wait(pollMs)
     }
   } finally {
     wakers.delete(waker)
     signal?.removeEventListener('abort', waker.wake)
-    await Promise.all(running)
+    await Promise.all([...running, pruning])
     await listener?.close()
   }
   return counts
@@ -110,15 +128,22 @@ export async function runWorker(context: WorkerContext, options: WorkerOptions):
 
 const NOTHING: OutboxClaim = { events: [], dropped: [] }
 
-/** Which part of the lease a send may take. The rest is for the note of its outcome. */
+/** The share of the lease that a send may take. The rest is for recording its outcome. */
 const SEND_SHARE = 0.8
-/** When more of the lease has passed before the send begins, the process was suspended: another worker may soon claim the order. */
+/** If more of the lease has passed before the send begins, the process was suspended, and another worker may soon claim the order. */
 const START_SHARE = 0.5
 
 function createSender(
   { settings, codec, report }: WorkerContext,
-  finish: ReturnType<typeof createFinisher>,
-  counts: { sent: number; retried: number; failed: number },
+  {
+    finish,
+    counts,
+    signal,
+  }: {
+    readonly finish: ReturnType<typeof createFinisher>
+    readonly counts: { sent: number; retried: number; failed: number }
+    readonly signal: AbortSignal | undefined
+  },
 ) {
   const { leaseMs, random } = settings
 
@@ -126,7 +151,7 @@ function createSender(
   return async (event: ClaimedOutboxEvent, claimedAt: number): Promise<void> => {
     const { id, orderKey, token, eventTime, requestId } = event
     const elapsed = () => performance.now() - claimedAt
-    if (elapsed() > leaseMs * START_SHARE) {
+    if (signal?.aborted || elapsed() > leaseMs * START_SHARE) {
       await finish({ id, orderKey, token, eventTime, outcome: { kind: 'returned' } })
       return
     }
@@ -137,7 +162,7 @@ function createSender(
     const noted = await finish({ id, orderKey, token, eventTime, outcome })
     if (noted === 'fenced') {
       const message =
-        'An attempt ended after its lease: the event is sent again, with the same requestId. Is "leaseMs" too short?'
+        'An attempt ended after its lease: the event is sent again, with the same requestId. Check whether "leaseMs" is too short.'
       return report({ kind: 'fenced', id, requestId, message })
     }
     if (outcome.kind === 'sent') {
@@ -155,9 +180,10 @@ function createSender(
   }
 
   /** Resolves to the error, if there is one. */
-  async function attempt({ requestId, payload, attempts }: ClaimedOutboxEvent, timeoutMs: number): Promise<unknown> {
+  async function attempt(event: ClaimedOutboxEvent, timeoutMs: number): Promise<unknown> {
+    const { requestId, payload, attempts } = event
     try {
-      const { order, tenant } = readPayload(codec.decode(payload, requestId))
+      const { order, tenant } = readPayload(codec.decode(payload, event))
       const { client } = settings
       const sender = typeof client === 'function' ? client(order, tenant) : client
       await traced(

@@ -1,7 +1,7 @@
 import { match } from 'ts-pattern'
 import { HandlerError, printable } from '../errors.ts'
 
-/** What a store remembers of the order, and of the request, that a delivery is about. */
+/** What a store remembers about the order and the request of a delivery. */
 export interface Remembered {
   /** The last request of this order that was processed. */
   readonly last?: {
@@ -20,7 +20,7 @@ export interface Remembered {
   readonly leased: boolean
 }
 
-/** What is known of the delivery itself. */
+/** What is known about the delivery itself. */
 export interface Incoming {
   /** SHA-256 of the message as canonical JSON. Two contents are the same if their digests are. */
   readonly digest: string
@@ -41,16 +41,15 @@ const DECISIONS = ['process', 'replay', 'duplicate', 'stale', 'conflict', 'busy'
 export type Decision = (typeof DECISIONS)[number]
 
 /**
- * What `orderModifyTime` must be later than. Always that of the last processed request. With `processedAt`, also the
- * moment of its processing: that drops every event that happened before the last one was processed.
+ * The time that a new `orderModifyTime` must exceed: the `orderModifyTime` of the last processed request. With `processedAt`,
+ * it must also be later than the time of processing, which drops every event from before the last processing.
  *
  * @see docs/protocol.md section 7.2
  */
 export type ModifyTimeComparison = 'orderModifyTime' | 'processedAt'
 
 /**
- * Decides whether a delivery is new. Pure: the caller passes what is remembered, and makes the decision and its
- * consequence one atomic step.
+ * Decides whether a delivery is new. Pure: the caller passes the stored state, and must decide and act in one atomic step.
  *
  * @see docs/protocol.md section 7.1
  * @example
@@ -71,7 +70,7 @@ export function decide(
     if (request.digest !== incoming.digest) return 'conflict'
     if (request.hasResponse) return 'replay'
   }
-  // Before the lease: this event stays old, however the running request ends.
+  // Check this before the lease: the event is old regardless of how the running request ends.
   if (last !== undefined) {
     const { orderModifyTime, processedAt } = last
     const threshold = compareModifyTimeWith === 'processedAt' ? Math.max(orderModifyTime, processedAt) : orderModifyTime
@@ -83,7 +82,7 @@ export function decide(
   return leased ? 'busy' : 'process'
 }
 
-/** The last processed request of an order, as far as a claim was compared with it. */
+/** The members of the last processed request of an order that a claim was compared with. */
 export interface LastProcessed {
   /** Milliseconds since the epoch. */
   readonly orderModifyTime: number
@@ -167,6 +166,6 @@ function isSafeInteger(value: unknown): value is number {
 function storeError(problem: string): HandlerError {
   return new HandlerError(
     'ERR_STORE',
-    `The store ${problem}. Its tables or functions may be of another release of alipayhk-order-sync.`,
+    `The store ${problem}. Its tables or functions may belong to another release of alipayhk-order-sync: migrate the store.`,
   )
 }

@@ -2,10 +2,10 @@ import { type DeliveryError, isOrderSyncError } from '../errors.ts'
 import { backOff } from '../timeout.ts'
 
 /**
- * Whether the same order may be sent again with the same `requestId`: only after a {@link DeliveryError}, which means that
- * the outcome is unknown. A refusal is final. A response that cannot be trusted needs a person who looks at it first.
+ * Whether you can send the same order again with the same `requestId`: only after a {@link DeliveryError}, which means that
+ * the outcome is unknown. A refusal is final. For a response that cannot be trusted, a person must first find the cause.
  *
- * @param error What `syncOrder` rejected with. It may come from the other build (ESM or CJS) of this package.
+ * @param error The error that `syncOrder` rejected with. It may come from the other build (ESM or CJS) of this package.
  * @see docs/protocol.md section 6.2
  * @example
  * ```ts
@@ -26,11 +26,11 @@ export function isRetryable(error: unknown): error is DeliveryError {
 }
 
 /**
- * The pause before the next attempt: a random part of a ceiling that doubles with each attempt, up to a maximum ("full
- * jitter"). Clients that failed at the same moment therefore do not retry at the same moment.
+ * The delay before the next attempt: a random part of an upper bound that doubles with each attempt, up to a maximum ("full
+ * jitter"). So clients that failed at the same time do not retry at the same time.
  *
  * @param attempt 1 after the first failure.
- * @param limits In milliseconds. `retryAfterMs` is what the peer asks for in `Retry-After`: the pause is at least that long, up
+ * @param limits In milliseconds. `retryAfterMs` is the time in the peer's `Retry-After`: the delay is at least that long, up
  * to `maxDelayMs`.
  * @param random From 0 up to, not including, 1.
  * @returns Milliseconds.

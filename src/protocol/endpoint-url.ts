@@ -1,6 +1,6 @@
 import { ENVIRONMENTS, type Environment, ORDER_SYNC_PATH } from './endpoint.ts'
 
-/** How users name an endpoint. */
+/** The options that select an endpoint. */
 interface UrlOptions {
   readonly url?: string | URL | undefined
   readonly environment?: Environment | undefined
@@ -10,7 +10,7 @@ interface UrlOptions {
 /**
  * The URL of an endpoint: an origin gets the path of the API.
  *
- * @throws TypeError when it is not a URL, or its traffic could be read on the way
+ * @throws TypeError if it is not a URL, or if its traffic is not encrypted
  */
 export function resolveUrl({ url, environment, allowInsecureUrl }: UrlOptions): URL {
   if ((url === undefined) === (environment === undefined)) throw new TypeError('Give either "environment" or "url"')
@@ -22,7 +22,7 @@ export function resolveUrl({ url, environment, allowInsecureUrl }: UrlOptions): 
   }
   if (resolved.protocol === 'http:' && !allowInsecureUrl && !isLoopback(resolved.hostname)) {
     throw new TypeError(
-      '"url" is http, so that everyone on the way can read the orders. Use https, or set "allowInsecureUrl" to true',
+      '"url" is http: everyone on the network path can read the orders. Use https, or set "allowInsecureUrl" to true',
     )
   }
   if (resolved.pathname === '/') resolved.pathname = ORDER_SYNC_PATH
@@ -30,7 +30,7 @@ export function resolveUrl({ url, environment, allowInsecureUrl }: UrlOptions): 
   return resolved
 }
 
-/** The parser of URLs writes every IPv4 address as four numbers, and IPv6 in its shortest form. */
+/** The URL parser normalizes every IPv4 address to four numbers, and IPv6 to its shortest form. */
 function isLoopback(hostname: string): boolean {
   return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)
 }

@@ -25,9 +25,9 @@ export interface EncryptHeader {
 /**
  * HTTP headers in any form that frameworks provide. Names are case-insensitive.
  *
- * `Headers`, a `Map`, an object, or a list: of pairs, of `{ key, value }`, or names and values in turn, as the
- * `rawHeaders` of Node. A value is a text, a number or a boolean, or a list of such values or of `{ key, value }`, as in
- * Lambda@Edge. `null` and `undefined` mean that there is no such header.
+ * `Headers`, a `Map`, an object, or a list: of pairs, of `{ key, value }`, or of alternating names and values like the
+ * `rawHeaders` of Node. A value is a string, a number or a boolean, or a list of such values or of `{ key, value }`, as in
+ * Lambda@Edge. `null` and `undefined` mean that the header is absent.
  */
 export type HeadersInput =
   | Iterable<readonly [name: string, value: HeaderValue]>
@@ -42,7 +42,7 @@ type HeaderScalar = string | number | bigint | boolean | null | undefined
 
 /** A header in a list of headers. */
 export interface HeaderEntry {
-  /** The name. Not needed where the entry stands below its name. */
+  /** The name. Not needed if the entry is listed under its name. */
   readonly key?: string | undefined
   readonly value: HeaderScalar
 }
@@ -66,7 +66,7 @@ export function collectHeaders(headers: HeadersInput): ReadonlyMap<string, strin
   return collected
 }
 
-/** Pairs of name and value. Nothing is known about them: callers without types pass anything. */
+/** Pairs of name and value, unchecked: callers without types can pass anything. */
 function* entriesOf(headers: unknown): Generator<readonly [name: unknown, value: unknown]> {
   if (typeof headers !== 'object' || headers === null) throw unknownHeaders('"headers"', headers)
   if (!isIterable(headers)) {
@@ -108,7 +108,7 @@ function toText(name: string, value: unknown): string | undefined {
 function unknownHeaders(what: string, value: unknown): ConfigurationError {
   return new ConfigurationError(
     'ERR_REQUEST',
-    `${what} is ${describeKind(value)}. Give the handler the headers as they arrived: an object of texts, Headers, a Map, or a list of pairs.`,
+    `${what} is ${describeKind(value)}. Give the handler the received headers: an object of strings, Headers, a Map, or a list of pairs.`,
   )
 }
 
@@ -200,7 +200,7 @@ function parsePairs(header: string, valueKey: 'signature' | 'symmetricKey', text
   for (let at = 0; at <= text.length; ) {
     const comma = text.indexOf(',', at)
     const end = comma < 0 ? text.length : comma
-    // The first "=" separates: base64 padding brings more of them.
+    // Split at the first "=": base64 padding has more of them.
     const equals = text.indexOf('=', at)
     if (equals < 0 || equals > end) throw invalid(header, 'a pair has no "="')
     const key = text.slice(at, equals).trim()

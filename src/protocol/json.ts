@@ -21,7 +21,7 @@ export interface LooseJson {
   readonly value: unknown
 }
 
-/** Stands for a value that is nested too deep to be parsed: `JSON.parse` takes up to a second for 1 MiB of `[`. */
+/** Replaces a value that is nested too deeply to be parsed: `JSON.parse` takes up to a second for 1 MiB of `[`. */
 export const TOO_DEEP: unique symbol = Symbol('nested too deep')
 
 /**
@@ -65,7 +65,7 @@ export function parseLoosely(bytes: Uint8Array, limits: JsonLimits): LooseJson |
  * @see docs/protocol.md section 5.3
  */
 export function assertStrict({ text, value }: LooseJson, limits: JsonLimits): unknown {
-  if (value === TOO_DEEP) throw invalidJson('it is nested too deep')
+  if (value === TOO_DEEP) throw invalidJson('it is nested too deeply')
   const keysInText = scanText(text, limits)
   // JSON.parse keeps the last value of a repeated key, so the value has fewer keys than the text.
   if (countKeys(value) < keysInText) throw invalidJson('an object repeats a key')
@@ -93,7 +93,7 @@ export function formatJson(value: object, limits: JsonLimits = STRICT_JSON): Uin
   try {
     text = JSON.stringify(value, checkMember)
   } catch (error) {
-    // Only the error for a circular reference is ours; its message differs between engines. Errors of the caller's
+    // Replace only the error for a circular reference; its message differs between engines. Errors of the caller's
     // toJSON() pass unchanged.
     const isCircular = error instanceof TypeError && /circular|cyclic/.test(error.message)
     throw isCircular ? invalidOrder('', 'free of circular references') : error
@@ -183,7 +183,7 @@ function scanText(text: string, limits: JsonLimits): number {
   return keys
 }
 
-/** The number, as far as a message needs it: a fraction whose double is an integer counts as a fraction. */
+/** The number for a message: a fraction whose double is an integer counts as a fraction. */
 function approximate(number: string): number {
   return isIntegerText(number) ? Number(number) : 0.5
 }

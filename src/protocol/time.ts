@@ -89,7 +89,7 @@ export function assertFresh(
   const ageSeconds = (now - time) / 1000
   // Return on success, so that NaN is rejected too: every comparison with NaN is false.
   if (Math.abs(ageSeconds) <= clockToleranceSeconds) return
-  const difference = `${Math.round(Math.abs(ageSeconds))} s ${ageSeconds > 0 ? 'behind' : 'ahead of'} our clock`
+  const difference = `${Math.round(Math.abs(ageSeconds))} s ${ageSeconds > 0 ? 'behind' : 'ahead of'} the local clock`
   throw new ProtocolError(
     'ERR_TIME_RANGE',
     `${header} is ${difference}; at most ${clockToleranceSeconds} s are accepted. ${clockHint(ageSeconds)}`,
@@ -108,5 +108,5 @@ export function clockHint(differenceSeconds: number): string {
     : 'Check the clocks of both machines.'
 }
 
-/** How far two clocks that are right may differ, with the time that the message was on its way. */
+/** The normal difference of two correct clocks, including the transit time of the message. */
 const MAX_CLOCK_ERROR_SECONDS = 30

@@ -1,5 +1,5 @@
 /**
- * The development console: a local web page that shows deliveries, and why one was refused. For development and staging.
+ * The development console: a local web page that shows deliveries, and why one was rejected. For development and staging.
  *
  * @packageDocumentation
  */

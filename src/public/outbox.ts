@@ -1,5 +1,5 @@
 /**
- * A transactional outbox: orders are written in your own transaction, and sent after its commit, until the peer has decided.
+ * A transactional outbox: your own transaction writes orders, and a worker sends them after the commit, until the peer has decided.
  * The stores are in `./stores/postgres`, `./stores/mysql` and `./stores/sqlite`.
  *
  * @packageDocumentation
@@ -34,5 +34,6 @@ export type {
   OutboxPolicy,
   OutboxStats,
   OutboxStore,
+  OutboxStoreOptions,
   StoredOutboxFailure,
 } from '../stores/outbox-store.ts'

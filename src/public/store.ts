@@ -1,5 +1,5 @@
 /**
- * To write a store of your own: its interface, and the decision that it makes. `./testing` has the tests for it.
+ * To write your own store: its interface, and the decision that it makes. `./testing` has the tests for it.
  *
  * @packageDocumentation
  */

@@ -1,5 +1,5 @@
 /**
- * For your tests: keys, orders, and a peer that plays AlipayHK; and the cases that a store of your own must pass.
+ * For your tests: keys, orders, peers that simulate AlipayHK, and the test cases for your own store.
  *
  * @packageDocumentation
  */
@@ -32,7 +32,7 @@ export {
   type TestReceiverServer,
 } from '../testing/test-receiver.ts'
 
-// The simulator: what AlipayHK, the network and strangers may send, and a report about the responses.
+// The simulator: sends what AlipayHK, the network and attackers can send, and reports on the responses.
 
 export { formatJUnitReport, formatReport } from '../testing/simulator/format-report.ts'
 export type { ConformanceReport, Finding, RuleReport } from '../testing/simulator/report.ts'

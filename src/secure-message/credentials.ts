@@ -103,10 +103,10 @@ function selectVersion<Key>(
   const found = newestFirst.find((known) => known.version === String(version))
   if (found !== undefined) return found
   const versions = newestFirst.map((known) => known.version).join(', ') || 'no version'
-  throw new ConfigurationError('ERR_CREDENTIALS', `There is no such ${rule} ${versions}.`)
+  throw new ConfigurationError('ERR_CREDENTIALS', `No key matches ${rule} ${versions}.`)
 }
 
-/** If our own public key stood in the peer's place, our messages could be played back to us as the peer's. */
+/** If your own public key were configured as the peer's key, an attacker could replay your messages to you as the peer's. */
 function assertDistinct(privateKeys: KeyRing<ParsedPrivateKeys>, peerPublicKeys: KeyRing<PublicKey>): void {
   const ours = new Set(privateKeys.newestFirst.flatMap(({ key }) => [key.sign?.fingerprint, key.decrypt?.fingerprint]))
   for (const { version, key } of peerPublicKeys.newestFirst) {
@@ -116,7 +116,7 @@ function assertDistinct(privateKeys: KeyRing<ParsedPrivateKeys>, peerPublicKeys:
   }
 }
 
-/** The error for a key of the peer that is our own. */
+/** The error for a peer key that is the public half of your own key. */
 export function ownKeyError(version: string): ConfigurationError {
   return new ConfigurationError(
     'ERR_KEY_OWN',
@@ -134,8 +134,8 @@ export function requireEncryptionKey({ encryptionKey }: ParsedCredentials): Vers
 }
 
 /**
- * Our key of a version, or the latest one that can decrypt. For an unknown version it is also the latest one, so that
- * the caller can do the same work before it fails.
+ * The private key of a version, or the latest one that can decrypt. An unknown version also returns the latest one, so that
+ * the caller does the same work before it fails.
  *
  * @throws {@link ConfigurationError} `ERR_KEY_USE` when none can decrypt
  */

@@ -7,9 +7,9 @@ import { ownKeyError, type ParsedCredentials } from './credentials.ts'
 /** The check of one pair of key rings. */
 interface Probe {
   running?: Promise<void> | undefined
-  /** Nobody waits for it any more: it has ended, or it takes too long. */
+  /** Whether the check is over: it has ended, or it takes too long. */
   isOver: boolean
-  /** The version of the peer's key that is our own. */
+  /** The version of the peer's key that is the public half of a private key. */
   ownVersion?: string | undefined
 }
 
@@ -19,17 +19,17 @@ const probes = new WeakMap<ParsedCredentials, Probe>()
 const PROBE = encodeUtf8('alipayhk-order-sync checks that this key is not the key of the peer')
 
 /**
- * Starts the check of {@link assertPeerKeysNotOwn}, so that the first message does not wait for it. A failure is no verdict:
- * the first message tries again, because Workers allow no signature before it.
+ * Starts the check of {@link assertPeerKeysNotOwn}, so that the first message does not wait for it. A failure has no result:
+ * the first message repeats the check, because Workers allow no signature before the first request.
  */
 export function startOwnKeyProbe(credentials: ParsedCredentials): void {
   run(probeOf(credentials), credentials).catch(() => {})
 }
 
 /**
- * Checks, once for each credentials, that no key of the peer is the public half of a private key of ours. Where a key cannot
- * be exported (a signer, a CryptoKey), fingerprints cannot be compared: our key signs a fixed text, and the peer's keys verify it.
- * A signer that fails, or takes longer than the limit, gives no verdict.
+ * Checks, once for each credentials object, that no key of the peer is the public half of a private key. If a key cannot be
+ * exported (a signer, a CryptoKey), it signs a fixed text, and the peer's keys verify it. A signer that fails, or takes longer
+ * than the limit, leads to no result.
  *
  * @throws {@link ConfigurationError} `ERR_KEY_OWN`
  * @throws the reason of the signal when it aborts
@@ -89,7 +89,7 @@ function pairsToProbe({ privateKeys, peerPublicKeys }: ParsedCredentials): Pair[
     .filter(({ theirs }) => theirs.length > 0)
 }
 
-/** @throws what a signer throws, unless another key gives a verdict */
+/** @throws the error of a signer, unless another key leads to a result */
 async function findOwnKey(credentials: ParsedCredentials): Promise<string | undefined> {
   const results = await Promise.allSettled(pairsToProbe(credentials).map(findOwnKeyOf))
   for (const result of results) {
@@ -109,7 +109,7 @@ function signProbe(key: SigningKey): Promise<Uint8Array> {
   if (known !== undefined) return known
   const signature = key.sign(PROBE)
   probeSignatures.set(key, signature)
-  // A failure is tried again by the next message that is not sent at the same time.
+  // After a failure, the next message repeats the check, unless it is sent at the same time.
   signature.catch(() => probeSignatures.delete(key))
   return signature
 }

@@ -35,7 +35,7 @@ export interface MessageToSend {
   readonly encryptTo?: VersionedKey<PublicKey> | undefined
 }
 
-/** A secured message: what is sent. */
+/** A secured message, as it is sent. */
 export interface SecuredMessage {
   readonly headers: Readonly<Record<string, string>>
   readonly body: Uint8Array

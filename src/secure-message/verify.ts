@@ -21,17 +21,17 @@ export interface ReceivedMessage {
   readonly method: string
   readonly path: string
   readonly head: MessageHead
-  /** The body exactly as it arrived. */
+  /** The received body, unchanged. */
   readonly body: Uint8Array
 }
 
-/** How strict to be. */
+/** How strictly to verify. */
 export interface VerifyOptions {
   readonly encryption: Encryption
   readonly json: JsonLimits
 }
 
-/** A message whose signature is the peer's. */
+/** A message with a verified signature of the peer. */
 export interface VerifiedMessage {
   /** The parsed JSON, not validated yet. */
   readonly value: unknown
@@ -93,7 +93,7 @@ export async function assertSigned(
   }
   throw new ProtocolError(
     'ERR_SIGNATURE_INVALID',
-    'The signature is not that of the configured key over this method, path, Client-Id, time and body.',
+    'The signature does not verify with the configured key for this method, path, Client-Id, time and body.',
   )
 }
 

@@ -7,7 +7,7 @@ export interface RequestAbort {
   /** Resolves when the time is up. Never rejects; stays pending when the request is released in time. */
   readonly timedOut: Promise<void>
   readonly isTimedOut: () => boolean
-  /** Waits for work, and rejects when the time is up before. */
+  /** Waits for work, and rejects if the time is up first. */
   readonly beforeTimeout: <Value>(work: Promise<Value>) => Promise<Value>
 }
 
@@ -15,7 +15,7 @@ export interface RequestAbort {
  * Starts the clock of one request.
  *
  * It does not use AbortSignal.any(): once the merchant's code has listened to such a signal, Node 20 keeps it, and its
- * listeners, for ever. Each request has its own timer: on Workers a timer ends with the request that started it.
+ * listeners, forever. Each request has its own timer: on Workers a timer ends with the request that started it.
  *
  * @param request Has the signal of the HTTP layer. Anything but an AbortSignal is ignored: callers without types pass anything.
  * @param timeoutReason Creates the reason of the signal when the time is up.
@@ -64,7 +64,7 @@ export function createRequestAbort(
       return await Promise.race([work, expired])
     },
     release() {
-      // A signal that is read later must have the state of this moment.
+      // Fix the state now: a signal that is read later must not change it.
       if (peer?.aborted) controller ??= createController()
       isReleased = true
       clearTimeout(timer)

@@ -53,7 +53,7 @@ export interface Accepted<ExtInfo> {
   readonly encrypted: boolean
 }
 
-/** What {@link accept} needs besides the options: the abort of the request, and what is remembered of others. */
+/** What {@link accept} needs in addition to the options: the abort of the request, and the state of other requests. */
 interface AcceptContext {
   readonly abort: RequestAbort
   readonly trace: RequestTrace
@@ -139,7 +139,7 @@ async function decrypt(
   }
 }
 
-/** Also notes how the order is identified when the JSON breaks a rule: the rejection is final, and somebody must find the order. */
+/** Also notes the ids of an order that breaks a rule: the rejection is final, and the merchant must be able to find the order. */
 function parseAndNote(
   decrypted: DecryptedMessage,
   trace: RequestTrace,

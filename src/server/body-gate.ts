@@ -3,19 +3,19 @@ import { encodeUtf8 } from '../protocol/encoding.ts'
 import { waitFor } from '../timeout.ts'
 import { PARSED_BODY, type RequestBody } from './http.ts'
 
-/** The limits of bodies that are still arriving. */
+/** The limits of bodies that are being received. */
 export interface BodyLimits {
   /** The largest accepted body, in bytes. */
   readonly maxBodyBytes: number
-  /** Bodies that arrive at the same time. */
+  /** The maximum number of bodies that are received at the same time. */
   readonly maxReading: number
-  /** Bytes that the buffers of arriving bodies may hold together. */
+  /** The maximum size of all buffers of bodies that are being received, in bytes. */
   readonly maxReadingBytes: number
-  /** Milliseconds for one body to arrive. */
+  /** Time limit for receiving a body, in milliseconds. */
   readonly bodyTimeoutMs: number
 }
 
-/** The place of one request among those whose body is still arriving. */
+/** The place of one request among those whose body is being received. */
 export interface BodyPlace {
   /**
    * Reads the body, up to the limits.
@@ -24,12 +24,12 @@ export interface BodyPlace {
    * @throws {@link ConfigurationError} `ERR_BODY_PARSED`, `ERR_REQUEST`
    */
   readonly read: (body: RequestBody, options?: ReadOptions) => Promise<Uint8Array>
-  /** Gives the place, and the buffer, up. */
+  /** Releases the place and the buffer. */
   readonly leave: () => void
 }
 
 interface ReadOptions {
-  /** How to fix the mounting, for a developer whose body parser ran first. Read only when it is needed. */
+  /** How to fix the mounting if a body parser ran first. Read only if it is needed. */
   readonly parsedBodyHint?: string | undefined
   /** Aborted when the connection closes: ends the wait for a stream. */
   readonly connection?: AbortSignal | undefined
@@ -40,34 +40,34 @@ interface Arriving {
   bytes: number
   /** Content-Length, if it is known. */
   readonly maxBytes: number
-  /** False while the caller is looked up: such a place is not taken away, or look-ups would go on without a place. */
+  /** False during the credentials lookup: the place is not taken away then, because the lookup would continue without a place. */
   isReading: boolean
   buffer: Uint8Array<ArrayBuffer>
-  /** Whether no more of the body is read. */
+  /** Whether reading has stopped. */
   isStopped: boolean
   /** Ends the wait for the body. */
   rejectWait: (reason: ProtocolError) => void
 }
 
 /**
- * Creates the gate for bodies that are still arriving. Above a limit, it refuses the body that has been arriving for
- * longest: a genuine order arrives within milliseconds, while a stranger sends slowly to hold places and memory.
+ * Creates the gate for bodies that are being received. Above a limit, it rejects the oldest body: a genuine order takes
+ * milliseconds, while an attacker sends slowly to hold places and memory.
  */
 export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, bodyTimeoutMs }: BodyLimits) {
-  // A Set iterates in the order of insertion: the longest-arriving body comes first.
+  // A Set iterates in the sequence of insertion: the oldest body comes first.
   const places = new Set<Arriving>()
   let totalBytes = 0
 
   function leave(place: Arriving): void {
-    // Ends the loop over a stream that continues after all.
+    // Ends the loop if the stream continues later.
     place.isStopped = true
     if (!places.delete(place)) return
     totalBytes -= place.bytes
-    // A stream that never continues keeps its reader alive, but must not keep the bytes.
+    // A stream that never continues keeps its reader in memory, but must not keep the bytes.
     place.buffer = EMPTY
   }
 
-  /** Refuses the body that has been arriving for longest. Returns false when none has begun to arrive. */
+  /** Rejects the oldest body. Returns false if no body is being received. */
   function refuseLongest(): boolean {
     for (const place of places) {
       if (!place.isReading) continue
@@ -97,7 +97,7 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
       const end = size + next.length
       if (end > maxBodyBytes) throw bodyTooLarge(maxBodyBytes)
       // At least doubled, so that a body is copied a few times and not with every chunk; never above Content-Length. Memory is
-      // reserved as bytes arrive: a stranger could announce 1 MiB with each request and send nothing.
+      // reserved as bytes arrive: an attacker could announce 1 MiB with each request and send nothing.
       if (end > place.bytes) reserve(place, Math.max(end, Math.min(place.bytes * 2, place.maxBytes)))
       if (place.isStopped) break
       // Copied into one buffer: chunks of one byte, kept as objects, would cost a hundred times their size.
@@ -111,8 +111,8 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
    * Takes a place for the body of a request.
    *
    * @param contentLength The header: the buffer never exceeds it.
-   * @throws {@link ProtocolError} `ERR_BODY_TOO_LARGE` when the header is above the limit; `ERR_TRAFFIC` when all places wait
-   * for the look-up of their caller
+   * @throws {@link ProtocolError} `ERR_BODY_TOO_LARGE` if the header is above the limit; `ERR_TRAFFIC` if all places wait
+   * for a credentials lookup
    */
   return function enter(contentLength: string | undefined): BodyPlace {
     const announced = Number(contentLength ?? 0)
@@ -186,12 +186,12 @@ function toBytes(body: unknown): Uint8Array | undefined {
   return isArrayBuffer(body) ? new Uint8Array(body) : undefined
 }
 
-/** Not by `instanceof`: test runners give each file an `ArrayBuffer` of its own. */
+/** Not by `instanceof`: test runners give each file a separate `ArrayBuffer` class. */
 function isArrayBuffer(value: unknown): value is ArrayBuffer {
   return Object.prototype.toString.call(value) === '[object ArrayBuffer]'
 }
 
-/** Says what was given as body, or as a part of it. It is either the result of a parser or no body at all. */
+/** Describes an invalid body, or an invalid part of one: the result of a parser, or not a body at all. */
 function notBytes(body: unknown, hint = 'Give the handler the raw bytes of the request.'): ConfigurationError {
   const kind = describeKind(body)
   const fix = fixOf(body)
@@ -215,7 +215,7 @@ function fixOf(body: unknown): string | undefined {
 }
 
 function tooManyBodies(): ProtocolError {
-  return new ProtocolError('ERR_TRAFFIC', 'Too many request bodies are arriving at the same time.')
+  return new ProtocolError('ERR_TRAFFIC', 'Too many request bodies are being received at the same time.')
 }
 
 function bodyIncomplete(): ProtocolError {
@@ -223,7 +223,7 @@ function bodyIncomplete(): ProtocolError {
 }
 
 function bodyTimeout(): ProtocolError {
-  return new ProtocolError('ERR_BODY_TIMEOUT', 'The body did not arrive in time.')
+  return new ProtocolError('ERR_BODY_TIMEOUT', 'The body was not received in time.')
 }
 
 function bodyTooLarge(maxBytes: number): ProtocolError {

@@ -4,12 +4,12 @@ import { type TraceContexts, traced } from '../telemetry/channels.ts'
 import { waitFor } from '../timeout.ts'
 import { storeThrew, storeTimedOut } from './failures.ts'
 
-/** A store that can always be asked whether it can work. */
+/** A store that has `ping()`. */
 export type BoundedStore<Transaction> = OrderSyncStore<Transaction> & Required<Pick<OrderSyncStore, 'ping'>>
 
 /**
  * A store whose calls reject when they take too long, and whose errors name the call. On a network that drops packets
- * silently, a database driver can wait for ever, and with it the order and its slot.
+ * silently, a database driver can wait forever, and block the order and its slot.
  *
  * `finishInTransaction` is not bounded here: it contains `onOrder`, and the deadline of the request bounds that.
  */
@@ -35,7 +35,7 @@ export function boundStore<Transaction>(
   const finishInTransaction = store.finishInTransaction?.bind(store)
   return {
     claim(delivery, options) {
-      // Checked: a store of the merchant's own may return anything.
+      // Check it: the merchant's own store may return anything.
       const claiming = (async () => toClaimResult(await store.claim(delivery, options)))()
       return bounded('claim', () => claiming).catch((error: unknown) => {
         // A claim that succeeds after the timeout would hold the order until its lease expires: release it.

@@ -1,15 +1,15 @@
 import { diagnoseSignature } from '../diagnosis/signature.ts'
 import type { Ended } from './ended.ts'
 
-/** The likely cause of a refusal, if there is something to say. Never rejects: an event without it is still an event. */
+/** The likely cause of a rejection, if it is known. Never rejects: the event is reported without it. */
 export type Diagnose = (ended: Pick<Ended, 'outcome' | 'credentials' | 'unverified'>) => Promise<string | undefined>
 
 /** How many diagnoses start within one second. Each takes some milliseconds, and never more than 100. */
 const MAX_PER_SECOND = 4
 
 /**
- * Finds out why a signature does not verify. One at a time, and four in a second: a flood of bad signatures must not buy
- * processor time.
+ * Finds out why a signature does not verify. One at a time, and at most four a second: a flood of bad signatures must not use up
+ * the processor.
  *
  * @param clock A clock in milliseconds, from any origin.
  */

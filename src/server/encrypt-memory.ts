@@ -3,7 +3,7 @@ import { ProtocolError } from '../errors.ts'
 import { signedContent } from '../protocol/signed-content.ts'
 import type { ReceivedMessage } from '../secure-message/verify.ts'
 
-/** Remembers which `Encrypt` header came with which signed content. */
+/** Remembers the `Encrypt` header of each signed content. */
 export interface EncryptMemory {
   /**
    * Throws when this content was seen with another `Encrypt` header, or without one. Call it after the signature has verified.
@@ -17,17 +17,17 @@ interface MemoryLimits {
   /** Milliseconds since the epoch. */
   readonly now: number
   readonly clockToleranceSeconds: number
-  /** Milliseconds between the check of the time of a message and the arrival of its body. */
+  /** Milliseconds between the check of the time of a message and the end of its body. */
   readonly maxArrivalMs: number
 }
 
-/** Messages that are remembered. Above it, the oldest are forgotten first. */
+/** The maximum number of remembered messages. Above it, the oldest are dropped first. */
 const MAX_MESSAGES = 10_000
 
 /**
- * The signature does not cover the `Encrypt` header. Whoever captured one encrypted message could send it again with a
- * symmetric key of their own, and have our private key decrypt it. This memory, one per process, refuses such a message
- * before any private-key operation. It holds hashes only, for as long as the time of a message is accepted.
+ * The signature does not cover the `Encrypt` header. An attacker who captured one encrypted message could replace its
+ * symmetric key and make the merchant's private key decrypt it. This memory, one per process, rejects such a message
+ * before any private-key operation. It only has hashes, for as long as the time of a message is accepted.
  *
  * @see docs/protocol.md section 4.2
  */

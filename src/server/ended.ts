@@ -22,7 +22,7 @@ export function endUnverified(error: unknown, credentials?: ParsedCredentials): 
   return { kind: 'ended', outcome: toOutcome(error), recipient: STRANGER, ...(credentials && { credentials }) }
 }
 
-/** The end of a verified request. Its response is signed, unless the failure is ours and nothing was decided. */
+/** The end of a verified request. Its response is signed, unless this side failed before a decision. */
 export function endVerified(error: unknown, credentials: ParsedCredentials, recipient: Recipient): Ended<NotAccepted> {
   const outcome = toOutcome(error)
   return { kind: 'ended', outcome, recipient: outcome.kind === 'unavailable' ? STRANGER : recipient, credentials }

@@ -22,11 +22,11 @@ export interface EventBase {
   readonly status: number
   /** The result code of the response. For `late`: of the response to the next delivery. */
   readonly resultCode: string
-  /** Milliseconds from the arrival of the request to its outcome. */
+  /** Milliseconds from receiving the request to its outcome. */
   readonly durationMs: number
   /** Milliseconds that the `Request-Time` is ahead of your clock; negative when it is behind. Present once the time is parsed. */
   readonly clockSkewMs?: number
-  /** What went wrong, in words that quote no customer data. Present when there is an `error`. */
+  /** What went wrong. Contains no customer data. Present if there is an `error`. */
   readonly message?: string
   /** The error behind the outcome, if there is one. Not enumerable. */
   readonly error?: ProtocolError | OrderRefusedError | HandlerError | ConfigurationError
@@ -79,7 +79,7 @@ export interface ProcessedEvent extends OrderEvent {
   readonly code: 'SUCCESS'
 }
 
-/** The same request came again. It got the stored response. */
+/** The same request was received again. It got the stored response. */
 export interface ReplayEvent extends OrderEvent {
   readonly kind: 'replay'
   /** The result code of the stored response. */
@@ -132,7 +132,7 @@ export interface RejectedEvent extends RequestEvent {
   readonly code: ProtocolErrorCode
   /** What is wrong, and the likely cause. It quotes nothing of the message except the path and the key version. */
   readonly message: string
-  /** For `ERR_CLIENT_UNKNOWN`: the `Client-Id` that came. */
+  /** For `ERR_CLIENT_UNKNOWN`: the received `Client-Id`. */
   readonly unknownClientId?: string
   /** Not enumerable. */
   readonly error: ProtocolError
@@ -144,7 +144,7 @@ export interface FailedEvent extends OrderEvent {
   readonly code: HandlerErrorCode | ConfigurationErrorCode
   /** What failed, with the class and the `code` of the error that your code threw. */
   readonly message: string
-  /** The error that your code threw is its `cause`, which may contain anything. Not enumerable. */
+  /** Its `cause` is the error that your code threw, which may contain any data. Not enumerable. */
   readonly error: HandlerError | ConfigurationError
 }
 
@@ -157,7 +157,7 @@ export interface UnavailableEvent extends RequestEvent {
   readonly code: HandlerErrorCode | ConfigurationErrorCode
   /** What failed, with the class and the `code` of the error that your code threw. */
   readonly message: string
-  /** The error that your code threw is its `cause`, which may contain anything. Not enumerable. */
+  /** Its `cause` is the error that your code threw, which may contain any data. Not enumerable. */
   readonly error: HandlerError | ConfigurationError
 }
 
@@ -177,7 +177,7 @@ export interface LateEvent extends OrderEvent {
  * The enumerable members contain no customer data and no secret. `order`, `merchantBizNo`, `tradeNo` and `error` can be read,
  * but `console.log()`, `inspect()` and `JSON.stringify()` do not show them.
  *
- * docs/events.md says what each kind means, and whom to wake.
+ * docs/events.md says what each kind means, and who must act.
  */
 export type OrderSyncEvent =
   | ProcessedEvent

@@ -7,7 +7,7 @@ import {
   type OrderRefusedError,
 } from '../errors.ts'
 
-/** An error of the merchant's own side, in words that can be logged. */
+/** An error on the merchant's side, with a message that is safe to log. */
 export type OwnSideError = HandlerError | ConfigurationError
 
 /** By name and not by `instanceof`: the error may come from the other build of this package. */
@@ -30,7 +30,7 @@ export type Waiting =
   | 'transaction'
   | 'release'
 
-/** The error of a request whose time is up. It says what the request was waiting for. */
+/** The error of a request that timed out. It names what the request was waiting for. */
 export function timedOut(waiting: Waiting, timeoutMs: number): HandlerError {
   const after = `after ${timeoutMs} ms ("timeoutMs")`
   const inStore = (call: string) =>
@@ -42,7 +42,7 @@ export function timedOut(waiting: Waiting, timeoutMs: number): HandlerError {
       const message = `The request timed out ${after}: the function "credentials" was still running.`
       return new HandlerError('ERR_CREDENTIALS_LOOKUP', message)
     })
-    .with('body', () => inHandler('the body was arriving'))
+    .with('body', () => inHandler('the body was being received'))
     .with('verification', () => inHandler('the signature was being verified'))
     .with('decryption', () => inHandler('the message was being decrypted'))
     .with('signerDecryption', () => {
@@ -51,7 +51,7 @@ export function timedOut(waiting: Waiting, timeoutMs: number): HandlerError {
         `The request timed out ${after}: "decrypt" of the signer was still running.`,
       )
     })
-    .with('extInfoSchema', () => inHandler('"extInfoSchema" was validating'))
+    .with('extInfoSchema', () => inHandler('"extInfoSchema" was still running'))
     .with('claim', () => inStore('claim'))
     .with('otherDelivery', () => inHandler('another delivery of the order was being processed'))
     .with('onOrder', () => {
@@ -65,7 +65,7 @@ export function timedOut(waiting: Waiting, timeoutMs: number): HandlerError {
 }
 
 const IN_CAUSE =
-  '"onEvent" can read the error: event.error.cause. It is not printed, because it may contain customer data.'
+  'The error is in event.error.cause of "onEvent". It is not printed, because it may contain customer data.'
 
 /** `onOrder` threw. */
 export function onOrderThrew(cause: unknown): HandlerError {
@@ -96,7 +96,7 @@ export function signerTimedOut(timeoutMs: number): HandlerError {
 
 /** A call of the store threw. Errors that this package wrote pass unchanged. */
 export function storeThrew(method: string, cause: unknown): unknown {
-  // `finishInTransaction` also rejects with what `onOrder` decided.
+  // `finishInTransaction` also rejects with the decision of `onOrder`.
   if (isOwnSideError(cause) || isRefusal(cause)) return cause
   return new HandlerError('ERR_STORE', `store.${method}() threw ${describeFailure(cause)}. ${IN_CAUSE}`, { cause })
 }
@@ -108,10 +108,10 @@ export function storeTimedOut(method: string, timeoutMs: number): HandlerError {
 
 /** The store returned something that no release of this package has stored. */
 export function unreadableResponse(): HandlerError {
-  return new HandlerError('ERR_STORE', 'The store returned a response that this package did not write.')
+  return new HandlerError('ERR_STORE', 'The store returned a response that this library did not store.')
 }
 
-/** The same error, with what follows from it. */
+/** The same error, with its consequence. */
 export function withConsequence(error: unknown, consequence: string): OwnSideError {
   const known = toOwnSideError(error)
   if (known.name === 'ConfigurationError') return known
@@ -124,7 +124,7 @@ export function leaseLost(leaseMs: number): HandlerError {
   return new HandlerError('ERR_FENCED', message)
 }
 
-/** Any error, as one of the merchant's own side. */
+/** Turns any error into one on the merchant's side. */
 export function toOwnSideError(error: unknown): OwnSideError {
   if (isOwnSideError(error)) return error
   const message = `Handling the request failed with ${describeFailure(error)}. ${IN_CAUSE}`

@@ -68,11 +68,11 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
   const settings = resolveHandlerOptions(options)
   const { timeoutMs } = settings
   const report = createReporter(settings.onEvent)
-  /** Requests whose message has arrived, until their work ends or their time is up. Limited by `maxConcurrent`. */
+  /** Completely received requests, until their work ends or their time is up. Limited by `maxConcurrent`. */
   const working = createInFlight()
-  /** Work that outlives its response, until it ends or its lease is over: some work never ends. Limited by `maxConcurrent` too. */
+  /** Work that outlives its response, until it ends or its lease expires: some work never ends. Limited by `maxConcurrent` too. */
   const outliving = createInFlight()
-  /** Requests without a response yet, also those whose body is still arriving. Not limited. */
+  /** Requests without a response, including those whose body is being received. Not limited. */
   const responding = createInFlight()
   const enter = createBodyGate(settings)
   const encryptMemory = createEncryptMemory()
@@ -124,7 +124,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
     }
   }
 
-  /** Reports an ending to the merchant, and makes the response for the peer. */
+  /** Reports the end of a request to the merchant, and creates the response for the peer. */
   async function conclude(ended: Ended, trace: RequestTrace, context: HandleContext): Promise<HttpResponse> {
     noteStep(trace, 'concluded')
     const response = toResponse(ended.outcome, settings)
@@ -170,7 +170,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
   async function waitUntilIdle(): Promise<void> {
     while (responding.size() + outliving.size() > 0) {
       await Promise.all([responding.settled(), outliving.settled()])
-      // Wait one more turn: the last response is on its way to the HTTP layer.
+      // Wait one more turn of the event loop: the HTTP layer has not received the last response yet.
       await nextTurn()
     }
   }
@@ -183,7 +183,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
     stop: observers.add(observer),
   })
 
-  // Not enumerable: only the console asks for it.
+  // Not enumerable: only the console uses it.
   Object.defineProperty(handler, OBSERVE, { value: observe })
   return Object.assign(handler, {
     async fetch(request: Request): Promise<Response> {

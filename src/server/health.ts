@@ -1,7 +1,7 @@
 import { toOwnSideError } from './failures.ts'
 import type { StoreHealth } from './http.ts'
 
-/** Asks a store whether it can work. Never rejects. Calls at the same time share one question: a flood of checks asks once. */
+/** Checks whether a store works. Never rejects. Concurrent calls share one check, so that a flood of health checks calls the store once. */
 export function createStoreCheck(ping: () => Promise<void>): () => Promise<StoreHealth> {
   let running: Promise<StoreHealth> | undefined
   return () => {
@@ -20,7 +20,7 @@ async function check(ping: () => Promise<void>): Promise<StoreHealth> {
     return { reachable: true, migrated: true, latencyMs: latencyMs() }
   } catch (error) {
     const { code, message } = toOwnSideError(error)
-    // The database has answered that its tables are missing.
+    // The database is reachable, but its tables are missing.
     return { reachable: code === 'ERR_STORE_NOT_MIGRATED', migrated: false, latencyMs: latencyMs(), code, message }
   }
 }

@@ -22,7 +22,7 @@ export interface IncomingRequest {
   /** The request-target: path and query string. */
   readonly path: string
   readonly headers: HeadersInput
-  /** The bytes as they arrived, or a stream of them. Never the result of a body parser. */
+  /** The received bytes, or a stream of them. Never the result of a body parser. */
   readonly body?: RequestBody
   /** Aborted when the peer closes the connection. */
   readonly signal?: AbortSignal | undefined
@@ -38,7 +38,7 @@ export interface HttpResponse {
   readonly body: Uint8Array
 }
 
-/** Made by `createOrderSyncHandler`. */
+/** The handler that `createOrderSyncHandler()` returns. */
 export interface OrderSyncHandler {
   /** Handles one request. Never rejects. */
   (request: IncomingRequest): Promise<HttpResponse>
@@ -78,7 +78,7 @@ export interface HandlerHealth {
   readonly inFlight: {
     /** Requests without a response. */
     readonly responding: number
-    /** Requests at work, including work that outlived its response. At `maxConcurrent`, new requests are refused. */
+    /** Requests in progress, including work that outlived its response. At `maxConcurrent`, new requests are rejected. */
     readonly working: number
     readonly maxConcurrent: number
   }
@@ -94,7 +94,7 @@ export interface StoreHealth {
   readonly latencyMs: number
   /** What is wrong: `ERR_STORE`, `ERR_STORE_TIMEOUT` or `ERR_STORE_NOT_MIGRATED`. */
   readonly code?: string
-  /** What is wrong, in words, with the class and the code of the error of the driver. */
+  /** A description, with the class and the code of the error of the driver. */
   readonly message?: string
 }
 

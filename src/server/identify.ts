@@ -11,31 +11,31 @@ import type { NotAccepted } from './outcome.ts'
 import type { RequestTrace } from './trace.ts'
 import type { VerifySettings } from './verify-options.ts'
 
-/** A request whose caller is looked up. Its body may still be arriving. */
+/** A request with a known caller. Its body may not be complete. */
 export interface Identified {
   readonly kind: 'identified'
   readonly credentials: ParsedCredentials
   readonly method: string
-  /** The path that the signature is verified for. */
+  /** The path for which the signature is verified. */
   readonly path: string
   /** By lower-case name. */
   readonly headers: ReadonlyMap<string, string>
   readonly place: BodyPlace
 }
 
-/** What {@link identify} needs besides the options. */
+/** What {@link identify} needs in addition to the options. */
 export interface ReceiveContext {
   readonly abort: RequestAbort
   readonly trace: RequestTrace
   /** Takes over the `Tracer-Id` of the request. */
   readonly adoptTracerId: (tracerId: string | undefined) => void
-  /** Takes a place for a body that arrives. */
+  /** Takes a place for the body. */
   readonly enter: (contentLength: string | undefined) => BodyPlace
 }
 
 type Settings = Pick<VerifySettings<unknown>, 'credentials' | 'signedPath'>
 
-/** Checks the first line and the headers, takes a place for the body, and looks the caller up. */
+/** Checks the first line and the headers, takes a place for the body, and looks up the credentials of the caller. */
 export async function identify(
   request: IncomingRequest,
   { abort, trace, adoptTracerId, enter }: ReceiveContext,
@@ -49,7 +49,7 @@ export async function identify(
     assertOneLine(method, path)
     if (method !== ORDER_SYNC_METHOD) throw new ProtocolError('ERR_METHOD', `The method is not ${ORDER_SYNC_METHOD}.`)
     const clientId = requireClientId(headers)
-    // Before the look-up: a stranger must not be able to start more of them than there are places.
+    // Before the credentials lookup: an attacker must not start more lookups than there are places.
     const place = enter(headers.get('content-length'))
     try {
       trace.waiting = 'lookup'
@@ -64,7 +64,7 @@ export async function identify(
   }
 }
 
-/** Callers without types pass anything. A missing method is a fault of the mounting, not of the message. */
+/** Callers without types can pass anything. A missing method is a mistake of the mounting, not of the message. */
 function requireMethod(request: { readonly method?: unknown } | null | undefined): string {
   const method = request?.method
   if (typeof method === 'string') return method
@@ -104,14 +104,14 @@ function toOriginForm(target: unknown): unknown {
   return rest.startsWith('/') ? rest : `/${rest}`
 }
 
-/** A line break in the first signed line would let a response be read as another message of ours. */
+/** With a line break in the first signed line, a response could be parsed as a different signed message. */
 function assertOneLine(method: string, path: string): void {
   if (/[\p{Cc}\s]/u.test(method) || /\p{Cc}/u.test(path)) {
     throw new ProtocolError('ERR_HEADER_INVALID', 'The method or the path contains invalid characters.')
   }
 }
 
-/** Checked before the look-up: the id may be anything that fits into a header. */
+/** Checked before the credentials lookup: a header can contain any id. */
 function requireClientId(headers: ReadonlyMap<string, string>): string {
   const clientId = requireHeader(headers, 'Client-Id')
   if (isClientId(clientId)) return clientId
@@ -125,10 +125,10 @@ async function findCredentials(
 ): Promise<ParsedCredentials> {
   const lookUp = typeof credentials === 'function' ? credentials : () => credentials
   const found = await abort.beforeTimeout((async () => await lookUp(clientId))()).catch((error: unknown) => {
-    // What parsePrivateKey() throws inside the function says which key is wrong.
+    // An error of parsePrivateKey() inside the function names the wrong key.
     throw isOwnSideError(error) ? error : lookupThrew(error)
   })
-  // Compared here as well: a look-up may ignore case, or always return the same tenant.
+  // Compare it again: the function may ignore case, or always return the same tenant.
   if (found != null && found.clientId === clientId) return parseCredentials(found)
   trace.unknownClientId = clientId
   throw new ProtocolError('ERR_CLIENT_UNKNOWN', 'The Client-Id is unknown.')

@@ -5,7 +5,7 @@ import type { HttpResponse, IncomingRequest } from './http.ts'
 
 /** A step of a delivery that has ended. */
 export type DeliveryStep =
-  /** The headers are checked, and the body has arrived. */
+  /** The headers are checked, and the body is complete. */
   | 'received'
   | 'verified'
   | 'decrypted'
@@ -32,16 +32,16 @@ export interface ObservedEvent {
   readonly order?: object | undefined
 }
 
-/** One delivery, as far as it has come. The handler writes it, and the observer reads it. */
+/** One delivery, up to the current step. The handler writes it, and the observer reads it. */
 export interface ObservedDelivery {
   /** From `performance.now()`, in milliseconds. */
   readonly startedAt: number
   readonly request: Pick<IncomingRequest, 'method' | 'path' | 'headers'>
-  /** The path that the signature is verified for. Absent when the headers were refused before. */
+  /** The path for which the signature is verified. Absent if the headers were rejected before. */
   signedPath?: string
   /** Whether the handler has begun to read the body. */
   isBodyTaken?: true
-  /** The body as it arrived. Absent when it was not read. */
+  /** The received body. Absent if it was not read. */
   body?: Uint8Array
   /** The body after decryption. Absent when it did not verify, or could not be decrypted. */
   plaintext?: Uint8Array
@@ -51,7 +51,7 @@ export interface ObservedDelivery {
   response?: HttpResponse
 }
 
-/** What an observer learns of the handler itself. */
+/** What an observer knows about the handler itself. */
 export interface ObservedHandler {
   /** The option of the handler. */
   readonly credentials: Credentials | ((clientId: string) => unknown)
@@ -62,7 +62,7 @@ export interface ObservedHandler {
   readonly stop: () => void
 }
 
-/** Called when a delivery has a response, and again after a later event. What it throws is dropped. */
+/** Called when a delivery has a response, and again after a later event. Errors that it throws are ignored. */
 export type DeliveryObserver = (delivery: ObservedDelivery) => void
 
 /** The method OBSERVE of a handler. */
@@ -94,12 +94,12 @@ export function noteStep({ observed }: { readonly observed?: ObservedDelivery },
   observed?.steps.push({ step, at: performance.now() })
 }
 
-/** The most of a body, and the longest time, that is spent on a body which the handler did not need. */
+/** The limits for reading a body that the handler did not need. */
 const UNREAD_LIMITS = { bytes: 1_048_576, ms: 1_000 } as const
 
 /**
- * Reads the body of a request that was refused for its headers: without it, nobody can see what was wrong. Bounded in size and
- * time. Leaves the body absent when it cannot be read, and never rejects.
+ * Reads the body of a request that was rejected for its headers, so that the console can show it. Bounded in size and
+ * time. If the body cannot be read, it stays absent. Never rejects.
  */
 export async function readUnread(observed: ObservedDelivery | undefined, request: IncomingRequest): Promise<void> {
   if (observed === undefined || observed.isBodyTaken) return
@@ -111,7 +111,7 @@ export async function readUnread(observed: ObservedDelivery | undefined, request
     const body = await Promise.race([readBounded(request.body), late])
     if (body !== undefined) observed.body = body
   } catch {
-    // The peer has gone, or another reader has the body.
+    // The peer has disconnected, or another reader has the body.
   } finally {
     clearTimeout(timer)
   }

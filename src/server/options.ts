@@ -15,7 +15,7 @@ import type { OrderSyncEvent } from './event.ts'
 import type { RequestContext } from './request-context.ts'
 import { toVerifySettings, type VerifyRequestOptions, verifyRequestOptionRules } from './verify-options.ts'
 
-/** What `onOrder` receives besides the order. */
+/** What `onOrder` receives in addition to the order. */
 export interface OrderContext<Transaction = unknown> extends RequestContext {
   /** Grows with each claim of the order. Store it with your data, and reject a write that has a smaller token. */
   readonly fencingToken: number
@@ -33,36 +33,36 @@ export interface OrderResult {
 
 /** Options of {@link createOrderSyncHandler}. */
 export interface HandlerOptions<ExtInfo = OpenObject, Transaction = undefined> extends VerifyRequestOptions<ExtInfo> {
-  /** Remembers processed orders, so that each event is processed once. */
+  /** Remembers processed orders, so that each event is processed once. @group Required */
   store: OrderSyncStore<Transaction>
   /**
    * Your code. Runs for each verified, valid event that is newer than every processed event of the same order.
    * If it throws, the response is `UNKNOWN_EXCEPTION` and the peer retries. Throw an {@link OrderRefusedError} to respond
-   * with a result code of your choice.
+   * with a result code of your choice. @group Required
    */
   onOrder: (order: Order<ExtInfo>, context: OrderContext<Transaction>) => Promise<OrderResult> | OrderResult
   /**
    * Receives the outcome of every request. The enumerable members of the event are safe to log. Without `onEvent`, failures of
-   * your own side are process warnings: at most one per code and minute.
+   * your own side are process warnings: at most one per code and minute. @group Events
    */
   onEvent?: ((event: OrderSyncEvent) => void) | undefined
-  /** Upper bound of requests that are processed at the same time; signing the response does not count. Above it, the response is `REQUEST_TRAFFIC_EXCEED_LIMIT`. @defaultValue 1_000 */
+  /** Upper bound of requests that are processed at the same time; signing the response does not count. Above it, the response is `REQUEST_TRAFFIC_EXCEED_LIMIT`. @group Size and load @defaultValue 1_000 */
   maxConcurrent?: number | undefined
-  /** Upper bound of requests whose body is still arriving. Above it, the handler rejects the oldest of them. @defaultValue 1_000 */
+  /** Upper bound of requests whose body is being received. Above it, the handler rejects the oldest of them. @group Size and load @defaultValue 1_000 */
   maxReading?: number | undefined
-  /** Upper bound of the bytes of all bodies that are still arriving. Above it, the handler rejects the oldest of them. @defaultValue 67_108_864 */
+  /** Upper bound of the bytes of all bodies that are being received. Above it, the handler rejects the oldest of them. @group Size and load @defaultValue 67_108_864 */
   maxReadingBytes?: number | undefined
-  /** Length of the lease: how long a delivery holds its order, in milliseconds. Must be greater than `timeoutMs`. @defaultValue 30_000 */
+  /** Length of the lease: how long a delivery holds its order, in milliseconds. Must be greater than `timeoutMs`. @group Time limits @defaultValue 30_000 */
   leaseMs?: number | undefined
-  /** Time limit of each call to the store, in milliseconds. @defaultValue 5_000 */
+  /** Time limit of each call to the store, in milliseconds. @group Time limits @defaultValue 5_000 */
   storeTimeoutMs?: number | undefined
-  /** How long to wait, in milliseconds, while another delivery of the same order is processed. Then the response is `UNKNOWN_EXCEPTION`, and the peer retries. @defaultValue 2_000 */
+  /** How long to wait, in milliseconds, while another delivery of the same order is processed. Then the response is `UNKNOWN_EXCEPTION`, and the peer retries. @group Time limits @defaultValue 2_000 */
   busyWaitMs?: number | undefined
-  /** What `orderModifyTime` must be later than: the `orderModifyTime` of the last processed event, or the time when it was processed. @defaultValue 'orderModifyTime' */
+  /** What `orderModifyTime` must be later than: the `orderModifyTime` of the last processed event, or the time when it was processed. @group Orders @defaultValue 'orderModifyTime' */
   compareModifyTimeWith?: ModifyTimeComparison | undefined
 }
 
-/** Each option of the handler: its default, and what it must be. */
+/** Each option of the handler: its default, and the check of its value. */
 // A function, so that bundlers can drop it, and all that it refers to, from programs that create no handler.
 export const handlerOptionRules = () =>
   ({

@@ -15,7 +15,7 @@ export interface SerializedResponse extends Pick<Result, 'resultCode' | 'resultS
   readonly text: string
 }
 
-/** Everything that can become of a request. */
+/** All outcomes of a request. */
 export type Outcome =
   /** `onOrder` ran, and its response is stored. */
   | { readonly kind: 'processed'; readonly response: SerializedResponse }
@@ -42,7 +42,7 @@ export type Outcome =
 /** The outcome of a request whose order was not accepted. */
 export type NotAccepted = Extract<Outcome, { readonly kind: 'rejected' | 'unavailable' }>
 
-/** What was compared to find that an event is not new. */
+/** The comparison that shows that an event is not new. */
 export interface Comparison {
   /** Of this request, in milliseconds since the epoch. */
   readonly orderModifyTime: number
@@ -112,7 +112,7 @@ export function requireOrderId(result: { readonly orderId: string }, rule: strin
   throw new ConfigurationError('ERR_ORDER_ID', `${rule} { orderId }, a string of 1 to 64 characters.`)
 }
 
-/** The response to an order that `onOrder` refused. A code that the protocol does not have becomes PROCESS_FAIL. */
+/** The response to an order that `onOrder` refused. An unknown code becomes PROCESS_FAIL. */
 export function refusalResponse({ resultCode, resultMessage }: OrderRefusedError): SerializedResponse {
   const result = resultOf(isResultCode(resultCode) && resultCode !== 'SUCCESS' ? resultCode : 'PROCESS_FAIL')
   // Do not cut a surrogate pair: strict JSON parsers reject half a character.
@@ -124,7 +124,7 @@ export function refusalResponse({ resultCode, resultMessage }: OrderRefusedError
 /**
  * The response that a store returned.
  *
- * @throws {@link HandlerError} `ERR_STORE` when it is not one
+ * @throws {@link HandlerError} `ERR_STORE` if it is not a valid response
  */
 export function parseStoredResponse(text: string): SerializedResponse {
   try {

@@ -23,7 +23,7 @@ import {
 import { toRequestContext } from './request-context.ts'
 import { type RequestTrace, timeoutOf } from './trace.ts'
 
-/** What {@link processOrder} needs besides the options. */
+/** What {@link processOrder} needs in addition to the options. */
 interface ProcessContext {
   readonly abort: RequestAbort
   readonly trace: RequestTrace
@@ -89,7 +89,7 @@ async function claimUnlessBusy<ExtInfo, Transaction>(
     if (claim.decision !== 'busy' || leftMs <= 0) return claim
     const pauseMs = Math.min(backOff(attempt, { firstMs: 25, maxMs: 250 }), leftMs)
     trace.waiting = 'otherDelivery'
-    // Aborted: the peer has gone, and the other delivery keeps the order.
+    // Aborted: the peer has disconnected, and the other delivery keeps the order.
     const isAborted = await sleep(pauseMs, undefined, { signal: abort.signal }).then(
       () => false,
       () => true,
@@ -137,7 +137,7 @@ type Run =
    * nothing, and the next delivery is a replay.
    */
   | { readonly phase: 'undone'; readonly error: unknown }
-  /** `onOrder` succeeded, and the store failed: the effect has happened and is not recorded. */
+  /** `onOrder` succeeded, but the store failed: the effect has happened and is not recorded. */
   | { readonly phase: 'unrecorded'; readonly error: unknown }
 
 async function runOnce<ExtInfo, Transaction>(
@@ -166,7 +166,7 @@ async function runOnce<ExtInfo, Transaction>(
     trace.waiting = settings.store.finishInTransaction ? 'transaction' : 'finish'
     return successResponse(requireOrderId(result, '"onOrder" must return'))
   }
-  // Bound already, see bounded-store.ts.
+  // It already has a timeout: see bounded-store.ts.
   const { finishInTransaction } = settings.store
   if (finishInTransaction) trace.waiting = 'transaction'
   const run = finishInTransaction
@@ -187,7 +187,7 @@ async function runOnce<ExtInfo, Transaction>(
 
 const UNRECORDED = '"onOrder" had succeeded: the next delivery of the order may run it again.'
 
-/** Tells what `onOrder` threw from what the store throws around it. */
+/** Distinguishes errors of `onOrder` from errors of the store around it. */
 async function callOnOrder(onOrder: () => Promise<OrderResult> | OrderResult): Promise<OrderResult> {
   try {
     return await onOrder()
@@ -249,7 +249,7 @@ async function refuseOrRelease<ExtInfo, Transaction>(
 ): Promise<Outcome> {
   if (!isRefusal(error)) return await release(held, failed(error), settings)
   const refused: Outcome = { kind: 'refused', response: refusalResponse(error), error }
-  // "Try later" leaves the order as if it had not arrived. A final refusal is a response to store.
+  // A status U leaves the order unchanged. A final refusal is stored as the response.
   if (refused.response.resultStatus === 'U') return await release(held, refused, settings)
   try {
     trace.waiting = 'finish'
@@ -269,7 +269,7 @@ async function release<ExtInfo, Transaction>(
   outcome: Outcome,
   { store }: HandlerSettings<ExtInfo, Transaction>,
 ): Promise<Outcome> {
-  // If the release fails, the lease ends by itself.
+  // If the release fails, the lease expires.
   try {
     await store.release(held)
   } catch {}
@@ -277,7 +277,7 @@ async function release<ExtInfo, Transaction>(
 }
 
 /**
- * `onOrder` has had its effect, so a store that fails is tried again, for at most `leaseMs` more. The fencing token rejects
+ * `onOrder` has had its effect, so a failed store call is retried, for at most `leaseMs`. The fencing token rejects
  * a finish after a newer claim.
  */
 async function finish<ExtInfo, Transaction>(
@@ -292,13 +292,13 @@ async function finish<ExtInfo, Transaction>(
     const pauseMs = backOff(attempt, { firstMs: 50, maxMs: 1_000 })
     try {
       const isStored = await store.finish(held, completion)
-      // False after a failure can mean that the failed call was carried out and only its result was lost: not fenced.
+      // False after a failure can mean that the failed call took effect and only its result was lost: not fenced.
       if (!isStored && failures.length > 0) break
       return isStored
     } catch (error) {
       failures.push(error)
-      // If the time is up meanwhile, the event says why.
-      trace.lastError = withConsequence(error, 'It is tried again until the lease ends.')
+      // If the time is up meanwhile, the event names the failure.
+      trace.lastError = withConsequence(error, 'The handler retries until the lease ends.')
       if (performance.now() + pauseMs >= deadline) break
     }
     await sleep(pauseMs)

@@ -9,7 +9,7 @@ import { noteStep } from './observation.ts'
 import type { NotAccepted } from './outcome.ts'
 import type { VerifySettings } from './verify-options.ts'
 
-/** A request whose headers are checked and whose body has arrived. Nothing is verified yet. */
+/** A request with checked headers and a complete body. Nothing is verified yet. */
 export interface Received {
   readonly kind: 'received'
   readonly credentials: ParsedCredentials
@@ -19,7 +19,7 @@ export interface Received {
 
 type Settings = Pick<VerifySettings<unknown>, 'credentials' | 'signedPath' | 'now' | 'clockToleranceSeconds'>
 
-/** Step 1: checks the headers, looks the caller up and reads the body. */
+/** Step 1: checks the headers, looks up the credentials of the caller, and reads the body. */
 export async function receive(
   request: IncomingRequest,
   context: ReceiveContext,

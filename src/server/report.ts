@@ -7,7 +7,7 @@ import { errorOf, type OrderSyncEvent, toEvent } from './event.ts'
 import type { Outcome, StatusAndResponse } from './outcome.ts'
 import type { RequestTrace } from './trace.ts'
 
-/** How and when the event came about. */
+/** The circumstances of the event. */
 interface Circumstances {
   readonly response: StatusAndResponse
   readonly trace: RequestTrace
@@ -49,7 +49,7 @@ export function createReporter(
   }
 }
 
-/** Warns of a failure on the merchant's side. The ids are no customer data: they lead to the request in other logs. */
+/** Warns about a failure on the merchant's side. The ids are not customer data: they identify the request in other logs. */
 function warnOfOutcome(outcome: Outcome, { tracerId, requestId }: RequestTrace, warn: Warn): void {
   if (outcome.kind !== 'failed' && outcome.kind !== 'unavailable' && outcome.kind !== 'fenced') return
   const { code, message } = outcome.error

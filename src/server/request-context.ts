@@ -1,7 +1,7 @@
 import type { Accepted } from './accept.ts'
 import type { RequestTrace } from './trace.ts'
 
-/** What is known of a verified request besides its order. */
+/** What is known about a verified request in addition to its order. */
 export interface RequestContext {
   /** The `Client-Id` of the message. */
   readonly clientId: string
@@ -9,7 +9,7 @@ export interface RequestContext {
   readonly requestId: string
   /** The `Tracer-Id` of the response. Taken from the request, if that has a printable one. Log it with your own messages. */
   readonly tracerId: string
-  /** The key of the order in a store: a hash of what identifies it, the same for every message about it. */
+  /** The key of the order in a store: a hash of its identifying members, the same for every message about it. */
   readonly orderKey: string
   /** The version of the peer's key that the signature verified with. */
   readonly keyVersion: string

@@ -70,15 +70,15 @@ async function respond(
   return { status: response.status, headers: withAllow({ ...headers, 'Tracer-Id': tracerId }, response), body }
 }
 
-/** A response, and the failure of our side that left it unsigned, if there was one. */
+/** A response, and the failure on this side that left it unsigned, if there was one. */
 export interface Responded {
   readonly httpResponse: HttpResponse
   readonly failure?: OwnSideError
 }
 
 /**
- * Like {@link respond}. If the signer or the clock fails, the response is that of a request that we could not judge. A
- * processed order is stored by then, and its response is sent when it is delivered again.
+ * Like {@link respond}. If the signer or the clock fails, the response is an unsigned HTTP 500. A processed order is stored by
+ * then, and the next delivery gets its response.
  */
 export async function respondOrFail(
   response: StatusAndResponse,
@@ -93,7 +93,7 @@ export async function respondOrFail(
   }
 }
 
-/** The unsigned response to a request that we could not judge. */
+/** The unsigned response after a failure on this side. */
 export function respondUnavailable(
   error: OwnSideError,
   settings: Pick<ResponseSettings, 'now' | 'tracerId'> & { readonly alwaysStatus200: boolean },
@@ -101,7 +101,7 @@ export function respondUnavailable(
   return respondUnsigned(toResponse({ kind: 'unavailable', error }, settings), settings)
 }
 
-/** A response to a stranger, or while the signer fails. */
+/** An unsigned response: the request did not verify, or the signer fails. */
 function respondUnsigned(
   response: StatusAndResponse,
   settings: Pick<ResponseSettings, 'now' | 'tracerId'>,
@@ -119,7 +119,7 @@ function withAllow(headers: HttpResponse['headers'], { status }: StatusAndRespon
   return status === 405 ? { ...headers, Allow: ORDER_SYNC_METHOD } : headers
 }
 
-/** Absent when the clock fails: the response must be sent all the same. */
+/** Absent if the clock fails: the response must be sent anyway. */
 function responseTime({ now }: { now: () => number }): { 'Response-Time'?: string } {
   try {
     return { 'Response-Time': formatTime(now()) }

@@ -10,7 +10,7 @@ import { createTrace } from './trace.ts'
 const responses = new WeakMap<object, HttpResponse>()
 
 /**
- * Notes the response that belongs to an error. Not a member of the error: what prints the error must not print the response.
+ * Notes the response that belongs to an error. Not a member of the error, so that printing the error does not print the response.
  *
  * @returns The error, or a copy: the merchant's code may throw the same object for two requests.
  */
@@ -31,7 +31,7 @@ function copyOf(error: NotAccepted['error']): NotAccepted['error'] {
 
 /**
  * The response to send for an error of `verifyRequest()` or of its `respond()`: signed if the request had verified,
- * otherwise unsigned. It says no more than the result code. For any other error it is an unsigned `UNKNOWN_EXCEPTION` with
+ * otherwise unsigned. It contains only the result code. For any other error it is an unsigned `UNKNOWN_EXCEPTION` with
  * HTTP status 500, after which the peer retries.
  *
  * @see docs/protocol.md section 6

@@ -2,7 +2,7 @@ import type { Order } from '../messages/order.ts'
 
 export type SecondsWarning = (order: Pick<Order, 'orderModifyTime'>) => void
 
-/** Creates the function that warns, once, of an `orderModifyTime` of ten digits. It is accepted: the API page names no unit. */
+/** Creates the function that warns, once, about an `orderModifyTime` of ten digits. It is accepted, because the API page names no unit. */
 export function createSecondsWarning(): SecondsWarning {
   let isWarned = false
   return ({ orderModifyTime }) => {

@@ -4,8 +4,8 @@ import { type OwnSideError, timedOut, type Waiting } from './failures.ts'
 import type { ObservedDelivery } from './observation.ts'
 
 /**
- * What is known of one request, for its events, its responses and its error when the time is up. It grows while the request
- * is handled: at the deadline, the event has what was known by then.
+ * What is known about one request, for its events, its responses and its timeout error. It is filled while the request
+ * is handled: at the deadline, the event has everything that is known by then.
  */
 export interface RequestTrace {
   /** The `Tracer-Id` of the request, if it is printable; otherwise a new one. */
@@ -14,16 +14,16 @@ export interface RequestTrace {
   readonly startedAt: number
   /** What the request waits for now. */
   waiting: Waiting
-  /** The last error of a call that is tried again. */
+  /** The last error of a retried call. */
   lastError?: OwnSideError
   /** The unknown `Client-Id` of the request. */
   unknownClientId?: string
   /** The version of the peer's key. */
   keyVersion?: string
   encrypted?: boolean
-  /** Milliseconds that the `Request-Time` is ahead of our clock. */
+  /** Milliseconds that the `Request-Time` is ahead of the local clock. */
   clockSkewMs?: number
-  /** The version of our key that the message is encrypted to. */
+  /** The version of the private key that the message is encrypted to. */
   decryptionKeyVersion?: string
   requestId?: string
   merchantBizNo?: string
@@ -34,7 +34,7 @@ export interface RequestTrace {
   observed?: ObservedDelivery
 }
 
-/** Starts the trace of a request. `adopt` takes the `Tracer-Id` over, once the headers are known. */
+/** Starts the trace of a request. Once the headers are known, `adopt` sets the `Tracer-Id`. */
 export function createTrace(randomBytes: RandomBytes): {
   readonly trace: RequestTrace
   readonly adopt: (tracerId: string | undefined) => void
@@ -72,8 +72,8 @@ function toHex(bytes: Uint8Array): string {
 }
 
 /**
- * Notes how the order is identified. The signature has verified, and nothing else is checked yet: an order that breaks a rule
- * must be found too.
+ * Notes the ids of the order. Only the signature is verified at this point: the merchant must also be able to find an order
+ * that breaks a rule.
  */
 export function noteIdentity(trace: RequestTrace, message: unknown): void {
   if (typeof message !== 'object' || message === null) return
@@ -87,7 +87,7 @@ function isShortText(value: unknown): value is string {
   return typeof value === 'string' && value.length <= 256
 }
 
-/** The error of a request whose time is up: the failure that is tried again, or what the request waits for. */
+/** The error of a request that timed out: the failure that is being retried, or what the request waits for. */
 export function timeoutOf({ waiting, lastError }: RequestTrace, timeoutMs: number): OwnSideError {
   return lastError ?? timedOut(waiting, timeoutMs)
 }

@@ -22,39 +22,39 @@ import type { IncomingRequest } from './http.ts'
 export interface VerifyRequestOptions<ExtInfo = OpenObject> {
   /**
    * Your keys and the peer's. For several tenants, a function that returns them for the `Client-Id` of a request.
-   * Return the same object for the same tenant, so that its keys are parsed only once.
+   * Return the same object for the same tenant, so that its keys are parsed only once. @group Required
    */
   credentials: Credentials | ((clientId: string) => Credentials | undefined | Promise<Credentials | undefined>)
-  /** Narrows `extInfo`: any Standard Schema validator (zod, valibot, arktype …). @defaultValue an open object */
+  /** Narrows `extInfo`: any Standard Schema validator (zod, valibot, arktype …). @group Orders @defaultValue an open object */
   extInfoSchema?: StandardSchema<unknown, ExtInfo> | undefined
-  /** The path that the sender signed, if a proxy rewrites it. @defaultValue the path as received, with its query string */
+  /** The path that the sender signed, if a proxy rewrites it. @group Partners that differ @defaultValue the path as received, with its query string */
   signedPath?: string | ((request: IncomingRequest) => string) | undefined
-  /** How far a `Request-Time` may differ from the local clock, in seconds, in either direction. @defaultValue 300 */
+  /** How far a `Request-Time` may differ from the local clock, in seconds, in either direction. @group Time limits @defaultValue 300 */
   clockToleranceSeconds?: number | undefined
-  /** The largest accepted body, in bytes. @defaultValue 1_048_576 */
+  /** The largest accepted body, in bytes. @group Size and load @defaultValue 1_048_576 */
   maxBodyBytes?: number | undefined
-  /** Time limit for a body to arrive, in milliseconds. @defaultValue 5_000 */
+  /** Time limit for receiving a body, in milliseconds. @group Time limits @defaultValue 5_000 */
   bodyTimeoutMs?: number | undefined
   /**
    * Time limit of a request, in milliseconds. After it, the response is `UNKNOWN_EXCEPTION`, even if work still runs. A remote
-   * signer then has the same time again to sign the response. @defaultValue 10_000
+   * signer then has the same time again to sign the response. @group Time limits @defaultValue 10_000
    */
   timeoutMs?: number | undefined
-  /** How far an `orderModifyTime` may be ahead of the local clock, in milliseconds. @defaultValue 86_400_000 */
+  /** How far an `orderModifyTime` may be ahead of the local clock, in milliseconds. @group Orders @defaultValue 86_400_000 */
   maxFutureMs?: number | undefined
-  /** Encryption parameters, if your gateway differs from the default. @defaultValue AES-256/ECB under RSAES-PKCS1-v1_5 */
+  /** Encryption parameters, if your gateway differs from the default. @group Partners that differ @defaultValue AES-256/ECB under RSAES-PKCS1-v1_5 */
   encryption?: EncryptionOptions | undefined
-  /** Respond with HTTP 200 to every request, even a rejected one. Only the result code then shows the rejection. @defaultValue false */
+  /** Respond with HTTP 200 to every request, even a rejected one. Only the result code then shows the rejection. @group Partners that differ @defaultValue false */
   alwaysStatus200?: boolean | undefined
-  /** Accept fractions, such as 1.5, in `extInfo` and in unknown members. @defaultValue false */
+  /** Accept fractions, such as 1.5, in `extInfo` and in unknown members. @group Orders @defaultValue false */
   allowFractions?: boolean | undefined
-  /** The clock, in milliseconds since the epoch. @defaultValue Date.now */
+  /** The clock, in milliseconds since the epoch. @group For tests @defaultValue Date.now */
   now?: (() => number) | undefined
-  /** The source of random bytes. @defaultValue randomBytes of node:crypto */
+  /** The source of random bytes. @group For tests @defaultValue randomBytes of node:crypto */
   randomBytes?: RandomBytes | undefined
 }
 
-/** Each of these options: its default, and what it must be. */
+/** Each of these options: its default, and the check of its value. */
 export const verifyRequestOptionRules = () =>
   ({
     // Keys are parsed here: a wrong key is found now, not by the first order.
@@ -85,7 +85,7 @@ export function resolveVerifyOptions<ExtInfo>(options: VerifyRequestOptions<ExtI
   )
 }
 
-/** What the steps from a request to its order need of the options. */
+/** The options that the steps from a request to its order need. */
 export function toVerifySettings<ExtInfo>(resolved: Resolved<VerifyRequestOptions<ExtInfo>, VerifyRules>) {
   const { allowFractions, encryption } = resolved
   const randomBytes = named('randomBytes', resolved.randomBytes)

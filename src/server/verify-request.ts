@@ -43,9 +43,9 @@ export interface VerifiedRequest<ExtInfo = OpenObject> {
 }
 
 /**
- * Verifies, decrypts and validates one request, for programs that have a queue and idempotency of their own: from the raw
- * request to the typed order in one call. It remembers no order: a duplicate and an older event are verified like a new one.
- * {@link createOrderSyncHandler} does the same and decides as well whether an event is new.
+ * Verifies, decrypts and validates one request, for programs with their own queue and idempotency: from the raw request to the
+ * typed order in one call. It remembers no order: duplicates and older events are verified like new events.
+ * {@link createOrderSyncHandler} does the same, and also decides whether an event is new.
  *
  * `options.credentials` must be the same object, or function, in every call: keys are parsed once for each object.
  *
@@ -89,7 +89,7 @@ export async function verifyRequest<ExtInfo = OpenObject>(
   return await verifyWith(shared, request, options)
 }
 
-/** What calls remember for one another. */
+/** The state that calls share. */
 interface VerifyState {
   readonly encryptMemory: EncryptMemory
   readonly warnOfSeconds: SecondsWarning

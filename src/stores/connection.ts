@@ -1,6 +1,6 @@
 import process from 'node:process'
 
-/** What a store does with the errors of a connection that it was given. */
+/** How a store handles the errors of the connection that you passed. */
 export interface ConnectionErrors {
   /** The function that got the connection, for the warning. */
   readonly owner: string

@@ -37,8 +37,8 @@ interface RequestEntry {
 }
 
 /**
- * A store in the memory of one process: for tests, for development, and for a single process that may lose its memory on
- * restart. After a restart, or for an order that was removed, a redelivery is processed again.
+ * A store in the memory of one process: for tests, for development, and for a single process that may lose its state on
+ * restart. After a restart, or after an order was removed, a redelivery is processed again.
  *
  * @throws TypeError when an option is unknown or of the wrong type
  * @throws RangeError when a limit is not a positive integer
@@ -52,14 +52,14 @@ interface RequestEntry {
  */
 export function memoryStore(options: MemoryStoreOptions = {}): OrderSyncStore {
   const { maxOrders, maxRequests, responseTtlMs, now } = resolveOptions('memoryStore', OPTIONS, options)
-  // Both are in the order of last use: a Map iterates in the order of insertion.
+  // Both are sorted by last use: a Map iterates in the sequence of insertion.
   const orders = new Map<string, OrderEntry>()
   const requests = new Map<string, RequestEntry>()
   let lastToken = 0
 
   const isLeased = ({ lease }: OrderEntry, at = now()) => lease !== undefined && holds(lease, at)
 
-  /** Returns what was known of the request before, and remembers its digest. */
+  /** Returns the previous state of the request, and stores its digest. */
   function rememberRequest({ requestKey, digest }: Delivery, at: number): RequestEntry | undefined {
     const known = requests.get(requestKey)
     const request = known !== undefined && known.expiresAt > at ? known : undefined

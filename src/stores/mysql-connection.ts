@@ -22,8 +22,8 @@ export async function borrow(pool: MysqlPool, timeoutMs: number): Promise<Borrow
   const taken = pool.getConnection()
   const connection = await waitFor(
     () => taken,
-    { timeoutMs, onTimeout: () => timeoutError('The wait for a connection of the pool', timeoutMs) },
-    // A connection that comes later goes back to the pool.
+    { timeoutMs, onTimeout: () => timeoutError('Waiting for a connection of the pool', timeoutMs) },
+    // A connection that the pool returns later goes back to the pool.
     () => void taken.then((late) => late.release()).catch(ignore),
   )
   // A connection that breaks between queries emits 'error'. The next query fails, which reports it.

@@ -25,7 +25,7 @@ export interface MysqlPool {
 /** The type that a pool's `getConnection()` resolves to: the full connection of `mysql2`. */
 export type ConnectionOf<Pool extends MysqlPool> = Awaited<ReturnType<Pool['getConnection']>>
 
-/** What people pass in place of a pool, and what to pass. The first match counts. */
+/** Common wrong values for a pool, and what to pass instead. The first match counts. */
 const NOT_A_POOL: readonly { readonly is: (value: unknown) => boolean; readonly fix: string }[] = [
   { is: (value) => hasMethod(value, 'then'), fix: 'is a Promise: await it first' },
   {
@@ -62,13 +62,13 @@ const NOT_A_POOL: readonly { readonly is: (value: unknown) => boolean; readonly 
   },
 ]
 
-/** Throws unless the value is a promise pool. The message says what the value is, where that can be recognised. */
+/** Throws unless the value is a promise pool. If the value is recognized, the message names it. */
 export function assertPool(value: unknown, name: string): void {
   const mistake = NOT_A_POOL.find(({ is }) => is(value))
   if (mistake !== undefined) throw new TypeError(`"${name}" ${mistake.fix}`)
 }
 
-/** Throws when the pool was passed in place of the options, or is missing in them. */
+/** Throws if the pool was passed instead of the options, or is missing in them. */
 export function assertPoolOption(owner: string, options: unknown): void {
   if (['getConnection', 'query', 'execute'].some((method) => hasMethod(options, method))) {
     throw new TypeError(`${owner}() takes an object of options: ${owner}({ pool })`)

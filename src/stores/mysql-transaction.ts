@@ -21,7 +21,7 @@ export interface TransactionSteps {
 /** A ROLLBACK takes less than a millisecond. */
 const ROLLBACK_TIMEOUT_MS = 200
 
-/** Runs work and finish in one transaction. Resolves to false, and rolls back, when the claim is not held any more. */
+/** Runs work and finish in one transaction. Resolves to false, and rolls back, if the claim was lost. */
 export async function inTransaction(settings: CallSettings, steps: TransactionSteps): Promise<boolean> {
   const { pool, database, queryTimeoutMs } = settings
   const prefix = prefixOf(database)
@@ -46,10 +46,10 @@ export async function inTransaction(settings: CallSettings, steps: TransactionSt
 }
 
 const TRANSACTION_ENDED =
-  'The transaction ended in "onOrder": leave COMMIT and ROLLBACK to the store, throw the error of a deadlock, and create no table.'
+  'The transaction ended in "onOrder": leave COMMIT and ROLLBACK to the store, rethrow deadlock errors, and do not run DDL.'
 
 /**
- * Lends a connection to `onOrder`, as an object of its own that is useless after it: a query that comes later would run in the
+ * Lends a connection to `onOrder`, as a separate object that stops working afterwards: a later query would run in the
  * transaction of another order. Queries get the timeout too: on a silent network, the driver would wait without a limit.
  */
 async function lend<Value>(
@@ -77,7 +77,7 @@ async function lend<Value>(
   const query = guardQuery({ ...guard, send: sender('query') })
   const refuse = () => {
     // The pool would lend the connection to another order while our transaction is open.
-    throw new Error('context.transaction is released by the store')
+    throw new Error('Do not release context.transaction: the store does')
   }
   const lent: MysqlConnection = Object.create(connection, {
     query: { value: query },

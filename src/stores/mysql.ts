@@ -36,12 +36,12 @@ function resolveStoreOptions(owner: string, options: MysqlStoreOptions) {
   return resolveOptions(owner, OPTIONS, options)
 }
 
-/** A claim deletes at most so many expired requests, and every so many claims. */
+/** How many expired requests a claim deletes, and after how many claims it does so. */
 const DELETED_AT_ONCE = 1_000
 
 /**
- * A durable store in MySQL or MariaDB, for any number of machines. A claim takes one round trip, a finish takes another. Leases are
- * judged by the database's clock. Run {@link migrateMysql} once before you use the store.
+ * A durable store in MySQL or MariaDB, for any number of machines. A claim takes one round trip, a finish takes another. Leases use
+ * the clock of the database. Run {@link migrateMysql} once before you use the store.
  *
  * @throws TypeError when an option is unknown, missing or of the wrong type
  * @throws RangeError when an option is out of range
@@ -119,10 +119,10 @@ function createStore(settings: Settings): OrderSyncStore {
 /**
  * Like {@link mysqlStore}, in transactional mode: `context.transaction` is a connection inside a transaction. The writes of
  * `onOrder` through it commit together with the record that the order was processed. The effect happens exactly once,
- * also when a process crashes at any step.
+ * even if a process crashes at any step.
  *
- * Await every query, and throw its error: after a deadlock, MySQL has rolled back everything before it. BEGIN, COMMIT and ROLLBACK,
- * as ORMs send them, become savepoints of this transaction; what would end it, such as CREATE TABLE, is refused with
+ * Await every query, and rethrow its error: a deadlock makes MySQL roll back everything before it. BEGIN, COMMIT and ROLLBACK,
+ * as ORMs send them, become savepoints of this transaction. A statement that would end it, such as CREATE TABLE, throws
  * `ERR_TRANSACTION`. Leave `release()` to the store. Each order in progress holds one connection of the pool. All your tables must
  * use InnoDB.
  *
@@ -181,8 +181,8 @@ function idleSeconds(leaseMs: number): number {
 const MAX_WAIT_TIMEOUT_S = 2_147_483
 
 /**
- * Deletes the requests whose `responseTtlMs` is over, and resolves to their number. A store deletes up to 1,000 of them with
- * its first claim and with each 1,000th. Run this function in a scheduled job when that is not enough.
+ * Deletes requests that have outlived `responseTtlMs`, and resolves to their number. A store deletes up to 1,000 of them with
+ * its first claim and with every 1,000th claim. If that is not enough, run this function in a scheduled job.
  *
  * @see docs/protocol.md section 7.3
  * @example
@@ -218,7 +218,7 @@ function finishCall(
   ])
 }
 
-/** A lock that another session holds for long is a sign of work on this order: it is busy. */
+/** If another session holds the lock for long, it is working on this order: the order is busy. */
 async function callOrBusy(settings: Settings, call: string, busy: Row): Promise<Row> {
   try {
     return await callWithRetries(settings, call, isDeadlock)

@@ -19,11 +19,11 @@ import type { OutboxStore } from './outbox-store.ts'
 export interface MysqlOutboxStoreOptions extends MysqlDatabaseOptions {
   /** Your promise pool: `createPool()` of `mysql2/promise`. */
   pool: MysqlPool
-  /** Milliseconds for one query, and for a connection of the pool. @defaultValue 10_000 */
+  /** Time limit of a query, and of the wait for a connection of the pool, in milliseconds. @defaultValue 10_000 */
   queryTimeoutMs?: number | undefined
 }
 
-/** What `enqueue` needs of a transaction: a promise connection of `mysql2`, or any object with this method. */
+/** The part of a transaction that `enqueue()` needs: a promise connection of `mysql2`, or any object with this method. */
 export interface MysqlExecutor {
   /** The statement has no parameters: the values are hexadecimal literals. */
   query(text: string): Promise<unknown>
@@ -94,7 +94,7 @@ export function mysqlOutboxStore(options: MysqlOutboxStoreOptions): OutboxStore 
     ignoreDuplicate: () => 'ON DUPLICATE KEY UPDATE id = id',
     onOrderExists: (due) => `ON DUPLICATE KEY UPDATE due_at = ${due((name) => name)}`,
     transaction: inOwnTransaction,
-    // In a transaction of its own: with `autocommit = 0`, the connection would go back to the pool with an open one.
+    // In a separate transaction: with `autocommit = 0`, the connection would return to the pool with an open one.
     sqlOf: (transaction) =>
       transaction === undefined
         ? (text, values) => inOwnTransaction((sql) => sql(text, values))
@@ -174,7 +174,7 @@ export async function migrateMysqlOutbox(pool: MysqlPool, options: MysqlDatabase
   const { database } = resolveOptions('migrateMysqlOutbox', { database: DATABASE_RULE }, options)
   const { connection, giveBack } = await borrow(pool, MIGRATION_TIMEOUT_MS)
   try {
-    // Each statement commits by itself, and does nothing when it was done before.
+    // Each statement commits implicitly, and does nothing when it is repeated.
     for (const statement of tablesOf(prefixOf(database))) await query(connection, statement, MIGRATION_TIMEOUT_MS)
     const version = await query(
       connection,

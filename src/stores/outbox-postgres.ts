@@ -13,14 +13,14 @@ export interface PostgresOutboxStoreOptions {
   schema?: string | undefined
   /**
    * Whether each commit with new events wakes the workers (`NOTIFY`). A running worker then keeps one connection of the pool.
-   * Without it, workers look every `pollMs`. @defaultValue true
+   * Without it, workers poll every `pollMs`. @defaultValue true
    */
   notify?: boolean | undefined
-  /** Receives the error of an idle connection that broke, as in `postgresStore`. */
+  /** Receives the error of a broken idle connection, as in `postgresStore`. */
   onError?: ((error: unknown) => void) | undefined
 }
 
-/** What `enqueue` needs of a transaction: a client of `pg`, or any object with this method. */
+/** The part of a transaction that `enqueue()` needs: a client of `pg`, or any object with this method. */
 export interface PostgresExecutor {
   query(text: string, values: unknown[]): Promise<unknown>
 }
@@ -34,7 +34,8 @@ const OPTIONS = {
 
 const CHANNEL = 'order_sync_outbox'
 const BEGIN = 'BEGIN ISOLATION LEVEL READ COMMITTED'
-const NOW = '(extract(epoch from clock_timestamp()) * 1000)::bigint'
+/** The time of the statement, because no index serves a comparison with clock_timestamp(), which is volatile. */
+const NOW = '(extract(epoch from statement_timestamp()) * 1000)::bigint'
 
 /** Serialization failure, deadlock. */
 const TRANSIENT = new Set(['40001', '40P01'])
@@ -72,12 +73,12 @@ export function postgresOutboxStore(options: PostgresOutboxStoreOptions): Outbox
     ignoreDuplicate: (columns) => `ON CONFLICT (${columns}) DO NOTHING`,
     onOrderExists: (due) =>
       `ON CONFLICT (order_key) DO UPDATE SET due_at = ${due((name) => `${prefixOf(schema)}order_sync_outbox_orders.${name}`)}`,
-    transaction: (work, { mayBeLost = false } = {}) =>
+    transaction: (work) =>
       explaining(() =>
         repeatTransient(
           () =>
             inTransaction(pool, {
-              begin: mayBeLost ? `${BEGIN}; SET LOCAL synchronous_commit = off` : BEGIN,
+              begin: BEGIN,
               work: async (client) => ({ commit: true, value: await work(toSql(client)) }),
             }),
           (error) => TRANSIENT.has(codeOf(error)),
@@ -109,9 +110,11 @@ async function explaining<Value>(call: () => Promise<Value>): Promise<Value> {
 }
 
 function toExecutor(transaction: unknown): PostgresExecutor {
-  if (hasMethod(transaction, 'query') && !hasMethod(transaction, 'connect')) return transaction as PostgresExecutor
-  // A client of pg has connect() too, but a pool has no release().
-  if (hasMethod(transaction, 'query') && hasMethod(transaction, 'release')) return transaction as PostgresExecutor
+  // Clients of pg have connect() too. One that does not belong to a pool has no release().
+  const isClient = ['release', 'escapeLiteral'].some((method) => hasMethod(transaction, method))
+  if (hasMethod(transaction, 'query') && (isClient || !hasMethod(transaction, 'connect'))) {
+    return transaction as PostgresExecutor
+  }
   throw new TypeError(
     '"transaction" must be a client of the package "pg" that is in a transaction, or an object with query(text, values)',
   )
@@ -133,7 +136,7 @@ function rowsOf(result: unknown): readonly SqlRow[] {
 
 const RECONNECT = { firstMs: 100, maxMs: 10_000 }
 
-/** Keeps one connection that waits for notifications. When it breaks, polling goes on and a new one is opened. */
+/** Keeps one connection that waits for notifications. If it breaks, polling continues, and a new connection is opened. */
 function listen(pool: PostgresPool, wake: () => void): { readonly close: () => Promise<void> } {
   const stop = new AbortController()
   let release: (() => void) | undefined

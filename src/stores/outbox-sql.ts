@@ -8,6 +8,7 @@ import type {
   OutboxPolicy,
   OutboxStats,
   OutboxStore,
+  OutboxStoreOptions,
 } from './outbox-store.ts'
 
 /** A value in a statement. */
@@ -30,15 +31,9 @@ export const inList = (values: Keys | Ids) => ({ text: `IN (${values.map(() => '
 
 /** What the three databases do differently. */
 export interface OutboxDatabase {
-  /**
-   * Runs work in a transaction at READ COMMITTED. Repeats it after a deadlock. One that may be lost need not be on the disk when it
-   * commits: after a crash of the database it is as if it had not been.
-   */
-  readonly transaction: <Value>(
-    work: (sql: Sql) => Promise<Value>,
-    options?: { readonly mayBeLost?: boolean },
-  ) => Promise<Value>
-  /** The statement that sends one query in the transaction of the merchant, or outside of any. */
+  /** Runs work in a transaction at READ COMMITTED. Repeats it after a deadlock. */
+  readonly transaction: <Value>(work: (sql: Sql) => Promise<Value>) => Promise<Value>
+  /** Sends one query in the merchant's transaction, or outside any transaction. */
   readonly sqlOf: (transaction: unknown) => Sql
   /** Milliseconds since the epoch, as an expression. */
   readonly now: () => string
@@ -62,14 +57,17 @@ export interface OutboxDatabase {
 const STATES = { new: 0, waiting: 1, sent: 2, failed: 3, skipped: 4, stale: 5 } as const
 
 /**
- * What makes an event the same one. Not `request_id` alone: an application that uses an id twice, or two tenants with the same ids, must
- * not lose an event without a word. The peer refuses what contradicts.
+ * The columns that identify an event. Not only `request_id`: an application that reuses an id, or two tenants with the same ids,
+ * must not lose an event silently. The peer rejects contradictions.
  */
 const EVENT_COLUMNS = 'request_id, order_key, event_time'
 
-/** How many new events one claim takes over. */
+/** How many new events one claim makes waiting ones. */
 const MAX_NEW = 500
 const DELETED_AT_ONCE = 1_000
+
+/** A length of time as a whole number: PostgreSQL refuses a fraction. The sum with the time of day is below 2^53. */
+const wholeMs = (ms: number) => Math.round(Math.min(ms, 2 ** 52))
 
 /** The outbox in SQL that PostgreSQL, MySQL and SQLite understand. */
 export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore, 'listen'> {
@@ -81,7 +79,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
   const nextFirst = (policy: OutboxPolicy) =>
     policy === 'latest' ? 'event_time DESC, id DESC' : 'event_time ASC, id ASC'
 
-  /** Ends the leases of orders: each is due when its next event is. */
+  /** Ends the leases of orders. Each order is then due when its next event is due. */
   const release = (
     sql: Sql,
     keys: Keys,
@@ -100,15 +98,18 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     )
   }
 
-  /** New events become waiting ones, and their orders due. An order that is leased looks for them when its lease ends. */
-  async function takeOver(sql: Sql): Promise<void> {
+  /**
+   * New events become waiting ones, and their orders due. An order that is leased looks for them when its lease ends. Resolves to the
+   * number of events.
+   */
+  async function takeOver(sql: Sql): Promise<number> {
     const fresh = await sql(
       `SELECT id, order_key FROM ${events} WHERE state = ${STATES.new} ORDER BY id LIMIT ${MAX_NEW} ${skipLocked}`,
     )
-    if (fresh.length === 0) return
+    if (fresh.length === 0) return 0
     const ids = fresh.map(idOf)
     await sql(`UPDATE ${events} SET state = ${STATES.waiting} WHERE id ${among(ids).text}`, among(ids).values)
-    // In one order, so that two workers cannot wait for each other.
+    // Sorted, so that two workers cannot deadlock.
     const keys = [...new Set(fresh.map((row) => textOf(row['order_key'])))].sort()
     const due = (column: (name: string) => string) =>
       `CASE WHEN ${column('leased')} = 1 AND ${column('due_at')} > ${now()} THEN ${column('due_at')} ELSE ${now()} END`
@@ -116,30 +117,33 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
       `INSERT INTO ${orders} (order_key, due_at, leased, token) ${database.rowsOf(keys, `${now()}, 0, 0`)} ${database.onOrderExists(due)}`,
       among(keys).values,
     )
+    return fresh.length
   }
 
   async function claim(
     sql: Sql,
-    { limit, leaseMs, policy }: { limit: number; leaseMs: number; policy: OutboxPolicy },
+    { limit, leaseMs, policy, keepSentMs }: Parameters<OutboxStore['claim']>[0],
   ): Promise<OutboxClaim> {
-    await takeOver(sql)
+    const fresh = await takeOver(sql)
     const due = await sql(
       `SELECT order_key, token, sent_time FROM ${orders} WHERE due_at <= ${now()} ORDER BY due_at LIMIT ${limit} ${skipLocked}`,
     )
-    if (due.length === 0) return { events: [], dropped: [] }
+    const more = fresh === MAX_NEW || due.length === limit
+    if (due.length === 0) return { events: [], dropped: [], more }
     const keys = due.map((row) => textOf(row['order_key']))
     await sql(
-      `UPDATE ${orders} SET leased = 1, due_at = ${now()} + ${leaseMs}, token = token + 1 WHERE order_key ${among(keys).text}`,
+      `UPDATE ${orders} SET leased = 1, due_at = ${now()} + ${wholeMs(leaseMs)}, token = token + 1 WHERE order_key ${among(keys).text}`,
       among(keys).values,
     )
+    const waiting = (order: string) =>
+      `FROM ${events} n WHERE n.order_key = ${order}.order_key AND n.state = ${STATES.waiting}`
     const next = await sql(
-      `SELECT * FROM (
-         SELECT id, order_key, event_time, request_id, payload, attempts,
-           ${now()} - created_at AS age_ms, expires_at - ${now()} AS left_ms, due_at - ${now()} AS wait_ms,
-           ROW_NUMBER() OVER (PARTITION BY order_key ORDER BY ${nextFirst(policy)}) AS place,
-           ${policy === 'latest' ? 'COUNT(*) OVER (PARTITION BY order_key)' : '1'} AS total
-         FROM ${events} WHERE state = ${STATES.waiting} AND order_key ${among(keys).text}
-       ) ranked WHERE place = 1`,
+      `SELECT id, order_key, event_time, request_id, payload, attempts,
+         ${now()} - created_at AS age_ms, expires_at - ${now()} AS left_ms, due_at - ${now()} AS wait_ms,
+         ${policy === 'latest' ? `(SELECT COUNT(*) ${waiting('e')})` : '1'} AS total
+       FROM ${events} e WHERE id IN (
+         SELECT (SELECT n.id ${waiting('o')} ORDER BY ${nextFirst(policy)} LIMIT 1) FROM ${orders} o WHERE o.order_key ${among(keys).text}
+       )`,
       among(keys).values,
     )
     const byKey = new Map(next.map((row) => [textOf(row['order_key']), row]))
@@ -151,65 +155,67 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
       const row = byKey.get(orderKey)
       const sentTime = order['sent_time'] === null ? Number.NEGATIVE_INFINITY : Number(order['sent_time'])
       if (row !== undefined && policy === 'latest' && Number(row['total']) > 1) {
-        dropped.push(...(await drop(sql, orderKey, { than: row, state: 'skipped' })))
+        dropped.push(...(await drop(sql, orderKey, { than: row, state: 'skipped', keepSentMs })))
       }
       if (row === undefined || Number(row['wait_ms']) > 0) unleased.push(orderKey)
       else if (Number(row['event_time']) < sentTime) {
-        dropped.push(...(await drop(sql, orderKey, { than: { event_time: sentTime, id: 0 }, state: 'stale' })))
+        const than = { event_time: sentTime, id: 0 }
+        dropped.push(...(await drop(sql, orderKey, { than, state: 'stale', keepSentMs })))
         unleased.push(orderKey)
       } else sending.push(toClaimed(row, orderKey, Number(order['token']) + 1))
     }
     if (unleased.length > 0) await release(sql, unleased, policy)
-    return { events: sending, dropped }
+    return { events: sending, dropped, more }
   }
 
   /** Ends the waiting events of an order that are before another one. */
   async function drop(
     sql: Sql,
     orderKey: string,
-    { than, state }: { than: SqlRow; state: 'skipped' | 'stale' },
+    { than, state, keepSentMs }: { than: SqlRow; state: 'skipped' | 'stale'; keepSentMs: number },
   ): Promise<DroppedOutboxEvent[]> {
     const values = [orderKey, Number(than['event_time']), Number(than['event_time']), idOf(than)]
     const before = `state = ${STATES.waiting} AND order_key = ? AND (event_time < ? OR (event_time = ? AND id < ?))`
     const rows = await sql(`SELECT id, request_id FROM ${events} WHERE ${before} ${forUpdate}`, values)
     if (rows.length === 0) return []
-    const ids = rows.map(idOf)
-    await sql(
-      `UPDATE ${events} SET state = ${STATES[state]}, finished_at = ${now()} WHERE id ${among(ids).text}`,
-      among(ids).values,
-    )
+    await end(sql, rows.map(idOf), { set: `state = ${STATES[state]}`, keepSentMs })
     return rows.map((row) => ({ id: textOf(row['id']), requestId: textOf(row['request_id']), reason: state }))
+  }
+
+  /** Keeps events that are not sent any more for `keepSentMs`. */
+  async function end(sql: Sql, ids: Ids, { set, keepSentMs }: { set: string; keepSentMs: number }): Promise<void> {
+    const statement = keepSentMs === 0 ? `DELETE FROM ${events}` : `UPDATE ${events} SET ${set}, finished_at = ${now()}`
+    await sql(`${statement} WHERE id ${among(ids).text}`, among(ids).values)
   }
 
   async function finish(
     sql: Sql,
     completions: readonly OutboxCompletion[],
-    { policy, keepSentMs }: { policy: OutboxPolicy; keepSentMs: number },
+    { policy, keepSentMs }: OutboxStoreOptions,
   ): Promise<string[]> {
     const keys = completions.map(({ orderKey }) => orderKey).sort()
     const held = await sql(
-      `SELECT order_key, token FROM ${orders} WHERE order_key ${among(keys).text} AND leased = 1 ORDER BY order_key ${forUpdate}`,
+      `SELECT order_key, token, leased FROM ${orders} WHERE order_key ${among(keys).text} ORDER BY order_key ${forUpdate}`,
       among(keys).values,
     )
-    const tokens = new Map(held.map((row) => [textOf(row['order_key']), Number(row['token'])]))
-    const isHeld = ({ orderKey, token }: OutboxCompletion) => tokens.get(orderKey) === token
-    const kept = completions.filter(isHeld)
+    const leases = new Map(held.map((row) => [textOf(row['order_key']), row]))
+    const isCurrent = ({ orderKey, token }: OutboxCompletion) => Number(leases.get(orderKey)?.['token']) === token
+    // Without a lease, the completion was noted before: the response of the database was lost.
+    const kept = completions.filter((one) => isCurrent(one) && Number(leases.get(one.orderKey)?.['leased']) === 1)
     const sent = kept.filter(({ outcome }) => outcome.kind === 'sent')
     if (sent.length > 0) {
-      const ids = sent.map(({ id }) => Number(id))
-      if (keepSentMs === 0) await sql(`DELETE FROM ${events} WHERE id ${among(ids).text}`, among(ids).values)
-      else {
-        await sql(
-          `UPDATE ${events} SET state = ${STATES.sent}, attempts = attempts + 1, code = NULL, finished_at = ${now()} WHERE id ${among(ids).text}`,
-          among(ids).values,
-        )
-      }
+      const set = `state = ${STATES.sent}, attempts = attempts + 1, code = NULL`
+      await end(
+        sql,
+        sent.map(({ id }) => Number(id)),
+        { set, keepSentMs },
+      )
     }
     for (const { id, outcome } of kept) {
       if (outcome.kind === 'retry') {
         await sql(
           `UPDATE ${events} SET attempts = attempts + 1, due_at = ${now()} + ?, code = ? WHERE id = ? AND state = ${STATES.waiting}`,
-          [outcome.delayMs, outcome.code, Number(id)],
+          [wholeMs(outcome.delayMs), outcome.code, Number(id)],
         )
       } else if (outcome.kind === 'failed') {
         await sql(
@@ -223,29 +229,33 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
       const keptKeys = kept.map(({ orderKey }) => orderKey)
       await release(sql, keptKeys, policy, sentTimes)
     }
-    return completions.filter((completion) => !isHeld(completion)).map(({ id }) => id)
+    return completions.filter((completion) => !isCurrent(completion)).map(({ id }) => id)
   }
 
   async function enqueue(list: readonly NewOutboxEvent[], merchantTransaction?: unknown): Promise<void> {
     const rows = list.map(() => `(?, ?, ?, ?, ${STATES.new}, 0, ${now()}, ${now()}, ${now()} + ?)`).join(', ')
     const insert = `INSERT INTO ${events} (order_key, event_time, request_id, payload, state, attempts, due_at, created_at, expires_at) VALUES ${rows} ${database.ignoreDuplicate(EVENT_COLUMNS)}`
     const values = list.flatMap(({ orderKey, eventTime, requestId, payload, maxRetryMs }) => [
-      ...[orderKey, eventTime, requestId, payload, maxRetryMs],
+      ...[orderKey, eventTime, requestId, payload, wholeMs(maxRetryMs)],
     ])
     await database.sqlOf(merchantTransaction)(database.notifying?.(insert) ?? insert, values)
   }
 
   return {
     enqueue,
-    // A lost lease is like a worker that died.
-    claim: (request) => transaction((sql) => claim(sql, request), { mayBeLost: true }),
+    claim: (request) => transaction((sql) => claim(sql, request)),
     finish: (completions, options) => transaction((sql) => finish(sql, completions, options)),
 
     async stats() {
-      const { waiting, failed } = STATES
       const [counts, leases] = await transaction(async (sql) => [
         await sql(
-          `SELECT state, COUNT(*) AS found, ${now()} - MIN(created_at) AS oldest_ms FROM ${events} WHERE state IN (0, ${waiting}, ${failed}) GROUP BY state`,
+          // One index for each state: those that were sent are not read.
+          [STATES.new, STATES.waiting, STATES.failed]
+            .map(
+              (state) =>
+                `SELECT ${state} AS state, COUNT(*) AS found, ${now()} - MIN(created_at) AS oldest_ms FROM ${events} WHERE state = ${state}`,
+            )
+            .join(' UNION ALL '),
         ),
         await sql(`SELECT COUNT(*) AS found FROM ${orders} WHERE leased = 1 AND due_at > ${now()}`),
       ])
@@ -255,11 +265,13 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     async failed({ limit }) {
       const rows = await transaction((sql) =>
         sql(
-          `SELECT id, request_id, payload, attempts, code, finished_at FROM ${events} WHERE state = ${STATES.failed} ORDER BY id LIMIT ${limit}`,
+          `SELECT id, order_key, event_time, request_id, payload, attempts, code, finished_at FROM ${events} WHERE state = ${STATES.failed} ORDER BY id LIMIT ${limit}`,
         ),
       )
       return rows.map((row) => ({
         id: textOf(row['id']),
+        orderKey: textOf(row['order_key']),
+        eventTime: Number(row['event_time']),
         requestId: textOf(row['request_id']),
         payload: textOf(row['payload']),
         attempts: Number(row['attempts']),
@@ -273,7 +285,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
         if (!(await findFailed(sql, id))) return false
         await sql(
           `UPDATE ${events} SET state = ${STATES.new}, attempts = 0, code = NULL, finished_at = NULL, due_at = ${now()}, expires_at = ${now()} + ? WHERE id = ?`,
-          [maxRetryMs, Number(id)],
+          [wholeMs(maxRetryMs), Number(id)],
         )
         return true
       }),
@@ -290,7 +302,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
         const { sent, skipped, stale } = STATES
         const rows = await sql(
           `SELECT id FROM ${events} WHERE state IN (${sent}, ${skipped}, ${stale}) AND finished_at <= ${now()} - ? ORDER BY finished_at LIMIT ${DELETED_AT_ONCE} ${skipLocked}`,
-          [keepSentMs],
+          [wholeMs(keepSentMs)],
         )
         const ids = rows.map(idOf)
         if (ids.length > 0) await sql(`DELETE FROM ${events} WHERE id ${among(ids).text}`, among(ids).values)
@@ -337,7 +349,7 @@ function toStats(counts: readonly SqlRow[], leases: SqlRow | undefined): OutboxS
   const isWaiting = (row: SqlRow) => Number(row['state']) <= STATES.waiting
   const sum = (rows: readonly SqlRow[]) => rows.reduce((total, row) => total + Number(row['found']), 0)
   const waiting = counts.filter(isWaiting)
-  const oldest = waiting.map((row) => Number(row['oldest_ms']))
+  const oldest = waiting.filter(({ found }) => Number(found) > 0).map((row) => Number(row['oldest_ms']))
   return {
     waiting: sum(waiting),
     inFlight: Number(leases?.['found'] ?? 0),

@@ -85,7 +85,7 @@ export function sqliteOutboxStore(options: SqliteOutboxStoreOptions): SqliteOutb
   const path = resolve(file)
   let isClosed = false
 
-  /** Takes the write lock before it reads. Other writes of this process wait in a queue. */
+  /** Takes the write lock before it reads. Other writes of this process are queued. */
   const transaction = <Value>(work: (sql: Sql) => Promise<Value>): Promise<Value> => {
     const giveUpAt = performance.now() + busyTimeoutMs
     return inTurn(path, async () => {

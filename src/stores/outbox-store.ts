@@ -32,7 +32,7 @@ export interface ClaimedOutboxEvent {
   readonly retryLeftMs: number
 }
 
-/** An event that is not sent. */
+/** An event that will not be sent. */
 export interface DroppedOutboxEvent {
   readonly id: string
   readonly requestId: string
@@ -44,6 +44,8 @@ export interface DroppedOutboxEvent {
 export interface OutboxClaim {
   readonly events: readonly ClaimedOutboxEvent[]
   readonly dropped: readonly DroppedOutboxEvent[]
+  /** Whether the next claim may find events at once, even if this one found none. @defaultValue false */
+  readonly more?: boolean | undefined
 }
 
 /** How an attempt ended. */
@@ -56,7 +58,7 @@ export interface OutboxCompletion {
     | { readonly kind: 'sent' }
     | { readonly kind: 'retry'; readonly delayMs: number; readonly code: string }
     | { readonly kind: 'failed'; readonly code: string }
-    /** Not attempted: the worker stops. */
+    /** Not attempted: the worker stops, or too much of the lease has passed. */
     | { readonly kind: 'returned' }
 }
 
@@ -66,15 +68,18 @@ export interface OutboxStats {
   readonly waiting: number
   /** Orders with an event that is being sent. */
   readonly inFlight: number
-  /** Events that are not sent again by themselves. */
+  /** Events that are not retried. */
   readonly failed: number
   /** Milliseconds since the oldest waiting event was enqueued. Absent when none waits. */
   readonly oldestWaitingMs?: number
 }
 
-/** An event that is not sent again by itself. */
+/** An event that is not retried. */
 export interface StoredOutboxFailure {
   readonly id: string
+  readonly orderKey: string
+  /** `orderModifyTime`, in milliseconds since the epoch. */
+  readonly eventTime: number
   readonly requestId: string
   readonly payload: string
   readonly attempts: number
@@ -84,21 +89,23 @@ export interface StoredOutboxFailure {
   readonly failedAt: number
 }
 
-/** Where an outbox keeps its events. */
+/** Options of the outbox that its store applies. */
+export interface OutboxStoreOptions {
+  readonly policy: OutboxPolicy
+  /** How long sent and dropped events are kept, in milliseconds. 0 deletes them at once. */
+  readonly keepSentMs: number
+}
+
+/** The storage of an outbox. */
 export interface OutboxStore {
   /** Writes events, in the given transaction or at once. An event of the same order, `requestId` and time is not written again. */
   readonly enqueue: (events: readonly NewOutboxEvent[], transaction?: unknown) => Promise<void>
   /** Leases up to `limit` orders that are due, and returns the event of each that is to be sent. */
-  readonly claim: (request: {
-    readonly limit: number
-    readonly leaseMs: number
-    readonly policy: OutboxPolicy
-  }) => Promise<OutboxClaim>
-  /** Notes how attempts ended. Returns the ids whose lease was lost: their outcome is not noted. */
-  readonly finish: (
-    completions: readonly OutboxCompletion[],
-    options: { readonly policy: OutboxPolicy; readonly keepSentMs: number },
-  ) => Promise<readonly string[]>
+  readonly claim: (
+    request: OutboxStoreOptions & { readonly limit: number; readonly leaseMs: number },
+  ) => Promise<OutboxClaim>
+  /** Notes how attempts ended, also twice. Returns the ids whose lease was lost: their outcome is not noted. */
+  readonly finish: (completions: readonly OutboxCompletion[], options: OutboxStoreOptions) => Promise<readonly string[]>
   readonly stats: () => Promise<OutboxStats>
   /** The oldest first. */
   readonly failed: (request: { readonly limit: number }) => Promise<readonly StoredOutboxFailure[]>
@@ -108,6 +115,6 @@ export interface OutboxStore {
   readonly discard: (id: string) => Promise<boolean>
   /** Deletes up to 1,000 events that ended longer ago than this, and returns their number. */
   readonly prune: (keepSentMs: number) => Promise<number>
-  /** Calls `wake` when events were committed. Absent: only polling finds them. */
+  /** Calls `wake` after new events were committed. Without it, only polling finds them. */
   readonly listen?: (wake: () => void) => { readonly close: () => Promise<void> }
 }

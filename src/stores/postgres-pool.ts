@@ -26,7 +26,7 @@ export type ClientOf<Pool extends PostgresPool> = Pool['connect'] extends {
   ? Client
   : PostgresClient
 
-/** What people pass in place of a pool, and what to pass. The first match counts. */
+/** Common wrong values for a pool, and what to pass instead. The first match counts. */
 const NOT_A_POOL: readonly { readonly is: (value: unknown) => boolean; readonly fix: string }[] = [
   { is: (value) => hasMethod(value, 'then'), fix: 'is a Promise: await it first' },
   {
@@ -59,13 +59,13 @@ const NOT_A_POOL: readonly { readonly is: (value: unknown) => boolean; readonly 
   },
 ]
 
-/** Throws unless the value is a pool. The message says what the value is, where that can be recognised. */
+/** Throws unless the value is a pool. If the value is recognized, the message names it. */
 export function assertPool(value: unknown, name: string): void {
   const mistake = NOT_A_POOL.find(({ is }) => is(value))
   if (mistake !== undefined) throw new TypeError(`"${name}" ${mistake.fix}`)
 }
 
-/** Throws when the pool was passed in place of the options, or is missing in them. */
+/** Throws if the pool was passed instead of the options, or is missing in them. */
 export function assertPoolOption(owner: string, options: unknown): void {
   if (hasMethod(options, 'query') || hasMethod(options, 'connect') || hasMethod(options, 'execute')) {
     throw new TypeError(`${owner}() takes an object of options: ${owner}({ pool })`)
@@ -89,7 +89,7 @@ export function listenToPool(owner: string, pool: PostgresPool, onError?: (error
   })
 }
 
-/** How a transaction begins and what it does. */
+/** The start of a transaction, and its work. */
 export interface TransactionSteps<Value> {
   readonly begin: string
   /** Resolves to the value, and whether to commit. `isOver()`: the client is the pool's again. */
@@ -168,12 +168,12 @@ function borrow(pool: PostgresPool): Promise<Borrowed> {
   })
 }
 
-/** Keeps the client ours until it is given back. */
+/** Prevents the pool from lending the client to others until it is released. */
 function own(client: PostgresClient): Borrowed {
   const { release } = client
   // If `onOrder` released it, the pool would lend it to another order while our transaction is open.
   client.release = () => {
-    throw new Error('context.transaction is released by the store')
+    throw new Error('Do not release context.transaction: the store does')
   }
   // A connection that breaks between queries emits 'error'. The next query fails, which reports it.
   client.on('error', ignore)
@@ -184,7 +184,7 @@ function own(client: PostgresClient): Borrowed {
     giveBack(destroy = false) {
       over = true
       client.release = release
-      // First: the pool attaches its own listener in it.
+      // Call it first: the pool attaches its own listener in it.
       client.release(destroy)
       client.off('error', ignore)
     },

@@ -32,8 +32,8 @@ export interface PostgresStoreOptions<Pool extends PostgresPool = PostgresPool> 
   /** How long a stored response can be replayed, in milliseconds. Orders are never removed. @defaultValue 604_800_000 (seven days) */
   responseTtlMs?: number | undefined
   /**
-   * Receives the error of an idle connection that broke. The pool opens a new connection by itself. Without this option, and
-   * without a listener of your own on the pool, the first such error is a process warning.
+   * Receives the error of a broken idle connection. The pool opens a new connection. Without this option, and without your own
+   * listener on the pool, the first such error is a process warning.
    */
   onError?: ((error: unknown) => void) | undefined
 }
@@ -60,8 +60,8 @@ interface Settings {
 }
 
 /**
- * A durable store in PostgreSQL, for any number of machines. A claim takes one round trip, a finish takes another. Leases are
- * judged by the database's clock. Run {@link migratePostgres} once before you use the store.
+ * A durable store in PostgreSQL, for any number of machines. A claim takes one round trip, a finish takes another. Leases use
+ * the clock of the database. Run {@link migratePostgres} once before you use the store.
  *
  * @throws TypeError when an option is unknown, missing or of the wrong type
  * @throws RangeError when an option is out of range
@@ -128,10 +128,10 @@ function createStore(settings: Settings): OrderSyncStore {
 /**
  * Like {@link postgresStore}, in transactional mode: `context.transaction` is a client inside a transaction. The writes of
  * `onOrder` through it commit together with the record that the order was processed. The effect happens exactly once,
- * also when a process crashes at any step.
+ * even if a process crashes at any step.
  *
- * Await every query. BEGIN, COMMIT and ROLLBACK, as ORMs send them, become savepoints of this transaction; what would end it is
- * refused with `ERR_TRANSACTION`. Leave `release()` to the store. Each order in progress holds one client of the pool.
+ * Await every query. BEGIN, COMMIT and ROLLBACK, as ORMs send them, become savepoints of this transaction. A statement that would
+ * end it throws `ERR_TRANSACTION`. Leave `release()` to the store. Each order in progress holds one client of the pool.
  *
  * @throws TypeError when an option is unknown, missing or of the wrong type
  * @throws RangeError when an option is out of range
@@ -228,8 +228,8 @@ export async function migratePostgres(pool: PostgresPool, options: PostgresSchem
 }
 
 /**
- * Deletes the requests whose `responseTtlMs` is over, and resolves to their number. A store deletes up to 1,000 of them with
- * its first claim and with each 1,000th. Run this function in a scheduled job when that is not enough.
+ * Deletes requests that have outlived `responseTtlMs`, and resolves to their number. A store deletes up to 1,000 of them with
+ * its first claim and with every 1,000th claim. If that is not enough, run this function in a scheduled job.
  *
  * @see docs/protocol.md section 7.3
  * @example
@@ -269,7 +269,7 @@ async function schemaInUse(client: Queryable): Promise<string | undefined> {
 
 async function schemaVersion(client: Queryable, schema: string | undefined): Promise<number> {
   const table = `${prefixOf(schema)}order_sync_schema`
-  // FROM locks a table, and so makes this session see what others have created since it last looked.
+  // FROM locks a table, which makes this session see recently created objects of other sessions.
   const find = 'SELECT to_regclass($1) IS NOT NULL AS found FROM pg_class LIMIT 1'
   const { found } = await one<{ found: boolean }>(client, find, [table])
   if (!found) return 0
@@ -301,7 +301,7 @@ type Queryable = Pick<PostgresPool, 'query'>
 
 type Statements = ReturnType<typeof statementsFor>
 
-/** At most so many rows at a time: deleting months of rows at once would hold locks for long. */
+/** The maximum number of rows per statement: deleting months of rows at once would hold locks for long. */
 const DELETED_AT_ONCE = 1_000
 
 /** How long a transaction may stay idle after its finish, in milliseconds. COMMIT follows at once. */
@@ -354,7 +354,7 @@ const BUSY: ClaimRow = {
   last_content: null,
 }
 
-/** Claims in one round trip. A lock that another process holds for long is a sign of work on this order: it is busy. */
+/** Claims in one round trip. If another process holds the lock for long, it is working on this order: the order is busy. */
 async function claimRow(settings: Settings, statement: string, values: unknown[]): Promise<ClaimRow> {
   try {
     return await withRetries(settings, () => one<ClaimRow>(settings.pool, statement, values))

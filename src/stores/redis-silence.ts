@@ -1,11 +1,11 @@
-/** How long a command may wait, in milliseconds, until no further ones are sent. */
+/** How long the oldest command may wait before no further commands are sent, in milliseconds. */
 const SILENT_AFTER_MS = 2_000
 
 /**
  * Stops sending commands while the oldest one has waited too long, for a client with a single connection.
  *
  * node-redis restarts its `socketTimeout` with each write. On a network that drops packets silently, new orders would keep a
- * dead connection alive for ever. Nothing is lost: responses arrive in order, so a later command would have to wait too.
+ * dead connection alive forever. Waiting costs nothing: responses arrive in sequence, so a later command would wait too.
  */
 export function pauseWhileSilent<Values extends unknown[]>(run: (...values: Values) => Promise<unknown>) {
   // In the order in which they began.

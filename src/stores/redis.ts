@@ -39,8 +39,8 @@ export interface RedisStoreOptions {
   /** How long a stored response can be replayed, in milliseconds. Orders are never removed. @defaultValue 604_800_000 (seven days) */
   responseTtlMs?: number | undefined
   /**
-   * Receives the error of a connection that broke. The client reconnects by itself. Without this option, and without a
-   * listener of your own on the client, the first such error is a process warning.
+   * Receives the error of a broken connection. The client reconnects. Without this option, and without your own listener on the
+   * client, the first such error is a process warning.
    */
   onError?: ((error: unknown) => void) | undefined
 }
@@ -52,14 +52,14 @@ const OPTIONS = {
     assert(value: unknown, name: string) {
       assertText(value, name)
       if (/[{}]/.test(String(value)))
-        throw new RangeError(`"${name}" must not contain braces, which choose the hash slot`)
+        throw new RangeError(`"${name}" must not contain braces: they select the hash slot`)
     },
   },
   responseTtlMs: wholeNumber(604_800_000, { min: 1 }),
   onError: { assert: assertFunction },
 } satisfies OptionRules<RedisStoreOptions>
 
-/** Throws unless the value is a client. The message says what the value is, where that can be recognised. */
+/** Throws unless the value is a client. If the value is recognized, the message names it. */
 function assertClient(value: unknown, name: string): void {
   if (hasMethod(value, 'then')) {
     throw new TypeError(`"${name}" is a Promise: await it first, as in "await createClient().connect()"`)
@@ -72,7 +72,7 @@ function assertClient(value: unknown, name: string): void {
   }
 }
 
-/** Throws when the client was passed in place of the options, or is missing in them. */
+/** Throws if the client was passed instead of the options, or is missing in them. */
 function assertClientOption(options: unknown): void {
   if (hasMethod(options, 'eval') || hasMethod(options, 'then')) {
     throw new TypeError('redisStore() takes an object of options: redisStore({ client })')
@@ -84,7 +84,7 @@ function assertClientOption(options: unknown): void {
 
 /**
  * KEYS: request. ARGV: digest, responseTtlMs, '1' to write although the memory is full. Remembers the digest. Returns 0 when
- * another one is known. A script of its own: two orders can use the same requestId, so a request is not in the hash slot of its
+ * another one is known. A separate script: two orders can use the same requestId, so a request is not in the hash slot of its
  * order.
  *
  * With a full memory, Redis refuses a command that needs more as the first write of a script. After a DEL it does not.
@@ -100,7 +100,7 @@ if ARGV[3] == '1' then redis.call('DEL', KEYS[1]) end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`
 
-/** The local clock, and whether a lease holds. One that began in the future is void: the clock was set back after the claim. */
+/** The clock of Redis, and whether a lease is valid. A lease from the future is not: the clock was set back after the claim. */
 const CLOCK = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -182,7 +182,7 @@ return {order[1], order[2], order[3], response, holds(order[5], order[6]) and '1
 
 /**
  * A store in Redis, for any number of machines. Every step is one script, and all keys of a script are in one hash slot. Leases
- * are judged by Redis's clock.
+ * use the clock of Redis.
  *
  * The store is only as durable as your Redis: set `appendonly yes`, `appendfsync always` and `maxmemory-policy noeviction`. See
  * docs/stores.md.

@@ -2,7 +2,7 @@ import { ConfigurationError } from '../errors.ts'
 import { hasMethod } from '../option-rules.ts'
 import { type Dialect, statementsOf } from './statements.ts'
 
-/** What is sent in place of a text: the text itself, another one, or nothing. */
+/** The text to send: the original, another one, or none. */
 export type TransactionStep =
   | { readonly kind: 'pass' }
   | { readonly kind: 'replace'; readonly text: string }
@@ -10,15 +10,15 @@ export type TransactionStep =
 
 /** Watches the statements that `onOrder` sends on the connection of the store. */
 export interface Savepoints {
-  /** What to do with a text. */
+  /** Decides what to send for a text. */
   readonly stepFor: (text: string) => TransactionStep
   /** Throws unless a text may be prepared: a statement that becomes a savepoint depends on when it runs. */
   readonly assertPreparable: (text: string) => void
-  /** The database has rolled back the transaction, as MySQL does after a deadlock: what comes later would be kept. */
+  /** The database has rolled back the transaction, as MySQL does after a deadlock. Later writes would be kept. */
   readonly noteRolledBack: () => void
   /**
-   * Throws when a statement was refused, also if `onOrder` has ignored that, and when a transaction that it began has not ended:
-   * its writes would then be wrong.
+   * Throws if a statement was rejected, even if `onOrder` ignored the error, and if a transaction that `onOrder` began is still
+   * open: the writes would be wrong.
    */
   readonly assertEnded: () => void
 }
@@ -35,21 +35,21 @@ const COMMIT = /^(?:commit|end)(?:\s+(?:work|transaction))?$/i
 const ROLLBACK = /^(?:rollback|abort)(?:\s+(?:work|transaction))?$/i
 const ROLLBACK_TO = /^rollback\s+(?:(?:work|transaction)\s+)?to\b/i
 const ISOLATION = /^set\s+(?:session\s+|local\s+)?transaction\b/i
-/** What a transaction of the store has anyway. */
+/** The modes that a transaction of the store already has. */
 const WEAK_MODES =
   /^(?:[\s,]*(?:isolation\s+level\s+read\s+(?:un)?committed|read\s+write|not\s+deferrable|with\s+consistent\s+snapshot))*[\s,]*$/i
 
-/** Statements that end the transaction of MySQL without saying so. */
+/** Statements that end a transaction in MySQL implicitly. */
 const IMPLICIT_COMMIT =
   /^(?:create(?!\s+(?:or\s+replace\s+)?temporary\b)|alter|drop(?!\s+temporary\b)|truncate|rename|lock\s+tables?|unlock\s+tables?|grant|revoke|(?:analyze|optimize|repair|check)\s+(?:local\s+|no_write_to_binlog\s+)?tables?|cache\s+index|load\s+index|install|uninstall|flush|set\s+password)\b/i
 
-const SEVERAL = 'A text had several statements, one of which begins or ends a transaction. Send them one by one.'
+const SEVERAL = 'A query has several statements, and one begins or ends a transaction. Send them in separate queries.'
 const ROLLED_BACK =
-  'A deadlock has rolled it back: throw the error of the deadlock, and the peer delivers the order again.'
+  'A deadlock has rolled it back. Rethrow the error of the deadlock: the peer delivers the order again.'
 
 /**
- * Turns BEGIN, COMMIT and ROLLBACK of an ORM into savepoints of the store's own transaction: what an ORM commits is committed
- * with the record that the order was processed, or not at all. What cannot be turned is refused.
+ * Turns BEGIN, COMMIT and ROLLBACK of an ORM into savepoints of the store's own transaction: the writes of an ORM commit together
+ * with the record that the order was processed, or not at all. Rejects statements that cannot become savepoints.
  */
 export function createSavepoints(dialect: Dialect): Savepoints {
   let depth = 0
@@ -68,7 +68,8 @@ export function createSavepoints(dialect: Dialect): Savepoints {
       if (step.kind === 'pass' && !isRolledBack) return
       const error = isRolledBack ? refusal(ROLLED_BACK) : undefined
       refused ??=
-        error ?? (step.kind === 'refuse' ? step.error : refusal('BEGIN, COMMIT and ROLLBACK must be texts of query().'))
+        error ??
+        (step.kind === 'refuse' ? step.error : refusal('Send BEGIN, COMMIT and ROLLBACK as text with query().'))
       throw refused
     },
     noteRolledBack() {
@@ -77,7 +78,8 @@ export function createSavepoints(dialect: Dialect): Savepoints {
     },
     assertEnded() {
       if (refused !== undefined) throw refused
-      if (depth > 0) throw refusal('A transaction that "onOrder" began had not ended when it returned: await it.')
+      if (depth > 0)
+        throw refusal('A transaction that "onOrder" began was still open when "onOrder" returned: await it.')
     },
   }
 }
@@ -92,9 +94,7 @@ function decide(text: string, { dialect, depth }: { dialect: Dialect; depth: num
   const stay = (step: TransactionStep): Decision => ({ step, depth })
   const statements = statementsOf(text, dialect)
   if (dialect === 'mysql' && statements.some((statement) => IMPLICIT_COMMIT.test(statement))) {
-    return stay(
-      refuse('A statement would have committed it, as every change of a schema does in MySQL. Run it elsewhere.'),
-    )
+    return stay(refuse('A statement would commit it, as all DDL does in MySQL. Run it outside "onOrder".'))
   }
   const statement = statements.find(isControl)
   if (statement === undefined) return stay(PASS)
@@ -110,7 +110,7 @@ function decide(text: string, { dialect, depth }: { dialect: Dialect; depth: num
     return stay(refuse(`"${statement.split(/\s+/)[0]}" cannot be used there.`))
   }
   if (depth === 0) {
-    return stay(refuse('"onOrder" has begun no transaction that it could end: leave COMMIT and ROLLBACK to the store.'))
+    return stay(refuse('"onOrder" has no open transaction of its own: leave COMMIT and ROLLBACK to the store.'))
   }
   // After a failed statement, RELEASE fails too, where COMMIT of PostgreSQL would roll back without an error.
   const verb = isCommit ? 'RELEASE SAVEPOINT' : 'ROLLBACK TO SAVEPOINT'
@@ -128,11 +128,11 @@ function isControl(statement: string): boolean {
   return (CONTROL.test(statement) && !ROLLBACK_TO.test(statement)) || AUTOCOMMIT.test(statement)
 }
 
-/** A refusal, unless the transaction has these modes anyway. */
+/** Rejects the modes of a transaction unless it already has them. */
 function refuseModes(modes: string, dialect: Dialect): TransactionStep | undefined {
   if (WEAK_MODES.test(modes)) return undefined
   const level = dialect === 'mysql' ? 'has the isolation level of the session' : 'is READ COMMITTED'
-  return refuse(`It ${level} and is READ WRITE, and cannot become another one.`)
+  return refuse(`It ${level} and is READ WRITE, and this cannot change.`)
 }
 
 function refuse(reason: string): TransactionStep {
@@ -211,7 +211,7 @@ function fail(error: unknown, [first, ...rest]: readonly unknown[]): unknown {
     return undefined
   }
   const rejection = Promise.reject(error)
-  // Nobody may await it, and the order fails with the same error.
+  // The caller may not await it. The order fails with the same error.
   rejection.catch(() => {})
   return rejection
 }

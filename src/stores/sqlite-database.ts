@@ -73,7 +73,7 @@ export function assertFile(value: unknown, name: string): void {
   const file = String(value)
   if (file === '' || /:memory:|[?&]mode=memory\b/.test(file)) {
     throw new RangeError(
-      `"${name}" must be the path of a file: such a database is lost on restart. For tests, use memoryStore()`,
+      `"${name}" must be the path of a file: this database is lost on restart. For tests, use memoryStore()`,
     )
   }
 }
@@ -210,7 +210,7 @@ function construct(file: string, driver: 'node:sqlite' | 'better-sqlite3' | Sqli
   } catch (cause) {
     if (!lacksNativeBinary(cause)) throw cause
     throw new Error(
-      'The native binary of better-sqlite3 is missing, or was built for another version of Node: npm rebuild better-sqlite3',
+      'The native binary of better-sqlite3 is missing, or was built for another Node version. Run: npm rebuild better-sqlite3',
       { cause },
     )
   }

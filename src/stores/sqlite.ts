@@ -56,7 +56,7 @@ interface RequestRow {
   response: string | null
 }
 
-/** A claim deletes at most so many expired requests. */
+/** The maximum number of expired requests that a claim deletes. */
 const DELETED_AT_ONCE = 1_000
 
 /**
@@ -117,7 +117,7 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
   // Some drivers return null for no row.
   const readOrder = (orderKey: string) => (findOrder.get(orderKey) ?? undefined) as OrderRow | undefined
 
-  /** Returns what was known of the request before, and remembers its digest. */
+  /** Returns the previous state of the request, and stores its digest. */
   function rememberRequest({ requestKey, digest }: Delivery): RequestRow | undefined {
     const request = (findRequest.get(requestKey, now()) ?? undefined) as RequestRow | undefined
     if (request === undefined) putRequest.run(requestKey, digest, now() + responseTtlMs)
@@ -207,8 +207,8 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
 }
 
 /**
- * Deletes the requests whose `responseTtlMs` is over, and resolves to their number. A store deletes up to 1,000 of them with
- * its first claim and with each 1,000th. Run this function in a scheduled job when that is not enough.
+ * Deletes requests that have outlived `responseTtlMs`, and resolves to their number. A store deletes up to 1,000 of them with
+ * its first claim and with every 1,000th claim. If that is not enough, run this function in a scheduled job.
  *
  * @see docs/protocol.md section 7.3
  * @example

@@ -1,7 +1,7 @@
-/** Whose SQL a text is. MariaDB reads texts as MySQL does. */
+/** The SQL dialect of a text. MariaDB parses texts like MySQL. */
 export type Dialect = 'postgres' | 'mysql'
 
-/** Where something begins that is not plain code. */
+/** The start of a comment or a literal. */
 const SPECIAL = {
   // A dollar in a name begins no literal.
   postgres: /['";]|--|\/\*|(?<![\w$\u0080-\uffff])\$(?:[a-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$/gi,
@@ -17,7 +17,7 @@ export function statementsOf(text: string, dialect: Dialect): string[] {
   const statements: string[] = []
   let code = ''
   let at = 0
-  // A regular expression of its own, because of `lastIndex`.
+  // A new regular expression, because `lastIndex` is state.
   const special = new RegExp(SPECIAL[dialect])
   for (;;) {
     special.lastIndex = at
@@ -42,7 +42,7 @@ interface Part {
   readonly dialect: Dialect
 }
 
-/** Where a comment or a literal ends, and what it means. */
+/** The end of a comment or a literal, and its replacement. */
 function read(text: string, { start, opener, dialect }: Part): { readonly end: number; readonly meaning: string } {
   const inside = start + opener.length
   if (opener === '--' || opener === '#') return { end: after(text, '\n', inside), meaning: ' ' }

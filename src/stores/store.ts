@@ -10,7 +10,7 @@ export interface Delivery {
   readonly requestKey: string
   /** SHA-256 of the message as canonical JSON. */
   readonly digest: string
-  /** The same without `requestId` and `orderModifyTime`: whether another request about the order has another content. */
+  /** The same without `requestId` and `orderModifyTime`, to compare the contents of two requests about the order. */
   readonly contentDigest: string
   /** Milliseconds since the epoch. */
   readonly orderModifyTime: number
@@ -18,7 +18,7 @@ export interface Delivery {
 
 /** How a delivery is claimed. */
 export interface ClaimOptions {
-  /** How long the claim holds unless it is finished or released, in milliseconds by the store's own clock. */
+  /** The length of the lease, in milliseconds by the store's own clock. */
   readonly leaseMs: number
   readonly compareModifyTimeWith: ModifyTimeComparison
 }
@@ -38,7 +38,7 @@ export interface Completion {
   readonly processed: boolean
 }
 
-/** What is remembered of an order. */
+/** What a store remembers about an order. */
 export interface OrderRecord {
   readonly last?: { readonly orderModifyTime: number; readonly processedAt: number; readonly storedResponse: string }
   /** The claim that holds the order now. */
@@ -49,7 +49,7 @@ export interface OrderRecord {
 export type ForgetResult = 'forgotten' | 'unknown' | 'busy'
 
 /**
- * Remembers orders and requests. Each method is atomic, also between processes, and judges leases by the store's own
+ * Remembers orders and requests. Each method is atomic, also between processes, and compares leases with the store's own
  * clock.
  *
  * @typeParam Transaction The type of `context.transaction` in `onOrder`, for a store that has
@@ -68,16 +68,16 @@ export interface OrderSyncStore<Transaction = undefined> {
    * Keeps the response and ends the claim. Resolves to false, and changes nothing, when a later claim has the order, or when
    * this claim was finished or released before.
    *
-   * An expired lease still counts while nobody else has claimed the order: the effect has happened and must be remembered.
+   * An expired lease still counts until another claim of the order: the effect has happened and must be remembered.
    */
   finish(held: HeldClaim, completion: Completion): Promise<boolean>
-  /** Ends the claim as if it had not been made. Resolves to false, and changes nothing, where {@link finish} does. */
+  /** Undoes the claim. Resolves to false, and changes nothing, in the same cases as {@link finish}. */
   release(held: HeldClaim): Promise<boolean>
-  /** What is remembered of an order. Undefined when nothing is. */
+  /** Returns what is remembered about an order. Undefined for an unknown order. */
   read(orderKey: string): Promise<OrderRecord | undefined>
   /**
-   * Forgets that an order was processed or refused, together with the responses to its requests, in one step: its next
-   * delivery is processed, also one that came before. Changes nothing while a claim holds the order: `busy`. Tokens keep growing.
+   * Forgets that an order was processed or refused, together with the responses to its requests, in one step. Its next
+   * delivery is processed, even a repeated one. Changes nothing while a claim holds the order: `busy`. Tokens keep growing.
    */
   forget(orderKey: string): Promise<ForgetResult>
   /**
@@ -87,8 +87,8 @@ export interface OrderSyncStore<Transaction = undefined> {
   ping?(): Promise<void>
   /**
    * Only stores in transactional mode have it. Runs the work and {@link finish} in one transaction, so that the work's own
-   * writes commit if, and only if, the finish does. Rolls back and resolves to false where finish would. Rolls back and
-   * rejects when the work rejects.
+   * writes commit if, and only if, the finish does. Rolls back and resolves to false in the same cases as finish. Rolls back
+   * and rejects if the work rejects.
    */
   finishInTransaction?(held: HeldClaim, work: (transaction: Transaction) => Promise<Completion>): Promise<boolean>
 }

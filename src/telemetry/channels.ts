@@ -2,7 +2,7 @@ import * as diagnostics from 'node:diagnostics_channel'
 import { describeFailure, isOrderSyncError } from '../errors.ts'
 import { notify } from '../notify.ts'
 
-/** What each tracing channel is about: `tracing:alipayhk-order-sync:NAME:start`, `:asyncEnd`, `:error` … */
+/** The subject of each tracing channel: `tracing:alipayhk-order-sync:NAME:start`, `:asyncEnd`, `:error` … */
 export interface TraceContexts {
   /** One request in the handler, from its headers to its response. */
   handle: { tracerId?: string; kind?: string; code?: string; status?: number }
@@ -12,7 +12,7 @@ export interface TraceContexts {
   decrypt: { clientId: string; keyVersion?: string | undefined }
   /** One call of the store. */
   store: { operation: string; decision?: string }
-  /** Your code runs. */
+  /** One call of `onOrder`. */
   onOrder: { clientId: string; requestId: string; tracerId: string; orderKey: string }
   /** One message is signed. */
   sign: { clientId: string; keyVersion: string; message: 'request' | 'response' }
@@ -74,7 +74,7 @@ async function trace<Context extends object, Value>(
   work: (context: Context) => Promise<Value>,
 ): Promise<Value> {
   let running: Promise<Value> | undefined
-  // Whatever a subscriber does with it, the work runs once.
+  // Run the work once, even if a subscriber calls it several times or not at all.
   const runOnce = () => {
     running ??= (async () => await work(context))()
     return running
@@ -95,7 +95,7 @@ async function trace<Context extends object, Value>(
   return await runOnce()
 }
 
-/** An error without its members: they can have the words of the peer, and the error of the merchant's own code. */
+/** An error without its members: they can contain text of the peer and errors of the merchant's code. */
 function toPublishedError(error: unknown): Error {
   if (!isOrderSyncError(error)) return new Error(describeFailure(error))
   const { name, code, message } = error

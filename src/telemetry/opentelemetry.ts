@@ -33,12 +33,12 @@ interface MeasuredEvent {
 const NAME = 'alipayhk-order-sync'
 
 /**
- * Turns what the handlers and clients of this process do into spans and metrics of OpenTelemetry. Call it once, after you have
+ * Creates OpenTelemetry spans and metrics for the handlers and clients of this process. Call it once, after you have
  * set up the SDK. Names and attributes are in docs/observability.md. They contain no secret and no customer data.
  *
  * Needs `@opentelemetry/api`, and a runtime with tracing channels: Node.js, Bun, Deno. Elsewhere it does nothing.
  *
- * @returns A function that ends it.
+ * @returns A function that stops the instrumentation.
  * @see docs/protocol.md section 7.3
  * @example
  * ```ts
@@ -55,7 +55,7 @@ export function instrumentOrderSync({
   if (tracingChannel === undefined) return () => {}
   const tracer = tracerProvider.getTracer(NAME)
   const instruments = createInstruments(meterProvider)
-  /** What is under way, by the context object of its channel. */
+  /** Running operations, by the context object of their channel. */
   const running = new WeakMap<object, { readonly span: Span; readonly startedAt: number }>()
 
   const stops = TRACE_NAMES.map((name) => {
@@ -145,7 +145,7 @@ function attributesOf(name: TraceName, message: object): Attributes {
   return attributes
 }
 
-/** Ids belong into spans: as attributes of a metric, each of them would be a time series of its own. */
+/** Ids are attributes of spans only: in a metric, each id would be a separate time series. */
 const METRIC_ATTRIBUTES = [
   'db.operation.name',
   'order_sync.decision',
@@ -161,13 +161,16 @@ function createInstruments(provider: MeterProvider) {
   const meter = provider.getMeter(NAME)
   const seconds = (name: string, description: string): Histogram =>
     meter.createHistogram(name, { unit: 's', description })
-  const handlerDuration = seconds('order_sync.handler.duration', 'From the arrival of a request to its outcome')
-  const clockSkew = seconds('order_sync.clock_skew', 'How far Request-Time is ahead of our clock')
+  const handlerDuration = seconds('order_sync.handler.duration', 'Time from receiving a request to its outcome')
+  const clockSkew = seconds('order_sync.clock_skew', 'How far Request-Time is ahead of the local clock')
   const stepDurations: { readonly [Name in TraceName]?: Histogram } = {
-    store: seconds('order_sync.store.duration', 'One call of the store'),
-    onOrder: seconds('order_sync.on_order.duration', 'One run of onOrder'),
-    send: seconds('order_sync.client.duration', 'One attempt of the client'),
-    outbox: seconds('order_sync.outbox.duration', 'One event of an outbox, with all attempts of the client'),
+    store: seconds('order_sync.store.duration', 'Duration of a store call'),
+    onOrder: seconds('order_sync.on_order.duration', 'Duration of a call of onOrder'),
+    send: seconds('order_sync.client.duration', 'Duration of an attempt of the client'),
+    outbox: seconds(
+      'order_sync.outbox.duration',
+      'Duration of sending an event of the outbox, with all attempts of the client',
+    ),
   }
   const inFlight = meter.createUpDownCounter('order_sync.handler.in_flight', {
     description: 'Requests without a response',

@@ -4,7 +4,7 @@ import type { ClaimOptions, ClaimResult, Delivery, HeldClaim, OrderSyncStore } f
 
 export type AnyStore = OrderSyncStore<unknown>
 
-/** A {@link StoreCase} as it is written: with one store that is open already. */
+/** A {@link StoreCase} before it is wrapped: it receives one open store. */
 export interface CaseOnStore {
   readonly name: string
   readonly run: (store: AnyStore, createStore: () => Promise<AnyStore>) => Promise<void>
@@ -46,7 +46,7 @@ export async function processNow(store: AnyStore, delivery: Delivery, storedResp
   assert.equal(await store.finish(await claim(store, delivery), { storedResponse, processed: true }), true)
 }
 
-/** What a claim returns when the event of `last`, or a later one, was processed. */
+/** The result of a claim after the event of `last`, or a later one, was processed. */
 export function knownAs(decision: 'duplicate' | 'stale', storedResponse: string, last: Delivery): ClaimResult {
   const { orderModifyTime, contentDigest } = last
   return { decision, storedResponse, last: { orderModifyTime, contentDigest } }

@@ -14,7 +14,7 @@ import {
   untilExpired,
 } from './case-helpers.ts'
 
-/** Claims 20 deliveries at once, on these stores in turn. Half of them have a requestId of their own. One must be processed. */
+/** Claims 20 deliveries at once, alternating between these stores. Half of them have a unique requestId. One must be processed. */
 async function claim20(stores: readonly AnyStore[], first: Delivery): Promise<void> {
   const results = await Promise.all(
     Array.from({ length: 20 }, (_, index) => {
@@ -26,7 +26,7 @@ async function claim20(stores: readonly AnyStore[], first: Delivery): Promise<vo
   assert.deepEqual([countOf(results, 'process'), countOf(results, 'busy')], [1, 19], 'process, busy')
 }
 
-/** What happens at the same moment, in one store object and in two. */
+/** Cases with concurrent calls, on one store object and on two. */
 export const CONCURRENT_CASES: readonly CaseOnStore[] = [
   {
     name: 'of 20 concurrent claims of an order, one is processed and 19 are busy',

@@ -101,7 +101,7 @@ export const FORGET_CASES: readonly CaseOnStore[] = [
     },
   },
   {
-    name: 'of concurrent forgets and deliveries of an order, the last delivery is processed or known',
+    name: 'after concurrent forgets and deliveries of an order, the last delivery is processed or known',
     async run(store, createStore) {
       const first = newDelivery()
       await processNow(store, first, 'A')

@@ -19,7 +19,7 @@ import { FORGET_CASES } from './forget-cases.ts'
 export interface StoreCaseDatabase {
   /**
    * Opens a store. Each call returns a store over the same database, and each may be another object. A store whose data is
-   * in the object itself is returned again. Nothing is closed: close what you opened when the case has ended.
+   * in the object itself is returned again. The case closes nothing: close the stores that you opened when the case has ended.
    */
   readonly createStore: () => OrderSyncStore<unknown> | Promise<OrderSyncStore<unknown>>
 }
@@ -28,7 +28,7 @@ export interface StoreCaseDatabase {
 export interface StoreCase {
   /** The rule. */
   readonly name: string
-  /** Rejects when the store breaks the rule. The database need not be empty: every case uses keys of its own. */
+  /** Rejects if the store breaks the rule. The database does not have to be empty: every case uses its own keys. */
   readonly run: (database: StoreCaseDatabase) => Promise<void>
 }
 
@@ -91,7 +91,7 @@ const CASES: readonly CaseOnStore[] = [
     },
   },
   {
-    name: 'claim that compares with processedAt reports an event from before the last processing as stale',
+    name: 'claim reports an event from before the last processing as stale if it compares with processedAt',
     async run(store) {
       const byProcessing: ClaimOptions = { ...LEASE, compareModifyTimeWith: 'processedAt' }
       const first = newDelivery()
@@ -259,7 +259,7 @@ const CASES: readonly CaseOnStore[] = [
     },
   },
   {
-    name: 'finish succeeds after the lease expired while nobody else has claimed the order',
+    name: 'finish succeeds after the lease expired if no other request has claimed the order',
     async run(store) {
       const late = await claim(store, newDelivery(), { ...LEASE, leaseMs: 1 })
       await untilExpired(store, late.delivery)
@@ -354,7 +354,7 @@ const CASES: readonly CaseOnStore[] = [
   },
 ]
 
-/** Sets the clock of this process as far as JavaScript reads it by `Date`. Timers keep the real time. */
+/** Shifts `Date` in this process. Timers keep the real time. */
 async function withShiftedClock<Value>(shiftMs: number, work: () => Promise<Value>): Promise<Value> {
   const RealDate = globalThis.Date
   const now = () => RealDate.now() + shiftMs

@@ -1,14 +1,14 @@
-/** What is wrong with a request. */
+/** The fault of a request. */
 export type TestFault =
   /** The body is changed after it was signed. */
   | 'body'
   /** One bit of the signature is changed. */
   | 'signature'
-  /** The request is signed correctly, one hour ago. */
+  /** The signature is correct, but one hour old. */
   | 'time'
-  /** A stranger has signed it. */
+  /** It is signed with an unknown key. */
   | 'wrong-key'
-  /** Another path was signed. */
+  /** It is signed for another path. */
   | 'another-path'
   /** The `Client-Id` is unknown. */
   | 'client-id'

@@ -36,7 +36,7 @@ export function createTestContext<Transaction = undefined>(
   }
 }
 
-/** Stands in for the client of a transactional store. It records queries, and sends none. */
+/** Replaces the client of a transactional store. It records queries, and sends none. */
 export interface TransactionDouble {
   readonly query: (text: string, values?: readonly unknown[]) => Promise<{ rows: readonly object[] }>
   /** The queries so far. */

@@ -7,7 +7,7 @@ export interface TestKeyPair {
   readonly publicKey: string
 }
 
-/** The keys of both sides, and the key of a stranger. */
+/** The keys of both sides, and an unknown key. */
 export interface TestKeys {
   readonly merchant: TestKeyPair
   readonly peer: TestKeyPair
@@ -67,7 +67,7 @@ export function createTestCredentials(clientId = 'TEST-CLIENT'): TestCredentials
   return { merchant: side(merchant, peer), peer: side(peer, merchant) }
 }
 
-/** The same credentials with the private key of a stranger, under the version that signs. */
+/** The same credentials with an unknown private key, under the version that signs. */
 export function withStrangerKey(own: Credentials): Credentials {
   const { version } = parseCredentials(own).signingKey
   return { ...own, privateKeys: { [version]: createTestKeys().stranger.privateKey } }

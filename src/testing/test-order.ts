@@ -2,7 +2,7 @@ import { secureRandomUUID } from '../crypto/node.ts'
 import type { Order } from '../messages/order.ts'
 
 /**
- * A valid order with ids of its own. Give the members that your test is about.
+ * A valid order with unique ids. Pass the members that your test is about.
  *
  * @see docs/protocol.md section 5.1
  * @example

@@ -12,7 +12,7 @@ import type { HttpResponse, IncomingRequest } from '../server/http.ts'
 import { OLD_REQUEST_MS, type SignedRequest, type TestFault, tamperWith, withKeyVersion } from './tamper.ts'
 import { createTestCredentials, withStrangerKey } from './test-keys.ts'
 
-/** What {@link createTestPeer} sends to: a handler, or the URL of your application. */
+/** The target of {@link createTestPeer}: a handler, or the URL of your application. */
 export type TestTarget = ((request: IncomingRequest) => Promise<HttpResponse>) | string | URL
 
 /** Options of one request. */
@@ -21,7 +21,7 @@ export interface TestRequestOptions {
   readonly encrypt?: boolean | undefined
   /** The time of the request, in milliseconds since the epoch. @defaultValue now */
   readonly time?: number | undefined
-  /** What is wrong with the request. @defaultValue nothing */
+  /** The fault of the request. @defaultValue none */
   readonly tamper?: TestFault | undefined
   /** The key version in the `Signature` header. @defaultValue the version of the signing key */
   readonly keyVersion?: string | undefined
@@ -41,13 +41,13 @@ export interface TestResponse {
   readonly headers: ReadonlyMap<string, string>
 }
 
-/** Plays AlipayHK in a test of your handler. */
+/** Simulates AlipayHK in a test of your handler. */
 export interface TestPeer {
   /**
    * Sends one order, and verifies the response.
    *
-   * @throws Error when a signed response does not verify: its signature, or its content, is wrong
-   * @throws Error when an unsigned response is not that of a handler
+   * @throws Error if the signature or the content of a signed response is wrong
+   * @throws Error if an unsigned response does not come from a handler
    */
   readonly send: (order: object, options?: TestRequestOptions) => Promise<TestResponse>
 }
@@ -63,7 +63,7 @@ export interface TestPeerOptions {
 const ENCRYPTION = { options: resolveEncryptionOptions({}), randomBytes: secureRandomBytes }
 
 /**
- * Creates a sender that plays AlipayHK: for a test of your handler, without a network, or of your running application. It needs
+ * Creates a sender that simulates AlipayHK. It tests your handler without a network, or your running application. It needs
  * no timers.
  *
  * @param target Your handler, or the URL of your application: an origin, or a whole URL.

@@ -14,13 +14,13 @@ import { createTestCredentials } from './test-keys.ts'
 
 /** How the receiver responds to one request. */
 export type ReceiverResponse =
-  /** As the order deserves: `S`, unless `respond` throws. */
+  /** The normal response: `S`, unless `respond` throws. */
   | 'S'
   /** Signed, `F` and `PROCESS_FAIL`. */
   | 'F'
   /** Signed, `U` and `UNKNOWN_EXCEPTION`. */
   | 'U'
-  /** After `slowMs`, as `S`. */
+  /** Like `S`, after `slowMs`. */
   | 'slow'
   /** The order is processed, and the connection breaks in the middle of the response. */
   | 'broken'
@@ -29,28 +29,28 @@ export type ReceiverResponse =
   /** HTTP 502 with HTML, as from a proxy. The order is not processed. */
   | 'html-502'
 
-/** A request that arrived. */
+/** A received request. */
 export interface ReceivedTestRequest {
   /** By lower-case name. */
   readonly headers: Readonly<Record<string, string>>
-  /** The body as it arrived. */
+  /** The received body. */
   readonly body: Uint8Array
   /** How the receiver responded. */
   readonly responded: ReceiverResponse
 }
 
-/** Plays AlipayHK's receiving side in a test of your client. */
+/** Simulates AlipayHK's receiving side in a test of your client. */
 export interface TestReceiver {
-  /** Give it to `createOrderSyncClient()`: requests then arrive here, and not on the network. */
+  /** Pass it to `createOrderSyncClient()`: requests then go to this receiver instead of the network. */
   readonly fetch: typeof globalThis.fetch
-  /** Starts a server on this machine. Give its `url` to `createOrderSyncClient()`, and close it after the test. */
+  /** Starts a server on this machine. Pass its `url` to `createOrderSyncClient()`, and close it after the test. */
   readonly listen: (options?: {
     /** @defaultValue a free port */
     readonly port?: number | undefined
   }) => Promise<TestReceiverServer>
-  /** The orders that arrived, verified, each event once. The last 1,000. */
+  /** The last 1,000 verified orders, each event once. */
   readonly orders: readonly Order[]
-  /** Everything that arrived, whether it verifies or not. The last 1,000. */
+  /** The last 1,000 requests, verified or not. */
   readonly requests: readonly ReceivedTestRequest[]
 }
 
@@ -68,9 +68,9 @@ export interface TestReceiverOptions {
   readonly credentials?: Credentials | undefined
   /** The path that the client signs. @defaultValue the path of each request */
   readonly signedPath?: string | undefined
-  /** How to respond to the first request, the second one and so on. Every later one gets `S`. @defaultValue none */
+  /** The responses to the first requests, in sequence. Every later request gets `S`. @defaultValue none */
   readonly responses?: readonly ReceiverResponse[] | undefined
-  /** Milliseconds that `slow` takes. @defaultValue 30_000 */
+  /** The delay of `slow`, in milliseconds. @defaultValue 30_000 */
   readonly slowMs?: number | undefined
   /**
    * The response to an order. Throw an `OrderRefusedError` for a refusal, any other error for `UNKNOWN_EXCEPTION`.
@@ -99,7 +99,8 @@ function assertResponses(value: unknown, name: string): void {
 }
 
 /**
- * Creates a receiver that plays AlipayHK: it verifies, remembers and responds signed, or as badly as `responses` says.
+ * Creates a receiver that simulates AlipayHK: it verifies and remembers orders, and responds signed, or with the faults in
+ * `responses`.
  *
  * @throws TypeError, RangeError when an option is wrong
  * @throws {@link ConfigurationError} for the credentials and keys
@@ -153,7 +154,7 @@ const BAD_GATEWAY: HttpResponse = {
   body: Buffer.from('<html><body><h1>502 Bad Gateway</h1></body></html>\n'),
 }
 
-/** `F` and `U` have stores of their own: the same order succeeds later. */
+/** `F` and `U` have separate stores, so that the same order succeeds later. */
 function createHandlers(
   {
     credentials = createTestCredentials().peer,
@@ -165,7 +166,7 @@ function createHandlers(
   orders: Order[],
 ) {
   const create = (onOrder: (order: Order) => Promise<{ orderId: string }>) =>
-    // The test sees what happens: nothing is printed.
+    // Prints nothing: the test can read the requests.
     createOrderSyncHandler({ credentials, signedPath, store: memoryStore(), onOrder, onEvent: () => {} })
   const process = create(async (order) => {
     remember(orders, order)
@@ -195,7 +196,7 @@ function createFetch(receive: Receive): typeof globalThis.fetch {
     const response = await receive(received, signal).catch((error: unknown) => {
       throw signal.aborted ? signal.reason : error
     })
-    // As fetch says it.
+    // The error of fetch.
     if (response === undefined) throw new TypeError('fetch failed', { cause: new Error('The connection was broken') })
     return new Response(response.body as BodyInit, { status: response.status, headers: response.headers })
   }
@@ -240,7 +241,7 @@ async function serve(receive: Receive, incoming: IncomingMessage, outgoing: Serv
     outgoing.writeHead(response.status, { ...response.headers, 'Content-Length': response.body.length })
     return void outgoing.end(response.body)
   }
-  // Half of the response leaves before the connection breaks.
+  // Half of the response is sent before the connection breaks.
   outgoing.writeHead(200, { 'Content-Type': 'application/json; charset=UTF-8', 'Content-Length': 100 })
   outgoing.write('{"result":{', () => void outgoing.destroy())
 }

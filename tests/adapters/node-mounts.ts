@@ -52,7 +52,7 @@ export function createNodeAdapter(serve: typeof serveHttp = serveHttp) {
       })
   const parsedBody: ParsedBody = {
     hints: [
-      'Mount the handler before any body parser, or have the parser keep the bytes as request.rawBody (a Buffer).',
+      'Mount the handler before any body parser, or make the parser keep the bytes as request.rawBody (a Buffer).',
     ],
   }
   return {
@@ -263,7 +263,7 @@ export function createFastifyAdapter(create: typeof Fastify) {
           app.addHook('preParsing', async (request) => void (await readAll(request.raw)))
           app.register(fastifyOrderSync, { handler, path })
         }),
-        { hints: ['In Fastify, let no preParsing hook read the payload of this route.'] },
+        { hints: ['In Fastify, remove the preParsing hook that reads the payload of this route.'] },
       ),
     },
   }

@@ -100,7 +100,7 @@ describe.each([
     expect(setHeader.mock.calls.filter(([name]) => name === 'Connection')).toEqual([])
   })
 
-  test('closes the stream two seconds after the response when the rest of the body never arrives, and keeps the session', async () => {
+  test('closes the stream two seconds after the response if the rest of the body is never sent, and keeps the session', async () => {
     const { port } = await start({ maxBodyBytes: 10 })
     const session = openSession(port)
     const stream = session.request(toHttp2Headers(request()))
@@ -154,7 +154,10 @@ test("HTTP/2: onOrder's signal is aborted when the peer disconnected before the 
   await until(() => onOrder.mock.calls.length > 0)
   session.destroy()
   await closed.promise
-  expect(onOrder.mock.calls[0]?.[1].signal).toMatchObject({ aborted: true, reason: { message: 'The peer has gone' } })
+  expect(onOrder.mock.calls[0]?.[1].signal).toMatchObject({
+    aborted: true,
+    reason: { message: 'The peer has disconnected' },
+  })
   gate.resolve({ orderId: 'A-1' })
   await handler.drain()
   await close()

@@ -13,7 +13,7 @@ const options = COMMANDS.flatMap((command) => Object.entries(command.options))
 function commandLines(document: string): string[][] {
   return [...document.matchAll(/^```sh\n(.*?)^```/gms)]
     .flatMap(([, block = '']) => block.replaceAll('\\\n', ' ').split('\n'))
-    .flatMap((line) => /npx alipayhk-order-sync ([a-z].*?)(?: #.*)?$/.exec(line)?.[1] ?? [])
+    .flatMap((line) => /npx alipayhk-order-sync ([a-z].*?)(?: (?:#|2>|\|\|).*)?$/.exec(line)?.[1] ?? [])
     .map((line) =>
       line
         .trim()

@@ -36,7 +36,7 @@ test('explain exits with 1 and prints the change, and the signed text of both si
   expect(code).toBe(1)
   expect(stdout.split('\n').slice(0, 5)).toEqual([
     'The request is not accepted.',
-    '  ERR_SIGNATURE_INVALID: The signature is not that of the configured key over this method, path, Client-Id, time and body.',
+    '  ERR_SIGNATURE_INVALID: The signature does not verify with the configured key for this method, path, Client-Id, time and body.',
     '',
     'Change this:',
     '  1. path: The sender signed the path /hook, but it was verified for /hook/?token=…. Set the option "signedPath" to the path that the sender signs.',
@@ -60,7 +60,7 @@ test('explain prints two changes that are needed together', async () => {
   const broken = { ...request({ path: '/hook' }), path: '/hook/', body: Buffer.from(`${JSON.stringify(order())}\n`) }
   const { code, stdout } = await explain(json(broken))
   expect(code).toBe(1)
-  expect(stdout).toContain('Change all of this:\n  1. body-newline: ')
+  expect(stdout).toContain('Make all of these changes:\n  1. body-newline: ')
   expect(stdout).toContain('\n  2. path: ')
 })
 
@@ -70,11 +70,11 @@ test('explain exits with 2 when there is no explanation', async () => {
   expect(JSON.parse(stdout)).toMatchObject({ verified: false, causes: [] })
   const { stdout: text } = await explain(json(request({ key: strangerRsa().privateKey })))
   expect(text).toMatch(/^The request is not accepted, and no known change makes its signature verify\.\n/)
-  expect(text).toContain('  Note: The signature was made with a key that is not configured here')
+  expect(text).toContain('  Note: The signature was made with a key that is not configured,')
 })
 
 test.each([
-  ['text that is no message', 'hello'],
+  ['text that is not a message', 'hello'],
   ['nothing', ''],
   ['JSON without headers', '{}'],
   ['JSON that is cut off', '{"method":'],
@@ -136,7 +136,7 @@ test('explain shows customer data only with --show-data, and never a key', async
   for (let at = 50; at + 16 <= key.length; at += 8) expect(shown.stdout).not.toContain(key.slice(at, at + 16))
 })
 
-test('explain finds that the message was signed with our own key', async () => {
+test('explain finds that the message was signed with your own key', async () => {
   const { code, stdout } = await cli(['explain', ...gateway(), ...NOW, '--json', '-'], json(request()))
   expect(code).toBe(1)
   expect(JSON.parse(stdout).causes).toEqual([{ code: 'wrong-key-of-ours', fix: expect.any(String) }])

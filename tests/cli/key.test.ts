@@ -29,14 +29,14 @@ test('key --json prints JSON, and reads standard input', async () => {
 })
 
 test.each([
-  ['a word', 'changeme', 'key is a placeholder of an example; put your key in its place. (ERR_KEY_FORMAT)\n'],
+  ['a word', 'changeme', 'key is a placeholder of an example; replace it with your key. (ERR_KEY_FORMAT)\n'],
   [
     'an object around the key',
     JSON.stringify({ key: pem(merchantRsa().privateKey) }),
     'key is a JSON object; pass its member "key". (ERR_KEY_FORMAT)\n',
   ],
   ['nothing', '', 'key is empty; set the environment variable or the secret. (ERR_KEY_FORMAT)\n'],
-])('key exits with 1 and says what it is: %s', async (_, input, stderr) => {
+])('key exits with 1 and describes the input: %s', async (_, input, stderr) => {
   expect(await cli(['key', '-'], input)).toEqual({ code: 1, stdout: '', stderr })
 })
 

@@ -75,7 +75,7 @@ test.each([
   createFile(out)
   const { code, stdout, stderr } = await cli(['keygen', '--out', out])
   expect({ code, stdout }).toEqual({ code: 64, stdout: '' })
-  expect(stderr).toBe(`${join(out, name)} exists already, and is not overwritten. Nothing was written.\n`)
+  expect(stderr).toBe(`${join(out, name)} exists already. Nothing was written. Give another folder with --out.\n`)
   expect(readdirSync(out)).toEqual([name])
   expect(existsSync(join(out, name)) && readFileSync(join(out, name), 'utf8')).toSatisfy(
     (content) => content === 'existing' || content === false,

@@ -139,7 +139,7 @@ describe('store', () => {
     ['no action', [], 'store needs an action: migrate, inspect, forget or prune.'],
     ['an unknown action', ['drop'], 'store needs an action: migrate, inspect, forget or prune.'],
     ['no --store', ['prune'], '--store is missing.'],
-    ['the memory store', ['prune', '--store', 'memory'], '--store memory ends with its process'],
+    ['the memory store', ['prune', '--store', 'memory'], '--store memory has no data outside the process'],
     ['no order', ['forget', '--store', 'sqlite:x.db'], '--client-id is missing.'],
     ['half an order', ['inspect', '--store', 'sqlite:x.db', '--client-id', 'x'], '--merchant-biz-no is missing.'],
     [
@@ -166,7 +166,7 @@ describe('store', () => {
     expect(stderr).toBe('--store: PostgreSQL cannot be used (ECONNREFUSED).\n')
   })
 
-  test.skipIf(postgresUrl === undefined)('says that the tables are missing', async () => {
+  test.skipIf(postgresUrl === undefined)('reports missing tables', async () => {
     const location = await createSchema(postgresUrl ?? '')
     const bare = location.replace(/search_path%3D\w+/, 'search_path%3Dno_such_schema')
     expect(bare).not.toBe(location)

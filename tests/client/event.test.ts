@@ -74,13 +74,13 @@ describe('onEvent of the client receives', () => {
       encrypted: false,
       durationMs: expect.any(Number),
     }
-    const later = 'The peer has not decided: its result status is U. Retry later with the same requestId.'
+    const later = 'The peer has not decided yet: the result status is U. Retry later with the same requestId.'
     expect(events.map((event) => ({ ...event }))).toStrictEqual([
       {
         kind: 'attempt',
         attempt: 1,
         code: 'ERR_HTTP_STATUS',
-        message: 'The peer responded with HTTP 502, and no valid signature.',
+        message: 'The peer responded with HTTP 502, without a valid signature.',
         delayMs: 4,
         status: 502,
         tracerId: 'T-1',
@@ -135,7 +135,7 @@ describe('onEvent of the client receives', () => {
   })
 })
 
-test('a tracerId that is not printable is left out', async () => {
+test('omits a tracerId that is not printable', async () => {
   const { events } = await eventsOf([respondsWith(502, '', { 'Tracer-Id': `${'x'.repeat(129)}` })], { retries: 0 })
   expect(events[0]).not.toHaveProperty('tracerId')
 })
@@ -160,7 +160,7 @@ test('a clock that fails after the order was sent leads to ERR_RESULT_UNKNOWN, w
   expect(outcome).toMatchObject({ code: 'ERR_RESULT_UNKNOWN', requestId: ORDER.requestId, httpStatus: 200 })
 })
 
-test('an onEvent that throws or rejects changes nothing, and is one warning', async () => {
+test('an onEvent that throws or rejects changes nothing, and causes one warning', async () => {
   const emitWarning = recordWarnings()
   for (const onEvent of [
     () => {
@@ -173,7 +173,7 @@ test('an onEvent that throws or rejects changes nothing, and is one warning', as
   }
   // One for each client: the code is the same, and the interval is a minute.
   expect(emitWarning.mock.calls.map(([message]) => String(message))).toStrictEqual(
-    Array(2).fill('"onEvent" of the client threw Error. The sync went on all the same.'),
+    Array(2).fill('"onEvent" of the client threw Error. The sync continues.'),
   )
 })
 

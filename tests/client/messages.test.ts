@@ -22,7 +22,7 @@ const { fingerprint } = describeKey(merchantRsa().privateKey)
 const unsigned = (resultCode: string, headers: Record<string, string> = {}) =>
   respondsWith(401, JSON.stringify(refusal(resultCode)), { 'Content-Type': 'application/json', ...headers })
 
-describe('a peer that rejects our signature', () => {
+describe('a peer that rejects the signature of the client', () => {
   test.each<[string, Behaviour, string]>([
     [
       'unsigned',
@@ -65,12 +65,12 @@ describe('a peer that rejects our signature', () => {
     )
   })
 
-  test('and says nothing of the time: the message says so', async () => {
+  test('without a time: the message says that the clock is unknown', async () => {
     const silent: Behaviour = (response) => {
       response.sendDate = false
       unsigned('INVALID_SIGNATURE', { 'Response-Time': 'now' })(response, {} as never, {} as never)
     }
-    expect((await errorFrom(silent)).error.message).toContain('the clock, of which the response says nothing.')
+    expect((await errorFrom(silent)).error.message).toContain('the clock, which is unknown: the response has no time.')
   })
 
   test('made by a signer: the message says that it has no fingerprint', async () => {
@@ -83,9 +83,9 @@ describe('a peer that rejects our signature', () => {
     expect(error.message).toContain('privateKeys[4] (a signer or CryptoKey, without a fingerprint)')
   })
 
-  test('with another result: the message does not speak of the signature', async () => {
+  test('with another result: the message does not mention the signature', async () => {
     const { error } = await errorFrom(unsigned('INVALID_CLIENT'))
-    expect(error.message).toContain('A receiver that does not know the Client-Id responds like this.')
+    expect(error.message).toContain('Receivers respond like this if they do not know the Client-Id.')
     expect(error.message).not.toContain(fingerprint)
     expect((await errorFrom(respondsSigned(refusal('PROCESS_FAIL')))).error.message).toBe(
       'The order was refused with PROCESS_FAIL.',
@@ -120,7 +120,7 @@ test.each<[string, Behaviour, Partial<ClientOptions>]>([
 test('a clock error in a response is not followed by a hint about the Client-Id, and names a time zone', async () => {
   const { error } = await errorFrom(respondsSigned(success(), { time: '2024-05-22T01:12:21+08:00' }, 401))
   expect(error).toMatchObject({ code: 'ERR_REPLY_TIME' })
-  expect(error.message).toContain('28800 s behind our clock')
+  expect(error.message).toContain('28800 s behind the local clock')
   expect(error.message).toContain('whole number of quarter hours')
   expect(error.message).not.toContain('Client-Id')
 })

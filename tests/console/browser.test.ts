@@ -74,7 +74,7 @@ describe.skipIf(browser === undefined)('the page', () => {
     await page.locator('.detail h2').waitFor()
   }
 
-  test('shows a delivery the moment it arrives, newest first', async () => {
+  test('shows a delivery as soon as it is received, newest first', async () => {
     await world.peer.send(createTestOrder({ merchantBizNo: 'WATCHED-7777' }))
     await page.getByText('••••7777').first().waitFor()
     expect((await inboxText())[0]).toMatch(/processed\s+••••7777\s+200\s+SUCCESS/)
@@ -111,7 +111,7 @@ describe.skipIf(browser === undefined)('the page', () => {
     await page.locator('.detail').waitFor({ state: 'hidden' })
   })
 
-  test('explains a refused delivery, and the one change that fixes it', async () => {
+  test('explains a rejected delivery, and the change that fixes it', async () => {
     await openRow('0008')
     const fix = page.locator('.fix')
     await fix.waitFor()
@@ -144,7 +144,7 @@ describe.skipIf(browser === undefined)('the page', () => {
     await openRow('0001')
     const before = await inbox().count()
     await page.getByLabel('Filter by text').fill('')
-    await page.getByRole('button', { name: 'Replay, signed anew' }).click()
+    await page.getByRole('button', { name: 'Replay, sign again' }).click()
     await page.getByText('HTTP 200, SUCCESS, signed').waitFor()
     await page.getByRole('button', { name: 'Replay', exact: true }).click()
     await page.getByText(/^HTTP 200, signed/).waitFor()
@@ -167,7 +167,7 @@ describe.skipIf(browser === undefined)('the page', () => {
     expect(await page.evaluate('navigator.clipboard.readText()')).toContain('export const delivery')
   })
 
-  test('sends a tampered order, which is refused', async () => {
+  test('sends a tampered order, which is rejected', async () => {
     await page.getByRole('link', { name: 'Send' }).click()
     await page.getByLabel('merchantBizNo *').fill('TAMPERED-5150')
     await page.getByRole('button', { name: 'Tampered' }).click()
@@ -177,7 +177,7 @@ describe.skipIf(browser === undefined)('the page', () => {
     expect((await inboxText()).find((text) => text.includes('5150'))).toMatch(/rejected.*ERR_SIGNATURE_INVALID/s)
   })
 
-  test('validates the order as it is typed', async () => {
+  test('validates the order during typing', async () => {
     await page.getByRole('link', { name: 'Send' }).click()
     await page.getByText('The order is valid.').waitFor()
     await page.getByLabel('amount.value', { exact: true }).fill('10.50')
@@ -207,7 +207,7 @@ describe.skipIf(browser === undefined)('the page', () => {
     expect(await textOf(page.locator('.legend'))).toMatch(/processed \d+/)
   })
 
-  test('retries an order of the outbox, and asks before it discards one', async () => {
+  test('retries an order of the outbox, and asks for confirmation before it discards one', async () => {
     await page.getByRole('link', { name: 'Outbox' }).click()
     await page.getByRole('button', { name: 'Retry ••••0031' }).click()
     await page.getByText('The order is queued again.').waitFor()
@@ -219,7 +219,7 @@ describe.skipIf(browser === undefined)('the page', () => {
     expect(await page.locator('tbody tr').count()).toBe(1)
   })
 
-  test('masks customer data until it is switched on, for this tab and until a reload only', async () => {
+  test('masks customer data until the user shows it, only for this tab and until a reload', async () => {
     await inbox().first().waitFor()
     const content = () => page.evaluate<string>('document.documentElement.outerHTML')
     expect(await content()).not.toContain('BIZ-2026')
@@ -234,7 +234,7 @@ describe.skipIf(browser === undefined)('the page', () => {
     expect(other.problems).toEqual([])
   })
 
-  test.each(['light', 'dark'])('axe finds nothing serious (%s)', async (colorScheme) => {
+  test.each(['light', 'dark'])('axe finds no serious violation (%s)', async (colorScheme) => {
     const dark = await browser?.newContext({ colorScheme, viewport: { width: 1400, height: 900 } })
     if (dark === undefined) return
     const opened = await open(dark, world)
@@ -312,7 +312,7 @@ describe.skipIf(browser === undefined)('hostile input', { timeout: 60_000 }, () 
     }
   }
 
-  test('script in every field of an order, in headers and in the path is shown, and not run', async () => {
+  test('shows a script in every field of an order, in headers and in the path, and does not run it', async () => {
     const order = createTestOrder()
     const text = (name: string) => `${name}${SCRIPT}`
     const hostile = {
@@ -359,7 +359,7 @@ describe.skipIf(browser === undefined)('hostile input', { timeout: 60_000 }, () 
     expect(opened.problems).toEqual([])
   })
 
-  test('the policy of the page stops a script that got into it all the same', async () => {
+  test('the Content-Security-Policy of the page blocks an injected script', async () => {
     const { page } = await open(context, world)
     const result = await page.evaluate(`(() => {
       const script = document.createElement('script')
@@ -404,9 +404,30 @@ describe.skipIf(browser === undefined)('hostile input', { timeout: 60_000 }, () 
     expect(problems.filter((text) => !text.includes('404'))).toEqual([])
     await small.close()
   })
+
+  test('2,000 deliveries at full speed leave the page usable and its size bounded', async () => {
+    const opened = await open(context, world)
+    const { page, problems } = opened
+    const order = createTestOrder()
+    for (let index = 0; index < 40; index++) {
+      const batch = Array.from({ length: 50 }, (_, at) => ({
+        ...order,
+        requestId: `${order.requestId.slice(8)}${index}x${at}`,
+      }))
+      await Promise.all(batch.map((sent) => world.peer.send(sent)))
+    }
+    await world.peer.send(createTestOrder({ merchantBizNo: 'THE-LAST-9999' }))
+    await page.getByText('••••9999').first().waitFor()
+    expect(await page.locator('.inbox tbody tr').count()).toBe(500)
+    await page.getByLabel('Filter by text').fill('9999')
+    await expect.poll(() => page.locator('.inbox tbody tr').count()).toBe(1)
+    await page.locator('.inbox tbody a').click()
+    await page.locator('.detail h2').waitFor()
+    expect(problems).toEqual([])
+  })
 })
 
-/** `CONSOLE_SECONDS=60` gives the figures of docs/assurance.md. */
+/** `CONSOLE_SECONDS=60` gives the figures of benchmarks/HISTORY.md. */
 const SECONDS = Number(process.env['CONSOLE_SECONDS'] ?? 10)
 
 test.skipIf(browser === undefined)(

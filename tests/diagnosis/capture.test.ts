@@ -121,14 +121,14 @@ describe('readCapture reads', () => {
     })
   })
 
-  test('the response of a HAR entry, with the path of its request, when it is asked for', () => {
+  test('the response of a HAR entry, with the path of its request, with direction "response"', () => {
     const { direction, status, method, path, body } = readCapture(har, MAX, 'response')
     expect({ direction, status, method, path, body: Buffer.from(body).toString() }).toEqual({
       ...{ direction: 'response', status: 200, method: 'POST', path: PATH, body: '{}' },
     })
   })
 
-  test('the entry of a HAR file that has a signature, and says that there are others', () => {
+  test('the entry of a HAR file that has a signature, and notes that there are others', () => {
     const other = { ...har, request: { ...har.request, url: 'https://a.example/', headers: [] } }
     const { path, notes } = readCapture({ log: { entries: [other, har] } }, MAX, undefined)
     expect({ path, notes }).toEqual({ path: PATH, notes: [expect.stringContaining('has 2 entries')] })
@@ -148,7 +148,7 @@ describe('readCapture reads', () => {
 describe('readCapture notes', () => {
   test.each([
     [
-      'a Content-Length that is not that of the body',
+      'a Content-Length that differs from the body',
       http('\r\n', undefined, ['Content-Length: 9']),
       /Content-Length is 9, but the captured body has 16/,
     ],
@@ -161,22 +161,22 @@ describe('readCapture notes', () => {
 
 describe('readCapture rejects with ERR_REQUEST', () => {
   test.each([
-    ['nothing', '', /is no message/],
-    ['a sentence', 'SECRET of the customer', /is no message/],
+    ['nothing', '', /is not a message/],
+    ['a sentence', 'SECRET of the customer', /is not a message/],
     ['a number', 1, /Pass the text or the bytes/],
     ['null', null, /Pass the text or the bytes/],
     ['a header that is none', 'POST / HTTP/1.1\nSECRET\n\n', /Line 2 of the message is not a header/],
-    ['JSON that is cut off', '{"method":"POST","SECRET', /begins like JSON, but is not/],
+    ['JSON that is cut off', '{"method":"POST","SECRET', /begins like JSON, but cannot be parsed/],
     ['JSON without headers', '{"method":"POST"}', /has no "headers"/],
     ['a list', '[1]', /is a list/],
     ['a HAR file without entries', { log: { entries: [] } }, /has no entry with a request/],
     ['base64 that is none', { headers: {}, bodyBase64: 'SECRET!' }, /base64 body of the capture cannot be decoded/],
     ['a curl command without a URL', "curl -H 'a: b'", /has no URL/],
-    ['a curl command that is cut off', "curl https://a.example/ -d 'SECRET", /a quote that is not closed/],
+    ['a curl command that is cut off', "curl https://a.example/ -d 'SECRET", /an unclosed quote/],
     ['a curl command with its body in a file', 'curl https://a.example/ --data-binary @SECRET', /is in a file/],
     ['a curl command in another charset', Buffer.from('curl https://a.example/ -d \xff', 'latin1'), /is not UTF-8/],
-    ['a body that is too large', http('\r\n') + 'x'.repeat(MAX), /At most 1048576 bytes are examined/],
-    ['a text that is too large', 'x'.repeat(MAX * 8), /has more bytes than a message/],
+    ['a body that is too large', http('\r\n') + 'x'.repeat(MAX), /The limit is 1048576 bytes/],
+    ['a text that is too large', 'x'.repeat(MAX * 8), /is larger than a message/],
     ['too many headers', `POST / HTTP/1.1\n${'A: b\n'.repeat(1_001)}\n`, /more than 1000 header lines/],
   ])('%s', (_, captured, expected) => {
     const run = () => readCapture(captured, MAX, undefined)

@@ -63,14 +63,14 @@ describe('diagnoseSignature finds that', () => {
     const unnamed = withHeaders(signed, { Signature: signed.headers['Signature']?.replace('keyVersion=1,', '') })
     const hint = await diagnose(unnamed, {}, twoKeys())
     expect(hint).toBe(
-      'The sender signed with key version 1, but the header names none, which means the latest: 2. Correct the keyVersion in the Signature header, or the versions in peerPublicKeys.',
+      'The sender signed with key version 1, but the header names no version, which means the latest: 2. Correct the keyVersion in the Signature header, or the versions in peerPublicKeys.',
     )
   })
 
   test('the header names a key version that is not configured', async () => {
     const hint = await diagnose(request({ keyVersion: '7' }), {}, twoKeys())
     expect(hint).toBe(
-      'The header names keyVersion 7; peerPublicKeys has 2, 1. The signature is that of peerPublicKeys[2]: add the key under the version that the sender uses, or correct the header.',
+      'The header names keyVersion 7; peerPublicKeys has 2, 1. The signature verifies with peerPublicKeys[2]: add the key under the version that the sender uses, or correct the header.',
     )
   })
 
@@ -89,20 +89,20 @@ describe('diagnoseSignature finds that the body', () => {
       'was reformatted',
       compact,
       JSON.stringify(order(), null, 2),
-      /without white space: something in between reformats the JSON/,
+      /without white space: something in transit reformats the JSON/,
     ],
     ['got a line break at its end', compact, `${compact}\n`, /without the line break at its end/],
     [
       'was reformatted, although it is not JSON',
       '{"a":[1,2',
       '{ "a": [1, 2',
-      /without white space: something in between/,
+      /without white space: something in transit/,
     ],
     [
       'was reformatted, although its number is too large for JSON.parse()',
       '{"a":12345678901234567890}',
       '{"a": 12345678901234567890}',
-      /without white space: something in between/,
+      /without white space: something in transit/,
     ],
   ])('%s', async (_, message, received, hint) => {
     expect(await diagnose(request({ message }), { body: bytesOf(received) })).toMatch(hint)
@@ -126,10 +126,10 @@ test.each<[string, RequestParts, Uint8Array | undefined]>([
   ['a forged body', {}, bytesOf('{"secret":"SECRET-1"}')],
   ['bytes that are not UTF-8', {}, Uint8Array.of(0xff)],
   ['a body too deep for a JSON parser', {}, bytesOf('['.repeat(60_000))],
-])('diagnoseSignature finds no usual mistake for %s, and does not quote the body', async (_, parts, body) => {
+])('diagnoseSignature finds no common mistake for %s, and does not quote the body', async (_, parts, body) => {
   const hint = await diagnose(request(parts), body && { body })
   expect(hint).toMatch(
-    /^No usual mistake explains it\. Compare three things .*the path \(here .*the body \(here \d+ bytes;/,
+    /^No common mistake explains it\. Compare three things .*the path \(here .*the body \(here \d+ bytes;/,
   )
   expect(hint).not.toMatch(/SECRET|\[\[/)
   expect(hint).toContain(
@@ -148,21 +148,21 @@ test.each([
       return withHeaders(request(), { Signature: `${head}signature=${changed}` })
     },
   ],
-])('diagnoseSignature says that no configured key made the signature, for %s', async (_, received) => {
+])('diagnoseSignature reports that no configured key made the signature, for %s', async (_, received) => {
   const { fingerprint } = describeKey(gatewayRsa().publicKey)
   expect(await diagnose(received())).toBe(
-    `The signature was made with another key than peerPublicKeys[1] (fingerprint ${fingerprint}), or its bytes are damaged. Compare the fingerprint with the sender: describeKey() prints it.`,
+    `The signature was not made with peerPublicKeys[1] (fingerprint ${fingerprint}), or its bytes are damaged. Compare the fingerprint with the sender: describeKey() prints it.`,
   )
 })
 
-test('diagnoseSignature finds a message that was signed with our own key', async () => {
+test('diagnoseSignature finds a message that was signed with your own key', async () => {
   const hint = await diagnose(request({ key: merchantRsa().privateKey }))
   expect(hint).toMatch(/^The message was signed with your own privateKeys\[1\], not with the peer's key\./)
 })
 
 test('diagnoseSignature tries single changes only: two changes are for explainRequest', async () => {
   const hint = await diagnose(request({ path: '/hook' }), { path: '/hook?a=1', body: bytesOf(`${compact}\n`) })
-  expect(hint).toMatch(/^No usual mistake explains it/)
+  expect(hint).toMatch(/^No common mistake explains it/)
 })
 
 test('diagnoseSignature tries fewer changes of a large body', async () => {
@@ -172,7 +172,7 @@ test('diagnoseSignature tries fewer changes of a large body', async () => {
   )
   const late = `{"b":1,${message.slice(1)}`
   const moved = `{${message.slice(1, -1)},"b":1}`
-  expect(await diagnose(request({ message: moved }), { body: bytesOf(late) })).toMatch(/^No usual mistake/)
+  expect(await diagnose(request({ message: moved }), { body: bytesOf(late) })).toMatch(/^No common mistake/)
   expect(await diagnose(request({ message: 'x'.repeat(65_537) }), { path: '/' })).toBe(
     'The body is too large to be diagnosed.',
   )
@@ -188,7 +188,7 @@ test('diagnoseSignature keeps its explanation on one line, and short, for any pa
 
 describe('diagnoseSignature, for an empty body,', () => {
   test.each([
-    ['0', /^The body is empty, and no order is empty: something in front has read or dropped it\. Usual causes: /],
+    ['0', /^The body is empty: something in front of the handler has read or dropped it\. Usual causes: /],
     ['349', /dropped it\. Content-Length announced 349 bytes\. Usual causes: /],
   ])('explains what may have dropped it, when Content-Length is %s', async (contentLength, expected) => {
     const received = withHeaders(request(), { 'Content-Length': contentLength })

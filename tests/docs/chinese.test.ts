@@ -14,6 +14,11 @@ const TRANSLATIONS = [
   { page: 'README.zh-HK.md', original: 'README.md', isComplete: true },
   { page: 'docs/zh-HK/index.md', original: 'docs/index.md', isComplete: true },
   { page: 'docs/zh-HK/signature.md', original: 'docs/explain.md', isComplete: true },
+  ...files('docs/zh-HK/quick-start', /\.md$/).map((page) => ({
+    page,
+    original: page.replace('zh-HK/', ''),
+    isComplete: true,
+  })),
   { page: 'docs/zh-HK/errors.md', original: 'docs/errors.md', isComplete: false },
 ]
 

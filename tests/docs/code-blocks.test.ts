@@ -18,7 +18,7 @@ test('code blocks in documents and docblocks compile, and invalid blocks do not'
   const isExpected = (error: string) => invalidBlocks.some(({ place }) => error.startsWith(place))
   expect(errors.filter((error) => !isExpected(error))).toEqual([])
   for (const { place } of invalidBlocks) expect(errors.join('\n')).toContain(place)
-}, 60_000)
+}, 240_000)
 
 test('codeBlocks finds blocks in Markdown and in docblocks, unless they are marked no-check', () => {
   const markdown =

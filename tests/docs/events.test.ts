@@ -1,5 +1,5 @@
 import ts from 'typescript'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { memoryStore, OrderRefusedError, type OrderSyncEvent } from '../../src/public/index.ts'
 import type { OrderSyncStore } from '../../src/stores/store.ts'
 import { parse } from '../support/declarations.ts'
@@ -50,7 +50,7 @@ describe('docs/events.md', () => {
     }
   })
 
-  test('gives each kind a log level, and says who should be woken', () => {
+  test('lists a log level and who must act for each kind', () => {
     for (const row of kindRows) {
       expect(row['log level']).toMatch(/^(info|warn|error)\b/)
       expect(row['who should be woken']).not.toBe('')
@@ -119,7 +119,14 @@ describe('an event at run time', () => {
     ],
     [
       'late',
-      { timeoutMs: 5, onOrder: () => new Promise((resolve) => setTimeout(resolve, 20, { orderId: 'A-1' })) },
+      {
+        timeoutMs: 5,
+        // The time is over when it runs, and not before.
+        onOrder() {
+          vi.advanceTimersByTime(5)
+          return { orderId: 'A-1' }
+        },
+      },
       [request()],
     ],
   ]
@@ -129,6 +136,8 @@ describe('an event at run time', () => {
   })
 
   test.each(rows)('of the kind %s has the members that the page lists', async (kind, options, requests) => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
     const { handler, events } = merchant(options)
     for (const one of requests) await handler(one)
     await handler.drain()

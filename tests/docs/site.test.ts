@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { githubSlug } from '../../docs/.vitepress/markdown.ts'
-import { tokenize } from '../../docs/.vitepress/search.ts'
+import { boostDocument, processQueryTerm, tokenize } from '../../docs/.vitepress/search.ts'
 import { chineseSidebar, sidebar } from '../../docs/.vitepress/sidebar.ts'
 
 const linked = sidebar.flatMap(({ items = [] }) => items.flatMap(({ link = '' }) => link))
@@ -14,7 +14,7 @@ test('the sidebar has each page of docs once', () => {
 })
 
 test('the Chinese sidebar has each page of docs/zh-HK once', () => {
-  const pages = readdirSync('docs/zh-HK')
+  const pages = readdirSync('docs/zh-HK', { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.md') && file !== 'index.md')
     .map((file) => `/zh-HK/${file.slice(0, -3)}`)
   const inSidebar = chineseSidebar.flatMap(({ items = [] }) => items.flatMap(({ link = '' }) => link))
@@ -25,6 +25,23 @@ test('the search takes English by words and Chinese by pairs of characters', () 
   expect(tokenize('Rotate your key: privateKeys')).toEqual(['Rotate', 'your', 'key', 'privateKeys'])
   expect(tokenize('驗簽失敗，用NTP校正')).toEqual(['驗簽', '簽失', '失敗', '用', 'NTP', '校正'])
 })
+
+test('the search takes PKCS#8 as one word, and leaves other # signs alone', () => {
+  expect(tokenize('PKCS#8, issue #8')).toEqual(['PKCS8', 'issue', '8'])
+})
+
+test('the search looks for the words of a question that name its subject', () => {
+  const words = tokenize('Where do I get the Client-Id?').map(processQueryTerm)
+  expect(words.filter((word) => word !== null)).toEqual(['client', 'id', ''])
+})
+
+test.each([tokenize, boostDocument, processQueryTerm])(
+  '%o works in the browser, where its file does not exist',
+  (fn) => {
+    const copy: (text: string) => unknown = new Function(`return ${fn}`)()
+    for (const text of ['/api/index.html', 'Where is PKCS#8?', '驗簽失敗']) expect(copy(text)).toEqual(fn(text))
+  },
+)
 
 test('an entry of the sidebar has the first heading of its page as text', () => {
   for (const { text, link } of sidebar.flatMap(({ items = [] }) => items)) {

@@ -1,4 +1,12 @@
 import { verify } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import process from 'node:process'
+import { identifyLine } from '../../src/cli/bulk/identify.ts'
+import { type Journal, openJournal } from '../../src/cli/bulk/journal.ts'
+import type { Decision } from '../../src/cli/bulk/ledger.ts'
+import { UsageError } from '../../src/cli/usage-error.ts'
 import {
   createOrderSyncClient,
   createOrderSyncHandler,
@@ -204,6 +212,88 @@ const HAR = JSON.stringify({
   },
 })
 
+const JOURNAL_FOLDER = mkdtempSync(join(tmpdir(), 'fuzz-journal-'))
+process.on('exit', () => rmSync(JOURNAL_FOLDER, { recursive: true }))
+let journals = 0
+const SALT = '0123456789abcdef'.repeat(2)
+const ROUTE = { clientId: CLIENT_ID, destination: 'https://peer.example/orders' }
+/** The note of the order that the resumed run sends. */
+const NEXT = { line: 4, outcome: 'succeeded', ...identifyLine(SALT, bytes('next')) } as const
+const JOURNAL = [
+  { journal: 'alipayhk-order-sync send', version: 1, salt: SALT, ...ROUTE },
+  { line: 1, outcome: 'succeeded', requestId: 'R-1', orderId: 'A-1', attempts: 1, check: '89abcdef' },
+  { line: 2, outcome: 'undelivered', requestId: 'R-2', code: 'ERR_TIMEOUT', attempts: 3, check: '00000000' },
+  { line: 3, outcome: 'refused', requestId: 'R-3', resultCode: 'PARAM_ILLEGAL', check: 'ffffffff' },
+  { line: 2, outcome: 'succeeded', requestId: 'R-2', attempts: 1, check: '00000000' },
+].map((entry) => JSON.stringify(entry))
+
+/** The lines that end with a line feed and are not blank. */
+const completeLines = (content: Uint8Array) =>
+  Buffer.from(content)
+    .toString()
+    .split('\n')
+    .slice(0, -1)
+    .filter((text) => /[^ \t\r]/.test(text))
+
+/** The decision on each line, by the complete lines of a journal alone. */
+function decisionsIn(journal: Uint8Array): ReadonlyMap<number, { decision: Decision; check: number }> {
+  const [, ...entries] = completeLines(journal).map(
+    (text) => JSON.parse(text) as { line: number; outcome: Decision; check: string },
+  )
+  return new Map(
+    entries
+      .filter(({ outcome }) => outcome === 'succeeded' || outcome === 'refused')
+      .map(({ line, outcome, check }) => [line, { decision: outcome, check: Number.parseInt(check, 16) }]),
+  )
+}
+
+/** A journal that is refused must stay as it is. From any other, a run goes on: no decision is lost, and none is invented. */
+const journalTarget: Target = {
+  seeds: [`${JOURNAL.join('\n')}\n`, `${JOURNAL.join('\r\n')}\r\n`, JOURNAL.join('\n'), JOURNAL[0] ?? ''].map(bytes),
+  async run(input) {
+    const file = join(JOURNAL_FOLDER, `${journals++}.journal`)
+    writeFileSync(file, input)
+    try {
+      return await resume(file, input)
+    } finally {
+      rmSync(file)
+    }
+  },
+}
+
+async function resume(file: string, input: Uint8Array): Promise<string> {
+  const journal = await openJournal(file, ROUTE).catch((error: unknown) => {
+    if (error instanceof UsageError) return undefined
+    throw error
+  })
+  const kept = readFileSync(file)
+  if (journal === undefined) {
+    if (!kept.equals(input)) throw new Error('a journal that was refused has changed')
+    return 'refused'
+  }
+  const isNew = !kept.equals(input.subarray(0, kept.length))
+  if (isNew && completeLines(input).length > 0) throw new Error('a journal with a complete line was started anew')
+  if (!isNew && completeLines(input.subarray(kept.length)).length > 0) throw new Error('a complete line was cut off')
+  if (kept.at(-1) !== 10) throw new Error('the next note is written into a line that was cut off')
+  const decisions = decisionsIn(kept)
+  assertDecisions(journal, decisions)
+  journal.write(NEXT)
+  journal.close()
+  const resumed = await openJournal(file, ROUTE)
+  resumed.close()
+  if (resumed.salt !== journal.salt) throw new Error('the salt has changed')
+  const { line, check } = NEXT
+  assertDecisions(resumed, new Map(decisions).set(line, { decision: NEXT.outcome, check }))
+  return isNew ? 'started anew' : 'accepted'
+}
+
+function assertDecisions({ ledger }: Journal, decisions: ReturnType<typeof decisionsIn>): void {
+  for (const line of new Set([1, 2, 3, 4, 5, ...decisions.keys()])) {
+    const { decision, check = 0 } = decisions.get(line) ?? {}
+    if (ledger.find(line, check) !== decision) throw new Error(`the decision on line ${line} is not ${decision}`)
+  }
+}
+
 export const TARGETS: Readonly<Record<string, Target>> = {
   'signature-header': parser(
     [headerOf(SIGNED, 'Signature'), 'algorithm=ECC224,keyVersion=2,signature=AAAA', 'signature=A%2BA%3D'],
@@ -239,6 +329,7 @@ export const TARGETS: Readonly<Record<string, Target>> = {
       }
     },
   },
+  journal: journalTarget,
   handler: handlerTarget,
   client: clientTarget,
 }

@@ -157,10 +157,10 @@ describe('signingKeyVersion and encryptionKeyVersion', () => {
   })
 
   test.each<[Partial<Credentials>, string]>([
-    [{ signingKeyVersion: '3' }, 'There is no such signingKeyVersion: privateKeys can sign with 2, 1.'],
-    [{ signingKeyVersion: '' }, 'There is no such signingKeyVersion: privateKeys can sign with 2, 1.'],
-    [{ encryptionKeyVersion: '3' }, 'There is no such encryptionKeyVersion: peerPublicKeys can encrypt to 2, 1.'],
-    [{ encryptionKeyVersion: '9' }, 'There is no such encryptionKeyVersion: peerPublicKeys can encrypt to 2, 1.'],
+    [{ signingKeyVersion: '3' }, 'No key matches signingKeyVersion: privateKeys can sign with 2, 1.'],
+    [{ signingKeyVersion: '' }, 'No key matches signingKeyVersion: privateKeys can sign with 2, 1.'],
+    [{ encryptionKeyVersion: '3' }, 'No key matches encryptionKeyVersion: peerPublicKeys can encrypt to 2, 1.'],
+    [{ encryptionKeyVersion: '9' }, 'No key matches encryptionKeyVersion: peerPublicKeys can encrypt to 2, 1.'],
   ])('%j are refused', (versions, message) => {
     expect(thrownBy(() => parse({ ...both, ...versions }))).toMatchObject({ code: 'ERR_CREDENTIALS', message })
   })

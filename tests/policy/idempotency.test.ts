@@ -194,11 +194,11 @@ describe('toClaimResult', () => {
     expect(() => toClaimResult({ decision: 'x'.repeat(33) })).toThrow(`decision: ${'x'.repeat(32)}.`)
   })
 
-  test('throws ERR_STORE, which says that the tables may be of another release', () => {
+  test('throws ERR_STORE, and names tables of another release as the cause', () => {
     const thrown = expect.objectContaining({
       name: 'HandlerError',
       code: 'ERR_STORE',
-      message: expect.stringContaining('of another release of alipayhk-order-sync'),
+      message: expect.stringContaining('to another release of alipayhk-order-sync'),
     })
     expect(() => toClaimResult({ decision: 'process' })).toThrow(thrown)
     expect(() => toClaimResult({ decision: 'x' })).toThrow(thrown)

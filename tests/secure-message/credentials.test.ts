@@ -18,10 +18,12 @@ test.each<[unknown, string]>([
   ['x'.repeat(129), 'too long'],
   [undefined, 'absent'],
   [5, 'a number'],
-])('parseCredentials refuses the clientId %j: %s', (clientId) => {
-  expect(() => parseCredentials(withClientId(clientId))).toThrow(
-    expect.objectContaining({ name: 'ConfigurationError', code: 'ERR_CREDENTIALS' }),
-  )
+])('parseCredentials throws for the clientId %j: %s', (clientId) => {
+  expect(thrownBy(() => parseCredentials(withClientId(clientId)))).toMatchObject({
+    name: 'ConfigurationError',
+    code: 'ERR_CREDENTIALS',
+    message: '"clientId" must be 1 to 128 visible ASCII characters.',
+  })
 })
 
 test('parseCredentials chooses the latest private key to sign', () => {
@@ -67,7 +69,7 @@ describe('parseCredentials', () => {
       'ERR_KEY_OWN',
       'peerPublicKeys[7]',
     ],
-  ])('refuses %s, and names the place', (_, changes, code, place) => {
+  ])('throws for %s, and names the member', (_, changes, code, place) => {
     const error = thrownBy(() => parseCredentials({ ...merchantCredentials(), ...changes }))
     expect(error).toMatchObject({ name: 'ConfigurationError', code })
     expect(error.message).toContain(place)
@@ -80,17 +82,59 @@ describe('parseCredentials', () => {
     )
   })
 
-  test('accepts several keys of the peer, when none is ours', () => {
+  test('refuses privateKeys that only decrypt', () => {
+    const privateKeys = { 1: { decrypt: merchantRsa().privateKey } }
+    expect(thrownBy(() => parseCredentials({ ...merchantCredentials(), privateKeys }))).toMatchObject({
+      code: 'ERR_KEY_RING',
+      message: 'privateKeys has no key that signs; pass { 1: key } or { 1: { sign, decrypt } }.',
+    })
+  })
+
+  test.each(['2', 2])('signs and encrypts with the versions that the options name: %j', (version) => {
+    const credentials = {
+      ...merchantCredentials(),
+      privateKeys: { 1: strangerRsa().privateKey, 2: merchantRsa().privateKey, 3: merchantEcc().privateKey },
+      peerPublicKeys: { 1: gatewayEcc().publicKey, 2: gatewayRsa().publicKey, 3: gatewayRsa().publicKey },
+    }
+    expect(parseCredentials(credentials)).toMatchObject({
+      signingKey: { version: '3' },
+      encryptionKey: { version: '3' },
+    })
+    const named = parseCredentials({ ...credentials, signingKeyVersion: version, encryptionKeyVersion: version })
+    expect(named.signingKey).toMatchObject({ version: '2', key: { algorithm: 'RSA256' } })
+    expect(named.encryptionKey).toMatchObject({ version: '2', key: { algorithm: 'RSA256' } })
+  })
+
+  test.each<[string, Partial<Credentials>, string]>([
+    [
+      'a version that does not exist',
+      { privateKeys: { 1: merchantRsa().privateKey, 2: merchantEcc().privateKey }, signingKeyVersion: '3' },
+      'No key matches signingKeyVersion: privateKeys can sign with 2, 1.',
+    ],
+    [
+      'a version that cannot encrypt',
+      { peerPublicKeys: { 1: gatewayEcc().publicKey }, encryptionKeyVersion: 1 },
+      'No key matches encryptionKeyVersion: peerPublicKeys can encrypt to no version.',
+    ],
+  ])('refuses %s, and names those that can', (_, changes, message) => {
+    expect(thrownBy(() => parseCredentials({ ...merchantCredentials(), ...changes }))).toMatchObject({
+      code: 'ERR_CREDENTIALS',
+      message,
+    })
+  })
+
+  test('accepts several keys of the peer, if none is your own key', () => {
     const peerPublicKeys = { 1: gatewayRsa().publicKey, 2: gatewayEcc().publicKey, 3: strangerRsa().publicKey }
     expect(parseCredentials({ ...merchantCredentials(), peerPublicKeys }).peerPublicKeys.newestFirst).toHaveLength(3)
   })
 })
 
 test.each([undefined, null, 'key', 5])(
-  'parseCredentials refuses %j, and names the members that credentials must have',
+  'parseCredentials throws for %j, and names the required members',
   (credentials) => {
-    expect(() => parseCredentials(credentials as unknown as Credentials)).toThrow(
-      '"credentials" must be { clientId, privateKeys, peerPublicKeys }.',
-    )
+    expect(thrownBy(() => parseCredentials(credentials as unknown as Credentials))).toMatchObject({
+      code: 'ERR_CREDENTIALS',
+      message: '"credentials" must be { clientId, privateKeys, peerPublicKeys }.',
+    })
   },
 )

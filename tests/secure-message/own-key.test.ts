@@ -2,8 +2,8 @@ import { webcrypto } from 'node:crypto'
 import { describe, expect, test, vi } from 'vitest'
 import { type Credentials, createOrderSyncClient, type OrderInput, parsePrivateKey } from '../../src/public/index.ts'
 import { parseCredentials } from '../../src/secure-message/credentials.ts'
-import { assertPeerKeysNotOwn } from '../../src/secure-message/own-key.ts'
-import { der, gatewayRsa, merchantEcc, merchantRsa, type Pair } from '../support/keys.ts'
+import { assertPeerKeysNotOwn, startOwnKeyProbe } from '../../src/secure-message/own-key.ts'
+import { der, gatewayRsa, merchantEcc, merchantRsa, type Pair, strangerRsa } from '../support/keys.ts'
 import { merchant, SUCCESS, summarize } from '../support/merchant.ts'
 import { merchantCredentials, NOW, order, request } from '../support/messages.ts'
 import { rejectionOf } from '../support/thrown.ts'
@@ -28,6 +28,19 @@ const OWN: [string, () => Promise<Partial<Credentials>>][] = [
     async () => ({ privateKeys: { 1: signerOf(merchantEcc()) }, peerPublicKeys: { 1: merchantEcc().publicKey } }),
   ],
   ['a private CryptoKey', async () => ({ privateKeys: { 1: await privateCryptoKey(merchantRsa()) } })],
+  [
+    'a signer of an old version, and a signer that is not its own peer',
+    async () => ({ privateKeys: { 1: signerOf(merchantRsa()), 2: signerOf(strangerRsa()) } }),
+  ],
+  [
+    'a signer of an old version, and a signer that fails',
+    async () => ({
+      privateKeys: {
+        1: signerOf(merchantRsa()),
+        2: { algorithm: 'RSA256', sign: () => Promise.reject(new Error('the KMS is down')) },
+      },
+    }),
+  ],
   ['a public CryptoKey', async () => ({ peerPublicKeys: { 1: await publicCryptoKey(merchantRsa()) } })],
   [
     'a signer of an old version, and another key of the peer',
@@ -46,7 +59,7 @@ const ownCredentials = async (changes: () => Promise<Partial<Credentials>>): Pro
 
 const ERR_KEY_OWN = { name: 'ConfigurationError', code: 'ERR_KEY_OWN' }
 
-describe('when the peer’s key is our own,', () => {
+describe('when the peer’s key is your own key,', () => {
   test.each(OWN)('the handler responds 500, and reports ERR_KEY_OWN: %s', async (_, changes) => {
     const emitWarning = recordWarnings()
     const { handler, events, onOrder } = merchant({ credentials: await ownCredentials(changes) })
@@ -105,13 +118,45 @@ describe('assertPeerKeysNotOwn', () => {
     ],
     ['never responds', () => new Promise<never>(() => {})],
     ['returns something else', () => Promise.resolve(Uint8Array.of(1))],
-  ])('gives no verdict when the signer %s', async (_, sign) => {
+  ])('has no result when the signer %s', async (_, sign) => {
     const signer = { algorithm: 'RSA256' as const, sign: vi.fn(sign) }
     const credentials = parsed({ privateKeys: { 1: signer }, peerPublicKeys: { 1: merchantRsa().publicKey } })
     await assertPeerKeysNotOwn(credentials, { timeoutMs: 20 })
     const calls = signer.sign.mock.calls.length
     await assertPeerKeysNotOwn(credentials, { timeoutMs: 20 })
     expect(signer.sign).toHaveBeenCalledTimes(calls)
+  })
+
+  test('verifies once for all messages', async () => {
+    const credentials = parsed({ privateKeys: { 1: signerOf(merchantRsa()) } })
+    const verify = vi.spyOn(credentials.peerPublicKeys.latest.key, 'verify')
+    startOwnKeyProbe(credentials)
+    await vi.waitFor(() => expect(verify).toHaveBeenCalled())
+    await assertPeerKeysNotOwn(credentials, { timeoutMs: 1_000 })
+    await assertPeerKeysNotOwn(credentials, { timeoutMs: 1_000 })
+    expect(verify).toHaveBeenCalledTimes(1)
+  })
+
+  test('probes again after a failure before the first message, with the signers that have failed', async () => {
+    const [working, failing] = [signerOf(strangerRsa()), signerOf(merchantRsa())]
+    failing.sign.mockRejectedValueOnce(new Error('not yet'))
+    const credentials = parsed({
+      privateKeys: { 1: working, 2: failing },
+      peerPublicKeys: { 1: merchantRsa().publicKey },
+    })
+    const verify = vi.spyOn(credentials.peerPublicKeys.latest.key, 'verify')
+    startOwnKeyProbe(credentials)
+    await vi.waitFor(() => expect(verify).toHaveBeenCalled())
+    await verify.mock.results[0]?.value
+    await new Promise(setImmediate)
+    expect(await rejectionOf(assertPeerKeysNotOwn(credentials, { timeoutMs: 1_000 }))).toMatchObject(ERR_KEY_OWN)
+    expect([working.sign, failing.sign].map(({ mock }) => mock.calls.length)).toEqual([1, 2])
+  })
+
+  test('does not wait once the probe has ended: an aborted signal changes nothing', async () => {
+    const credentials = parsed({ privateKeys: { 1: signerOf(merchantRsa()) } })
+    await assertPeerKeysNotOwn(credentials, { timeoutMs: 1_000 })
+    await assertPeerKeysNotOwn(credentials, { signal: AbortSignal.abort(new Error('aborted')) })
   })
 
   test('rejects with the reason of its signal', async () => {

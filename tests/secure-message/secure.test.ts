@@ -16,6 +16,7 @@ import {
   plaintextOf,
   TIME,
 } from '../support/messages.ts'
+import { thrownBy } from '../support/thrown.ts'
 
 const plaintext = bytesOf(order())
 const encryption = { options: resolveEncryptionOptions(), randomBytes }
@@ -40,7 +41,7 @@ describe('secureMessage, without encryption,', () => {
     expect(body).toStrictEqual(plaintext)
   })
 
-  test('signs with our latest key over method, path, clientId, time and body', async () => {
+  test('signs method, path, clientId, time and body with the latest private key', async () => {
     const secured = await secureMessage(messageToSend(), parseCredentials(merchantCredentials()), encryption)
     const key = merchantRsa().publicKey
     expect(isSignedBy(secured, key)).toBe(true)
@@ -115,8 +116,10 @@ describe('requireEncryptionKey', () => {
 
   test('throws ERR_KEY_USE when the peer has no RSA key', () => {
     const credentials = parseCredentials({ ...merchantCredentials(), peerPublicKeys: { 1: gatewayEcc().publicKey } })
-    expect(() => requireEncryptionKey(credentials)).toThrow(
-      expect.objectContaining({ name: 'ConfigurationError', code: 'ERR_KEY_USE' }),
-    )
+    expect(thrownBy(() => requireEncryptionKey(credentials))).toMatchObject({
+      name: 'ConfigurationError',
+      code: 'ERR_KEY_USE',
+      message: 'Encryption needs an RSA key, given in any form but a CryptoKey.',
+    })
   })
 })

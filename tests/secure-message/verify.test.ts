@@ -108,7 +108,10 @@ describe('verifyMessage, with several private keys,', () => {
 
   test('rejects with ERR_KEY_USE when no key can decrypt', async () => {
     const only = { ...merchantCredentials(), privateKeys: { 1: merchantEcc().privateKey } }
-    expect(await codeOf(encryptedRequest(), only)).toBe('ERR_KEY_USE')
+    expect(await rejectionOf(verify(encryptedRequest(), only))).toMatchObject({
+      code: 'ERR_KEY_USE',
+      message: expect.stringContaining('Decryption needs an RSA key'),
+    })
     expect((await verify(request(), only)).value).toStrictEqual(order())
   })
 })
@@ -175,6 +178,13 @@ describe('before a signature is verified,', () => {
     expect(decrypt).toHaveBeenCalledOnce()
   })
 
+  test('verifyMessage names what the signature is over when it does not verify', async () => {
+    const forged = request({ key: strangerRsa().privateKey })
+    expect((await rejectionOf(verify(forged))).message).toBe(
+      'The signature does not verify with the configured key for this method, path, Client-Id, time and body.',
+    )
+  })
+
   test('verifyMessage rejects another algorithm in the header than the key has', async () => {
     const { headers, ...rest } = request({ key: gatewayEcc().privateKey })
     const asRsa = { Signature: headers['Signature']?.replace('ECC224', 'RSA256') }
@@ -189,7 +199,7 @@ describe('a failed decryption', () => {
     withEncryptHeader(encryptedRequest(), encryptHeader(aesKey, merchantRsa().publicKey))
   const withEncryptHeader = (message: TestRequest, Encrypt: string) => withHeaders(message, { Encrypt })
 
-  test('gives the same error for wrong padding, key length, ciphertext, version and plaintext', async () => {
+  test('has the same error for wrong padding, key length, ciphertext, version and plaintext', async () => {
     const failures = [
       withAesKey(randomBytes(32)),
       withAesKey(randomBytes(20)),

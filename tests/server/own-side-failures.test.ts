@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import {
   createOrderSyncHandler,
   type HandlerOptions,
@@ -13,9 +13,17 @@ import {
 import { mysqlStore } from '../../src/stores/mysql.ts'
 import { postgresStore } from '../../src/stores/postgres.ts'
 import type { OrderSyncStore } from '../../src/stores/store.ts'
+import { until } from '../support/deferred.ts'
 import { gatewayEcc, merchantRsa } from '../support/keys.ts'
 import { encryptedRequest, merchantCredentials, NOW, order, request } from '../support/messages.ts'
 import { recordWarnings } from '../support/warnings.ts'
+
+vi.mock('node:timers/promises', () => import('../support/timers.ts'))
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+  onTestFinished(() => void vi.useRealTimers())
+})
 
 type Options = Partial<HandlerOptions<unknown, undefined>>
 
@@ -34,7 +42,12 @@ interface Failure {
 const SECRET = 'SECRET-of-a-customer'
 
 const coded = (code: string | number, error: Error = new Error(SECRET)) => Object.assign(error, { code })
-const never = () => new Promise<never>(() => {})
+/** Whether the handler waits for the clock, which stands still otherwise: a slow machine must not time out anything. */
+let isWaiting = false
+const never = () => {
+  isWaiting = true
+  return new Promise<never>(() => {})
+}
 const throws =
   (error: unknown = new Error(SECRET)) =>
   () => {
@@ -48,8 +61,13 @@ const signer = (changes: object) => ({
     privateKeys: { 1: { algorithm: 'RSA256' as const, sign: throws(coded(14)), ...changes } },
   },
 })
-const CAUSE =
-  '"onEvent" can read the error: event.error.cause. It is not printed, because it may contain customer data.'
+const signs = (bytes: Uint8Array) => parsePrivateKey(merchantRsa().privateKey).sign(bytes)
+/** Signs the check of the own keys, and no response. */
+const signsOnce = () => {
+  let calls = 0
+  return (bytes: Uint8Array) => (calls++ === 0 ? signs(bytes) : never())
+}
+const CAUSE = 'The error is in event.error.cause of "onEvent". It is not printed, because it may contain customer data.'
 const AFTER = 'The request timed out after 20 ms ("timeoutMs")'
 
 const FAILURES: readonly Failure[] = [
@@ -105,13 +123,13 @@ const FAILURES: readonly Failure[] = [
     options: () => store({ claim: async () => ({ decision: 'yes' }) as never }),
     code: 'ERR_STORE',
     prints:
-      'The store returned an unknown decision: yes. Its tables or functions may be of another release of alipayhk-order-sync.',
+      'The store returned an unknown decision: yes. Its tables or functions may belong to another release of alipayhk-order-sync: migrate the store.',
   },
   {
     failure: 'the store returns a damaged response',
     options: () => store({ claim: async () => ({ decision: 'replay', storedResponse: `{"orderId":"${SECRET}"` }) }),
     code: 'ERR_STORE',
-    prints: 'The store returned a response that this package did not write.',
+    prints: 'The store returned a response that this library did not store.',
   },
   {
     failure: 'the store hangs',
@@ -133,9 +151,18 @@ const FAILURES: readonly Failure[] = [
   },
   {
     failure: 'the store goes down after onOrder, and the time is up',
-    options: () => ({ ...store({ finish: async () => throws(coded('EPIPE'))() }), timeoutMs: 20, leaseMs: 200 }),
+    options: () => ({
+      ...store({
+        async finish() {
+          isWaiting = true
+          throw coded('EPIPE')
+        },
+      }),
+      timeoutMs: 20,
+      leaseMs: 200,
+    }),
     code: 'ERR_STORE',
-    prints: `store.finish() threw Error (code EPIPE). ${CAUSE} It is tried again until the lease ends.`,
+    prints: `store.finish() threw Error (code EPIPE). ${CAUSE} The handler retries until the lease ends.`,
   },
   {
     failure: 'the store hangs after onOrder',
@@ -241,7 +268,7 @@ const FAILURES: readonly Failure[] = [
   },
   {
     failure: 'the signer hangs',
-    options: () => ({ ...signer({ sign: never }), timeoutMs: 20 }),
+    options: () => ({ ...signer({ sign: signsOnce() }), timeoutMs: 20 }),
     kind: 'unavailable',
     code: 'ERR_SIGNER',
     prints: '"sign" of the signer took longer than 20 ms ("timeoutMs").',
@@ -251,7 +278,7 @@ const FAILURES: readonly Failure[] = [
     options: () => signer({ sign: () => SECRET }),
     kind: 'unavailable',
     code: 'ERR_SIGNER_RESULT',
-    prints: `"sign" of the signer returned a string. Return the bytes of the signature: of base64 text, Buffer.from(text, 'base64').`,
+    prints: `"sign" of the signer returned a string. Return the bytes of the signature. Decode base64 text with Buffer.from(text, 'base64').`,
   },
   {
     failure: 'the signer cannot decrypt',
@@ -264,7 +291,7 @@ const FAILURES: readonly Failure[] = [
   {
     failure: 'the signer hangs while it decrypts',
     options: () => ({
-      ...signer({ sign: (bytes: Uint8Array) => parsePrivateKey(merchantRsa().privateKey).sign(bytes), decrypt: never }),
+      ...signer({ sign: signs, decrypt: never }),
       timeoutMs: 20,
     }),
     request: encryptedRequest,
@@ -302,7 +329,7 @@ const FAILURES: readonly Failure[] = [
     }),
     kind: 'unavailable',
     code: 'ERR_HANDLER_TIMEOUT',
-    prints: `${AFTER} while "extInfoSchema" was validating.`,
+    prints: `${AFTER} while "extInfoSchema" was still running.`,
   },
   {
     failure: 'the clock throws',
@@ -349,8 +376,21 @@ async function deliver({ options, request: make = request }: Failure, onEvent?: 
     ...options(),
     onEvent,
   })
-  const response = await handler(make())
-  return { handler, response }
+  isWaiting = false
+  const responding = handler(make())
+  let isDone = false
+  const done = () => {
+    isDone = true
+  }
+  responding.then(done, done)
+  await until(async () => {
+    if (isWaiting) {
+      isWaiting = false
+      await vi.advanceTimersToNextTimerAsync()
+    }
+    return isDone
+  })
+  return { handler, response: await responding }
 }
 
 async function printedWithoutOnEvent(failure: Failure): Promise<string> {
@@ -372,7 +412,7 @@ async function eventOf(failure: Failure): Promise<OrderSyncEvent> {
   return events.at(-1) ?? expect.fail('there is no event')
 }
 
-describe('a failure of the own side', () => {
+describe("a failure on the merchant's side", () => {
   test.each(FAILURES)('is a process warning without onEvent: $failure', async (failure) => {
     const message = await printedWithoutOnEvent(failure)
     expect(message.startsWith(failure.prints)).toBe(true)
@@ -392,7 +432,7 @@ describe('a failure of the own side', () => {
     expect(JSON.stringify(event)).toContain(`"code":"${code}"`)
   })
 
-  test('prints something else than every other failure', async () => {
+  test('prints a different message for each failure', async () => {
     expect(FAILURES.length).toBeGreaterThanOrEqual(15)
     const printed: string[] = []
     for (const failure of FAILURES) {
@@ -403,7 +443,17 @@ describe('a failure of the own side', () => {
     expect(printed.filter((text, index) => printed.indexOf(text) !== index)).toStrictEqual([])
   })
 
-  test('is a warning, and a processed or a rejected request is none', async () => {
+  test('is HTTP 500, unsigned, when the signer hangs', async () => {
+    recordWarnings()
+    const failure = FAILURES.find((row) => row.failure === 'the signer hangs') ?? expect.fail('there is no such row')
+    const { response } = await deliver(failure)
+    expect(response.status).toBe(500)
+    expect(response.headers).not.toHaveProperty('Signature')
+    const { response: signed } = await deliver({ failure: 'none', options: () => ({}), code: '', prints: '' })
+    expect(signed).toMatchObject({ status: 200, headers: { Signature: expect.any(String) } })
+  })
+
+  test('is a warning, while a processed or rejected request is not', async () => {
     const emitWarning = recordWarnings()
     const { handler, response } = await deliver({ failure: 'none', options: () => ({}), code: '', prints: '' })
     expect(response.status).toBe(200)

@@ -301,7 +301,7 @@ export const brokenStores: readonly BrokenStore[] = [
   ),
   broken(
     'does not finish after the lease expired',
-    'finish succeeds after the lease expired while nobody else has claimed the order',
+    'finish succeeds after the lease expired if no other request has claimed the order',
     { holdsClaim: (order, token) => order.token === token && correct.isLeased(order, correct.now()) },
   ),
   broken(

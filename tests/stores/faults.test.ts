@@ -43,8 +43,6 @@ function merchant<Transaction>(
     credentials: merchantCredentials(),
     store,
     now: () => NOW,
-    timeoutMs: 300,
-    leaseMs: 2_000,
     busyWaitMs: 0,
     onEvent: (event) => events.push(event),
     onOrder: () => ({ orderId: `A-${++effects}` }),
@@ -128,8 +126,9 @@ for (const { kind, url, stall } of stalls) {
     test('responds with UNKNOWN_EXCEPTION within the timeout while the store hangs, and processes the next delivery', async () => {
       const place = await newPlace(kind, url)
       const { store } = await open(place)
-      const { deliver, effects, handler } = merchant(store)
-      expect(await deliver({ merchantBizNo: 'WARM-UP', requestId: 'warm-up' })).toBe('SUCCESS')
+      const { deliver, effects, handler } = merchant(store, { timeoutMs: 300, leaseMs: 2_000 })
+      const warmUp = () => deliver({ merchantBizNo: 'WARM-UP', requestId: 'warm-up' })
+      expect(await deliverWithRetries(warmUp)).toBe('SUCCESS')
       const unblock = await stall(place)
       const before = performance.now()
       expect(await deliver()).toBe('UNKNOWN_EXCEPTION')
@@ -243,8 +242,8 @@ for (const { name, url, kinds, identify, kill } of databases) {
       const { store, effects } = await openTransactional(kinds.transactional, url)
       const gate = deferred()
       const slow = merchant<SqlTransaction>(store, {
-        timeoutMs: 40,
-        leaseMs: 50,
+        timeoutMs: 1_000,
+        leaseMs: 1_050,
         async onOrder(_, { transaction }) {
           await transaction.query(`INSERT INTO effects VALUES ('slow')`)
           await gate.promise

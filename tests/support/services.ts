@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
@@ -27,17 +27,18 @@ export interface Services {
   readonly stop: () => void
 }
 
-/** The servers that run already, or new ones when the machine has the programs. Without either, it warns. */
+/**
+ * The servers that the environment variables name, or new ones if the machine has the programs. Otherwise it warns. Other servers on
+ * this machine are not used: their data is not ours, and their settings differ.
+ */
 export async function startServices(): Promise<Services> {
   const stops: (() => void)[] = []
-  const postgresUrl =
-    (await reachable(POSTGRES_URLS, pingPostgres)) ?? (await startPostgres(stops).catch(report('PostgreSQL')))
-  const redisUrl = (await reachable(REDIS_URLS, pingRedis)) ?? (await startRedis(stops).catch(report('Redis')))
-  const mysqlUrl = (await reachable(MYSQL_URLS, pingMysql)) ?? (await startMariadb(stops).catch(report('MariaDB')))
-  if (postgresUrl === undefined)
-    console.warn('PostgreSQL is not running and cannot be started here; its tests are skipped')
-  if (redisUrl === undefined) console.warn('Redis is not running and cannot be started here; its tests are skipped')
-  if (mysqlUrl === undefined) console.warn('MySQL is not running and cannot be started here; its tests are skipped')
+  const postgresUrl = process.env['POSTGRES_URL'] ?? (await startPostgres(stops).catch(report('PostgreSQL')))
+  const redisUrl = process.env['REDIS_URL'] ?? (await startRedis(stops).catch(report('Redis')))
+  const mysqlUrl = process.env['MYSQL_URL'] ?? (await startMariadb(stops).catch(report('MariaDB')))
+  if (postgresUrl === undefined) console.warn('PostgreSQL cannot be started here; its tests are skipped')
+  if (redisUrl === undefined) console.warn('Redis cannot be started here; its tests are skipped')
+  if (mysqlUrl === undefined) console.warn('MariaDB cannot be started here; its tests are skipped')
   return {
     mysqlUrl,
     postgresUrl,
@@ -55,28 +56,6 @@ export default async function setup(project: TestProject): Promise<() => void> {
   project.provide('postgresUrl', postgresUrl)
   project.provide('redisUrl', redisUrl)
   return stop
-}
-
-const POSTGRES_URLS = [
-  process.env['POSTGRES_URL'],
-  'postgres://root@127.0.0.1:5432/test',
-  'postgres://postgres@127.0.0.1:5432/postgres',
-]
-const MYSQL_URLS = [process.env['MYSQL_URL'], 'mysql://root@127.0.0.1:3306/test']
-const REDIS_URLS = [process.env['REDIS_URL'], 'redis://127.0.0.1:6379']
-
-async function reachable(urls: readonly (string | undefined)[], ping: (url: string) => Promise<unknown>) {
-  for (const url of urls) {
-    if (
-      url !== undefined &&
-      (await ping(url).then(
-        () => true,
-        () => false,
-      ))
-    )
-      return url
-  }
-  return undefined
 }
 
 async function pingPostgres(connectionString: string): Promise<void> {
@@ -175,6 +154,38 @@ export async function startPrivatePostgres(): Promise<PrivatePostgres | undefine
   }
 }
 
+/** Starts PgBouncer in transaction mode in front of a PostgreSQL, for one test. Undefined where it is not installed. */
+export async function startPgBouncer(postgresUrl: string): Promise<{ url: string; stop: () => void } | undefined> {
+  const server = program('pgbouncer')
+  if (server === undefined) return undefined
+  const { data, as } = newDataFolder('postgres')
+  const [port, { hostname, port: postgresPort, username, pathname }] = [await freePort(), new URL(postgresUrl)]
+  const file = join(data, 'pgbouncer.ini')
+  writeFileSync(
+    file,
+    `[databases]
+${pathname.slice(1)} = host=${hostname} port=${postgresPort} user=${username}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = ${port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 3
+max_client_conn = 200
+`,
+  )
+  const child = spawn(server, [file], { ...as, stdio: 'ignore' })
+  const url = `postgres://${username}@127.0.0.1:${port}${pathname}`
+  return {
+    url: await started(url, pingPostgres, child),
+    stop() {
+      child.kill('SIGINT')
+      child.once('exit', () => rmSync(data, { recursive: true, force: true }))
+    },
+  }
+}
+
 async function startPostgres(stops: (() => void)[]): Promise<string | undefined> {
   const [initdb, server] = [program('initdb'), program('postgres')]
   if (initdb === undefined || server === undefined) return undefined
@@ -203,7 +214,9 @@ async function startMariadb(stops: (() => void)[]): Promise<string | undefined> 
   })
   const port = await freePort()
   const where = [`--port=${port}`, '--bind-address=127.0.0.1', `--socket=${join(data, 'socket')}`]
-  const child = spawn(server, [...settings, ...where, '--skip-log-bin'], { ...as, stdio: 'ignore' })
+  // In a time zone with summer time: local time is no clock.
+  const env = { ...process.env, TZ: 'CET-1CEST,M3.5.0,M10.5.0/3' }
+  const child = spawn(server, [...settings, ...where, '--skip-log-bin'], { ...as, env, stdio: 'ignore' })
   stops.push(() => {
     child.kill()
     child.once('exit', () => rmSync(data, { recursive: true, force: true }))

@@ -3,7 +3,7 @@ import { inspect } from 'node:util'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { TRACE_NAMES, traced } from '../../src/telemetry/channels.ts'
 import { merchant } from '../support/merchant.ts'
-import { encryptedRequest, order, request } from '../support/messages.ts'
+import { CLIENT_ID, encryptedRequest, order, request } from '../support/messages.ts'
 
 /** Records what the channels publish until the end of the test. */
 function record(changes: { readonly start?: (message: object) => void } = {}) {
@@ -34,6 +34,10 @@ describe('tracing channels of a handler', () => {
     await handler(encryptedRequest())
     expect(namesOf(published, 'start')).toEqual(['handle', 'verify', 'decrypt', 'store', 'onOrder', 'store', 'sign'])
     expect(namesOf(published, 'asyncEnd').at(-1)).toBe('handle')
+    const contextOf = (step: string) => published.find(({ name }) => name === step)?.message
+    expect(contextOf('verify')).toMatchObject({ clientId: CLIENT_ID, keyVersion: '1' })
+    expect(contextOf('decrypt')).toMatchObject({ clientId: CLIENT_ID, keyVersion: '1' })
+    expect(contextOf('sign')).toMatchObject({ clientId: CLIENT_ID, keyVersion: '1', message: 'response' })
     expect(published.findLast(({ name }) => name === 'handle')?.message).toMatchObject({
       kind: 'processed',
       code: 'SUCCESS',
@@ -46,7 +50,7 @@ describe('tracing channels of a handler', () => {
     })
   })
 
-  test('publish errors in words that quote nothing, and the order gets the same response as without them', async () => {
+  test('publish errors without foreign text, and the order gets the same response as without subscribers', async () => {
     const published = record()
     const onOrder = vi.fn(() => Promise.reject(new TypeError('SECRET of USER-2088012345678901')))
     const { handler, events } = merchant({ onOrder })
@@ -72,7 +76,7 @@ describe('tracing channels of a handler', () => {
 })
 
 describe('traced', () => {
-  test('runs the work without a context when nobody subscribes', async () => {
+  test('runs the work without a context if there is no subscriber', async () => {
     const describeContext = vi.fn(() => ({ operation: 'claim' }))
     expect(await traced('store', describeContext, async (context) => context)).toBeUndefined()
     expect(describeContext).not.toHaveBeenCalled()

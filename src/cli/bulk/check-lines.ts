@@ -2,7 +2,7 @@ import { printJson, printToStderr } from '../output.ts'
 import { openInput } from './input.ts'
 import { parseOrderLine, validateOrder } from './order-line.ts'
 
-/** More invalid lines are counted only. */
+/** Further invalid lines are only counted. */
 const MAX_SHOWN = 20
 
 /** Validates the orders of a file, one on each line, and sends nothing. Resolves to the exit status. */

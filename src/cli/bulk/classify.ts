@@ -9,16 +9,16 @@ import {
 import type { Note } from './journal.ts'
 import type { Outcome } from './tally.ts'
 
-/** What became of an order, and why. */
+/** The outcome of an order, and its reason. */
 export interface Verdict extends Pick<Note, 'orderId' | 'attempts' | 'code' | 'resultCode' | 'message'> {
   readonly outcome: Outcome
 }
 
-/** Codes that refuse the sender, and say nothing about the order: it is sent again when the sender is corrected. */
+/** Codes that refuse the sender, not the order: the order is sent again after the sender is fixed. */
 const ABOUT_SENDER: readonly string[] = ['INVALID_SIGNATURE', 'INVALID_CLIENT', 'KEY_NOT_FOUND']
 
 /**
- * Tells what an outcome means for the journal.
+ * Classifies an outcome for the journal.
  *
  * @throws the error itself, if this side has failed: the next order would fail in the same way
  */

@@ -5,13 +5,13 @@ import { UsageError } from '../usage-error.ts'
 /** The orders that were not processed, one on each line, as `send --jsonl` reads them. */
 export interface FailuresFile {
   readonly add: (line: Uint8Array) => void
-  /** Returns whether there are any. Removes an empty file. */
+  /** Returns whether there are failures. Removes an empty file. */
   readonly close: () => boolean
 }
 
 const LINE_FEED = Buffer.from('\n')
 
-/** Starts the file anew: each run that reaches the end of the input lists all failures. */
+/** Truncates the file: each run that reaches the end of the input lists all failures. */
 export function openFailuresFile(path: string | undefined): FailuresFile {
   if (path === undefined) return { add: () => {}, close: () => false }
   const file = attempt(() => openSync(path, 'w', 0o600))

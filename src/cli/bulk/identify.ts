@@ -1,15 +1,15 @@
 import { createHmac } from 'node:crypto'
 
-/** What a line is known by. */
+/** The identifiers of a line. */
 export interface LineIdentity {
-  /** For an order without one. */
+  /** The `requestId` for an order without one. */
   readonly requestId: string
   /** 32 bits. */
   readonly check: number
 }
 
 /**
- * Derives the `requestId` of a line from its content and the salt of the journal. So it need not be written down before the order
+ * Derives the `requestId` of a line from its content and the salt of the journal. So it does not have to be stored before the order
  * is sent: after a crash, the same line gets the same id.
  */
 export function identifyLine(salt: string, line: Uint8Array): LineIdentity {

@@ -12,7 +12,7 @@ export interface Input {
   readonly lines: AsyncIterable<Line>
   /** Undefined for a pipe. */
   readonly totalBytes: number | undefined
-  /** Ends the lines, also when the next one is not there yet. */
+  /** Ends the lines, even while waiting for the next one. */
   readonly stop: () => void
 }
 

@@ -8,8 +8,8 @@ import process from 'node:process'
 import { UsageError } from '../usage-error.ts'
 
 /**
- * Reserves a journal for this process. A socket is the lock, because the operating system releases it when a process dies, however
- * it dies. A file with the id of the process would stay, and the id may soon belong to another one.
+ * Locks a journal for this process. The lock is a socket, because the operating system releases it whenever a process dies. A file
+ * with the process id would stay, and another process could get the same id.
  *
  * @param journal The real path.
  * @returns A function that releases it.
@@ -24,7 +24,7 @@ export async function lockJournal(journal: string): Promise<() => void> {
   return () => void server.close()
 }
 
-/** Names of Linux and Windows vanish with their process. Elsewhere, a socket is a file that stays. */
+/** On Linux and Windows, the name disappears with its process. On other systems, a socket is a file that stays. */
 function pathOf(name: string): string {
   if (process.platform === 'linux') return `\0${name}`
   return process.platform === 'win32' ? `\\\\.\\pipe\\${name}` : join(tmpdir(), `${name}.sock`)

@@ -17,7 +17,7 @@ import { lockJournal } from './journal-lock.ts'
 import { createLedger, type Decision, type Ledger, MAX_LINES } from './ledger.ts'
 import { type Line, readLines } from './lines.ts'
 
-/** What became of one line of the file. Only the decisions of the peer count when the run is resumed. */
+/** The outcome of one line of the file. When the run is resumed, only decisions of the peer count. */
 export interface Note extends LineIdentity {
   readonly line: number
   readonly outcome: Decision | 'undelivered' | 'untrusted' | 'invalid'
@@ -28,7 +28,7 @@ export interface Note extends LineIdentity {
   readonly message?: string | undefined
 }
 
-/** Whose orders are sent where: a journal is of one sender and one destination. */
+/** The sender and the destination: a journal belongs to one of each. */
 export interface Route {
   readonly clientId: string
   readonly destination: string
@@ -38,7 +38,7 @@ export interface Route {
 interface Header extends Route {
   readonly journal: typeof FORMAT
   readonly version: 1
-  /** From it and its content, each line gets its `requestId`. */
+  /** The `requestId` of a line is derived from this salt and the content of the line. */
   readonly salt: string
 }
 
@@ -46,13 +46,13 @@ interface Header extends Route {
 export interface JournalContent {
   readonly salt: string
   readonly ledger: Ledger
-  /** The length without what a crash has left unfinished. */
+  /** The length without an incomplete last note. */
   readonly length: number
 }
 
 /** An open journal: its content, and a way to append to it. */
 export interface Journal extends Omit<JournalContent, 'length'> {
-  /** Written when it returns: a kill after that does not lose it. */
+  /** Writes synchronously: a kill after the call does not lose the note. */
   readonly write: (note: Note) => void
   readonly close: () => void
 }
@@ -80,7 +80,7 @@ export async function openJournal(path: string, route: Route): Promise<Journal> 
   try {
     const content = await readContent(path, route)
     let position = content?.length ?? 0
-    // A note that was cut off: its order is sent again, with the same requestId.
+    // An incomplete note: its order is sent again, with the same requestId.
     if (fstatSync(file).size > position) ftruncateSync(file, position)
     const append = (value: object) => {
       position += writeAll(file, `${JSON.stringify(value)}\n`, position)
@@ -88,7 +88,7 @@ export async function openJournal(path: string, route: Route): Promise<Journal> 
     if (content !== undefined) return { ...content, write: (note) => append(toEntry(note)), close }
     const salt = newSalt()
     append({ journal: FORMAT, version: 1, salt, ...route } satisfies Header)
-    // Without the salt, a power failure would change the requestId of what is sent from now on.
+    // Without a stored salt, a power failure would change the requestId of the orders that are sent from here on.
     fsyncSync(file)
     return { salt, ledger: createLedger(), write: (note) => append(toEntry(note)), close }
   } catch (error) {
@@ -151,7 +151,7 @@ function isStart({ bytes }: Line): boolean {
 
 function readHeader(line: Line, route: Route): Header {
   const header = parseLine(line) as Partial<Header> | undefined
-  if (header?.journal !== FORMAT || !/^[0-9a-f]{32}$/.test(header.salt ?? '')) {
+  if (!line.isComplete || header?.journal !== FORMAT || !isHex(header.salt, 32)) {
     throw new UsageError('The file of --journal is not a journal. It was not changed.')
   }
   if (header.version !== 1) throw new UsageError('The journal was written by another version of this program.')
@@ -169,13 +169,17 @@ function readHeader(line: Line, route: Route): Header {
 function readEntry(line: Line): { line: number; check: number; decision: Decision | undefined } {
   const note = parseLine(line) as Record<string, unknown> | undefined
   const number = note?.['line']
-  const check = /^[0-9a-f]{8}$/.test(String(note?.['check'])) ? Number.parseInt(String(note?.['check']), 16) : undefined
-  if (!Number.isInteger(number) || Number(number) < 1 || Number(number) > MAX_LINES || check === undefined) {
+  const check = note?.['check']
+  if (!Number.isInteger(number) || Number(number) < 1 || Number(number) > MAX_LINES || !isHex(check, 8)) {
     throw new UsageError(`The journal is damaged: line ${line.number} cannot be read.`)
   }
   const outcome = note?.['outcome']
   const decision = outcome === 'succeeded' || outcome === 'refused' ? outcome : undefined
-  return { line: Number(number), check, decision }
+  return { line: Number(number), check: Number.parseInt(check, 16), decision }
+}
+
+function isHex(value: unknown, length: number): value is string {
+  return typeof value === 'string' && value.length === length && /^[0-9a-f]+$/.test(value)
 }
 
 function parseLine({ bytes }: Line): object | undefined {

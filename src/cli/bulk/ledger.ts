@@ -1,14 +1,14 @@
 /** What the peer has decided on a line of the file. */
 export type Decision = 'succeeded' | 'refused'
 
-/** The last line that a file of orders may have. Five bytes of memory for each. */
+/** The maximum number of lines of a file of orders. Each takes five bytes of memory. */
 export const MAX_LINES = 100_000_000
 
 const STATES: readonly (Decision | undefined)[] = [undefined, 'succeeded', 'refused']
 
 /**
- * Remembers the decision on each line, in five bytes: which one, and a checksum of the line, which tells when the file is not the
- * one that was sent.
+ * Remembers the decision about each line in five bytes: the decision, and a checksum of the line, which shows whether the file has
+ * changed.
  */
 export function createLedger() {
   let checks = new Uint32Array(1_024)
@@ -30,7 +30,7 @@ export function createLedger() {
       checks[line] = check
       states[line] = STATES.indexOf(decision)
     },
-    /** Undefined: nothing is decided. `changed`: something is, on a line with another content. */
+    /** Undefined: there is no decision. `changed`: there is a decision, but about a line with another content. */
     find(line: number, check: number): Decision | 'changed' | undefined {
       const decision = STATES[states[line] ?? 0]
       return decision === undefined || checks[line] === check ? decision : 'changed'

@@ -6,9 +6,9 @@ export interface Line {
   readonly bytes: Buffer | undefined
   /** The position in the file after this line. */
   readonly end: number
-  /** How many bytes it takes in the file, with its end and with the empty lines before it. */
+  /** Its size in the file in bytes, with its line ending and the empty lines before it. */
   readonly size: number
-  /** Whether the line ends with a line feed. Only the last one may not. */
+  /** Whether the line ends with a line feed. Only the last line can be without one. */
   readonly isComplete: boolean
 }
 
@@ -16,8 +16,8 @@ const LINE_FEED = 10
 const CARRIAGE_RETURN = 13
 
 /**
- * Splits a stream into lines, and leaves out empty ones. It keeps one line in memory. Of a line that is longer than the limit it
- * keeps nothing: readline would keep it all.
+ * Splits a stream into lines, and skips empty ones. It keeps one line in memory, and nothing of a line above the limit. readline
+ * would keep the whole line.
  */
 export async function* readLines(chunks: AsyncIterable<Buffer>, maxBytes: number): AsyncGenerator<Line, undefined> {
   let parts: Buffer[] = []

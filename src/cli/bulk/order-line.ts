@@ -22,7 +22,7 @@ export function parseOrderLine(line: Uint8Array | undefined, allowFractions: boo
   })
 }
 
-/** Does all that the client does before it sends an order. */
+/** Does everything that the client does before it sends an order. */
 export function validateOrder(order: OrderInput, allowFractions: boolean): ParsedLine {
   return catchIssue(() => {
     const complete = toOutgoingOrder({ requestId: 'made-when-sent', merchantBizType: 'TRADE_ORDER', ...order })
@@ -40,7 +40,7 @@ function catchIssue(parse: () => OrderInput): ParsedLine {
   }
 }
 
-/** Throws when the first line shows that the file is another kind of file. Otherwise each of its lines would be an invalid order. */
+/** Throws if the first line shows that the file is not JSONL. Otherwise each of its lines would be an invalid order. */
 export function assertJsonLines(first: Uint8Array): void {
   const text = Buffer.from(first).toString().trim()
   if (text.startsWith('{') && text !== '{') return
@@ -48,11 +48,11 @@ export function assertJsonLines(first: Uint8Array): void {
     ? 'It is an array. Convert it, for example with: jq -c ".[]" orders.json'
     : text === '{'
       ? 'It is one order on several lines, which is sent without --jsonl.'
-      : 'It begins with something else.'
+      : 'It does not begin with a JSON object.'
   throw new UsageError(`--jsonl takes a file with one JSON object on each line. ${found}`)
 }
 
-/** Whether a text that is no JSON has one JSON object on each line. */
+/** Whether a text that is not JSON has one JSON object on each line. */
 export function isJsonLines(text: string): boolean {
   const lines = text.split('\n', 1_000).filter((line) => line.trim() !== '')
   return lines.length > 1 && lines.slice(0, 2).every(isObject)

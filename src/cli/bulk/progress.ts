@@ -5,11 +5,11 @@ export interface ProgressStream {
   readonly write: (text: string) => unknown
 }
 
-/** How far the run is. */
+/** The progress of the run. */
 export interface Progress {
   readonly orders: number
   readonly failed: number
-  /** The bytes of the finished lines, and of the file. Without a size, the end is not known. */
+  /** The bytes of the finished lines, and of the file. The size of a pipe is unknown. */
   readonly bytes: number
   readonly totalBytes?: number | undefined
 }
@@ -98,7 +98,7 @@ interface ProgressOptions {
   readonly terminal?: string | undefined
 }
 
-/** Shows progress: a bar that is drawn again on a terminal, and a line from time to time elsewhere. */
+/** Shows progress: a bar that is redrawn on a terminal, otherwise a line at intervals. */
 export function startProgress({ stream, read, now, terminal }: ProgressOptions) {
   const measure = createMeter(now(), read())
   const isTerminal = stream.isTTY === true && terminal !== 'dumb'

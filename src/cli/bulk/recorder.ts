@@ -12,7 +12,7 @@ export interface KnownLine {
   readonly number: number
   /** As in the file. Undefined: the line is too long. */
   readonly bytes: Buffer | undefined
-  /** How much of the file the line takes. */
+  /** The size of the line in the file, in bytes. */
   readonly size: number
   readonly requestId: string
   readonly check: number
@@ -30,7 +30,7 @@ interface Records {
 /** More failures are in the journal only. */
 const MAX_SHOWN = 20
 
-/** Records what becomes of each line. */
+/** Records the outcome of each line. */
 export function createRecorder({ journal, failures, tally, print }: Records) {
   let shown = 0
   let inARow = 0
@@ -58,7 +58,7 @@ export function createRecorder({ journal, failures, tally, print }: Records) {
     settle(line: KnownLine, order: OrderInput | undefined, verdict: Verdict): void {
       const { outcome, ...details } = verdict
       tally[outcome]++
-      // Nobody knows: the next run sends it again.
+      // The outcome is unknown: the next run sends it again.
       if (outcome === 'aborted') return
       const { number, bytes, size, requestId, check } = line
       journal.write({ line: number, outcome, requestId: order?.requestId ?? requestId, ...details, check })
@@ -66,13 +66,13 @@ export function createRecorder({ journal, failures, tally, print }: Records) {
       const isUndelivered = outcome === 'undelivered' || outcome === 'untrusted'
       if (outcome !== 'invalid') inARow = isUndelivered ? inARow + 1 : 0
       if (outcome === 'succeeded') return
-      // The same requestId where the outcome is unknown. An order that is corrected is another request.
+      // Keep the requestId if the outcome is unknown. A corrected order is a new request.
       const again = isUndelivered ? Buffer.from(JSON.stringify(order)) : bytes
       if (again !== undefined) failures.add(again)
       show(line, verdict)
     },
 
-    /** How many orders could not be delivered since one could. */
+    /** How many orders in a row could not be delivered. */
     undeliveredInARow: () => inARow,
   }
 }

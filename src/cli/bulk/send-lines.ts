@@ -20,7 +20,7 @@ export interface BulkOptions {
   readonly journal: string | undefined
   readonly failures: string | undefined
   readonly concurrency: number
-  /** Stop after so many orders in a row that could not be delivered. 0: never. */
+  /** Stop after this many undelivered orders in a row. 0: never. */
   readonly stopAfter: number
   readonly allowFractions: boolean
 }
@@ -132,6 +132,6 @@ async function sendAll(
 
 function changedFile(line: number): UsageError {
   return new UsageError(
-    `Line ${line} is not the line that was sent: the file has changed. Restore it, or send the rest with another journal.`,
+    `Line ${line} differs from the line that was sent: the file has changed. Restore it, or send the rest with another journal.`,
   )
 }

@@ -4,14 +4,14 @@ import process from 'node:process'
 /** How long the orders in flight may take after a signal. */
 const GRACE_MS = 5_000
 
-/** npm passes on a signal that the terminal has sent to the whole group already: a second one at once is the same one. */
+/** The terminal sends a signal to the whole process group, and npm forwards it too: a second signal within this time is the same one. */
 const SAME_SIGNAL_MS = 500
 
 /**
- * A stop in two steps: first nothing more is read, then what is in flight is aborted. SIGINT and SIGTERM stop too.
+ * Stops in two steps: the first stops reading, the second aborts the orders in flight. SIGINT and SIGTERM trigger the steps.
  *
- * @param onStop Ends the reading.
- * @param print Tells the user what a signal does.
+ * @param onStop Stops reading.
+ * @param print Prints what a signal does.
  */
 export function createStop(onStop: () => void, print: (text: string) => void) {
   const aborted = new AbortController()
@@ -30,7 +30,7 @@ export function createStop(onStop: () => void, print: (text: string) => void) {
     const at = performance.now()
     if (signalled === undefined) {
       signalled = { name, at }
-      print(`Stopping. What is in flight has ${GRACE_MS / 1_000} seconds; a second signal aborts it.`)
+      print(`Stopping. Orders in flight have ${GRACE_MS / 1_000} seconds to finish. A second signal aborts them.`)
     } else if (at - signalled.at < SAME_SIGNAL_MS) return
     else {
       // A third signal kills.
@@ -51,7 +51,7 @@ export function createStop(onStop: () => void, print: (text: string) => void) {
     release,
     aborted: aborted.signal,
     isStopping: () => isStopping,
-    /** As shells count it, if a signal has stopped the run. */
+    /** The exit status that shells expect after a signal: 128 plus its number. Undefined without a signal. */
     exitStatus: () => signalled && 128 + constants.signals[signalled.name],
   }
 }

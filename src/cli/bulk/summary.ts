@@ -19,7 +19,7 @@ export function summarize(tally: Tally, { seconds, isComplete }: Ending) {
   }
 }
 
-/** The summary in words. */
+/** The summary as text. */
 export function describeTally(
   tally: Tally,
   { seconds, isComplete, hasJournal, failures }: Ending & { hasJournal: boolean; failures: string | undefined },
@@ -38,11 +38,11 @@ export function describeTally(
     `Sent ${count(sent)} in ${formatSeconds(seconds)}${rate}${shown.length > 0 ? `: ${shown.join(', ')}` : ''}.`,
   ]
   if (invalid > 0) lines.push(`${count(invalid)} invalid, and not sent.`)
-  if (aborted > 0) lines.push(`${count(aborted)} in flight when it stopped: the outcome is unknown.`)
+  if (aborted > 0) lines.push(`${count(aborted)} aborted in flight: the outcome is unknown.`)
   if (earlier.succeeded + earlier.refused > 0) {
     const refusedEarlier = earlier.refused > 0 ? ` (${grouped(earlier.refused)} refused)` : ''
     lines.push(
-      `${count(earlier.succeeded + earlier.refused)} decided in earlier runs${refusedEarlier}, and not sent again.`,
+      `${count(earlier.succeeded + earlier.refused)} completed in earlier runs${refusedEarlier}, and not sent again.`,
     )
   }
   if (failures !== undefined) lines.push(`The orders that were not processed are in ${failures}.`)

@@ -1,11 +1,11 @@
 import type { Decision } from './ledger.ts'
 
-/** What can become of a line in one run. */
+/** The outcomes of a line in one run. */
 export type Outcome = Decision | 'undelivered' | 'untrusted' | 'invalid' | 'aborted'
 
 /** The counts of one run. */
 export interface Tally extends Record<Outcome, number> {
-  /** Decided in an earlier run, and not sent again. */
+  /** Completed in an earlier run, and not sent again. */
   readonly earlier: Record<Decision, number>
   /** The bytes of the lines that are finished. */
   bytes: number
@@ -16,11 +16,11 @@ export function createTally(): Tally {
   return { ...outcomes, earlier: { succeeded: 0, refused: 0 }, bytes: 0 }
 }
 
-/** The orders that were sent, with a response or without. */
+/** The orders that were sent, with or without a response. */
 export const sentIn = ({ succeeded, refused, undelivered, untrusted }: Tally) =>
   succeeded + refused + undelivered + untrusted
 
-/** The orders that are not processed, as far as is known. */
+/** The orders that are not known to be processed. */
 export const failedIn = ({ refused, undelivered, untrusted, invalid, earlier }: Tally) =>
   refused + undelivered + untrusted + invalid + earlier.refused
 
@@ -28,7 +28,7 @@ export const failedIn = ({ refused, undelivered, untrusted, invalid, earlier }: 
 export const finishedIn = (tally: Tally) =>
   sentIn(tally) + tally.invalid + tally.earlier.succeeded + tally.earlier.refused
 
-/** The exit status, by what is most important to look at. */
+/** The exit status of the most important problem. */
 export function exitStatusOf({ untrusted, undelivered, aborted, refused, invalid, earlier }: Tally): number {
   if (untrusted > 0) return 3
   if (undelivered + aborted > 0) return 2

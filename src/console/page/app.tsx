@@ -17,7 +17,7 @@ const TABS = [
 ] as const
 
 export function App() {
-  // In memory only: another tab, and this one after a reload, masks again.
+  // Kept in memory only: another tab masks again, and so does this tab after a reload.
   const [show, setShow] = useState(false)
   const { about, rows, isLive } = useDeliveries(show)
   const { view, id } = useRoute()

@@ -64,10 +64,10 @@ function decode({ base64 }: ShownBytes) {
   return { raw, text, json }
 }
 
-/** Characters that cannot be seen. The last range is the signs that stand for control characters in an explanation. */
+/** Invisible characters. The last range is the symbols for control characters in an explanation. */
 const INVISIBLE = /([\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u00a0\ufffd\u2400-\u2421])/u
 
-/** Text with a name for each character that cannot be seen. A line feed also ends the line. */
+/** Text with a name for each invisible character. A line feed also ends the line. */
 export function VisibleText({ text }: { readonly text: string }) {
   // Every second part is a character that matches.
   return text.split(INVISIBLE).map((part, index) =>

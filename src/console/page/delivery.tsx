@@ -158,14 +158,14 @@ function Actions({ detail, show }: { readonly detail: Detail; readonly show: boo
         <button
           type="button"
           onClick={() => run('same')}
-          title="The same bytes. The handler rejects them after the clock tolerance."
+          title="Sends the same bytes. They are rejected once they are older than the tolerance."
         >
           Replay
         </button>
       )}
       {can.signed && (
-        <button type="button" onClick={() => run('signed')} title="The same order, with a new time and signature.">
-          {row.direction === 'in' ? 'Replay, signed anew' : 'Send again'}
+        <button type="button" onClick={() => run('signed')} title="Sends the same order with a new time and signature.">
+          {row.direction === 'in' ? 'Replay, sign again' : 'Send again'}
         </button>
       )}
       <button type="button" disabled={!show} title={hint} onClick={() => copy('curl', 'a curl command')}>
@@ -181,7 +181,7 @@ function Actions({ detail, show }: { readonly detail: Detail; readonly show: boo
   )
 }
 
-/** Bars to scale. A step that took less than a thousandth is still a line. */
+/** Bars to scale. A step that took less than a thousandth is drawn as a line. */
 function Timeline({ spans }: { readonly spans: readonly Span[] }) {
   const total = Math.max(0.001, ...spans.map(({ to }) => to))
   if (spans.length === 0) return <p class="quiet">Nothing was measured.</p>

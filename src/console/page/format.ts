@@ -3,7 +3,7 @@ const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-dig
 /** `14:03:07.123`, in the time zone of the browser. */
 export const timeOf = (at: number) => `${clock.format(at)}.${String(Math.floor(at) % 1000).padStart(3, '0')}`
 
-/** `2026-11-26 14:03:07.123`. Times that are no dates are shown as numbers. */
+/** `2026-11-26 14:03:07.123`. Times outside the range of Date are shown as numbers. */
 export function dateOf(at: number): string {
   const date = new Date(at)
   if (Number.isNaN(date.getTime())) return String(at)
@@ -24,7 +24,7 @@ export function durationOf(ms: number): string {
 
 export const bytesOf = (size: number) => `${size.toLocaleString('en')} ${size === 1 ? 'byte' : 'bytes'}`
 
-/** How a kind is coloured: what went well, what needs a look, and what failed. */
+/** The colour of a kind: success, needs attention, failure. */
 export function toneOf(kind: string): 'good' | 'quiet' | 'warn' | 'bad' {
   if (kind === 'processed' || kind === 'succeeded') return 'good'
   if (kind === 'replay' || kind === 'duplicate' || kind === 'stale' || kind === 'attempt') return 'quiet'

@@ -115,7 +115,7 @@ function Line({ row, isOpen }: { readonly row: Row; readonly isOpen: boolean }) 
             {row.order ?? 'unknown order'}
           </a>
           {row.isClaimed && row.order !== undefined && (
-            <span class="quiet" title="The message did not verify: anyone can have sent this number.">
+            <span class="quiet" title="The message did not verify: anyone could have sent this number.">
               {' '}
               ?<span class="hidden"> (not verified)</span>
             </span>

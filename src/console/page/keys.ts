@@ -1,4 +1,4 @@
-/** A letter that is typed into a field is no shortcut. */
+/** A letter that is typed into a field is not a shortcut. */
 export function isTyping(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && target.matches('input, textarea, select')
 }

@@ -7,7 +7,7 @@ const [TOP, BOTTOM] = [40, 150]
 /** Room for the labels at both ends. */
 const MARGIN = 70
 
-/** One order: when its events happened, and when they arrived, on one scale. */
+/** One order: when its events happened and when they were received, on one scale. */
 export function OrderView({ rows }: { readonly rows: readonly Row[] }) {
   const events = [...rows].sort((a, b) => a.at - b.at)
   const timed = events.filter((row): row is Row & { eventTime: number } => row.eventTime !== undefined)
@@ -18,7 +18,7 @@ export function OrderView({ rows }: { readonly rows: readonly Row[] }) {
         <a href="#inbox" class="back">
           ← Inbox
         </a>
-        <h2>{events.at(-1)?.order ?? 'No delivery of this order is left'}</h2>
+        <h2>{events.at(-1)?.order ?? 'The console no longer has a delivery of this order'}</h2>
         <p class="quiet">{events.length === 1 ? '1 delivery' : `${events.length} deliveries`}, oldest first</p>
       </div>
       {warnings.map((warning) => (
@@ -59,12 +59,12 @@ export function OrderView({ rows }: { readonly rows: readonly Row[] }) {
   )
 }
 
-/** Two lines with the same scale. A line that is not vertical shows a delay, or a wrong clock or unit. */
+/** Two time axes with the same scale. A slanted line between them is a delay, a wrong clock or a wrong unit. */
 function Axis({ events }: { readonly events: readonly (Row & { eventTime: number })[] }) {
   const times = events.flatMap(({ at, eventTime }) => [at, eventTime])
   const [from, to] = [Math.min(...times), Math.max(...times)]
   const x = (time: number) => MARGIN + ((time - from) / Math.max(1, to - from)) * (WIDTH - 2 * MARGIN)
-  const label = `Event times and arrivals of ${events.length} deliveries, between ${dateOf(from)} and ${dateOf(to)}`
+  const label = `Event times and receive times of ${events.length} deliveries, between ${dateOf(from)} and ${dateOf(to)}`
   return (
     <svg class="axis" viewBox={`0 0 ${WIDTH} 190`} role="img" aria-label={label}>
       <text x="0" y={TOP - 22}>
@@ -105,11 +105,11 @@ function warningsOf({ at, eventTime }: Row & { eventTime: number }): string[] {
     return ['An orderModifyTime is in seconds. It must be in milliseconds: multiply it by 1,000.']
   }
   if (eventTime > at + 60_000) {
-    return [`An event happened ${durationOf(eventTime - at)} after it arrived: a clock or a time zone is wrong.`]
+    return [`An event is dated ${durationOf(eventTime - at)} after it was received: a clock or a time zone is wrong.`]
   }
   const hours = Math.round((at - eventTime) / 3_600_000)
   if (hours >= 1 && hours <= 14 && Math.abs(at - eventTime - hours * 3_600_000) < 120_000) {
-    return [`An event arrived almost exactly ${hours} h after it happened: check its time zone.`]
+    return [`An event was received almost exactly ${hours} h after its time. Check the time zone of the sender.`]
   }
-  return at - eventTime > 365 * DAY ? ['An event is more than a year older than its arrival.'] : []
+  return at - eventTime > 365 * DAY ? ['An event was received more than a year after its time.'] : []
 }

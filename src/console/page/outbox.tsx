@@ -98,7 +98,7 @@ export function OutboxView({ show }: { readonly show: boolean }) {
   )
 }
 
-/** Asks once more: a discarded order is never sent. */
+/** Asks for confirmation: a discarded order is never sent. */
 function Discard({ name, onConfirmed }: { readonly name: string; readonly onConfirmed: () => void }) {
   const [isAsking, setAsking] = useState(false)
   return isAsking ? (

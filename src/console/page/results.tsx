@@ -1,6 +1,6 @@
 import type { SentResult } from '../wire.ts'
 
-/** What became of the requests that the console has sent: each different outcome once. */
+/** The outcomes of the requests that the console has sent, each different outcome once. */
 export function Results({ results }: { readonly results: readonly SentResult[] }) {
   const counts = new Map<string, number>()
   for (const result of results) {

@@ -60,7 +60,7 @@ function startValues(): Record<string, string> {
   }
 }
 
-/** The order of the form. What is not JSON or a number stays text, so that the validator names it. */
+/** The order of the form. Invalid JSON and invalid numbers stay text, so that the validator names them. */
 function toOrder(values: Readonly<Record<string, string>>): Record<string, unknown> {
   const order: Record<string, unknown> = {}
   for (const { name, type } of FIELDS) {

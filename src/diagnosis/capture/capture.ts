@@ -5,21 +5,21 @@ import { readCurl } from './curl.ts'
 import { readHttp } from './http.ts'
 import { readJson } from './json.ts'
 
-/** How many times as large as the largest body a capture may be: JSON writes one byte as up to six characters. */
+/** The maximum size of a capture, as a multiple of the largest body: JSON writes one byte as up to six characters. */
 const MAX_OVERHEAD = 6
 const MAX_HEAD_BYTES = 1_048_576
 
 /**
  * Reads a captured message: raw HTTP, a curl command, a HAR entry or JSON.
  *
- * @param expected Which of request and response to take of a HAR entry.
+ * @param expected Whether to read the request or the response of a HAR entry.
  * @throws {@link ConfigurationError} `ERR_REQUEST` when it is not a message
  */
 export function readCapture(captured: unknown, maxBodyBytes: number, expected: MessageKind | undefined): Capture {
   const capture = readForm(captured, maxBodyBytes, expected)
   if (capture.body.length > maxBodyBytes) {
     throw notAMessage(
-      `The captured body has ${capture.body.length} bytes. At most ${maxBodyBytes} bytes are examined, as the handler accepts: see "maxBodyBytes".`,
+      `The captured body has ${capture.body.length} bytes. The limit is ${maxBodyBytes} bytes, as in the handler: see "maxBodyBytes".`,
     )
   }
   return capture
@@ -33,7 +33,7 @@ function readForm(captured: unknown, maxBodyBytes: number, expected: MessageKind
     throw notAMessage('Pass the text or the bytes of a message, or an object with method, path, headers and body.')
   }
   if (captured.length > maxBodyBytes * MAX_OVERHEAD + MAX_HEAD_BYTES) {
-    throw notAMessage(`The capture has more bytes than a message with a body of ${maxBodyBytes} bytes can have.`)
+    throw notAMessage(`The capture is larger than a message with a body of ${maxBodyBytes} bytes: see "maxBodyBytes".`)
   }
   const bytes = typeof captured === 'string' ? Buffer.from(captured) : captured
   const start = Buffer.from(bytes.subarray(0, 64))
@@ -63,6 +63,6 @@ function parseJsonText(text: string): object {
     // The error of JSON.parse() quotes the text.
   }
   throw notAMessage(
-    'The capture begins like JSON, but is not. For JSON pass { method, path, headers, body }, or "bodyBase64" in place of "body".',
+    'The capture begins like JSON, but cannot be parsed. Pass { method, path, headers, body }, or "bodyBase64" instead of "body".',
   )
 }

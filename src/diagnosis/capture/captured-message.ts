@@ -1,7 +1,7 @@
 import { ConfigurationError } from '../../errors.ts'
 import type { MessageKind } from '../../protocol/headers.ts'
 
-/** A message that was captured: what is known of it. */
+/** What is known about a captured message. */
 export interface Capture {
   readonly form: 'http' | 'curl' | 'har' | 'json'
   /** Undefined when the form does not show it. */
@@ -15,14 +15,14 @@ export interface Capture {
   readonly body: Uint8Array
   /** When it was captured, in milliseconds since the epoch. */
   readonly capturedAt?: number | undefined
-  /** What the capture has lost or changed, in sentences. */
+  /** What the capture has lost or changed, as sentences. */
   readonly notes: readonly string[]
 }
 
 /** What the readers of one form return. */
 export type CaptureParts = Omit<Capture, 'form'>
 
-/** The error for what is not a message. It quotes nothing. */
+/** The error for input that is not a message. It quotes nothing. */
 export function notAMessage(message: string): ConfigurationError {
   return new ConfigurationError('ERR_REQUEST', message)
 }

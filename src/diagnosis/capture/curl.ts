@@ -1,6 +1,6 @@
 import { type CaptureParts, notAMessage } from './captured-message.ts'
 
-/** Options of curl that take a value and do not matter here. */
+/** Options of curl that take a value and are ignored. */
 const OTHER_VALUES =
   /^(?:-[ouAebcmxwTK]|--(?:output|user|user-agent|referer|cookie|cookie-jar|max-time|connect-timeout|proxy|cacert|cert|key|resolve|retry|write-out|upload-file|config|ciphers|interface))$/
 
@@ -94,7 +94,7 @@ function encodeData(value: string): string {
   return at < 0 ? encodeURIComponent(value) : value.slice(0, at + 1) + encodeURIComponent(value.slice(at + 1))
 }
 
-/** Host and request-target. Not with URL: it would normalize what curl sends as it is. */
+/** Host and request-target. Not parsed with URL: it would normalize text that curl sends unchanged. */
 export function splitUrl(url: string): { host: string; path: string } {
   const [, host = '', rest = ''] = /^(?:https?:\/\/)?([^/?#]*)([^#]*)/i.exec(url) ?? []
   return { host: host.replace(/^.*@/, ''), path: rest.startsWith('/') ? rest : `/${rest}` }
@@ -168,5 +168,5 @@ function readQuoted(command: string, at: number): { text: string; end: number } 
       index++
     }
   }
-  throw notAMessage('The curl command has a quote that is not closed: it was cut off.')
+  throw notAMessage('The curl command has an unclosed quote: it was cut off.')
 }

@@ -14,7 +14,7 @@ export function readHttp(bytes: Uint8Array): CaptureParts {
   const isPseudo = first.startsWith(':')
   if (request === null && response === null && !isPseudo) {
     throw notAMessage(
-      'This is no message: the first line is neither a request line such as "POST /path HTTP/1.1" nor a status line. Raw HTTP, a curl command, a HAR entry and JSON are understood.',
+      'This is not a message: the first line is neither a request line such as "POST /path HTTP/1.1" nor a status line. Pass raw HTTP, a curl command, a HAR entry or JSON.',
     )
   }
   const headers = readHeaders(isPseudo ? stripped : rest)
@@ -84,7 +84,7 @@ function readBody(
   // Editors, and some capture tools, add a line break at the end of a file.
   if (length < rest.length && /^[\r\n]+$/.test(surplus)) return { body: rest.subarray(0, length), notes: [] }
   const notes = [
-    `Content-Length is ${length}, but the captured body has ${rest.length} bytes: the body was cut or changed, on the way or in the capture.`,
+    `Content-Length is ${length}, but the captured body has ${rest.length} bytes: the body was cut or changed, in transit or in the capture.`,
   ]
   return { body: rest, notes }
 }

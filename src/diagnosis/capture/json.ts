@@ -61,7 +61,7 @@ function readObject(value: Members): CaptureParts {
   const query = textOf(value['rawQueryString'])
   if (value['headers'] === undefined) {
     throw notAMessage(
-      'The JSON has no "headers". Pass { method, path, headers, body }, or "bodyBase64" in place of "body".',
+      'The JSON has no "headers". Pass { method, path, headers, body }, or "bodyBase64" instead of "body".',
     )
   }
   const { body, notes } = readBody(value)
@@ -102,13 +102,11 @@ function readBody(value: Members): { body: Uint8Array; notes: string[] } {
   if (isMembers(content) && content['type'] === 'Buffer' && Array.isArray(content['data'])) {
     return { body: Uint8Array.from(content['data'].map(Number)), notes: [] }
   }
-  const notes = [
-    'The captured body is a parsed object, not text: the bytes that arrived are lost. Capture the raw body.',
-  ]
+  const notes = ['The captured body is a parsed object, not text: the received bytes are lost. Capture the raw body.']
   return { body: Buffer.from(serialize(content)), notes }
 }
 
-/** An object of the caller's own may have a loop or a bigint in it. */
+/** The caller's object may have a circular reference or a bigint. */
 function serialize(content: unknown): string {
   try {
     return JSON.stringify(content) ?? ''

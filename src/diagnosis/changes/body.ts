@@ -7,17 +7,17 @@ import { escapingChanges, jsonLayoutChanges, orderChanges, spaceChanges, textCha
 const BOM = '\uFEFF'
 const BOM_BYTES = Uint8Array.of(0xef, 0xbb, 0xbf)
 
-/** What is known about the body besides its bytes. */
+/** What is known about the body in addition to its bytes. */
 export interface BodyFacts {
-  /** The bytes that are decompressed at most. */
+  /** The maximum number of decompressed bytes. */
   readonly maxBodyBytes: number
-  /** The JSON of a larger body is not written in other ways. */
+  /** Changes of the JSON format are not tested on a larger body. */
   readonly maxRewrittenBytes: number
-  /** The body after decryption, if it is encrypted and our key decrypts it. */
+  /** The body after decryption, if it is encrypted and a configured key decrypts it. */
   readonly plaintext: Uint8Array | undefined
 }
 
-/** Bodies that the sender may have signed instead of the one that arrived. The more specific changes come first. */
+/** Bodies that the sender may have signed instead of the received one. The more specific changes come first. */
 export function bodyChanges(body: Uint8Array, facts: BodyFacts): Change[] {
   return [
     ...plaintextChanges(facts.plaintext),
@@ -122,7 +122,7 @@ function compressionChanges(maxOutputLength: number): Change[] {
   const decompressed =
     'The sender signed the body before it was compressed. The signature covers the bytes on the wire: send the body without Content-Encoding, or sign after compression.'
   const compressed =
-    'The sender signed the compressed body, but something in between has decompressed it. Send the body without Content-Encoding.'
+    'The sender signed the compressed body, but something between sender and receiver has decompressed it. Send the body without Content-Encoding.'
   const isGzip = (body: Uint8Array) => body[0] === 0x1f && body[1] === 0x8b
   const isZlib = (body: Uint8Array) => body[0] === 0x78
   const isText = (body: Uint8Array) => decodeUtf8(body) !== undefined
@@ -155,7 +155,7 @@ function compressionChanges(maxOutputLength: number): Change[] {
 function base64Changes(): Change[] {
   const code = 'body-base64'
   const decoded =
-    'The sender signed the body before it was encoded as base64. Sign the bytes that are sent. A gateway that passes the body as base64 must say so: give the handler the decoded bytes.'
+    'The sender signed the body before it was encoded as base64. Sign the bytes that are sent. If a gateway passes the body as base64, give the handler the decoded bytes.'
   const encoded = 'The sender signed the body as base64, but it arrived decoded. Sign the bytes that are sent.'
   return [
     bytes(code, 1, decoded, (body) => {
@@ -223,13 +223,13 @@ function safely(run: () => string): string | undefined {
   }
 }
 
-/** What programs sign when they have lost the body. */
+/** Texts that programs sign after they have lost the body. */
 function placeholderChanges(): Change[] {
   return ['{}', 'null', 'undefined', '[object Object]', '""'].map((text) =>
     bytes(
       'body-empty',
       2,
-      `The sender signed the text ${text} in place of the body: its program had no body text when it signed. Sign the body that is sent.`,
+      `The sender signed the text ${text} instead of the body: its program had no body text when it signed. Sign the body that is sent.`,
       () => encodeUtf8(text),
     ),
   )

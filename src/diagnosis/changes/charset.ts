@@ -4,7 +4,7 @@ import { decodeIn, encodeIn, readLatin1 } from '../charset.ts'
 import { textChange } from './json.ts'
 
 const QUESTION_MARK = 0x3f
-const FIX = 'Write and sign the body in UTF-8, and do not convert it on the way.'
+const FIX = 'Write and sign the body in UTF-8, and do not convert it in transit.'
 
 function bytesChange(cost: number, what: string, convert: (body: Uint8Array) => Uint8Array | undefined): Change {
   return {

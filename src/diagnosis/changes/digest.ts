@@ -24,7 +24,7 @@ export function digestChanges(): Change[] {
     code: 'digest',
     part: 'digest',
     cost: 2,
-    fix: `The sender signed ${what}. Sign the text itself: the signature algorithm hashes it once, with SHA-256. A KMS must be told that it gets a digest.`,
+    fix: `The sender signed ${what}. Sign the text itself: the signature algorithm hashes it once, with SHA-256. If a KMS signs a digest, set its message type to digest.`,
     apply: (parts) => ({ ...parts, digest }),
   }))
 }

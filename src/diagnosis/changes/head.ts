@@ -1,7 +1,7 @@
 import { printable } from '../../errors.ts'
 import { type Change, headChange } from '../change.ts'
 
-/** Client ids that the sender may have signed instead of ours. */
+/** Client ids that the sender may have signed instead of the configured one. */
 export function clientIdChanges(clientId: string, headers: ReadonlyMap<string, string>): Change[] {
   const sent = headers.get('client-id')
   const named = [...headers].filter(([name]) => /client|partner|merchant|agent|app-?id/.test(name))
@@ -33,7 +33,7 @@ export function methodChanges(method: string): Change[] {
     .map((candidate) =>
       headChange('method', candidate, { code: 'method', cost: 2, fix: explainMethod(candidate, method) }),
     )
-  // signedContent() writes the method in upper case, so these need a layout of their own.
+  // signedContent() writes the method in upper case, so these need a separate layout.
   const lower: readonly string[] = [...new Set([method.toLowerCase(), 'post', 'Post'])]
   const inOtherCase = lower.map(
     (candidate): Change => ({
@@ -56,7 +56,7 @@ function explainMethod(signed: string, received: string): string {
   return `The sender signed ${what}, but the request has the method ${printable(received, 20)}. Sign the method of the request, in upper case: POST.`
 }
 
-/** How a sender may join the parts in another way than the protocol. */
+/** Wrong ways in which a sender may join the parts. */
 const LAYOUTS: readonly (readonly [
   what: string,
   join: (m: string, p: string, c: string, t: string) => string | undefined,
@@ -82,7 +82,7 @@ const LAYOUTS: readonly (readonly [
   ['as the body alone', () => '', 2],
 ]
 
-/** Other ways to put the signed content together. */
+/** Wrong layouts of the signed content. */
 export function layoutChanges(): Change[] {
   return LAYOUTS.map(([what, join, cost]) => ({
     code: 'signed-content',

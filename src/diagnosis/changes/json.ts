@@ -28,7 +28,7 @@ export function textChange(
 }
 
 const SAME_BYTES =
-  'The bytes that are signed must be the bytes that are sent: serialize once, and turn off everything on the way that reformats the JSON.'
+  'The bytes that are signed must be the bytes that are sent: serialize once, and turn off everything in transit that reformats the JSON.'
 
 const LAYOUTS: readonly (readonly [what: string, layout: Layout, cost: number])[] = [
   ['with a space after each colon and comma, as Python writes it', { colon: ': ', comma: ', ' }, 1],
@@ -53,7 +53,7 @@ export function spaceChanges(): Change[] {
       {
         code,
         cost: 1,
-        fix: `The sender signed the body without white space: something in between reformats the JSON. ${SAME_BYTES}`,
+        fix: `The sender signed the body without white space: something in transit reformats the JSON. ${SAME_BYTES}`,
       },
       compact,
     ),
@@ -61,7 +61,7 @@ export function spaceChanges(): Change[] {
       {
         code,
         cost: 1,
-        fix: 'The sender signed the body without the white space around it: the sender, or something in between, added some.',
+        fix: 'The sender signed the body without the white space around it: the sender, or something in transit, added it.',
       },
       // trim() removes a byte order mark too, which is another cause.
       (text) => text.replace(/^[ \t\r\n]+|(?<![ \t\r\n])[ \t\r\n]+$/g, ''),
@@ -69,7 +69,7 @@ export function spaceChanges(): Change[] {
   ]
 }
 
-/** White space of the JSON, as serializers write it. */
+/** The white space that common serializers write. */
 export function jsonLayoutChanges(): Change[] {
   return LAYOUTS.map(([what, layout, cost]) =>
     textChange({ code: 'body-whitespace', cost, fix: `The sender signed the JSON ${what}. ${SAME_BYTES}` }, (text) =>

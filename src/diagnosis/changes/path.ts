@@ -24,9 +24,9 @@ const MODIFICATIONS: readonly Modify[] = [
 ]
 
 /**
- * Paths that the sender may have signed instead. Values of headers are tried here, and trusted nowhere.
+ * Paths that the sender may have signed instead. Header values are only tried, never trusted.
  *
- * @param others Paths that are known besides, for example that of the captured request line.
+ * @param others Other known paths, for example the path of the captured request line.
  */
 export function pathChanges(path: string, headers: ReadonlyMap<string, string>, others: readonly string[]): Change[] {
   const query = path.includes('?') ? path.slice(path.indexOf('?')) : ''

@@ -35,7 +35,7 @@ export function timeChanges(time: string, timeHeader: string, headers: ReadonlyM
 }
 
 function explainTime(what: string, header: string): string {
-  return `The sender signed ${what}. Sign the text of the ${header} header, exactly as it is sent: write it once into a variable, and use that for both.`
+  return `The sender signed ${what}. Sign the text of the ${header} header, exactly as it is sent: store it in one variable, and use that for both.`
 }
 
 /** The year 9999. */

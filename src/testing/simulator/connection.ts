@@ -7,15 +7,15 @@ import type { SignedRequest } from '../tamper.ts'
 /** The largest response that is read. */
 const MAX_RESPONSE_BYTES = 1_048_576
 
-/** What came back. */
+/** The HTTP response. */
 export interface ReceivedResponse {
   readonly status: number
-  /** Names and values in turn, as they arrived. */
+  /** Alternating names and values, as received. */
   readonly rawHeaders: readonly string[]
   readonly body: Uint8Array
 }
 
-/** Why nothing came back. */
+/** Why there is no response. */
 export interface Silence {
   readonly silence: 'timeout' | 'connection' | 'too large' | 'hung up'
   /** A code of Node.js: `ECONNREFUSED`. */
@@ -30,7 +30,7 @@ export interface SendOptions {
   readonly hangUp?: boolean | undefined
 }
 
-/** Sends one request on a connection of its own. Never rejects: silence is a result. */
+/** Sends one request on a new connection. Never rejects: no response is a result too. */
 export function send(
   url: URL,
   { method, path, headers, body }: SignedRequest,
@@ -67,7 +67,7 @@ export function send(
     })
     outgoing.end(body, () => {
       if (!hangUp) return
-      // The last bytes must leave first.
+      // Wait until the last bytes are sent.
       outgoing.socket?.destroySoon()
       resolve({ silence: 'hung up' })
     })
@@ -84,7 +84,7 @@ export function sendHalf(url: URL, { method, path, headers, body }: SignedReques
   const host = url.hostname.replace(/^\[|\]$/g, '')
   const sockets = Array.from({ length: connections }, () => {
     const socket = url.protocol === 'https:' ? connectTls({ host, port, servername: host }) : connect(port, host)
-    // The endpoint may close it, which is right.
+    // The endpoint may close it, which is correct.
     socket.on('error', () => {})
     socket.write(Buffer.concat([Buffer.from(head), body.subarray(0, body.length >> 1)]))
     return socket

@@ -30,7 +30,7 @@ export interface Outcome {
   readonly status?: number | undefined
   readonly isSigned: boolean
   readonly response?: OrderSyncResponse | undefined
-  /** The outcome in words. */
+  /** The outcome as text. */
   readonly text: string
   readonly attempts: number
 }
@@ -53,11 +53,11 @@ export async function deliver(delivery: Delivery, run: Run): Promise<Outcome> {
   return outcome
 }
 
-/** Nothing listens there: retries would only take time. */
+/** No server listens: retries cannot succeed. */
 const isUnreachable = ({ text }: Outcome, { counted }: Run) =>
   counted.responses === 0 && /ECONNREFUSED|ENOTFOUND|EAI_AGAIN/.test(text)
 
-/** `S` and `F` are final; so is a status that does not say "later". */
+/** `S` and `F` are final, and so is an HTTP status that does not mean "retry later". */
 function isDecided({ status, response }: Outcome): boolean {
   if (status === undefined || status >= 500 || status === 429 || status === 408) return false
   return response === undefined || response.result.resultStatus === 'S' || response.result.resultStatus === 'F'
@@ -78,7 +78,7 @@ async function attempt(delivery: Delivery, run: Run, attempts: number): Promise<
     isEncrypted: request.headers['Encrypt'] !== undefined,
     now: run.now(),
   })
-  // A forged request has no right to a signed response.
+  // A forged request must not get a signed response.
   if (isGenuine(delivery)) reportProblems(read, findings, name)
   const { status, isSigned, response } = read
   return { status, isSigned, response, text: describe(received, read), attempts }
@@ -118,7 +118,7 @@ const EXPECTED = {
   'response-status': 'HTTP 200',
 } as const
 
-/** Refusals with an HTTP status of their own are judged by the rule that was tested. */
+/** Rejections with a specific HTTP status are checked by the rule that was tested. */
 function reportProblems({ status, isSigned, problems }: ReadResponse, findings: Findings, delivery: string): void {
   if (status !== 200 && !isSigned) return
   const isBroken = (rule: string) => problems.some((problem) => problem.rule === rule)

@@ -1,7 +1,7 @@
 import type { ConformanceReport, RuleReport } from './report.ts'
 
 /**
- * A report for people: every rule with its verdict, and what was wrong.
+ * A report as text: every rule with its verdict, and what was wrong.
  *
  * @param options `color` adds the colours of a terminal (default: false).
  * @see docs/protocol.md sections 1 to 7

@@ -17,7 +17,7 @@ import type { RuleId } from './rules.ts'
 export interface ReadResponse {
   readonly status: number
   readonly isSigned: boolean
-  /** What it says, also if it cannot be trusted. Absent when that cannot be read. */
+  /** The content of the response, even if it cannot be trusted. Absent if it is not readable. */
   readonly response?: OrderSyncResponse | undefined
   readonly problems: readonly Problem[]
 }
@@ -37,7 +37,7 @@ export interface Asked {
   readonly now: number
 }
 
-/** Reads a response as AlipayHK would, and goes on after an error, to find everything that is wrong. */
+/** Reads a response like AlipayHK, but continues after an error, to find everything that is wrong. */
 export async function readResponse(received: ReceivedResponse, asked: Asked): Promise<ReadResponse> {
   const headers = collectHeaders(received.rawHeaders)
   const message = { ...received, headers }
@@ -60,7 +60,8 @@ async function headProblems({ status, headers, body }: Message, asked: Asked): P
   const problems: Problem[] = []
   const clientId = headers.get('client-id')
   if (clientId !== known.clientId) {
-    const actual = clientId === undefined ? 'There is no Client-Id header.' : 'The Client-Id is another one.'
+    const actual =
+      clientId === undefined ? 'There is no Client-Id header.' : 'The Client-Id differs from that of the request.'
     problems.push({ rule: 'response-client-id', actual })
   }
   const type = problemOf(() => assertContentType(headers.get('content-type') ?? '', { encrypted: asked.isEncrypted }))
@@ -70,7 +71,7 @@ async function headProblems({ status, headers, body }: Message, asked: Asked): P
   const { errors, isSigned, isFresh } = await check(details, known, { now, clockToleranceSeconds: 300 })
   if (!isFresh) {
     const error = errors.find(({ message: text }) => text.includes('Response-Time'))
-    problems.push({ rule: 'response-time', actual: error?.message ?? 'Response-Time cannot be read.' })
+    problems.push({ rule: 'response-time', actual: error?.message ?? 'Response-Time is not a valid time.' })
   }
   if (!isSigned) {
     const captured = { status, headers: Object.fromEntries(headers), body }
@@ -125,13 +126,13 @@ function readBody(bytes: Uint8Array): { response?: OrderSyncResponse; actual?: s
     value = parseJson(bytes, { ...STRICT_JSON, allowFractions: true })
     return { response: validateResponse(value) }
   } catch (error) {
-    const actual = error instanceof ProtocolError ? error.message : 'The body cannot be read.'
+    const actual = error instanceof ProtocolError ? error.message : 'The body is not a valid response.'
     const response = readLeniently(value)
     return { actual, ...(response && { response }) }
   }
 }
 
-/** The result of a body that breaks a rule, for the rules about its meaning. */
+/** The result in a body that breaks a rule, for the rules about results. */
 function readLeniently(value: unknown): OrderSyncResponse | undefined {
   if (typeof value !== 'object' || value === null || !('result' in value)) return undefined
   const { result } = value

@@ -1,6 +1,6 @@
 import { RULES, type Rule, type RuleId, ruleOf } from './rules.ts'
 
-/** What a scenario found out about an endpoint. It has no key, no signature and no body. */
+/** The findings of a scenario about an endpoint. It has no key, no signature and no body. */
 export interface ConformanceReport {
   readonly scenario: string
   /** Gives the same order of deliveries and the same pauses again. */
@@ -12,14 +12,14 @@ export interface ConformanceReport {
   readonly aborted: boolean
   /** Every rule that was tested, in the order of docs/simulator.md. */
   readonly rules: readonly RuleReport[]
-  /** What could not be tested, in sentences. */
+  /** What could not be tested, as sentences. */
   readonly notes: readonly string[]
   /** How many requests were sent. */
   readonly requests: number
   readonly durationMs: number
 }
 
-/** One rule, and how it went. */
+/** One rule, and its result. */
 export interface RuleReport extends Rule {
   readonly rule: RuleId
   readonly outcome: 'passed' | 'failed'
@@ -42,7 +42,7 @@ export interface Finding {
 const MAX_FINDINGS = 5
 const MAX_TEXT = 600
 
-/** Collects what is found, within limits. */
+/** Collects findings, up to limits. */
 export function createFindings() {
   const rules = new Map<RuleId, { checks: number; failures: number; findings: Finding[] }>()
   const entryOf = (rule: RuleId) => {

@@ -21,7 +21,7 @@ export async function runScenario({ steps }: Scenario, run: Run): Promise<string
       if (missing === undefined) await runStep(step, run, { orderIds, open })
       else notes.add(missing)
       if (run.counted.requests > 0 && run.counted.responses === 0 && step.kind !== 'half-sent') {
-        notes.add('The endpoint responded to nothing, so the rest of the scenario was left out.')
+        notes.add('The endpoint did not respond to any request, so the rest of the scenario was skipped.')
         break
       }
     }
@@ -54,7 +54,7 @@ async function runStep(step: Step, run: Run, state: State): Promise<void> {
 async function runDelivery(delivery: Delivery, run: Run, { orderIds }: State): Promise<void> {
   const copies = Array.from({ length: delivery.copies ?? 1 }, () => deliver(delivery, run))
   const outcomes = await Promise.all(copies)
-  // Copies have one orderId in common, whichever was first.
+  // All copies have the orderId of the first one.
   const known = orderIds.get(delivery.order)
   const first = outcomes.find(({ response }) => response?.result.resultStatus === 'S')?.response?.orderId
   const expectedId = delivery.expect === 'same-order-id' ? known : outcomes.length > 1 ? first : undefined
@@ -129,7 +129,7 @@ const SIGNED_FAULTS: ReadonlySet<SimulatedFault> = new Set([
   'content-type',
 ])
 
-/** How a request that did not verify should be refused. Silence is a refusal too. */
+/** How a request that did not verify should be rejected. No response is a rejection too. */
 function judgeRefusal(
   { tamper }: Delivery,
   { status, isSigned, response, text }: Outcome,
@@ -152,7 +152,7 @@ function missingKey(step: Step, { credentials }: Run): string | undefined {
   const { encryptionKey } = parseCredentials(credentials)
   for (const { keyVersion, encrypt } of deliveries) {
     if (encrypt && encryptionKey === undefined) {
-      return 'Not tested: encrypted orders. Give the sender an RSA key of the endpoint among its peerPublicKeys.'
+      return 'Not tested: encrypted orders. Add an RSA key of the endpoint to the peerPublicKeys of the sender.'
     }
     if (keyVersion !== undefined && keyVersion !== 'none' && !Object.hasOwn(credentials.privateKeys, keyVersion)) {
       return `Not tested: signatures of key version ${keyVersion}. Give the sender that private key.`

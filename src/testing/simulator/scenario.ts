@@ -1,10 +1,10 @@
 import type { TestFault } from '../tamper.ts'
 import type { RuleId } from './rules.ts'
 
-/** A plan of what is sent to an endpoint: data, without code. */
+/** A plan of the requests to an endpoint, as data without code. */
 export interface Scenario {
   readonly name: string
-  /** What it is for, in one sentence. */
+  /** Its purpose, in one sentence. */
   readonly summary: string
   /** How often a delivery without a decision is sent again. @defaultValue 8 retries, from 200 ms up to 5 s */
   readonly retry?: RetryPlan | undefined
@@ -23,7 +23,7 @@ export interface RetryPlan {
 /** One part of a scenario. Steps run one after the other. */
 export type Step = Delivery | Together | Alike | HalfSent | Pause
 
-/** One request, and what must come of it. */
+/** One request, and its expected outcome. */
 export interface Delivery {
   readonly kind: 'deliver'
   /** The rule that this delivery tests. */
@@ -36,7 +36,7 @@ export interface Delivery {
   readonly request?: string | undefined
   /** Members of the order that differ. `undefined` removes one. */
   readonly changes?: Readonly<Record<string, unknown>> | undefined
-  /** How the order is written as JSON, or what is sent in its place. @defaultValue compact */
+  /** How the order is written as JSON, or what is sent instead. @defaultValue compact */
   readonly content?: Content | undefined
   /** How the headers are written. @defaultValue as AlipayHK writes them */
   readonly headers?: HeaderForm | undefined
@@ -44,7 +44,7 @@ export interface Delivery {
   readonly encrypt?: boolean | undefined
   /** The version of the key that signs, or `'none'` for the latest key and a header without version. @defaultValue the first */
   readonly keyVersion?: string | undefined
-  /** What is wrong with the request. @defaultValue nothing */
+  /** The fault of the request. @defaultValue none */
   readonly tamper?: SimulatedFault | undefined
   /** How many copies are sent at the same time. @defaultValue 1 */
   readonly copies?: number | undefined
@@ -57,7 +57,7 @@ export interface Delivery {
 export interface Together {
   readonly kind: 'together'
   readonly deliveries: readonly Delivery[]
-  /** Whether they are sent one by one in a random order, in place of at the same time. @defaultValue false */
+  /** Whether they are sent one by one in random sequence, instead of at the same time. @defaultValue false */
   readonly shuffle?: boolean | undefined
 }
 
@@ -74,23 +74,23 @@ export interface HalfSent {
   readonly connections: number
 }
 
-/** Nothing happens for some time. */
+/** A pause. */
 export interface Pause {
   readonly kind: 'pause'
   readonly ms: number
 }
 
 /**
- * What must come of a delivery.
+ * The expected outcome of a delivery.
  * - `success`: the status `S`, at once or after retries
  * - `same-order-id`: `S`, with the `orderId` of the first success of the order
  * - `conflict`: `REPEAT_REQ_INCONSISTENT`
- * - `refused`: anything but `S`; nothing is known about the sender
- * - `invalid`: the status `F`; the sender is known, and what it sent breaks a rule
+ * - `refused`: any result except `S`; the sender is not verified
+ * - `invalid`: the status `F`; the sender is verified, and the message breaks a rule
  */
 export type Expectation = 'success' | 'same-order-id' | 'conflict' | 'refused' | 'invalid'
 
-/** How an order is written as JSON, or what is sent in its place. */
+/** How an order is written as JSON, or what is sent instead. */
 export type Content =
   | 'compact'
   | 'pretty'
@@ -102,7 +102,7 @@ export type Content =
   | 'array'
   /** One member twice, with two values. */
   | 'duplicate-member'
-  /** 10,000 arrays in each other. */
+  /** 10,000 nested arrays. */
   | 'deep'
   /** A member of 4 MiB. */
   | 'large'
@@ -118,7 +118,7 @@ export type HeaderForm =
   /** base64 that is not URL-encoded. */
   | 'raw-base64'
 
-/** What is wrong with a request. */
+/** The fault of a request. */
 export type SimulatedFault =
   | TestFault
   /** A key version that does not exist. */
@@ -133,5 +133,5 @@ export type SimulatedFault =
   | 'ciphertext'
   /** The method is `GET`. */
   | 'method'
-  /** The body is said to be XML. */
+  /** The `Content-Type` is XML. */
   | 'content-type'

@@ -9,7 +9,7 @@ const deliver = (rule: RuleId, order: string, expect: Expectation, details: Deta
   ...details,
 })
 
-/** A forged request must be refused, and must not spoil the genuine one that follows with the same `requestId`. */
+/** A forged request must be rejected, and must not affect the following genuine one with the same `requestId`. */
 const forged = (rule: RuleId, tamper: SimulatedFault, details: Details = {}): readonly Step[] => {
   const order = `forged-${tamper}${details.encrypt ? '-encrypted' : ''}`
   return [
@@ -32,10 +32,10 @@ const FORGERIES: readonly (readonly [RuleId, SimulatedFault])[] = [
 
 const CHINESE = { note: '港幣 10 元 / 訂單已付款 ✓', remark: 'a/b "c" \\ d' }
 
-/** Everything that an endpoint must accept and refuse, once. */
+/** Everything that an endpoint must accept or reject, once. */
 const smoke: Scenario = {
   name: 'smoke',
-  summary: 'one of everything: valid, repeated, older, newer, forged and invalid orders',
+  summary: 'a few of each: valid, repeated, older, newer, forged and invalid orders',
   steps: [
     deliver('valid-order', 'first', 'success'),
     deliver('optional-fields', 'optional', 'success', {
@@ -70,7 +70,7 @@ const smoke: Scenario = {
 
 const encrypted: Scenario = {
   name: 'encrypted',
-  summary: 'encrypted orders, and everything that can be wrong with them',
+  summary: 'encrypted orders, valid and broken',
   steps: [
     deliver('encrypted-order', 'first', 'success', { encrypt: true }),
     deliver('encrypted-order', 'chinese', 'success', {
@@ -130,7 +130,7 @@ const duplicates: Scenario = {
 
 const rotation: Scenario = {
   name: 'rotation',
-  summary: 'the peer changes its key: first the old one, then both, then the new one',
+  summary: 'the peer rotates its key: first the old one, then both, then the new one',
   steps: [
     deliver('key-versions', 'old', 'success', { keyVersion: '1' }),
     deliver('key-versions', 'new', 'success', { keyVersion: '2' }),
@@ -150,7 +150,7 @@ const rotation: Scenario = {
 
 const security: Scenario = {
   name: 'security',
-  summary: 'everything that a stranger, or a fault on the way, can send',
+  summary: 'requests of an attacker, and requests that were damaged in transit',
   steps: [
     deliver('valid-order', 'first', 'success'),
     ...FORGERIES.flatMap(([rule, tamper]) => forged(rule, tamper)),
@@ -171,7 +171,7 @@ const security: Scenario = {
   ],
 }
 
-/** Faults between genuine orders: the genuine ones must all arrive, once. */
+/** Faults between genuine orders: each genuine order must be processed once. */
 const badDay: Scenario = {
   name: 'bad-day',
   summary: 'a burst, lost responses, duplicates, reordering, forgeries and half-sent requests at the same time',
@@ -213,7 +213,7 @@ const badDay: Scenario = {
   ],
 }
 
-/** The scenarios that come with the library, by name. */
+/** The built-in scenarios, by name. */
 export const SCENARIOS = {
   smoke,
   encrypted,
@@ -223,5 +223,5 @@ export const SCENARIOS = {
   security,
 } as const satisfies Readonly<Record<string, Scenario>>
 
-/** The name of a scenario that comes with the library. */
+/** The name of a built-in scenario. */
 export type ScenarioName = keyof typeof SCENARIOS

@@ -16,7 +16,7 @@ import { OLD_REQUEST_MS, type SignedRequest, tamperWith, withKeyVersion, without
 import { withStrangerKey } from '../test-keys.ts'
 import type { Delivery, HeaderForm, SimulatedFault } from './scenario.ts'
 
-/** Whose request it is, and where it goes. */
+/** The sender and the destination of a request. */
 export interface Sender {
   readonly credentials: Credentials
   readonly path: string
@@ -26,7 +26,7 @@ export interface Sender {
 /** The size of an RSA-2048 ciphertext, and of some AES blocks. */
 const CIPHERTEXT_BYTES = 256
 
-/** Signs a request as a delivery wants it, at this time. Every attempt is signed anew. */
+/** Signs a request for a delivery, with the current time. Every attempt gets a new signature. */
 export async function signRequest(
   { headers: form, encrypt = false, keyVersion, tamper }: Delivery,
   plaintext: Uint8Array,
@@ -53,7 +53,7 @@ export async function signRequest(
     ...encrypted?.headers,
   }
   if (tamper !== 'body') return applyFault({ method, path, headers, body: sent }, tamper, randomBytes)
-  // Who changes an order writes a valid one, and can encrypt it: the recipient's key is public.
+  // An attacker who changes an order can write a valid one and encrypt it: the recipient's key is public.
   const changed = changeOrder(plaintext)
   const replaced = write(changed)
   return { method, path, headers: { ...headers, ...replaced?.headers }, body: replaced?.body ?? changed }

@@ -34,9 +34,9 @@ export interface SimulatorOptions {
   readonly allowInsecureUrl?: boolean | undefined
   /** How messages are encrypted. @defaultValue AES-256/ECB under RSAES-PKCS1-v1_5 */
   readonly encryption?: EncryptionOptions | undefined
-  /** Milliseconds for one request. @defaultValue 10_000 */
+  /** Time limit of one request, in milliseconds. @defaultValue 10_000 */
   readonly timeoutMs?: number | undefined
-  /** Milliseconds for a whole scenario. What is not tested by then is missing in the report. @defaultValue 300_000 */
+  /** Time limit of a scenario, in milliseconds. Rules that are not tested by then are missing in the report. @defaultValue 300_000 */
   readonly maxRunMs?: number | undefined
   /** The clock, in milliseconds since the epoch. @defaultValue Date.now */
   readonly now?: (() => number) | undefined
@@ -46,13 +46,13 @@ export interface SimulatorOptions {
   readonly randomUUID?: (() => string) | undefined
 }
 
-/** Plays AlipayHK against an endpoint. */
+/** Simulates AlipayHK against an endpoint. */
 export interface Simulator {
   /**
    * Runs a scenario, and reports which rules the endpoint keeps. Orders of different runs have different ids: an endpoint that
    * remembers the orders of the last run can be tested again.
    *
-   * @param scenario The name of one that comes with the library, or one of your own.
+   * @param scenario The name of a built-in scenario, or your own scenario.
    * @param options `seed` gives the same order of deliveries and the same pauses again (default: random). `signal` stops the run.
    * @throws RangeError for an unknown name
    */
@@ -78,8 +78,8 @@ const RULES_OF_OPTIONS = {
 } as const satisfies OptionRules<SimulatorOptions>
 
 /**
- * Creates a simulator: it sends what AlipayHK, the network and strangers may send, and checks the responses. It needs nothing but
- * HTTP of the endpoint, which may be written in any language. For development and staging: it creates orders.
+ * Creates a simulator: it sends what AlipayHK, the network and attackers can send, and checks the responses. It only needs
+ * HTTP, so the endpoint can be written in any language. For development and staging: it creates orders.
  *
  * @throws TypeError, RangeError when an option is wrong
  * @throws {@link ConfigurationError} for the credentials and keys

@@ -121,7 +121,7 @@ const drain = (answer: Answer): Step =>
 
 /** A worker that claims everything and dies. */
 const crash = step('crash of a worker', async (model, { store }) => {
-  const { events } = await store.claim({ limit: 100, leaseMs: LEASE_MS, policy: model.policy })
+  const { events } = await store.claim({ limit: 100, leaseMs: LEASE_MS, policy: model.policy, keepSentMs: 86_400_000 })
   const claimed = events.map(({ requestId }) => requestId)
   const expected: string[] = []
   for (const order of model.orders.values()) {

@@ -1,0 +1,233 @@
+import { Client, Pool } from 'pg'
+import { beforeEach, describe, expect, inject, onTestFinished, test } from 'vitest'
+import { DeliveryError, type OrderInput, type SyncResult } from '../../../src/public/index.ts'
+import { createOutbox, type OutboxEvent, type OutboxOptions } from '../../../src/public/outbox.ts'
+import { createTestOrder } from '../../../src/public/testing.ts'
+import { postgresOutboxStore } from '../../../src/stores/outbox-postgres.ts'
+import { OUTBOX_KINDS, type OutboxKind, openOutbox } from '../../support/outbox.ts'
+import { betterSqliteWorks, makePlace } from '../../support/stores.ts'
+
+const URLS: Readonly<Record<OutboxKind, string | undefined>> = {
+  'better-sqlite3': betterSqliteWorks() ? 'file' : undefined,
+  postgres: inject('postgresUrl'),
+  mysql: inject('mysqlUrl'),
+}
+const BASE = Date.now() - 3_600_000
+
+/** An event of an order. Of two events of one order, the one with the greater version is newer. */
+const event = (merchantBizNo: string, version = 0): OrderInput =>
+  createTestOrder({ merchantBizNo, orderCreateTime: BASE, orderModifyTime: BASE + version })
+
+const noResponse = () => {
+  throw new DeliveryError('ERR_NETWORK', 'no response', { requestId: 'r' })
+}
+
+const result = { resultCode: 'SUCCESS', resultStatus: 'S' } as const
+
+/** A client that remembers what it sent. */
+function createClient(respond: (order: OrderInput) => unknown = () => undefined) {
+  const sent: OrderInput[] = []
+  const syncOrder = async (order: OrderInput): Promise<SyncResult> => {
+    sent.push(order)
+    await respond(order)
+    return { orderId: 'A', requestId: order.requestId ?? '', attempts: 1, tracerId: undefined, response: { result } }
+  }
+  return { sent, client: { syncOrder } }
+}
+
+describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
+  const url = URLS[kind]
+
+  beforeEach((context) => {
+    if (url === undefined) context.skip()
+  })
+
+  async function open() {
+    const { place, remove } = await makePlace(kind, url ?? '')
+    const opened = await openOutbox(place)
+    onTestFinished(async () => {
+      await opened.close()
+      await remove()
+    })
+    const create = (options: Partial<OutboxOptions> = {}) => {
+      const happened: OutboxEvent[] = []
+      const { client, sent } = createClient()
+      const onEvent = (one: OutboxEvent) => void happened.push(one)
+      const outbox = createOutbox({ store: opened.store, client, onEvent, random: () => 0.999, ...options })
+      return { outbox, happened, sent }
+    }
+    return { ...opened, create }
+  }
+
+  test('records an attempt whose next retry is at the end of maxRetryMs', async () => {
+    const { create } = await open()
+    const { outbox, happened } = create({ client: createClient(noResponse).client, maxRetryMs: 900 })
+    await outbox.enqueue(event('A'))
+    expect(await outbox.drain()).toMatchObject({ retried: 1 })
+    expect(happened).toMatchObject([{ kind: 'retry', delayMs: expect.toSatisfy(Number.isInteger) }])
+    expect(await outbox.stats()).toMatchObject({ waiting: 1, inFlight: 0 })
+  })
+
+  test.for([1e8 / 3, Number.MAX_VALUE])('accepts %s as maxRetryMs and keepSentMs', async (ms) => {
+    const { create } = await open()
+    const { outbox } = create({ maxRetryMs: ms, keepSentMs: ms, leaseMs: 1e5 / 3 })
+    await outbox.enqueue(event('A'))
+    expect(await outbox.drain()).toMatchObject({ sent: 1 })
+    expect(await outbox.prune()).toBe(0)
+  })
+
+  test('drain sends what is due behind newer events of orders that wait for a retry', async () => {
+    const { create } = await open()
+    const { client, sent } = createClient(({ merchantBizNo }) => merchantBizNo !== 'up' && noResponse())
+    const { outbox } = create({ client, policy: 'every' })
+    const down = Array.from({ length: 20 }, (_, no) => `down-${no}`)
+    await outbox.enqueueAll(down.map((no) => event(no, 0)))
+    await outbox.drain({ concurrency: 4 })
+    await outbox.enqueueAll([...down.map((no) => event(no, 1)), event('up')])
+    expect(await outbox.drain({ concurrency: 4 })).toMatchObject({ sent: 1 })
+    expect(sent.at(-1)?.merchantBizNo).toBe('up')
+  })
+
+  test('drain sends what is due behind many new events of a leased order', async () => {
+    const { create, store } = await open()
+    const { outbox } = create({ policy: 'every' })
+    await outbox.enqueue(event('A'))
+    await store.claim({ limit: 1, leaseMs: 60_000, policy: 'every' as const, keepSentMs: 86_400_000 })
+    await outbox.enqueueAll(Array.from({ length: 1_000 }, (_, version) => event('A', version)))
+    await outbox.enqueue(event('B'))
+    expect(await outbox.drain()).toMatchObject({ sent: 1 })
+  })
+
+  test.for([
+    { outcome: 'sent', respond: () => undefined },
+    { outcome: 'retry', respond: noResponse },
+  ])(
+    'reports "$outcome", not "fenced", when the database recorded it and its response was lost',
+    async ({ outcome, respond }) => {
+      const { create, store } = await open()
+      let isLost = true
+      const finish: typeof store.finish = async (...args) => {
+        const fenced = await store.finish(...args)
+        if (!isLost) return fenced
+        isLost = false
+        throw new Error('Connection terminated unexpectedly')
+      }
+      const { outbox, happened } = create({ store: { ...store, finish }, client: createClient(respond).client })
+      await outbox.enqueue(event('A'))
+      await outbox.drain()
+      expect(happened.map(({ kind }) => kind)).toEqual(['unavailable', outcome])
+      expect(await outbox.stats()).toMatchObject({ inFlight: 0, waiting: outcome === 'sent' ? 0 : 1 })
+    },
+  )
+
+  test('a worker gives back what it claimed when it is stopped meanwhile', async () => {
+    const { create, store } = await open()
+    const stop = new AbortController()
+    const claim: typeof store.claim = async (request) => {
+      const claimed = await store.claim(request)
+      stop.abort()
+      return claimed
+    }
+    const { outbox, happened, sent } = create({ store: { ...store, claim } })
+    await outbox.enqueue(event('A'))
+    expect(await outbox.run({ signal: stop.signal })).toMatchObject({ sent: 0 })
+    expect({ happened, sent }).toEqual({ happened: [], sent: [] })
+    expect(await create().outbox.drain()).toMatchObject({ sent: 1 })
+  })
+
+  test('enqueue rejects a misspelt option: the event would not be in the transaction', async () => {
+    const { create, rows } = await open()
+    const { outbox } = create()
+    const misspelt = { transction: {} } as never
+    await expect(outbox.enqueue(event('A'), misspelt)).rejects.toThrow('outbox.enqueue() has no option "transction"')
+    await expect(outbox.enqueueAll([event('A')], misspelt)).rejects.toThrow('has no option "transction"')
+    expect(await rows('SELECT id FROM order_sync_outbox')).toEqual([])
+  })
+
+  test('run rejects an invalid signal', async () => {
+    const { create } = await open()
+    const signal = new AbortController() as never
+    await expect(create().outbox.run({ signal })).rejects.toThrow('"signal" must be an AbortSignal')
+  })
+})
+
+test.runIf(URLS.postgres)('enqueue accepts a client of pg that does not belong to a pool', async () => {
+  const { place, remove } = await makePlace('postgres', URLS.postgres ?? '')
+  const [, url = '', schema = ''] = place.split(' ')
+  const { store, close } = await openOutbox(place)
+  const transaction = new Client({ connectionString: url, options: `-c search_path=${schema}` })
+  onTestFinished(async () => {
+    await transaction.end()
+    await close()
+    await remove()
+  })
+  const outbox = createOutbox({ store, client: createClient().client })
+  await transaction.connect()
+  await transaction.query('BEGIN')
+  await outbox.enqueue(event('A'), { transaction })
+  await transaction.query('COMMIT')
+  expect(await outbox.drain()).toMatchObject({ sent: 1 })
+})
+
+/** Every node of a plan, as EXPLAIN (FORMAT JSON) returns it. */
+function nodesOf(plan: Record<string, unknown>): Record<string, unknown>[] {
+  const children = (plan['Plans'] ?? []) as Record<string, unknown>[]
+  return [plan, ...children.flatMap(nodesOf)]
+}
+
+test.runIf(URLS.postgres)(
+  'in PostgreSQL a claim and stats read neither what is not due nor what was sent',
+  async () => {
+    const { place, remove } = await makePlace('postgres', URLS.postgres ?? '')
+    const opened = await openOutbox(place)
+    const [, url = '', schema = ''] = place.split(' ')
+    const pool = new Pool({ connectionString: url, options: `-c search_path=${schema}` })
+    onTestFinished(async () => {
+      await pool.end()
+      await opened.close()
+      await remove()
+    })
+    await opened.rows(`INSERT INTO order_sync_outbox
+    (order_key, event_time, request_id, payload, state, attempts, due_at, created_at, expires_at, finished_at)
+    SELECT n, n, n, repeat('x', 500), CASE WHEN n % 40 = 0 THEN 1 ELSE 2 END, 1, 4e12, 0, 4e12, 0 FROM generate_series(1, 8000) n`)
+    await opened.rows(`INSERT INTO order_sync_outbox_orders (order_key, due_at, leased, token)
+    SELECT n, CASE WHEN n % 40 = 0 THEN 4000000000000 END, 0, 1 FROM generate_series(1, 8000) n`)
+    await opened.rows('ANALYZE')
+    const outbox = createOutbox({ store: opened.store, client: createClient().client })
+    await outbox.enqueueAll([event('A'), event('B')])
+
+    const read: unknown[] = []
+    const explaining = {
+      query: pool.query.bind(pool),
+      async connect() {
+        const client = await pool.connect()
+        const query = client.query.bind(client) as (text: string, values?: unknown[]) => Promise<{ rows: unknown[] }>
+        const explained = async (text: string, values?: unknown[]) => {
+          if (text.startsWith('SELECT')) {
+            await query('SAVEPOINT before')
+            const { rows } = await query(`EXPLAIN (ANALYZE, FORMAT JSON) ${text}`, values)
+            const [
+              {
+                'QUERY PLAN': [{ Plan: plan }],
+              },
+            ] = rows as [{ 'QUERY PLAN': [{ Plan: Record<string, unknown> }] }]
+            for (const node of nodesOf(plan)) {
+              const { 'Node Type': type, 'Relation Name': table, 'Rows Removed by Filter': removed = 0 } = node
+              read.push({ type, table, removed })
+            }
+            await query('ROLLBACK TO before')
+          }
+          return await query(text, values)
+        }
+        return new Proxy(client, { get: (target, name) => (name === 'query' ? explained : Reflect.get(target, name)) })
+      },
+    }
+    const store = postgresOutboxStore({ pool: explaining as never, notify: false })
+    const { events } = await store.claim({ limit: 10, leaseMs: 60_000, policy: 'latest', keepSentMs: 60_000 })
+    expect(events).toHaveLength(2)
+    expect(read.length).toBeGreaterThan(5)
+    expect(read.filter((node) => (node as { removed: number }).removed > 1)).toEqual([])
+    await store.stats()
+    expect(read).not.toContainEqual(expect.objectContaining({ type: 'Seq Scan' }))
+  },
+)
