@@ -398,7 +398,7 @@ describe.skipIf(browser === undefined)('hostile input', { timeout: 60_000 }, () 
     expect(await textOf(page.locator('.detail h2'))).toContain('BIZ-KEPT-4141')
     expect(await page.getByRole('button', { name: 'Replay', exact: true }).count()).toBe(0)
     await page.keyboard.press('m')
-    await page.getByText(/does not have this delivery any more/).waitFor()
+    await page.getByText(/no longer has this delivery/).waitFor()
     expect(await page.evaluate<string>('document.documentElement.outerHTML')).not.toContain('BIZ-KEPT')
     // The browser reports the 404.
     expect(problems.filter((text) => !text.includes('404'))).toEqual([])
