@@ -136,7 +136,7 @@ function rowsOf(result: unknown): readonly SqlRow[] {
 
 const RECONNECT = { firstMs: 100, maxMs: 10_000 }
 
-/** Keeps one connection that waits for notifications. When it breaks, polling goes on and a new one is opened. */
+/** Keeps one connection that waits for notifications. If it breaks, polling continues, and a new connection is opened. */
 function listen(pool: PostgresPool, wake: () => void): { readonly close: () => Promise<void> } {
   const stop = new AbortController()
   let release: (() => void) | undefined
