@@ -8,9 +8,12 @@ import {
   createSqlOutboxStore,
   inList,
   outboxNotMigrated,
+  runSteps,
   type Sql,
   type SqlRow,
   type SqlValue,
+  type Steps,
+  sql,
   valuesList,
 } from './outbox-sql.ts'
 import type { OutboxStore } from './outbox-store.ts'
@@ -56,13 +59,13 @@ export function mysqlOutboxStore(options: MysqlOutboxStoreOptions): OutboxStore 
   assertPoolOption('mysqlOutboxStore', options)
   const { pool, database, queryTimeoutMs } = resolveOptions('mysqlOutboxStore', OPTIONS, options)
 
-  async function transactOnce<Value>(work: (sql: Sql) => Promise<Value>): Promise<Value> {
+  async function transactOnce<Value>(work: () => Steps<Value>): Promise<Value> {
     const { connection, giveBack } = await borrow(pool, queryTimeoutMs)
     const send = (sql: string) => query(connection, sql, queryTimeoutMs)
     try {
       await send('SET TRANSACTION ISOLATION LEVEL READ COMMITTED')
       await send('START TRANSACTION')
-      const value = await work(toSql(send))
+      const value = await runSteps(work(), toSql(send))
       await send('COMMIT')
       giveBack()
       return value
@@ -76,7 +79,7 @@ export function mysqlOutboxStore(options: MysqlOutboxStoreOptions): OutboxStore 
     }
   }
 
-  const inOwnTransaction = <Value>(work: (sql: Sql) => Promise<Value>): Promise<Value> =>
+  const inOwnTransaction = <Value>(work: () => Steps<Value>): Promise<Value> =>
     explaining(() => repeatTransient(() => transactOnce(work), isRolledBack))
 
   return createSqlOutboxStore({
@@ -91,9 +94,9 @@ export function mysqlOutboxStore(options: MysqlOutboxStoreOptions): OutboxStore 
     transaction: inOwnTransaction,
     // In a transaction of its own: with `autocommit = 0`, the connection would go back to the pool with an open one.
     sqlOf(transaction) {
-      if (transaction === undefined) return (text, values) => inOwnTransaction((sql) => sql(text, values))
-      const sql = toSql(toExecutor(transaction))
-      return (text, values) => explaining(() => sql(text, values))
+      if (transaction === undefined) return (text, values) => inOwnTransaction(() => sql(text, values))
+      const send = toSql(toExecutor(transaction))
+      return (text, values) => explaining(() => send(text, values))
     },
   })
 }

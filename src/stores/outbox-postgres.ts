@@ -1,6 +1,6 @@
 import { assertFunction, flag, hasMethod, type OptionRules, resolveOptions } from '../option-rules.ts'
 import { backOff, repeatTransient } from '../timeout.ts'
-import { createSqlOutboxStore, outboxNotMigrated, type Sql, type SqlRow } from './outbox-sql.ts'
+import { createSqlOutboxStore, outboxNotMigrated, runSteps, type Sql, type SqlRow } from './outbox-sql.ts'
 import type { OutboxStore } from './outbox-store.ts'
 import { assertPool, assertPoolOption, inTransaction, listenToPool, type PostgresPool } from './postgres-pool.ts'
 import { createSchema, prefixOf, SCHEMA_RULE } from './postgres-schema-name.ts'
@@ -79,7 +79,7 @@ export function postgresOutboxStore(options: PostgresOutboxStoreOptions): Outbox
           () =>
             inTransaction(pool, {
               begin: BEGIN,
-              work: async (client) => ({ commit: true, value: await work(toSql(client)) }),
+              work: async (client) => ({ commit: true, value: await runSteps(work(), toSql(client)) }),
             }),
           (error) => TRANSIENT.has(codeOf(error)),
         ),

@@ -81,7 +81,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
   test('drain sends what is due behind newer events of orders that wait for a retry', async () => {
     const { create } = await open()
     const { client, sent } = createClient(({ merchantBizNo }) => merchantBizNo !== 'up' && noResponse())
-    const { outbox } = create({ client, policy: 'every' })
+    const { outbox } = create({ client, policy: 'every', baseDelayMs: 600_000 })
     const down = Array.from({ length: 20 }, (_, no) => `down-${no}`)
     await outbox.enqueueAll(down.map((no) => event(no, 0)))
     await outbox.drain({ concurrency: 4 })
@@ -136,6 +136,22 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     expect({ happened, sent }).toEqual({ happened: [], sent: [] })
     expect(await create().outbox.drain()).toMatchObject({ sent: 1 })
   })
+
+  test.runIf(kind === 'better-sqlite3')(
+    'the code of the merchant can write between two statements of a worker in the same process',
+    async () => {
+      const { create, rows } = await open()
+      const { outbox } = create()
+      await outbox.enqueueAll([event('A'), event('B')])
+      const working = Promise.all([outbox.drain(), outbox.stats(), outbox.prune(), outbox.enqueue(event('C'))])
+      for (let no = 0; no < 100; no++) {
+        await null
+        await rows(`INSERT INTO shop VALUES ('${no}')`)
+      }
+      await working
+      expect(await outbox.failed()).toEqual([])
+    },
+  )
 
   test('enqueue rejects a misspelt option: the event would not be in the transaction', async () => {
     const { create, rows } = await open()
