@@ -15,18 +15,6 @@ const shared: Options = {
 
 const entry = Object.fromEntries(entryPoints.map(({ name, source }) => [name, source]))
 
-/**
- * Files where index.js is divided into chunks. In the tarball, the ESM and the CommonJS file of a chunk stand side by side, and gzip
- * finds repetitions within 32 KiB: a chunk of at most 16 KiB is packed once. See docs/decisions/0018. scripts/build-cjs.ts removes dist/parts.
- */
-const parts = Object.fromEntries(
-  [
-    ...['diagnosis/capture/capture', 'diagnosis/changes/body', 'diagnosis/explain', 'diagnosis/search'],
-    ...['keys/key-names', 'keys/key-roles', 'client/client'],
-    ...['server/handler', 'server/process-order', 'server/receive', 'server/report'],
-  ].map((path) => [`parts/${path}`, `src/${path}.ts`]),
-)
-
 export default defineConfig([
   // Worker threads load this file by its path, from the ESM build and from the CJS build.
   { ...shared, entry: { 'unwrap-worker': 'src/crypto/unwrap-worker.ts' }, format: ['esm'], splitting: false },
@@ -34,7 +22,7 @@ export default defineConfig([
     ...shared,
     // All entry points are built together, so that they share their code: an error that `./protocol` throws is an
     // instance of the class that the root exports.
-    entry: { ...entry, ...parts },
+    entry: entry,
     // scripts/build-cjs.ts makes the CommonJS build of it.
     format: ['esm'],
     // tsup sets the deprecated option baseUrl for declarations; TypeScript 6 reports it without ignoreDeprecations.

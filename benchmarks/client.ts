@@ -4,7 +4,7 @@ import { startWorker, type Worker } from './processes.ts'
 import { pemKeys } from './scenarios.ts'
 import type { ClientSetup } from './worker-client.ts'
 
-/** Processes of each side. V8 compiles each process differently, and one pair differs by more than what is compared. */
+/** Processes of each side. V8 compiles each process differently, and two processes differ by more than the measured difference. */
 const PROCESSES = 4
 
 /** Compares the client with hand-written `fetch` and crypto. The gateway is another process. */
@@ -12,7 +12,7 @@ export async function client(rounds: number): Promise<Figure[]> {
   const keys = pemKeys('plain')
   const gateway = startWorker('worker-gateway')
   const startClients = (): Worker[] => Array.from({ length: PROCESSES }, () => startWorker('worker-client'))
-  // A process that waits longer starts slower, by up to a quarter with one order at a time. So all wait equally long.
+  // A process that waits longer starts slower, by up to a quarter with one order at a time. So all wait the same time.
   const [ours, theirs, again] = [startClients(), startClients(), startClients()]
   try {
     const url = `http://127.0.0.1:${await gateway.call<number>(keys)}${PATH}`

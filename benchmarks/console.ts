@@ -6,10 +6,10 @@ import { memoryStore } from '../src/stores/memory.ts'
 import { merchantCredentials, NOW, order, request, type TestRequest } from '../tests/support/messages.ts'
 import { type Contender, compare, type Figure, type Measure } from './measure.ts'
 
-/** Orders that are signed before anything is measured. Each one is new to the handler when it comes for the first time. */
+/** Orders that are signed before the measurement. Each one is new to the handler on its first delivery. */
 const REQUESTS = 2_000
 
-/** Compares a handler with a console and an open page, and one without. The page is a process of its own, as a browser is. */
+/** Compares a handler with a console and an open page, and one without. The page runs in a separate process, like a browser. */
 export async function console(rounds: number): Promise<Figure[]> {
   const requests = Array.from({ length: REQUESTS }, (_, index) =>
     request({ message: order({ requestId: `bench${index}`, merchantBizNo: `B-${index}` }) }),
@@ -36,7 +36,7 @@ export async function console(rounds: number): Promise<Figure[]> {
   return figures
 }
 
-/** Of this process and its threads: the page, and other programs, are not counted. */
+/** Processor time of this process and its threads, without the page and other programs. */
 const PROCESSOR_TIME: Measure = {
   unit: 'µs of processor time',
   of: ({ perSecond }) => 1_000_000 / perSecond,
@@ -60,7 +60,7 @@ function measureProcessorTime(operation: () => Promise<unknown>): Contender {
   }
 }
 
-/** Reads the stream as a page does, and says when it has begun. */
+/** Reads the stream like a page, and reports when it has begun. */
 const READER = `fetch(process.argv[1]).then(async ({ body }) => {
   console.log('open')
   for await (const chunk of body) chunk.length

@@ -6,7 +6,7 @@ import { type MerchantKeys, TOLERANCE_SECONDS } from './scenarios.ts'
 const signOnPool = promisify(sign)
 
 /**
- * The code of an expert who does not use the library. It does not validate the order or the response, and does not retry.
+ * Hand-written code of an expert. It does not validate the order or the response, and does not retry.
  */
 export async function syncHandWritten(
   url: string,

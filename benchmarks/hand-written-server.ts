@@ -22,8 +22,8 @@ const verifyOnPool = promisify(verifyNode)
 export type SigningThread = 'thread pool' | 'event loop'
 
 /**
- * The code of an expert who does not use the library: keys parsed once, the body hashed in pieces, signing on the thread
- * pool. It has no validation, store, limits or deadline, and does not sign errors.
+ * Hand-written code of an expert: keys parsed once, the body hashed in pieces, signing on the thread pool. It has no
+ * validation, store, limits or deadline, and does not sign errors.
  */
 export function createHandWrittenListener(keys: MerchantKeys, signOn: SigningThread = 'thread pool'): RequestListener {
   return async (request, response) => {

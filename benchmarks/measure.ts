@@ -27,7 +27,7 @@ export interface Figure {
   /** The alternative compared with itself in the same rounds: the measurement noise of `ratio`. */
   readonly null?: number
   readonly bar?: Bar
-  /** In every repeat, `null` was off by more than 5 %. */
+  /** In every repeat, `null` differed from 1 by more than 5 %. */
   readonly noisy?: boolean
 }
 

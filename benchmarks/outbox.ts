@@ -14,7 +14,7 @@ const BATCH = 100
 const AT_ONCE = 200
 const LATENCIES = 300
 
-/** A peer that responds at once: what is measured is the queue. */
+/** A peer that responds at once, so that only the queue is measured. */
 const response = { result: { resultCode: 'SUCCESS', resultStatus: 'S' } } as const
 const client = {
   syncOrder: async ({ requestId = '' }) => ({ orderId: 'A', requestId, attempts: 1, tracerId: undefined, response }),
@@ -31,7 +31,7 @@ interface Boss {
   complete(name: string, ids: readonly string[]): Promise<unknown>
 }
 
-/** Compares the outbox on PostgreSQL with pg-boss: from the first event that is written to the last one that is noted as sent. */
+/** Compares the outbox on PostgreSQL with pg-boss: from writing the first event to recording the last one as sent. */
 export async function outbox(rounds: number): Promise<Figure[]> {
   const services = await startServices()
   if (services.postgresUrl === undefined) throw new Error('This benchmark needs PostgreSQL (POSTGRES_URL)')

@@ -50,7 +50,7 @@ interface Case {
   readonly decryptionThreads?: number
 }
 
-/** A p99 with a bar needs 6,000: of 2,000, one pause decides the p99, and runs differ by a tenth. */
+/** A p99 with a bar needs 6,000: with 2,000, one pause decides the p99, and runs differ by a tenth. */
 function requestsPerRound({ connections, measures, rounds }: Case): number {
   if (connections === 1) return 400
   if (rounds < MANY_ROUNDS) return 1_000

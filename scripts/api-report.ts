@@ -5,7 +5,7 @@ import { entryPoints } from './entry-points.ts'
 
 const dist = fileURLToPath(new URL('../dist/', import.meta.url))
 
-/** etc/NAME.api.md for each entry point: what it exports, without comments. Empty while dist/ is not built. */
+/** etc/NAME.api.md for each entry point: its exports, without comments. Empty while dist/ is not built. */
 export function apiReports(): Record<string, string> {
   const files = entryPoints.map(({ name }) => `${dist}cjs/${name}.d.ts`)
   if (!files.every((file) => existsSync(file))) return {}
@@ -33,7 +33,7 @@ function report(specifier: string, file: ts.SourceFile, checker: ts.TypeChecker)
     .map(({ text }) => text)
   return `# API of \`${specifier}\`
 
-Generated from dist/ by scripts/generate.ts. A change of this file is a change of the public face: review it.
+Generated from dist/ by scripts/generate.ts. A change of this file is a change of the public API: review it.
 
 \`\`\`ts
 ${texts.join('\n\n')}

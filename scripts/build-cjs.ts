@@ -12,8 +12,6 @@ import { transformSync } from 'esbuild'
 import { entryPoints } from './entry-points.ts'
 
 const dist = fileURLToPath(new URL('../dist/', import.meta.url))
-// What they export is in the chunks. See tsup.config.ts.
-rmSync(`${dist}parts`, { recursive: true })
 const files = readdirSync(dist, { recursive: true, encoding: 'utf8' })
 
 /** Started by their path, as ES modules, from both builds. */

@@ -1,6 +1,6 @@
 /**
  * Opens pages of the built site in Chromium, light and dark, narrow and wide: `npm run docs && npx tsx scripts/check-pages.ts`. Fails when axe finds
- * something serious or a page is wider than the screen, and puts pictures into .cache/pages. Look at them after a change of the theme.
+ * a serious violation or a page is wider than the screen, and writes screenshots to .cache/pages. Look at them after a change of the theme.
  */
 import { createReadStream, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -30,7 +30,7 @@ const TYPES: Readonly<Record<string, string>> = {
   '.json': 'application/json',
 }
 
-/** Of the sidebar and the search button of VitePress, which are not ours. */
+/** Violations in the sidebar and the search button of VitePress. */
 const OF_THE_THEME = /^(?:nested-interactive|label-content-name-mismatch): /
 
 const server = createServer((request, response) => {

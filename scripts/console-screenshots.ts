@@ -1,6 +1,6 @@
 /**
- * Makes the pictures of docs/console.md: `npx tsx scripts/console-screenshots.ts`. Needs Chromium. Look at each of them before you commit
- * it.
+ * Takes the screenshots of docs/console.md: `npx tsx scripts/console-screenshots.ts`. Needs Chromium. Look at each of them before you
+ * commit it.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { createTestOrder } from '../src/public/testing.ts'
@@ -18,7 +18,7 @@ const world = await startConsole()
 await fillInbox(world)
 const busy = await busyConsole()
 
-/** A console with half an hour of deliveries: its clock goes on by a minute at a time. */
+/** A console with half an hour of deliveries: its clock advances by a minute at a time. */
 async function busyConsole() {
   const start = Date.now() - 30 * 60_000
   let minute = 0

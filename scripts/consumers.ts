@@ -32,7 +32,7 @@ const RESOLUTIONS: Readonly<Record<string, Resolution>> = {
   bundler: { options: { module: 'esnext', moduleResolution: 'bundler' }, files: ES_MODULES },
 }
 
-/** What a version needs besides: TypeScript 6 calls node10 deprecated, and TypeScript 7 no longer has it. */
+/** Extra options of a version: in TypeScript 6, node10 is deprecated, and TypeScript 7 no longer has it. */
 const VERSIONS: Readonly<
   Record<string, { readonly without?: string; readonly types?: string; readonly options?: object }>
 > = {
@@ -70,7 +70,7 @@ function prepare(): void {
   for (const extension of ['ts', 'mts', 'cts']) writeFileSync(`${folder}/all.${extension}`, importAll())
 }
 
-/** Compiles, and returns what the compiler printed. Nothing: it found no error. */
+/** Compiles, and returns the output of the compiler. Empty if there is no error. */
 function compile(version: string, { options, files }: Resolution, more: object): string {
   const compilerOptions = {
     ...options,
@@ -100,7 +100,7 @@ const JEST = [
   { title: 'Jest, ES modules', file: 'order-sync.jest.test.mjs', flags: ['--experimental-vm-modules'], passed: 1 },
 ]
 
-/** Runs a test file of the guide, and returns what Jest printed. Nothing: the tests passed. */
+/** Runs a test file of the guide, and returns the output of Jest. Empty if the tests passed. */
 function runJest({ file, flags, passed }: (typeof JEST)[number]): string {
   const [, block] =
     new RegExp(`\`\`\`js\\n(// ${file.replaceAll('.', '\\.')}\\n[\\s\\S]*?)\`\`\``).exec(

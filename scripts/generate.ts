@@ -3,7 +3,7 @@
  * - src/messages/validators.generated.js, from the message schemas
  * - src/messages/minor-units.generated.ts, from the list of currencies that ISO 4217 publishes
  * - the `exports` and `typesVersions` of package.json, from the entry points in src/public
- * - etc/*.api.md, the public face of each entry point, from the declarations in dist/; only where dist/ is built
+ * - etc/*.api.md, the public API of each entry point, from the declarations in dist/; only if dist/ is built
  * - docs/images/*.svg, from the diagrams in scripts/diagrams
  * - docs/quick-start/*.md and docs/zh-HK/quick-start/*.md, from examples/
  * - docs/grafana.json, from scripts/grafana.ts

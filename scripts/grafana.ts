@@ -22,7 +22,7 @@ const PANELS: readonly Panel[] = [
     ],
   },
   {
-    title: 'Wake somebody: failed, unavailable, fenced',
+    title: 'Needs action: failed, unavailable, fenced',
     unit: 'reqps',
     queries: [
       [

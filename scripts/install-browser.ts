@@ -21,7 +21,7 @@ export function chromiumPath(): string | undefined {
   return [process.env['CHROMIUM_PATH'], ...PATHS].find((path) => path !== undefined && existsSync(path))
 }
 
-/** A failure is printed and not thrown: the tests that need it are then skipped, and say so. */
+/** Prints a failure instead of throwing it: the tests that need it are then skipped, and print the reason. */
 export function installBrowser(): void {
   if (existsSync(`${folder}/node_modules/playwright-core`)) return
   try {

@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL('../', import.meta.url))
 const link = `${root}node_modules/better-sqlite3`
 const folder = `${root}tests/drivers`
 
-/** A failure is printed and not thrown: the tests of the driver are then skipped, and say so. */
+/** Prints a failure instead of throwing it: the tests of the driver are then skipped, and print the reason. */
 export function installDrivers(): void {
   if (existsSync(link)) return
   try {

@@ -11,7 +11,7 @@ import { run } from './run.ts'
 const root = fileURLToPath(new URL('../', import.meta.url))
 const folder = `${root}.cache/orms`
 
-/** A failure is printed and not thrown: the tests are then skipped, and say so. */
+/** Prints a failure instead of throwing it: the tests are then skipped, and print the reason. */
 export default function installOrms(): void {
   if (existsSync(`${folder}/generated/index.js`)) return
   try {

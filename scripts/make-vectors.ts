@@ -1,5 +1,5 @@
 /**
- * Makes the test vectors of vectors/: all cryptography is that of the program `openssl`, and nothing of src/ is used.
+ * Creates the test vectors of vectors/: the program `openssl` does all cryptography, and nothing of src/ is used.
  * Usage: npm run vectors. Keys and signatures are new each time, so run it only when a vector is added.
  */
 import { execFileSync } from 'node:child_process'

@@ -306,7 +306,7 @@ describe('import circles', () => {
     expect(circlesOf(graphOf(internal.map(({ from, to }) => [rowOf(from), rowOf(to)])))).toEqual([])
   })
 
-  test('are found with their path, and two paths to the same file are no circle', () => {
+  test('are found with their path, and two paths to the same file are not a circle', () => {
     const tree = [
       ['a', 'b'],
       ['a', 'c'],

@@ -182,7 +182,7 @@ describe('the rule', () => {
       { assert: assertText },
       { accepts: ['', 'x'], refuses: [5, [], null, {}], error: new TypeError('"name" must be a string') },
     ],
-  ])('%s accepts its values, refuses others, and names the option', (_, rule, { accepts, refuses, error }) => {
+  ])('%s accepts its values, throws for others, and names the option', (_, rule, { accepts, refuses, error }) => {
     for (const value of accepts) expect(() => rule.assert(value, 'name')).not.toThrow()
     for (const value of refuses) expect(thrownBy(() => rule.assert(value, 'name'))).toStrictEqual(error)
   })
@@ -194,7 +194,7 @@ describe('the rule', () => {
     ['oneOf', oneOf(['a', 'b'], 'b'), 'b'],
     ['flag', flag(false), false],
     ['functionWithDefault', functionWithDefault(Date.now), Date.now],
-  ])('%s has the default that it is given, and accepts it', (_, rule, expected) => {
+  ])('%s has the given default, and accepts it', (_, rule, expected) => {
     expect(rule.defaultValue).toBe(expected)
     expect(() => rule.assert(expected, 'name')).not.toThrow()
   })

@@ -4,7 +4,7 @@ import { createPrivateKey } from 'node:crypto'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 
 const { MERCHANT_PRIVATE_KEY = '', PKCS11_PIN = '' } = process.env
-if (PKCS11_PIN === '') throw new Error('Set PKCS11_PIN: the token gets it.')
+if (PKCS11_PIN === '') throw new Error('PKCS11_PIN is missing. Set it to the PIN for the new token.')
 
 rmSync('tokens', { recursive: true, force: true })
 mkdirSync('tokens')

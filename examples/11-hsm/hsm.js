@@ -1,11 +1,11 @@
 import pkcs11js from 'pkcs11js'
 
-/** The DER DigestInfo of SHA-256, without the digest. CKM_RSA_PKCS adds padding only, so that the caller adds this. */
+/** The DER DigestInfo of SHA-256, without the digest. CKM_RSA_PKCS only adds padding, so the caller adds this. */
 const SHA256_DIGEST_INFO = Buffer.from('3031300d060960864801650304020105000420', 'hex')
 
 /**
- * How devices say that a ciphertext is wrong. SoftHSM says CKR_GENERAL_ERROR. A ciphertext must never look like a failure of the device:
- * the two have different responses, and a stranger could decrypt messages by trying many ciphertexts.
+ * The errors of devices for a wrong ciphertext. SoftHSM returns CKR_GENERAL_ERROR. A wrong ciphertext must never look like a failure of the
+ * device: the two have different responses, and an attacker could decrypt messages by trying many ciphertexts.
  */
 const WRONG_CIPHERTEXT = [
   pkcs11js.CKR_ENCRYPTED_DATA_INVALID,

@@ -6,14 +6,14 @@ import { json } from 'node:stream/consumers'
 const SHA256_DIGEST_INFO = Buffer.from('3031300d060960864801650304020105000420', 'hex')
 
 /**
- * A KMS for a trial: the operations Sign and Decrypt in AWS JSON 1.1, with an RSA key and a symmetric key. It does not check who
- * calls, and keeps its keys in memory. Never use it for anything else.
+ * A KMS for a trial: the operations Sign and Decrypt in AWS JSON 1.1, with an RSA key and a symmetric key. It does not authenticate
+ * its callers, and keeps its keys in memory. Use it only for a trial.
  */
 export async function startLocalKms(privateKeyText) {
   const signingKey = createPrivateKey(privateKeyText)
   const secret = randomBytes(32)
 
-  /** As the operation Encrypt would. */
+  /** The result of the operation Encrypt. */
   function encrypt(bytes) {
     const iv = randomBytes(12)
     const cipher = createCipheriv('aes-256-gcm', secret, iv)
@@ -36,7 +36,7 @@ export async function startLocalKms(privateKeyText) {
       return { KeyId, Signature: signature.toString('base64'), SigningAlgorithm }
     },
     'TrentService.Decrypt'({ KeyId, CiphertextBlob, EncryptionAlgorithm = 'SYMMETRIC_DEFAULT' }) {
-      // AWS knows RSAES_OAEP_SHA_1 and RSAES_OAEP_SHA_256 too, for RSA keys, and nothing else.
+      // AWS also supports RSAES_OAEP_SHA_1 and RSAES_OAEP_SHA_256 for RSA keys, and no other algorithm.
       if (EncryptionAlgorithm !== 'SYMMETRIC_DEFAULT') throw new KmsError('ValidationException')
       try {
         const plaintext = decrypt(Buffer.from(CiphertextBlob, 'base64'))

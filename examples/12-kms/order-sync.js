@@ -25,7 +25,7 @@ const signer = {
 }
 
 /**
- * The key that decrypts orders. KMS has no RSAES-PKCS1-v1_5, so that this key is in memory. At rest it is encrypted
+ * The key that decrypts orders. KMS has no RSAES-PKCS1-v1_5, so this key is in memory. At rest it is encrypted
  * with a symmetric key of the KMS, and each start decrypts it.
  */
 async function decryptionKey() {

@@ -9,7 +9,7 @@ export interface Merchant {
   readonly stop: () => Promise<void>
 }
 
-/** All the code that a merchant needs. */
+/** The complete code of a merchant. */
 export async function startMerchant(
   credentials: Credentials,
   onEvent: (event: OrderSyncEvent) => void,

@@ -56,7 +56,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     title: 'An older event',
-    explanation: 'A-1001 was created: this event arrives after newer ones. The order keeps its newer status.',
+    explanation: 'A-1001 was created: this event is received after newer ones. The order keeps its newer status.',
     sender: 'alipayhk',
     order: created,
     expected: { kind: 'stale', code: 'SUCCESS', resultCode: 'SUCCESS' },

@@ -37,10 +37,16 @@ export async function attempt<ExtInfo>(order: OrderToSend, settings: ClientSetti
   const { requestId, signal: callerSignal } = order
   const { timeoutMs, signedPath } = settings
   const observed = startAttempt(order.trace, signedPath)
+  const startedAt = performance.now()
   const message = `There was no verified response from ${settings.url.host} within ${timeoutMs} ms.`
   const onTimeout = () => new DeliveryError('ERR_TIMEOUT', message, { requestId })
+  // In a process that was suspended, a timer that is over may fire after the signature has arrived. Nothing is sent then: another process may
+  // have sent a newer event of the order.
+  const assertInTime = () => {
+    if (performance.now() - startedAt > timeoutMs) throw onTimeout()
+  }
   try {
-    return await withTimeout((signal) => sendAndVerify(order, settings, { signal, observed }), {
+    return await withTimeout((signal) => sendAndVerify(order, settings, { signal, observed, assertInTime }), {
       timeoutMs,
       onTimeout,
       signal: callerSignal,
@@ -57,7 +63,15 @@ export async function attempt<ExtInfo>(order: OrderToSend, settings: ClientSetti
 async function sendAndVerify<ExtInfo>(
   { plaintext, requestId, trace }: OrderToSend,
   settings: ClientSettings<ExtInfo>,
-  { signal, observed }: { readonly signal: AbortSignal; readonly observed: ObservedAttempt | undefined },
+  {
+    signal,
+    observed,
+    assertInTime,
+  }: {
+    readonly signal: AbortSignal
+    readonly observed: ObservedAttempt | undefined
+    readonly assertInTime: () => void
+  },
 ): Promise<Success> {
   const { signedPath: path, credentials, encryptTo, encryption, now } = settings
   const sentAt = now()
@@ -68,6 +82,7 @@ async function sendAndVerify<ExtInfo>(
   if (observed !== undefined) Object.assign(observed, { ...secured, signedAt: performance.now() })
   // Signing may have taken longer than the timeout: then nothing is sent.
   signal.throwIfAborted()
+  assertInTime()
   const received = await send(secured, { requestId, signal }, settings)
   if (observed !== undefined) Object.assign(observed, { response: received, receivedAt: performance.now() })
   trace.status = received.status

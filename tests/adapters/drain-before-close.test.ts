@@ -21,7 +21,7 @@ async function sendHeadOfLargeBody() {
 }
 
 describe('drainBeforeClose', () => {
-  test('closes the connection two seconds after the response when the rest of the body never arrives', async () => {
+  test('closes the connection two seconds after the response if the rest of the body is never sent', async () => {
     const { socket, response, respondedAt } = await sendHeadOfLargeBody()
     expect(response).toMatchObject({ status: 413, headers: { connection: 'close' } })
     expect(socket.readableEnded).toBe(false)
@@ -30,7 +30,7 @@ describe('drainBeforeClose', () => {
     expect(performance.now() - respondedAt).toBeGreaterThan(1_900)
   })
 
-  test('closes the connection as soon as the rest of the body has arrived', async () => {
+  test('closes the connection as soon as the rest of the body is received', async () => {
     const { socket, respondedAt } = await sendHeadOfLargeBody()
     socket.write(Buffer.alloc(1_000))
     await once(socket, 'close')

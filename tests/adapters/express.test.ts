@@ -69,7 +69,7 @@ describe('expressOrderSync', () => {
     expect(summarize(await send(port, encryptedRequest()))).toStrictEqual({ ...SUCCESS, encrypted: true })
   })
 
-  test('verifies the path and query string as they were sent when a router shortens the path', async () => {
+  test('verifies the path and query string as sent when a router shortens the path', async () => {
     const { port } = await serve((app, handler) => app.use('/hooks', Router().post('/sync', expressOrderSync(handler))))
     const path = '/hooks/sync?a=%20'
     expect(summarize(await send(port, request({ path })), { path })).toStrictEqual(SUCCESS)
@@ -139,7 +139,7 @@ or keep express.json() away from this path:
     expect(store.claim).not.toHaveBeenCalled()
   })
 
-  test('warns once, however many orders arrive', async () => {
+  test('warns once for any number of orders', async () => {
     const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
     const { port, events } = await serve((app, handler) =>
       app.use(express.json()).post(PATH, expressOrderSync(handler)),
@@ -160,7 +160,7 @@ or keep express.json() away from this path:
       },
     ],
   ])(
-    'suggests a fix that works for orders of 1 kB and of 200 kB, and for bodies that are no JSON: it %s',
+    'suggests a fix that works for orders of 1 kB and 200 kB, and for bodies that are not JSON: it %s',
     async (_, mount) => {
       const { port } = await serve(mount)
       expect(summarize(await send(port, request()))).toStrictEqual(SUCCESS)

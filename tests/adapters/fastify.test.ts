@@ -64,7 +64,7 @@ describe.each(HOOKS)('fastifyOrderSync behind a hook that throws in %s', (hook) 
     expect(handledErrors).toEqual([])
   })
 
-  test('passes the error on when Fastify cannot parse the Content-Type', async () => {
+  test('passes the error to the error handler when Fastify cannot parse the Content-Type', async () => {
     const error = new Error('out of paper')
     const { app, handler, handledErrors, addThrowingHook } = createApp(hook, error)
     addThrowingHook(app)
@@ -79,7 +79,7 @@ describe('fastifyOrderSync', () => {
   test.each([
     ['that Fastify can parse', 'application/json; charset=UTF-8'],
     ['that Fastify cannot parse', 'nonsense'],
-  ])('shows hooks the headers as they were sent, with a Content-Type %s', async (_, type) => {
+  ])('passes the original headers to hooks, with a Content-Type %s', async (_, type) => {
     const seen: unknown[] = []
     const { handler } = merchant()
     const app = createFastify()

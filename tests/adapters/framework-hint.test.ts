@@ -77,7 +77,7 @@ describe('addFrameworkHint', () => {
     ['Vercel', () => setGlobal(process.env, 'VERCEL', '1'), 'export const POST = handler.fetch'],
     ['Firebase', () => setGlobal(process.env, 'FUNCTION_TARGET', 'orderSync'), 'request.rawBody'],
     ['Firebase', () => ({ request: { executionId: 'a' } }), 'request.rawBody'],
-  ])('names the fix for %s where it runs, and no other', (name, prepare, fix) => {
+  ])('names the fix for %s if it is used, and no other', (name, prepare, fix) => {
     workIn()
     const hint = hintFor(prepare())
     expect(namedIn(hint)).toEqual([name])
@@ -97,7 +97,7 @@ describe('addFrameworkHint', () => {
     expect(namedIn(hintFor(prepare()))).toEqual([])
   })
 
-  test('survives a working directory that is gone, a request that throws, and variables that may not be read', () => {
+  test('survives a missing working directory, a request that throws, and unreadable variables', () => {
     vi.spyOn(process, 'cwd').mockImplementation(() => {
       throw new Error('ENOENT: uv_cwd')
     })
@@ -111,7 +111,7 @@ describe('addFrameworkHint', () => {
     expect(namedIn(hintFor({ framework }))).toEqual([])
   })
 
-  test('reads no variable and no file in Deno, which asks for permission', () => {
+  test('reads no variable and no file in Deno, which would prompt for permission', () => {
     workIn('egg', '@adonisjs/core')
     expect(namedIn(hintFor({}))).toEqual(['Egg', 'Adonis'])
     setGlobal(globalThis, 'Deno', {})
@@ -138,7 +138,7 @@ describe('toNodeListener', () => {
   test.each([
     ['a plain', request, false],
     ['an encrypted', encryptedRequest, true],
-  ])('looks for frameworks for a parsed body only, not for %s order', async (_, create, encrypted) => {
+  ])('looks for frameworks only for a parsed body, not for %s order', async (_, create, encrypted) => {
     workIn()
     const { has } = refuseVariables()
     const { handler } = merchant()

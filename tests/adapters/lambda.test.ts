@@ -59,7 +59,7 @@ describe('lambdaOrderSync', () => {
     expect(events).toHaveLength(1)
   })
 
-  test('passes an encrypted body, which is base64 itself, as it is', async () => {
+  test('passes an encrypted body, which is base64 itself, unchanged', async () => {
     const { handler, onOrder } = merchant()
     const { headers, body } = encryptedRequest()
     const event = { ...eventWith(Buffer.from(body).toString()), headers }
@@ -97,7 +97,7 @@ describe('lambdaOrderSync', () => {
     ['an object with a length', { length: 2 ** 31 }],
     ['a number', 5],
     ['true', true],
-  ])('responds 500 and explains the fix when a middleware replaced the body by %s', async (_, body) => {
+  ])('responds 500 and explains the fix when a middleware replaced the body with %s', async (_, body) => {
     const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
     const { handler, onOrder, events } = merchant()
     expect(await lambdaOrderSync(handler)(eventWith(body))).toMatchObject({ statusCode: 500 })

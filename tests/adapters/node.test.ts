@@ -42,7 +42,7 @@ describe('createOrderSyncServer', () => {
     expect(summarize(await send(port, encryptedRequest()))).toStrictEqual({ ...SUCCESS, encrypted: true })
   })
 
-  test('accepts every path, and verifies the path and query string as they were sent', async () => {
+  test('accepts every path, and verifies the path and query string as sent', async () => {
     const { port } = await serve()
     const path = '/any/where?b=%2F&a='
     expect(summarize(await send(port, request({ path })), { path })).toStrictEqual(SUCCESS)
@@ -63,7 +63,7 @@ describe('createOrderSyncServer', () => {
   test.each([
     ['in one piece', (bytes: Buffer) => [bytes]],
     ['byte by byte', (bytes: Buffer) => [...bytes].map((byte) => Buffer.of(byte))],
-  ])('emits "end" and "close" on a request that arrives %s', async (_, cut) => {
+  ])('emits "end" and "close" on a request that is sent %s', async (_, cut) => {
     const { handler } = merchant()
     const listener = toNodeListener(handler)
     const emitted: string[] = []
@@ -80,7 +80,7 @@ describe('createOrderSyncServer', () => {
     expect(emitted).toEqual(['end', 'close'])
   })
 
-  test('processes an order that arrives byte by byte', async () => {
+  test('processes an order that is sent byte by byte', async () => {
     const { port } = await serve()
     const bytes = wire(request())
     const socket = openSocket(port)
@@ -149,7 +149,7 @@ describe('createOrderSyncServer with a body that is too large', () => {
   test.each([
     ['by its Content-Length, before it is read', {}],
     ['by its bytes', { 'Transfer-Encoding': 'chunked' }],
-  ])('responds 413 and closes the connection, judged %s', async (_, headers) => {
+  ])('responds 413 and closes the connection, detected %s', async (_, headers) => {
     const { port, onOrder, events } = await serve({ maxBodyBytes: 100_000 })
     const large = withHeaders(request({ message: 'x'.repeat(3_000_000) }), headers)
     const response = await send(port, large)
@@ -219,7 +219,7 @@ describe('createOrderSyncServer, when it rejects a request before it reads the b
 })
 
 describe('createOrderSyncServer, when the peer disconnects', () => {
-  test('within the body, reports ERR_BODY_INCOMPLETE and serves the next request', async () => {
+  test('during the body, reports ERR_BODY_INCOMPLETE and serves the next request', async () => {
     const { port, events, onOrder } = await serve()
     const socket = openSocket(port)
     const { body, ...rest } = request()
@@ -352,7 +352,7 @@ describe('toNodeListener behind middleware', () => {
     expect(onOrder).not.toHaveBeenCalled()
   })
 
-  test('verifies the path as it was received when the middleware shortened it', async () => {
+  test('verifies the path as received when the middleware shortened it', async () => {
     const { port } = await serveBehind(async (incoming) => {
       Object.assign(incoming, { originalUrl: incoming.url, url: '/' })
     })

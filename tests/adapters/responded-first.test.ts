@@ -221,7 +221,7 @@ describe.each(Object.entries(SERVERS))('on %s', (name, serve) => {
   test.each<[string, Watchdog]>([
     ['503', (response) => void [response.writeHead(503), response.write(BUSY), response.end()]],
     ['destroy', (response) => void response.destroy()],
-  ])('survives a stranger who sends headers and no body, when a watchdog acts first (%s)', async (_, act) => {
+  ])('survives an attacker who sends headers and no body, when a watchdog acts first (%s)', async (_, act) => {
     const { port, gate, handler, events, onOrder, expectHealthy } = await start(
       (response) => void setTimeout(() => act(response), 20),
       { bodyTimeoutMs: 80 },

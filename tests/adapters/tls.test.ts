@@ -100,7 +100,7 @@ describe.each([
     expect(setHeader.mock.calls.filter(([name]) => name === 'Connection')).toEqual([])
   })
 
-  test('closes the stream two seconds after the response when the rest of the body never arrives, and keeps the session', async () => {
+  test('closes the stream two seconds after the response if the rest of the body is never sent, and keeps the session', async () => {
     const { port } = await start({ maxBodyBytes: 10 })
     const session = openSession(port)
     const stream = session.request(toHttp2Headers(request()))

@@ -89,11 +89,11 @@ describe('readArguments', () => {
     expect(values(ID, { ORDER_SYNC_JSON })).toMatchObject({ json })
   })
 
-  test('reads a value that begins with a dash, and the last of an option that is given twice', () => {
+  test('reads a value that begins with a dash, and the last value of a repeated option', () => {
     expect(values(['--client-id', '-a', '--client-id', '--b'])).toMatchObject({ 'client-id': '--b' })
   })
 
-  test('reads the argument, wherever it stands', () => {
+  test('reads the argument at any position', () => {
     const signature = { ...COMMAND, argument: ARGUMENT }
     for (const args of [
       ['prune', ...ID],

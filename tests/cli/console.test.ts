@@ -54,7 +54,7 @@ const sendFrom = (page: string) =>
     body: JSON.stringify({ scenario: 'encrypted', as: 'peer', order: order({ requestId: 'from-the-page' }) }),
   }).then((response) => response.json())
 
-test('serve --console shows what arrives on a page for this machine, and writes no file', async () => {
+test('serve --console shows received orders on a local page, and writes no file', async () => {
   const cwd = folderIn(folder)
   const { url, page } = await start(['serve', '--store', 'memory', ...merchant()], cwd)
   await send(url)
@@ -67,7 +67,7 @@ test('serve --console shows what arrives on a page for this machine, and writes 
   expect(await sendFrom(page)).toMatchObject({ results: [{ error: expect.stringContaining('no key') }] })
 })
 
-test('serve --console --peer-private-key sends orders from the page, and --record writes what arrives', async () => {
+test('serve --console --peer-private-key sends orders from the page, and --record writes received messages', async () => {
   const record = join(folderIn(folder), 'record.jsonl')
   const keys = ['--peer-private-key', keyFile('gatewayRsa', 'privateKey')]
   const args = ['serve', '--store', 'memory', ...merchant(), ...keys, '--record', record]
@@ -82,7 +82,7 @@ test('serve --console --peer-private-key sends orders from the page, and --recor
   expect(explained.code).toBe(0)
 })
 
-test('listen --console shows what it forwards', async () => {
+test('listen --console shows forwarded messages', async () => {
   const application = createServer((incoming, outgoing) => {
     incoming.resume()
     outgoing.writeHead(500).end()

@@ -74,7 +74,7 @@ test('explain exits with 2 when there is no explanation', async () => {
 })
 
 test.each([
-  ['text that is no message', 'hello'],
+  ['text that is not a message', 'hello'],
   ['nothing', ''],
   ['JSON without headers', '{}'],
   ['JSON that is cut off', '{"method":'],
@@ -136,7 +136,7 @@ test('explain shows customer data only with --show-data, and never a key', async
   for (let at = 50; at + 16 <= key.length; at += 8) expect(shown.stdout).not.toContain(key.slice(at, at + 16))
 })
 
-test('explain finds that the message was signed with our own key', async () => {
+test('explain finds that the message was signed with your own key', async () => {
   const { code, stdout } = await cli(['explain', ...gateway(), ...NOW, '--json', '-'], json(request()))
   expect(code).toBe(1)
   expect(JSON.parse(stdout).causes).toEqual([{ code: 'wrong-key-of-ours', fix: expect.any(String) }])

@@ -36,7 +36,7 @@ test.each([
     'key is a JSON object; pass its member "key". (ERR_KEY_FORMAT)\n',
   ],
   ['nothing', '', 'key is empty; set the environment variable or the secret. (ERR_KEY_FORMAT)\n'],
-])('key exits with 1 and says what it is: %s', async (_, input, stderr) => {
+])('key exits with 1 and describes the input: %s', async (_, input, stderr) => {
   expect(await cli(['key', '-'], input)).toEqual({ code: 1, stdout: '', stderr })
 })
 

@@ -52,7 +52,7 @@ test.each([
 
 const OTHER_ENCRYPTION = ['--aes-mode', 'CBC', '--key-wrap', 'RSA-OAEP-256', '--key-form', 'text', '--aes-bits', '128']
 
-test('serve decrypts what send encrypts with the same options, and nothing else', async () => {
+test('serve decrypts messages that send encrypts with the same options, and no others', async () => {
   const { url, nextEvent } = await serve([...merchant(), ...OTHER_ENCRYPTION])
   expect(await send(url, [...gateway(), '--encrypt', ...OTHER_ENCRYPTION])).toMatchObject({ code: 0 })
   expect(await nextEvent()).toMatchObject({ event: 'order' })
@@ -75,7 +75,7 @@ test('serve --signed-path verifies the path that the sender signs', async () => 
   expect(await send(url, gateway(), { requestId: 'r-2' })).toMatchObject({ code: 3 })
 })
 
-test('serve --max-body-bytes refuses a larger body', async () => {
+test('serve --max-body-bytes rejects a larger body', async () => {
   const { url, nextEvent } = await serve([...merchant(), '--max-body-bytes', '100'])
   await send(url, gateway())
   expect(await nextEvent()).toMatchObject({ event: 'rejected', code: 'ERR_BODY_TOO_LARGE' })
@@ -115,7 +115,7 @@ test.each([
   expect({ code, stderr }).toEqual({ code: 64, stderr: expect.stringContaining(message) })
 })
 
-test('store refuses both --key and --merchant-biz-no: the wrong order must not be forgotten', async () => {
+test('store rejects --key together with --merchant-biz-no, so that it cannot forget the wrong order', async () => {
   const args = ['store', 'forget', '--store', 'sqlite:x.db', '--merchant-biz-no', 'A-1']
   const { code, stderr } = await cli(args, '', { ORDER_SYNC_KEY: 'k'.repeat(43), ORDER_SYNC_CLIENT_ID: CLIENT_ID })
   expect({ code, stderr }).toEqual({

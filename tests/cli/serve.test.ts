@@ -107,7 +107,7 @@ test.each([
   expect(stderr.trim().split('\n')).toHaveLength(1)
 })
 
-test('serve responds 503 while nobody reads its output, without growing, and processes orders when reading continues', async () => {
+test('serve responds 503 while its output is not read, with bounded memory, and processes orders when reading continues', async () => {
   const { url, child, nextEvent } = await serve(merchant())
   const stdout = child.stdout ?? expect.fail('serve has no standard output')
   stdout.pause()

@@ -40,7 +40,7 @@ test('simulate exits with 1 and names the rule when the endpoint breaks one', as
   expect(readFileSync(junit, 'utf8')).toContain('<failure message="A valid order is accepted (section 5.1)">')
 })
 
-test('simulate signs with two keys in the scenario rotation, and says what it could not test without', async () => {
+test('simulate signs with two keys in the scenario rotation, and names what it cannot test without them', async () => {
   const { url } = await serve(merchant())
   const without = await simulate(url, '--scenario', 'rotation')
   expect(without.stdout).toContain('Note: Not tested: signatures of key version 2. Give the sender that private key.')
@@ -118,7 +118,7 @@ test('listen records and forwards unchanged, explain reads the record, and repla
   expect(await listening.exitCode).toBe(0)
 })
 
-test('listen sends nothing to another host than that of --forward', async () => {
+test('listen sends only to the host of --forward', async () => {
   const requests: string[] = []
   const server = (name: string) =>
     createServer((incoming, outgoing) => {
@@ -145,7 +145,7 @@ test('listen sends nothing to another host than that of --forward', async () => 
   expect(requests).toEqual([`application //${host}/a`, 'application /b?c', 'application /d?e=//f'])
 })
 
-test('listen refuses a URL with a password, and does not print it', async () => {
+test('listen rejects a URL with a password, and does not print it', async () => {
   const { code, stderr } = await cli(['listen', '--forward', 'http://user:SECRET@127.0.0.1:1', ...merchant()])
   expect({ code, stderr }).toEqual({
     code: 64,
@@ -153,7 +153,7 @@ test('listen refuses a URL with a password, and does not print it', async () => 
   })
 })
 
-test('listen responds 502 when the application does not run, and goes on', async () => {
+test('listen responds 502 while the application does not run, and continues', async () => {
   const { url, child, exitCode } = await serve(merchant())
   child.kill('SIGKILL')
   await exitCode
@@ -168,7 +168,7 @@ test('listen responds 502 when the application does not run, and goes on', async
   expect(await listening.stderr).toContain(`Your application at ${origin} did not respond: ECONNREFUSED.`)
 })
 
-test('receive responds in turn as it is told', async () => {
+test('receive sends the responses of --responses in sequence', async () => {
   const receiving = await startCommand(
     ['receive', '--port', '0', '--responses', 'html-502,U,S', ...gateway()],
     /^listening on (http:\S+)$/,

@@ -166,7 +166,7 @@ describe('store', () => {
     expect(stderr).toBe('--store: PostgreSQL cannot be used (ECONNREFUSED).\n')
   })
 
-  test.skipIf(postgresUrl === undefined)('says that the tables are missing', async () => {
+  test.skipIf(postgresUrl === undefined)('reports missing tables', async () => {
     const location = await createSchema(postgresUrl ?? '')
     const bare = location.replace(/search_path%3D\w+/, 'search_path%3Dno_such_schema')
     expect(bare).not.toBe(location)

@@ -16,7 +16,7 @@ function install() {
 }
 
 describe.skipIf(process.getBuiltinModule?.('node:sqlite' as never))('without node:sqlite and better-sqlite3', () => {
-  test('serve remembers orders in memory, and warns', async () => {
+  test('serve keeps orders in memory, and warns', async () => {
     const { project, command } = install()
     const { url, child, exitCode, nextEvent, stderr } = await serveFrom(command, merchant(), project)
     const send = () => cli(['send', '--url', url, ...gateway(), '-'], JSON.stringify(order()))

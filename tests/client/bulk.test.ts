@@ -117,7 +117,7 @@ describe('syncOrders', () => {
     expect(await collect(startFast().client.syncOrders([]))).toEqual([])
   })
 
-  test('yields the outcomes as they arrive, and not as the orders were given', async () => {
+  test('yields each outcome as soon as it is known, not in the sequence of the orders', async () => {
     const { client, arrivals } = start()
     const outcomes = client.syncOrders([event('B-1'), event('B-2')])
     const first = outcomes.next()
@@ -129,7 +129,7 @@ describe('syncOrders', () => {
     expect(await outcomes.next()).toEqual({ done: true, value: undefined })
   })
 
-  test('goes on after an order that is refused, invalid, or no order at all', async () => {
+  test('continues after an order that is refused, invalid, or not an order', async () => {
     const { client, receiver } = startFast(({ merchantBizNo }) => {
       if (merchantBizNo === 'B-1') throw new OrderRefusedError('PROCESS_FAIL')
       return { orderId: 'A-1' }
@@ -145,7 +145,7 @@ describe('syncOrders', () => {
     expect(receiver.requests).toHaveLength(2)
   })
 
-  test('makes a requestId for an order without one, and sends it', async () => {
+  test('generates a requestId for an order without one, and sends it', async () => {
     const { client, receiver } = startFast()
     const { requestId: _, ...order } = event('B-1')
     const [outcome] = await collect(client.syncOrders([order]))
@@ -154,7 +154,7 @@ describe('syncOrders', () => {
     expect(order).not.toHaveProperty('requestId')
   })
 
-  test('sends the events of one order one after the other, also after a failure, and other orders beside them', async () => {
+  test('sends the events of one order one after the other, also after a failure, and other orders concurrently', async () => {
     const { client, arrivals, open, tradeNos } = start()
     const events = [event('B-1', 0), event('B-1', 1), event('B-2', 0), event('B-1', 2)]
     const collecting = collect(client.syncOrders(events, { concurrency: 3 }))
@@ -172,7 +172,7 @@ describe('syncOrders', () => {
     expect(outcomes.filter(({ order }) => order.merchantBizNo === 'B-1').map(({ index }) => index)).toEqual([0, 1, 3])
   })
 
-  test('keeps the order of events, sends each once, and has no more in flight than it may, for any input', async () => {
+  test('keeps the sequence of events, sends each once, and respects the concurrency, for any input', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.nat(4), { maxLength: 40 }),
@@ -234,7 +234,7 @@ describe('syncOrders', () => {
     expect(seen.closed).toBe(1)
   })
 
-  test('break aborts what is in flight, waits for its end, and closes the iterable', async () => {
+  test('break aborts orders in flight, waits for their end, and closes the iterable', async () => {
     const kinds: string[] = []
     const { client, arrivals } = start({ onEvent: ({ kind }) => kinds.push(kind) })
     const { orders, seen } = counted(endless())
@@ -263,7 +263,7 @@ describe('syncOrders', () => {
     expect(seen.read).toBe(0)
   })
 
-  test('return() ends a next() that waits for an iterable which never gives a value', async () => {
+  test('return() ends a next() that waits for an iterable that never yields', async () => {
     const never = deferred<IteratorResult<OrderInput>>()
     let closed = 0
     const orders: AsyncIterable<OrderInput> = {
@@ -328,7 +328,7 @@ describe('syncOrders', () => {
     expect(await outcomes.next()).toEqual({ done: true, value: undefined })
   })
 
-  test('an iterable that throws ends the loop with its error, after the outcomes of what it gave', async () => {
+  test('an iterable that throws ends the loop with its error, after the outcomes of its orders', async () => {
     const failure = new Error('the cursor was closed')
     async function* failing() {
       yield event('B-1', 0)
@@ -345,7 +345,7 @@ describe('syncOrders', () => {
     expect(receiver.orders).toHaveLength(2)
   })
 
-  test('an order whose getter throws ends the loop with that error, as the iterable would', async () => {
+  test('an order whose getter throws ends the loop with that error, like an iterable that throws', async () => {
     const failure = new Error('lazy column')
     const broken = Object.defineProperty(event('B-2'), 'merchantBizNo', {
       get() {

@@ -135,7 +135,7 @@ describe('onEvent of the client receives', () => {
   })
 })
 
-test('a tracerId that is not printable is left out', async () => {
+test('omits a tracerId that is not printable', async () => {
   const { events } = await eventsOf([respondsWith(502, '', { 'Tracer-Id': `${'x'.repeat(129)}` })], { retries: 0 })
   expect(events[0]).not.toHaveProperty('tracerId')
 })
@@ -160,7 +160,7 @@ test('a clock that fails after the order was sent leads to ERR_RESULT_UNKNOWN, w
   expect(outcome).toMatchObject({ code: 'ERR_RESULT_UNKNOWN', requestId: ORDER.requestId, httpStatus: 200 })
 })
 
-test('an onEvent that throws or rejects changes nothing, and is one warning', async () => {
+test('an onEvent that throws or rejects changes nothing, and causes one warning', async () => {
   const emitWarning = recordWarnings()
   for (const onEvent of [
     () => {

@@ -22,7 +22,7 @@ const { fingerprint } = describeKey(merchantRsa().privateKey)
 const unsigned = (resultCode: string, headers: Record<string, string> = {}) =>
   respondsWith(401, JSON.stringify(refusal(resultCode)), { 'Content-Type': 'application/json', ...headers })
 
-describe('a peer that rejects our signature', () => {
+describe('a peer that rejects the signature of the client', () => {
   test.each<[string, Behaviour, string]>([
     [
       'unsigned',
@@ -65,7 +65,7 @@ describe('a peer that rejects our signature', () => {
     )
   })
 
-  test('and says nothing of the time: the message says so', async () => {
+  test('without a time: the message says that the clock is unknown', async () => {
     const silent: Behaviour = (response) => {
       response.sendDate = false
       unsigned('INVALID_SIGNATURE', { 'Response-Time': 'now' })(response, {} as never, {} as never)
@@ -83,7 +83,7 @@ describe('a peer that rejects our signature', () => {
     expect(error.message).toContain('privateKeys[4] (a signer or CryptoKey, without a fingerprint)')
   })
 
-  test('with another result: the message does not speak of the signature', async () => {
+  test('with another result: the message does not mention the signature', async () => {
     const { error } = await errorFrom(unsigned('INVALID_CLIENT'))
     expect(error.message).toContain('Receivers respond like this if they do not know the Client-Id.')
     expect(error.message).not.toContain(fingerprint)

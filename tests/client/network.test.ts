@@ -60,7 +60,7 @@ describe('ERR_NETWORK names the host and the code of the network', () => {
     )
   })
 
-  test('ECONNREFUSED: nobody listens', async () => {
+  test('ECONNREFUSED: no server listens', async () => {
     const gateway = await startGateway()
     await gateway.close()
     const error = await rejectionOf(sync({ url: gateway.url }))
@@ -114,7 +114,7 @@ describe('docs/send.md: fetch with a dispatcher of undici', () => {
     expect(gateway.requests).toHaveLength(1)
   })
 
-  test('sends with a client certificate, without which the server refuses the connection', async () => {
+  test('sends with a client certificate that the server requires', async () => {
     const url = `https://localhost:${await listen(tlsGateway(true))}/sync`
     const withCertificate = new Agent({ connect: { ...tls, ca: tls.cert } })
     const without = new Agent({ connect: { ca: tls.cert } })

@@ -134,7 +134,7 @@ describe('the option "credentials"', () => {
     expect(`${error.message}${error.stack}`).not.toContain(text.split('\n')[3])
   })
 
-  test('needs an RSA key of the peer with "encrypt", and no RSA key without it', () => {
+  test('needs an RSA key of the peer only with "encrypt"', () => {
     const credentials = { ...merchantCredentials(), peerPublicKeys: { 1: gatewayEcc().publicKey } }
     expect(() => createOrderSyncClient(options({ credentials, encrypt: true }))).toThrow(
       expect.objectContaining({ name: 'ConfigurationError', code: 'ERR_KEY_USE' }),

@@ -36,7 +36,7 @@ describe('toOutgoingOrder', () => {
     expect(toOutgoingOrder(order(changes))).toStrictEqual(order(changes))
   })
 
-  test('writes the members in the order of the API page, whatever the order that it received', () => {
+  test('writes the members in the sequence of the API page, for any sequence of the input', () => {
     const page = {
       requestId: 'r1',
       merchantId: 'm1',

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
-import { type ClientOptions, createOrderSyncClient, type OrderInput } from '../../src/public/index.ts'
+import { type ClientOptions, createOrderSyncClient, type OrderInput, parsePrivateKey } from '../../src/public/index.ts'
 import { until } from '../support/deferred.ts'
+import { merchantRsa } from '../support/keys.ts'
 import { merchantCredentials, NOW, order, refusal, signedResponse, success } from '../support/messages.ts'
 import { rejectionOf } from '../support/thrown.ts'
 
@@ -113,4 +114,27 @@ describe('the timer of an attempt', () => {
     expect(seen.signal?.aborted).toBe(true)
     expect(vi.getTimerCount()).toBe(0)
   })
+
+  test.each([
+    { suspendedMs: 999, outcome: 'success', requests: 1 },
+    { suspendedMs: 1_001, outcome: 'ERR_TIMEOUT', requests: 0 },
+  ])(
+    'counts the $suspendedMs ms for which the process was suspended while it signed: $outcome',
+    async ({ suspendedMs, outcome, requests }) => {
+      const fetch = vi.fn(() => responseOf(success()))
+      const sign = (bytes: Uint8Array) => {
+        // The time has passed, and the timer that is over runs after the signature arrives.
+        vi.spyOn(performance, 'now').mockReturnValue(performance.now() + suspendedMs)
+        return parsePrivateKey(merchantRsa().privateKey).sign(bytes)
+      }
+      const credentials = { ...merchantCredentials(), privateKeys: { 1: { algorithm: 'RSA256' as const, sign } } }
+      const client = createClient({ retries: 0, timeoutMs: 1_000, credentials, fetch })
+      const error = client.syncOrder(ORDER).then(
+        () => 'success',
+        ({ code }: { code?: string }) => code,
+      )
+      expect(await error).toBe(outcome)
+      expect(fetch).toHaveBeenCalledTimes(requests)
+    },
+  )
 })

@@ -39,7 +39,7 @@ describe('a web page in the same browser', () => {
   ] as const
   const strangers = ['null', 'http://attacker.example', 'http://localhost.attacker.example', 'http://127.0.0.1:1']
 
-  test.each(commands)('cannot run %s %j, whatever its origin and the type of its body', async (path, body) => {
+  test.each(commands)('cannot run %s %j, from any origin and with any type of body', async (path, body) => {
     const world = await start()
     await world.peer.send(createTestOrder())
     const send = async (headers: Record<string, string>) =>

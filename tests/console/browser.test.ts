@@ -72,7 +72,7 @@ describe.skipIf(browser === undefined)('the page', () => {
     await page.locator('.detail h2').waitFor()
   }
 
-  test('shows a delivery the moment it arrives, newest first', async () => {
+  test('shows a delivery as soon as it is received, newest first', async () => {
     await world.peer.send(createTestOrder({ merchantBizNo: 'WATCHED-7777' }))
     await page.getByText('••••7777').first().waitFor()
     expect((await inboxText())[0]).toMatch(/processed\s+••••7777\s+200\s+SUCCESS/)
@@ -109,7 +109,7 @@ describe.skipIf(browser === undefined)('the page', () => {
     await page.locator('.detail').waitFor({ state: 'hidden' })
   })
 
-  test('explains a refused delivery, and the one change that fixes it', async () => {
+  test('explains a rejected delivery, and the change that fixes it', async () => {
     await openRow('0008')
     const fix = page.locator('.fix')
     await fix.waitFor()
@@ -165,7 +165,7 @@ describe.skipIf(browser === undefined)('the page', () => {
     expect(await page.evaluate('navigator.clipboard.readText()')).toContain('export const delivery')
   })
 
-  test('sends a tampered order, which is refused', async () => {
+  test('sends a tampered order, which is rejected', async () => {
     await page.getByRole('link', { name: 'Send' }).click()
     await page.getByLabel('merchantBizNo *').fill('TAMPERED-5150')
     await page.getByRole('button', { name: 'Tampered' }).click()
@@ -175,7 +175,7 @@ describe.skipIf(browser === undefined)('the page', () => {
     expect((await inboxText()).find((text) => text.includes('5150'))).toMatch(/rejected.*ERR_SIGNATURE_INVALID/s)
   })
 
-  test('validates the order as it is typed', async () => {
+  test('validates the order during typing', async () => {
     await page.getByRole('link', { name: 'Send' }).click()
     await page.getByText('The order is valid.').waitFor()
     await page.getByLabel('amount.value', { exact: true }).fill('10.50')
@@ -205,7 +205,7 @@ describe.skipIf(browser === undefined)('the page', () => {
     expect(await textOf(page.locator('.legend'))).toMatch(/processed \d+/)
   })
 
-  test('retries an order of the outbox, and asks before it discards one', async () => {
+  test('retries an order of the outbox, and asks for confirmation before it discards one', async () => {
     await page.getByRole('link', { name: 'Outbox' }).click()
     await page.getByRole('button', { name: 'Retry ••••0031' }).click()
     await page.getByText('It waits to be sent again.').waitFor()
@@ -217,7 +217,7 @@ describe.skipIf(browser === undefined)('the page', () => {
     expect(await page.locator('tbody tr').count()).toBe(1)
   })
 
-  test('masks customer data until it is switched on, for this tab and until a reload only', async () => {
+  test('masks customer data until the user shows it, only for this tab and until a reload', async () => {
     await inbox().first().waitFor()
     const content = () => page.evaluate<string>('document.documentElement.outerHTML')
     expect(await content()).not.toContain('BIZ-2026')
@@ -232,7 +232,7 @@ describe.skipIf(browser === undefined)('the page', () => {
     expect(other.problems).toEqual([])
   })
 
-  test.each(['light', 'dark'])('axe finds nothing serious (%s)', async (colorScheme) => {
+  test.each(['light', 'dark'])('axe finds no serious violation (%s)', async (colorScheme) => {
     const dark = await browser?.newContext({ colorScheme, viewport: { width: 1400, height: 900 } })
     if (dark === undefined) return
     const opened = await open(dark, world)
@@ -310,7 +310,7 @@ describe.skipIf(browser === undefined)('hostile input', { timeout: 60_000 }, () 
     }
   }
 
-  test('script in every field of an order, in headers and in the path is shown, and not run', async () => {
+  test('shows a script in every field of an order, in headers and in the path, and does not run it', async () => {
     const order = createTestOrder()
     const text = (name: string) => `${name}${SCRIPT}`
     const hostile = {
@@ -357,7 +357,7 @@ describe.skipIf(browser === undefined)('hostile input', { timeout: 60_000 }, () 
     expect(opened.problems).toEqual([])
   })
 
-  test('the policy of the page stops a script that got into it all the same', async () => {
+  test('the Content-Security-Policy of the page blocks an injected script', async () => {
     const { page } = await open(context, world)
     const result = await page.evaluate(`(() => {
       const script = document.createElement('script')
@@ -383,7 +383,7 @@ describe.skipIf(browser === undefined)('hostile input', { timeout: 60_000 }, () 
     expect(opened.problems).toEqual([])
   })
 
-  test('2,000 deliveries, as fast as they can be made, leave the page usable and within its bounds', async () => {
+  test('2,000 deliveries at full speed leave the page usable and its size bounded', async () => {
     const opened = await open(context, world)
     const { page, problems } = opened
     const order = createTestOrder()

@@ -103,7 +103,7 @@ describe('the inbox', () => {
     expect(new Set(groups).size).toBe(9)
   })
 
-  test('says when an order number comes from a message that did not verify', async () => {
+  test('marks an order number from a message that did not verify', async () => {
     const rows = await rowsOf(world, true)
     expect(rows.filter(({ isClaimed }) => isClaimed).map(({ order }) => order)).toEqual([
       'BIZ-2026-0004',
@@ -113,7 +113,7 @@ describe('the inbox', () => {
     ])
   })
 
-  test('a refused delivery has the verdict, and the one change that fixes it', async () => {
+  test('a rejected delivery has the verdict, and the change that fixes it', async () => {
     const rows = await rowsOf(world)
     const wrongPath = rows.findLast(({ code, order }) => code === 'ERR_SIGNATURE_INVALID' && order?.endsWith('0008'))
     const { verdict, fix, signed } = await read<Detail>(world, `deliveries/${wrongPath?.id}`)
@@ -129,7 +129,7 @@ describe('the inbox', () => {
     ['ERR_FIELD_INVALID', /^\/tradeNo must be/],
     ['ERR_ON_ORDER', /onOrder/],
     ['ERR_REFUSED', /No such table|PROCESS_FAIL|refused/],
-  ])('the fix of %s is in words', async (code, words) => {
+  ])('the fix of %s is a sentence', async (code, words) => {
     const { fix } = await read<Detail>(world, `deliveries/${rowWith(await rowsOf(world), code).id}`)
     expect(fix).toMatch(words)
   })
@@ -185,7 +185,7 @@ describe('the inbox', () => {
     expect(/(?=[x0+/%]*[A-Za-wyz1-9])[A-Za-z0-9+/%]{200}/.exec(everything)).toBeNull()
   })
 
-  test('shows no whole signature either when it shows data', async () => {
+  test('shows no whole signature, even when it shows data', async () => {
     const [first] = await rowsOf(world)
     const { request, response } = await read<Detail>(world, `deliveries/${first?.id}?show=1`)
     for (const { name, value } of [...request.headers, ...(response?.headers ?? [])]) {
@@ -206,7 +206,7 @@ describe('the inbox', () => {
     expect(skew?.min).toBeLessThanOrEqual(skew?.max ?? Number.NaN)
   })
 
-  test('a copy needs a tab that shows data', async () => {
+  test('a copy requires a tab that shows data', async () => {
     const [first] = await rowsOf(world)
     expect((await fetch(api(world, `deliveries/${first?.id}/curl`))).status).toBe(403)
     expect((await fetch(api(world, `deliveries/${first?.id}/fixture`))).status).toBe(403)
@@ -234,7 +234,7 @@ describe('the inbox', () => {
 })
 
 describe('replay and send', () => {
-  test('replays the same bytes, and the order signed anew', async () => {
+  test('replays the same bytes, and the same order with a new signature', async () => {
     const world = await start()
     await world.peer.send(createTestOrder())
     const [first] = await rowsOf(world)
@@ -254,7 +254,7 @@ describe('replay and send', () => {
     ['older', ['processed', 'stale']],
     ['tampered', ['rejected']],
     ['burst', Array.from({ length: 50 }, () => 'processed')],
-  ] as const)('the scenario %s sends what it says', async (scenario, kinds) => {
+  ] as const)('the scenario %s has its outcomes', async (scenario, kinds) => {
     const world = await start()
     const { results } = await post<{ results: SentResult[] }>(world, 'send', {
       scenario,
@@ -284,7 +284,7 @@ describe('replay and send', () => {
     expect(sent).toMatchObject({ results: [{ error: expect.stringContaining('no key') }] })
   })
 
-  test('refuses a command that is none', async () => {
+  test('rejects an invalid command', async () => {
     const world = await start()
     for (const body of [{}, { scenario: 'x', as: 'peer', order: {} }, { scenario: 'order', as: 'peer', order: [] }]) {
       const response = await fetch(api(world, 'send'), {
@@ -309,7 +309,7 @@ describe('the outbox', () => {
     expect(world.outbox).toMatchObject({ retried: ['31'], discarded: ['32'] })
   })
 
-  test('an error of it quotes nothing', async () => {
+  test('an error of the outbox quotes no foreign text', async () => {
     const failing = {
       stats: () => Promise.reject(new Error('SECRET')),
       failed: async () => [],
@@ -333,7 +333,7 @@ describe('access', () => {
     expect((await fetch(api(world, 'charts'))).status).toBe(200)
   })
 
-  test('every console has a token of its own, with 192 bits', async () => {
+  test('every console has a different token of 192 bits', async () => {
     const [one, other] = [await start(), await start()]
     expect(one.console.path).toMatch(/^\/order-sync-console\/[\w-]{32}\/$/)
     expect(one.console.path).not.toBe(other.console.path)
@@ -353,12 +353,12 @@ describe('access', () => {
     [{ 'True-Client-IP': '10.0.0.7' }, 403],
     [{ 'Sec-Fetch-Site': 'cross-site' }, 403],
     [{ 'Sec-Fetch-Site': 'same-origin' }, 200],
-  ])('answers a request with the headers %j with %i', async (headers, status) => {
+  ])('responds to a request with the headers %j with HTTP %i', async (headers, status) => {
     const world = await start()
     expect(await get(api(world, 'charts'), headers as unknown as Record<string, string>)).toBe(status)
   })
 
-  test('refuses a POST of another origin, and one that a form can send', async () => {
+  test('rejects a POST of another origin, and one that a form can send', async () => {
     const world = await start()
     const send = (headers: Record<string, string>) =>
       fetch(api(world, 'outbox/discard'), { method: 'POST', headers, body: '{"id":"31"}' }).then(({ status }) => status)
@@ -368,7 +368,7 @@ describe('access', () => {
     expect(world.outbox.discarded).toEqual([])
   })
 
-  test('refuses a body that is too large, or not JSON', async () => {
+  test('rejects a body that is too large, or not JSON', async () => {
     const world = await start()
     const send = (body: string) =>
       fetch(api(world, 'send'), {
@@ -392,7 +392,7 @@ describe('access', () => {
     }
   })
 
-  test('as middleware, it passes other paths on', async () => {
+  test('as middleware, it passes other paths to next()', async () => {
     const { console: page } = await start()
     const next = vi.fn()
     const incoming = { url: '/orders', headers: {}, method: 'GET', socket: {} }
@@ -400,7 +400,7 @@ describe('access', () => {
     expect(next).toHaveBeenCalledOnce()
   })
 
-  test('speaks the web standard, with the same checks', async () => {
+  test('handles Fetch API requests with the same checks', async () => {
     const { console: page, peer } = await start()
     await peer.send(createTestOrder())
     const ask = async (url: string, init: RequestInit = {}) => (await page.fetch(new Request(url, init))).status
@@ -416,7 +416,7 @@ describe('access', () => {
     expect((await reader?.read())?.done).toBe(true)
   })
 
-  test('after close, nothing is answered and nothing is observed', async () => {
+  test('after close, it serves and observes nothing', async () => {
     const world = await startConsole()
     await world.peer.send(createTestOrder())
     world.console.close()
@@ -446,11 +446,11 @@ describe('createConsole', () => {
     [{ handler: handler(), maxDeliveries: 0 }, '"maxDeliveries"'],
     [{ handler: handler(), port: 1 }, 'has no option "port"'],
     [{ handler: handler(), peer: {} }, 'clientId'],
-  ])('refuses the options %#', (options, words) => {
+  ])('throws for the options %#', (options, words) => {
     expect(String(thrownBy(() => createConsole(options as never)))).toContain(words)
   })
 
-  test('records deliveries when it is told to, and keeps them from nobody otherwise', async () => {
+  test('records deliveries only with the option "record"', async () => {
     const record = vi.fn<(delivery: RecordedDelivery) => void>()
     const world = await start({ record })
     const order = createTestOrder()
@@ -461,7 +461,7 @@ describe('createConsole', () => {
     expect((await explainRequest(delivery ?? {}, world.merchant)).verified).toBe(true)
   })
 
-  test('a recorder that throws does not disturb the handler', async () => {
+  test('a recorder that throws does not affect the handler', async () => {
     const world = await start({
       record() {
         throw new Error('disk full')
@@ -487,7 +487,7 @@ describe('createConsole', () => {
     expect(replayed).toMatchObject({ results: [{ status: 200, signed: true }] })
   })
 
-  test('finds the credentials of a handler that looks them up', async () => {
+  test('finds the credentials of a handler with a credentials function', async () => {
     const { merchant, peer } = createTestCredentials()
     const looking = createOrderSyncHandler({
       credentials: (clientId) => (clientId === merchant.clientId ? merchant : undefined),

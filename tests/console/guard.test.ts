@@ -33,17 +33,17 @@ describe('refusalOf', () => {
     '2130706433',
     '192.168.1.2:4000',
     '',
-  ])('refuses the host %s, which DNS rebinding can send', (host) => {
+  ])('rejects the host %s, which DNS rebinding can send', (host) => {
     expect(statusOf(asked({ hosts: [host] }))).toBe(403)
   })
 
-  test('refuses a request without a host, and one whose two hosts are not both of this machine', () => {
+  test('rejects a request without a host, and one with a second host that is not this machine', () => {
     expect(statusOf(asked({ hosts: [] }))).toBe(400)
     expect(statusOf(asked({ hosts: ['localhost', 'attacker.example'] }))).toBe(403)
   })
 
   test.each(['10.0.0.7', '::ffff:10.0.0.7', 'fe80::1', '2001:db8::1', '1127.0.0.1', 'gone'])(
-    'refuses the machine %s, although its Host header is of this one',
+    'rejects the machine %s, although its Host header names this machine',
     (remoteAddress) => expect(statusOf(asked({ remoteAddress }))).toBe(403),
   )
 
@@ -54,7 +54,7 @@ describe('refusalOf', () => {
     },
   )
 
-  test('refuses what a proxy or a tunnel has passed on', () => {
+  test('rejects a request that a proxy or a tunnel has forwarded', () => {
     expect(statusOf(asked({ isForwarded: true }))).toBe(403)
   })
 
@@ -67,7 +67,7 @@ describe('refusalOf', () => {
   })
 
   test.each(['http://attacker.example', 'null', 'http://127.0.0.1:4001', 'http://127.0.0.1', 'file://127.0.0.1:4000'])(
-    'refuses the origin %s, for reading and for writing',
+    'rejects the origin %s, for reading and for writing',
     (origin) => {
       expect(statusOf(asked({ origin }))).toBe(403)
       expect(statusOf(post({ origin }))).toBe(403)
@@ -75,7 +75,7 @@ describe('refusalOf', () => {
   )
 
   test.each(['cross-site', 'same-site'])(
-    'refuses what a page of another site asks (%s), except for the page',
+    'rejects requests of a page of another site (%s), except for the page itself',
     (fetchSite) => {
       expect(statusOf(asked({ fetchSite }))).toBe(403)
       expect(statusOf(asked({ fetchSite, isPage: true }))).toBeUndefined()
@@ -84,7 +84,7 @@ describe('refusalOf', () => {
     },
   )
 
-  test('accepts a POST with its own origin and JSON, and refuses it without either', () => {
+  test('accepts a POST with its own origin and JSON, and rejects it without either', () => {
     expect(statusOf(post())).toBeUndefined()
     expect(statusOf(post({ contentType: 'application/json; charset=utf-8' }))).toBeUndefined()
     expect(statusOf(post({ origin: undefined }))).toBe(403)
@@ -92,7 +92,7 @@ describe('refusalOf', () => {
     expect(statusOf(post({ contentType: undefined }))).toBe(415)
   })
 
-  test.each(['PUT', 'DELETE', 'HEAD', 'OPTIONS', ''])('refuses the method %s', (method) => {
+  test.each(['PUT', 'DELETE', 'HEAD', 'OPTIONS', ''])('rejects the method %s', (method) => {
     expect(statusOf(asked({ method }))).toBe(405)
   })
 })

@@ -16,7 +16,7 @@ const entryOf = (id: string, bodyBytes = 0) =>
 const KIB = 1024
 
 describe('createRing', () => {
-  test('keeps the newest entries, and forgets the oldest', () => {
+  test('keeps the newest entries, and drops the oldest', () => {
     const ring = createRing({ capacity: 3, maxBytes: 1_000_000 })
     for (let index = 0; index < 10; index++) ring.put(entryOf(`e${index}`))
     expect(ring.since(0).map(({ id }) => id)).toEqual(['e7', 'e8', 'e9'])
@@ -33,7 +33,7 @@ describe('createRing', () => {
     expect(newest?.request.body?.length).toBe(100 * KIB)
   })
 
-  test('returns what has changed after a version, a changed entry in its new version', () => {
+  test('returns the entries that have changed after a version, in their new version', () => {
     const ring = createRing({ capacity: 10, maxBytes: 1_000_000 })
     ring.put(entryOf('a'))
     ring.put(entryOf('b'))

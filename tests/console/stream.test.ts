@@ -44,7 +44,7 @@ function page({ isFull = () => false }: { isFull?: () => boolean } = {}) {
 }
 
 describe('createHub', () => {
-  test('starts with what the console can do, and everything that it has', () => {
+  test('starts with the capabilities and all rows of the console', () => {
     const { hub, deliver } = setup()
     deliver(2)
     const { sink, sent, batches } = page()
@@ -65,7 +65,7 @@ describe('createHub', () => {
     expect(batches().length).toBeLessThanOrEqual(40)
   })
 
-  test('sends nothing to a page that does not read, and then the newest rows only', () => {
+  test('sends nothing to a page that does not read, and later only the newest rows', () => {
     const { hub, deliver } = setup()
     let isFull = false
     const slow = page({ isFull: () => isFull })
@@ -86,7 +86,7 @@ describe('createHub', () => {
     expect(slow.batches().flat().at(-1)).toBe('e10000')
   })
 
-  test('an open page costs the same however much arrives: at most 45 rows in a message, 4 times a second', () => {
+  test('an open page has a bounded cost: at most 45 rows in a message, 4 times a second', () => {
     const { hub, deliver } = setup()
     const { sink, batches } = page()
     hub.open(sink, { show: false })
@@ -163,7 +163,7 @@ describe('createHub', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  test('writes a comment now and then, so that a connection that has gone is found', () => {
+  test('writes a comment at intervals, to detect closed connections', () => {
     const { hub } = setup()
     const { sink, sent } = page()
     hub.open(sink, { show: false })
@@ -171,7 +171,7 @@ describe('createHub', () => {
     expect(sent.at(-1)).toBe(': still here\n\n')
   })
 
-  test('is full with 16 pages, and has room again when one is closed', () => {
+  test('is full with 16 pages, and accepts another one when one is closed', () => {
     const { hub } = setup()
     const closes = Array.from({ length: MAX_PAGES }, () => hub.open(page().sink, { show: false }))
     expect(hub.isFull()).toBe(true)

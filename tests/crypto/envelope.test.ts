@@ -96,7 +96,7 @@ const padded = (key: Uint8Array) =>
   Buffer.concat([Buffer.from([0, 2]), Buffer.alloc(253 - key.length, 0x5a), Buffer.alloc(1), key])
 
 describe.each(ALL_OPTIONS)('AES-$aesBits-$aesMode, a key of $keyForm under $keyWrap', (options) => {
-  test('decryptBody decrypts what encryptBody has encrypted', async () => {
+  test('decryptBody returns the input of encryptBody', async () => {
     expect(text(await decryptBody(encryptBody(plaintext, publicKey, options), privateKey, options))).toBe(
       text(plaintext),
     )
@@ -154,7 +154,7 @@ describe('encryptBody and decryptBody', () => {
     expect(a.symmetricKey).not.toEqual(b.symmetricKey)
   })
 
-  test('do not change the bytes that they are given', async () => {
+  test('do not change their input bytes', async () => {
     const bytes = Uint8Array.from(plaintext)
     const { body, symmetricKey } = encryptBody(bytes, publicKey)
     const copy = { body: Uint8Array.from(body), symmetricKey: Uint8Array.from(symmetricKey) }
@@ -433,7 +433,7 @@ describe('a signer with "decrypt"', () => {
   test.each<[string, NonNullable<Signer['decrypt']>]>([
     ['synchronously', () => aesKey],
     ['asynchronously', async () => Uint8Array.from(aesKey)],
-  ])('receives the wrapped key in a buffer of its own, and may return the AES key %s', async (_, decrypt) => {
+  ])('receives the wrapped key in a separate buffer, and may return the AES key %s', async (_, decrypt) => {
     const seen: Uint8Array[] = []
     const decrypted = await decryptWith((bytes) => {
       seen.push(Buffer.from(bytes))
@@ -522,7 +522,7 @@ describe('the substitute for an AES key that cannot be decrypted', () => {
   })
 
   test.each(['RSA1_5', 'RSA-OAEP', 'RSA-OAEP-256'] as const)(
-    'is what unwrap() returns after a failure: %s',
+    'is the result of unwrap() after a failure: %s',
     (keyWrap) => {
       const key = merchantRsa().privateKey
       const substitute = Buffer.alloc(32, 7)

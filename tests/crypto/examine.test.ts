@@ -57,12 +57,12 @@ describe('examineSignature, for RSA,', () => {
     expect(examine(signature)).toEqual([{ ...RIGHT, encoding: 'with its bytes in reverse order' }])
   })
 
-  test('says that another key made the signature', () => {
+  test('reports that another key made the signature', () => {
     expect(examine(sign('sha256', CONTENT, strangerRsa().privateKey))).toEqual([])
     expect(examine(sign('sha256', CONTENT, gatewayRsa().privateKey), strangerRsa().publicKey)).toEqual([])
   })
 
-  test('says so of any other bytes', () => {
+  test('reports another key for any other bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 0, maxLength: 300 }), (bytes) => {
         expect(certain(bytes)).toEqual([])
@@ -70,7 +70,7 @@ describe('examineSignature, for RSA,', () => {
     )
   })
 
-  test('says so when one bit is changed', () => {
+  test('reports another key when one bit is changed', () => {
     const signature = sign('sha256', CONTENT, gatewayRsa().privateKey)
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 255 }), fc.integer({ min: 0, max: 7 }), (at, bit) => {

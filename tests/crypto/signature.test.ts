@@ -193,7 +193,7 @@ describe('the key, not the caller, decides the algorithm', () => {
 })
 
 describe('a signer', () => {
-  test('receives exactly the signed bytes, in a buffer of its own', async () => {
+  test('receives exactly the signed bytes, in a separate buffer', async () => {
     const seen: Uint8Array[] = []
     const recorder: Signer = {
       algorithm: 'RSA256',
@@ -214,7 +214,7 @@ describe('a signer', () => {
     ['base64 text', 'AQID', 'a string'],
     ['an ArrayBuffer', new ArrayBuffer(3), 'an ArrayBuffer'],
     ['nothing', undefined, 'undefined'],
-  ])('that returns %s makes sign reject, and the message says what to return', async (_, returned, kind) => {
+  ])('that returns %s makes sign reject with a message that names the right type', async (_, returned, kind) => {
     const signer = { algorithm: 'RSA256', sign: () => returned } as unknown as Signer
     await expect(sign(parsePrivateKey(signer), content)).rejects.toMatchObject({
       name: 'ConfigurationError',
@@ -262,7 +262,7 @@ describe('a signer', () => {
       return Uint8Array.of(1)
     })
 
-    test('signs 4,096 bytes; sign rejects more with ERR_SIGNER_LIMIT, which says to sign the digest', async () => {
+    test('signs 4,096 bytes; sign rejects more with ERR_SIGNER_LIMIT, and suggests signing the digest', async () => {
       const key = parsePrivateKey(limited)
       expect(await sign(key, new Uint8Array(4_096))).toEqual(Uint8Array.of(1))
       await expect(sign(key, new Uint8Array(4_097))).rejects.toMatchObject({
@@ -322,7 +322,7 @@ describe('a signer', () => {
   })
 })
 
-describe('when the runtime throws in place of returning false', () => {
+describe('when the runtime throws instead of returning false', () => {
   const signature = new Uint8Array(256)
 
   test.each(['RSA256', 'ECC224'] as const)('verify with a KeyObject resolves to false: %s', async (algorithm) => {

@@ -121,14 +121,14 @@ describe('readCapture reads', () => {
     })
   })
 
-  test('the response of a HAR entry, with the path of its request, when it is asked for', () => {
+  test('the response of a HAR entry, with the path of its request, with direction "response"', () => {
     const { direction, status, method, path, body } = readCapture(har, MAX, 'response')
     expect({ direction, status, method, path, body: Buffer.from(body).toString() }).toEqual({
       ...{ direction: 'response', status: 200, method: 'POST', path: PATH, body: '{}' },
     })
   })
 
-  test('the entry of a HAR file that has a signature, and says that there are others', () => {
+  test('the entry of a HAR file that has a signature, and notes that there are others', () => {
     const other = { ...har, request: { ...har.request, url: 'https://a.example/', headers: [] } }
     const { path, notes } = readCapture({ log: { entries: [other, har] } }, MAX, undefined)
     expect({ path, notes }).toEqual({ path: PATH, notes: [expect.stringContaining('has 2 entries')] })
@@ -148,7 +148,7 @@ describe('readCapture reads', () => {
 describe('readCapture notes', () => {
   test.each([
     [
-      'a Content-Length that is not that of the body',
+      'a Content-Length that differs from the body',
       http('\r\n', undefined, ['Content-Length: 9']),
       /Content-Length is 9, but the captured body has 16/,
     ],

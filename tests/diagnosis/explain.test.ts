@@ -55,7 +55,7 @@ describe('explainRequest explains nothing', () => {
     expect(explanation.notes).toHaveLength(1)
   })
 
-  test('of a signature in P1363 form, which is accepted, but says so', async () => {
+  test('of a signature in P1363 form, which is accepted, but notes it', async () => {
     const key = { key: gatewayEcc().privateKey, options: { dsaEncoding: 'ieee-p1363' } } as const
     expect(await explain(key)).toMatchObject({
       verified: true,
@@ -67,7 +67,7 @@ describe('explainRequest explains nothing', () => {
   test.each([
     ['RSA', gatewayRsa],
     ['ECC', gatewayEcc],
-  ])('of a message that is right, with %s', async (_, key) => {
+  ])('of a valid message, with %s', async (_, key) => {
     const explanation = await explain({ key: key().privateKey })
     expect(explanation).toMatchObject({ verified: true, causes: [], notes: [], issues: [], trials: 0 })
     expect(explanation).not.toHaveProperty('error')

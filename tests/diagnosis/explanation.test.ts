@@ -29,7 +29,7 @@ const explain = (
   credentials: Credentials = merchantCredentials(),
 ) => explainRequest(captured, credentials, { now: () => NOW + 2_000, ...options })
 
-describe('explainRequest takes a message apart:', () => {
+describe('explainRequest returns the parts of a message:', () => {
   test('headers, time, signature, key and signed text', async () => {
     const captured = withHeaders(request(), { Authorization: 'Bearer SECRET', Cookie: 'SECRET', Host: 'shop.example' })
     const { signed, ...explanation } = await explain(captured)
@@ -90,7 +90,7 @@ describe('explainRequest takes a message apart:', () => {
     expect(issues).toEqual([{ pointer: '', expected: expect.stringMatching(/^The body is not valid JSON/) }])
   })
 
-  test('a time that is no time', async () => {
+  test('an invalid time', async () => {
     const { time, causes } = await explain(capture({ time: 'soon', received: { time: 'soon' } }))
     expect(time).toEqual({ header: 'Request-Time', text: 'soon', isFresh: false })
     expect(causes.map(({ code }) => code)).toEqual(['time'])
@@ -118,7 +118,7 @@ describe('explainRequest, of an encrypted message,', () => {
     expect(body).toMatchObject({ isEncrypted: true, plaintext: JSON.stringify(order({ tradeNo: 1 })) })
   })
 
-  test('says that another key is needed', async () => {
+  test('reports that another key is needed', async () => {
     const { verified, body, notes } = await explain(encryptedRequest({ encryptTo: strangerRsa().publicKey }))
     expect(verified).toBe(true)
     expect(body).toEqual({ bytes: expect.any(Number), isEncrypted: true })
@@ -142,7 +142,7 @@ describe('explainRequest, of an encrypted message,', () => {
     expect(configured.notes).toEqual([])
   })
 
-  test('says that the header names another key version', async () => {
+  test('reports that the header names another key version', async () => {
     const encrypted = encryptedRequest()
     const Encrypt = encrypted.headers['Encrypt']?.replace('keyVersion=1', 'keyVersion=9')
     const { notes } = await explain(withHeaders(encrypted, { Encrypt }))
@@ -285,7 +285,7 @@ describe('explainRequest rejects', () => {
     await expect(explain(request(), { maxBodyBytes: 100 })).rejects.toMatchObject({ code: 'ERR_REQUEST' })
   })
 
-  test('what is not a message', async () => {
+  test('input that is not a message', async () => {
     await expect(explain('hello')).rejects.toMatchObject({ code: 'ERR_REQUEST' })
   })
 
@@ -316,7 +316,7 @@ describe('explainRequest keeps its limits:', () => {
     expect(causes.map(({ code }) => code)).toEqual(['body-newline'])
   })
 
-  test('a signature by nobody is not searched for', async () => {
+  test('does not search for a signature that no configured key made', async () => {
     const { trials, notes } = await explain(request({ key: strangerRsa().privateKey }))
     expect({ trials, notes }).toEqual({
       trials: 0,
@@ -324,7 +324,7 @@ describe('explainRequest keeps its limits:', () => {
     })
   })
 
-  test('a CryptoKey is tried without what it cannot reveal', async () => {
+  test('tries a CryptoKey without the checks that it does not support', async () => {
     const algorithm = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }
     const key = await webcrypto.subtle.importKey('spki', der(gatewayRsa().publicKey), algorithm, true, ['verify'])
     const credentials = { ...merchantCredentials(), peerPublicKeys: { 1: key } }
@@ -339,7 +339,7 @@ describe('explainRequest keeps its limits:', () => {
   })
 })
 
-test('a payload that is signed without padding of its own is no signature', async () => {
+test('a payload without signature padding is not a signature', async () => {
   const bytes = privateEncrypt(
     { key: gatewayRsa().privateKey, padding: constants.RSA_PKCS1_PADDING },
     Buffer.from('content'),

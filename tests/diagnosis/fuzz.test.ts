@@ -32,7 +32,7 @@ describe('explainRequest explains, or rejects with ERR_REQUEST,', () => {
     )
   })
 
-  test('any text behind the start of a known form', async () => {
+  test('any text after the start of a known form', async () => {
     const starts = [
       '',
       'POST / HTTP/1.1\r\n',
@@ -91,7 +91,7 @@ describe('explainRequest explains, or rejects with ERR_REQUEST,', () => {
     )
   })
 
-  test('times at the ends of what a date can be', async () => {
+  test('times at the limits of dates', async () => {
     for (const time of [
       '+275760-09-13T00:00:00Z',
       '-271821-04-20T00:00:00Z',
@@ -105,7 +105,7 @@ describe('explainRequest explains, or rejects with ERR_REQUEST,', () => {
     }
   })
 
-  test('a body that is an object with a loop', async () => {
+  test('a body that is an object with a circular reference', async () => {
     const body: { loop?: unknown } = {}
     body.loop = body
     expect(await outcome({ headers: {}, body })).toBe('ERR_REQUEST')

@@ -24,7 +24,7 @@ const milliseconds = async (work: () => unknown) => {
   return performance.now() - startedAt
 }
 
-describe('a body of 64 KiB that is made to be slow', () => {
+describe('a body of 64 KiB that is crafted to be slow', () => {
   test.each(bodies)('%s…: no change of it takes long', async (_, text) => {
     const { headers, ...parts } = request()
     const body = bytesOf(text)

@@ -148,14 +148,14 @@ test.each([
       return withHeaders(request(), { Signature: `${head}signature=${changed}` })
     },
   ],
-])('diagnoseSignature says that no configured key made the signature, for %s', async (_, received) => {
+])('diagnoseSignature reports that no configured key made the signature, for %s', async (_, received) => {
   const { fingerprint } = describeKey(gatewayRsa().publicKey)
   expect(await diagnose(received())).toBe(
     `The signature was not made with peerPublicKeys[1] (fingerprint ${fingerprint}), or its bytes are damaged. Compare the fingerprint with the sender: describeKey() prints it.`,
   )
 })
 
-test('diagnoseSignature finds a message that was signed with our own key', async () => {
+test('diagnoseSignature finds a message that was signed with your own key', async () => {
   const hint = await diagnose(request({ key: merchantRsa().privateKey }))
   expect(hint).toMatch(/^The message was signed with your own privateKeys\[1\], not with the peer's key\./)
 })

@@ -28,7 +28,7 @@ test('docs/assurance.md names only commands that package.json has', () => {
   expect(missing).toEqual([])
 })
 
-test('a command that package.json does not have is found', () => {
+test('finds a command that package.json does not have', () => {
   expect(scriptsIn('`npm run nothing -- --minutes 1`, `npm test`, `npm install`')).toEqual(['nothing', 'test'])
   expect(scripts).not.toHaveProperty('nothing')
 })

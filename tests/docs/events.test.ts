@@ -50,7 +50,7 @@ describe('docs/events.md', () => {
     }
   })
 
-  test('gives each kind a log level, and says who should be woken', () => {
+  test('lists a log level and who must act for each kind', () => {
     for (const row of kindRows) {
       expect(row['log level']).toMatch(/^(info|warn|error)\b/)
       expect(row['who should be woken']).not.toBe('')

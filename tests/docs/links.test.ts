@@ -32,7 +32,7 @@ test.each(links.map(({ from, target }) => [from, target] as const))('%s links to
   expect(targetExists(from, target)).toBe(true)
 })
 
-test('a link to a missing file or a missing heading is found', () => {
+test('finds a link to a missing file or a missing heading', () => {
   expect(links.length).toBeGreaterThan(0)
   expect(targetExists('README.md', 'docs/nothing.md')).toBe(false)
   expect(targetExists('README.md', 'docs/protocol.md#nothing')).toBe(false)

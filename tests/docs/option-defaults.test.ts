@@ -89,7 +89,7 @@ describe('the rules of options', () => {
     expect(defaults.filter(({ actual }) => actual !== undefined).length).toBeGreaterThan(10)
   })
 
-  test('are compared with the docblocks: a wrong, missing or invented default is found', () => {
+  test('are compared with the docblocks, and find a wrong, missing or invented default', () => {
     const text = `
       interface Options {
         /** Right. @defaultValue 1_000 (a thousand) */

@@ -39,7 +39,7 @@ test.each(named)('%s has the test "%s"', (file, title) => {
   expect(hasTest(file, title)).toBe(true)
 })
 
-test('a file or a title that does not exist is found', () => {
+test('finds a file or a title that does not exist', () => {
   const [file = '', title = ''] = named[0] ?? []
   expect(hasTest(file, title)).toBe(true)
   expect(hasTest(file, title.slice(1))).toBe(false)

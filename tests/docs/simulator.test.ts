@@ -20,7 +20,7 @@ test('every rule names a section of docs/protocol.md', () => {
     expect(protocol).toMatch(new RegExp(`^##+ ${section.replace('.', '\\.')}[. ]`, 'm'))
 })
 
-test('every rule is tested by a scenario, or holds for every response', () => {
+test('every rule is tested by a scenario or by every response', () => {
   const named = JSON.stringify(SCENARIOS)
   const untested = Object.keys(RULES).filter(
     (rule) =>

@@ -9,7 +9,7 @@ const folder = temporaryFolder()
 const postgresUrl = inject('postgresUrl')
 
 test.skipIf(postgresUrl === undefined)(
-  'simulate finds nothing wrong with example 02-express on PostgreSQL, on a bad day and in every other scenario',
+  'example 02-express on PostgreSQL conforms to every scenario of simulate',
   async ({ onTestFinished }) => {
     const copy = join(folder, 'express')
     await install('02-express', await pack(folder), copy)

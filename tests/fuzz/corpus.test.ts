@@ -10,11 +10,11 @@ import { TARGETS } from './targets.ts'
 const corpus = readdirSync(`${root}tests/fuzz/corpus`).filter((file) => file.endsWith('.bin'))
 
 describe.each(Object.entries(TARGETS))('%s', (name, { seeds, run }) => {
-  test('holds its invariants for the corpus', async () => {
+  test('keeps its invariants for the corpus', async () => {
     for (const file of corpus) await run(readFileSync(`${root}tests/fuzz/corpus/${file}`))
   })
 
-  test('holds its invariants for 200 changed inputs', async () => {
+  test('keeps its invariants for 200 changed inputs', async () => {
     const random = createRandom(name.length)
     for (let count = 0; count < 200; count++)
       await run(mutate(seeds[count % seeds.length] ?? new Uint8Array(), seeds, random))

@@ -121,14 +121,14 @@ describe('importJwkSet', () => {
     for (const secret of [privateJwk.d, privateJwk.n, publicJwk.n]) expect(output).not.toContain(secret?.slice(0, 12))
   })
 
-  test('leaves it to the key ring to refuse a kid that cannot be a version', async () => {
+  test('returns a kid that cannot be a version, which the key ring rejects', async () => {
     const keys = await importJwkSet({ keys: [{ ...publicJwk, kid: 'a b' }] }, 'public')
     expect(() => createKeyRing(keys, 'peerPublicKeys', parsePublicKey)).toThrow(
       expect.objectContaining({ code: 'ERR_KEY_RING' }),
     )
   })
 
-  test('refuses a key of 1024 bits, in the key ring at the latest', async () => {
+  test('rejects a key of 1024 bits, at the latest in the key ring', async () => {
     const weak = { ...weakRsa().publicKey.export({ format: 'jwk' }), kid: '1' }
     const make = async () =>
       createKeyRing(await importJwkSet({ keys: [weak] }, 'public'), 'peerPublicKeys', parsePublicKey)

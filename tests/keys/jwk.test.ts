@@ -87,7 +87,7 @@ describe('a single JWK and a JWK of a set', () => {
     await expectMalformed({ ...privateJwk, oth: [{ r: 'AQAB', d: 'AQAB', t: 'AQAB' }] }, 'private')
   })
 
-  test('are accepted with members that say nothing of the key', async () => {
+  test('are accepted with members that do not describe the key', async () => {
     const extra = { kid: '1', use: 'sig', alg: 'RS256', key_ops: ['sign'], x5t: '!!!!', comment: '' }
     const { 1: imported } = await importJwkSet({ keys: [{ ...privateJwk, ...extra }] }, 'private')
     expect(imported?.equals(merchantRsa().privateKey)).toBe(true)

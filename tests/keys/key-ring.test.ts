@@ -86,7 +86,7 @@ describe('createKeyRing', () => {
   })
 })
 
-describe('createKeyRing refuses', () => {
+describe('createKeyRing rejects', () => {
   test.each(['', ' ', '1 ', 'a,b', 'a=b', '1/2', 'é', '１', 'x'.repeat(65), '1\n', '"1"'])(
     'the version "%s"',
     (version) => {
@@ -119,7 +119,7 @@ describe('createKeyRing refuses', () => {
     ['JWK set', () => ({ keys: [merchantRsa().privateKey.export({ format: 'jwk' })] })],
     ['null', () => null],
     ['undefined', () => undefined],
-  ])('a %s in place of the ring, and says what a ring is', (_, input) => {
+  ])('a %s instead of the ring, and describes a ring', (_, input) => {
     const create = () => createKeyRing(input() as Record<string, never>, 'privateKeys', parsePrivateKey)
     expect(create).toThrow(refused)
     expect(create).toThrow(/^privateKeys .*such as \{ 1: key \}/)

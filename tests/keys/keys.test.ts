@@ -177,7 +177,7 @@ describe.each(['RSA256', 'ECC224'] as const)('a key for %s', (algorithm) => {
   const encrypts = algorithm === 'RSA256'
 
   test.each(forms(algorithm, 'private'))(
-    'is parsed by parsePrivateKey as %s %s, and refused by parsePublicKey',
+    'is parsed by parsePrivateKey as %s %s, and rejected by parsePublicKey',
     async (...[, , input]) => {
       const parsed = parsePrivateKey(input())
       expect(parsed).toMatchObject({ algorithm, isRemote: false, fingerprint: fingerprintOf(pair().publicKey) })
@@ -188,7 +188,7 @@ describe.each(['RSA256', 'ECC224'] as const)('a key for %s', (algorithm) => {
   )
 
   test.each(forms(algorithm, 'public'))(
-    'is parsed by parsePublicKey as %s %s, and refused by parsePrivateKey',
+    'is parsed by parsePublicKey as %s %s, and rejected by parsePrivateKey',
     async (...[, , input]) => {
       const parsed = parsePublicKey(input())
       expect(parsed).toMatchObject({ algorithm, fingerprint: fingerprintOf(pair().publicKey) })
@@ -237,7 +237,7 @@ describe('a CryptoKey', () => {
     ],
     ['over another curve', 'ERR_KEY_ALGORITHM', () => importKey(p256(), { name: 'ECDSA', namedCurve: 'P-256' })],
     ['of 1024 bits', 'ERR_KEY_WEAK', () => importKey(weakRsa(), rsassa)],
-  ])('%s is refused with %s', async (_, code, keys) => {
+  ])('%s is rejected with %s', async (_, code, keys) => {
     const [privateKey, publicKey] = await Promise.all([keys().privateKey(), keys().publicKey()])
     expect(() => parsePrivateKey(privateKey)).toThrow(expect.objectContaining({ code }))
     expect(() => parsePublicKey(publicKey)).toThrow(expect.objectContaining({ code }))
@@ -257,7 +257,7 @@ describe('a CryptoKey', () => {
 describe('a signer', () => {
   const sign = () => new Uint8Array()
 
-  test.each(['RSA256', 'ECC224'] as const)('for %s is a private key, and is refused as a public key', (algorithm) => {
+  test.each(['RSA256', 'ECC224'] as const)('for %s is a private key, and is rejected as a public key', (algorithm) => {
     const signer = { algorithm, sign }
     expect(parsePrivateKey(signer)).toEqual({ algorithm, isRemote: true, sign: expect.any(Function) })
     expect(() => parsePublicKey(signer as unknown as PublicKeyInput)).toThrow(
@@ -642,7 +642,7 @@ describe('parsePrivateKey and parsePublicKey', () => {
         : parsePublicKey(input as PublicKeyInput, 'peerPublicKeys[7]'),
     )
 
-  test.each(DIAGNOSES)('name the problem with %s in the place of a %s key', (_, expected, input, code, wanted) => {
+  test.each(DIAGNOSES)('name the problem with %s instead of a %s key', (_, expected, input, code, wanted) => {
     const { code: found, message } = parse(expected, input())
     expect(found).toBe(code)
     expect(message).toMatch(wanted)
@@ -651,7 +651,7 @@ describe('parsePrivateKey and parsePublicKey', () => {
     )
   })
 
-  test.each(DIAGNOSES)('quote no part of %s in the place of a %s key', (_, expected, input) => {
+  test.each(DIAGNOSES)('quote no part of %s instead of a %s key', (_, expected, input) => {
     const value = input()
     const output = runs(printed(parse(expected, value)))
     const leaked = secretsOf(value).flatMap((secret) => [...runs(secret)].filter((run) => output.has(run)))
@@ -681,13 +681,13 @@ describe('a parsed key', () => {
     expect(key.flatMap((secret) => [...runs(secret)].filter((run) => output.has(run)))).toEqual([])
   })
 
-  test('from a signer shows nothing of the signer when it is printed', () => {
+  test('from a signer shows no member of the signer when it is printed', () => {
     const signer = { algorithm: 'RSA256', sign: () => new Uint8Array(), token: 'token-of-the-vault' } as const
     const parsed = parsePrivateKey(signer)
     expect(inspect(parsed, { depth: Infinity, showHidden: true }) + JSON.stringify(parsed)).not.toContain('vault')
   })
 
-  test('is refused as an input with ERR_KEY_FORMAT: taken for a signer, it would lose its fingerprint', () => {
+  test('is rejected as an input with ERR_KEY_FORMAT: as a signer, it would lose its fingerprint', () => {
     const refused = expect.objectContaining({ code: 'ERR_KEY_FORMAT' })
     expect(() => parsePrivateKey(parsePrivateKey(privatePem()))).toThrow(refused)
     expect(() => parsePublicKey(parsePublicKey(publicPem()) as unknown as PublicKeyInput)).toThrow(refused)

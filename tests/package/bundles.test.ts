@@ -160,7 +160,7 @@ describe('a bundle of one file for a Worker, with the line of docs/runtimes.md',
     expect(stdout).toBe('function\n')
   })
 
-  test('contains little more than what it uses: a client is at most four fifths of both', async () => {
+  test('tree-shakes: a client alone is at most four fifths of client and handler', async () => {
     await bundle('both', `${client}\n${handler}`)
     await bundle('client', client)
     await bundle('handler', handler)

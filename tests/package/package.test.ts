@@ -85,7 +85,7 @@ const specifiers = entryPoints
   .map(({ specifier }) => specifier)
   .filter((specifier) => !specifier.endsWith('/opentelemetry'))
 
-test('an entry point whose peer dependency is missing says which', async () => {
+test('an entry point whose peer dependency is missing names it', async () => {
   const code = `console.log(JSON.stringify(await import('${name}/opentelemetry').catch(({ message }) => message)))`
   expect(await runScript(app, 'missing.mjs', code)).toContain("Cannot find package '@opentelemetry/api'")
 })

@@ -194,7 +194,7 @@ describe('toClaimResult', () => {
     expect(() => toClaimResult({ decision: 'x'.repeat(33) })).toThrow(`decision: ${'x'.repeat(32)}.`)
   })
 
-  test('throws ERR_STORE, which says that the tables may be of another release', () => {
+  test('throws ERR_STORE, and names tables of another release as the cause', () => {
     const thrown = expect.objectContaining({
       name: 'HandlerError',
       code: 'ERR_STORE',

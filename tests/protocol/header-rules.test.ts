@@ -56,7 +56,7 @@ test('a rule that is added to HEADER_RULES makes both sides reject a message tha
   })
 })
 
-test('a rule that is added to HEADER_RULES lets both sides accept a message that keeps it', async () => {
+test('a rule that is added to HEADER_RULES lets both sides accept a message that follows it', async () => {
   addHeaderRule(requireFormat)
   const { headers, ...rest } = request()
   expect(

@@ -205,7 +205,7 @@ describe('for any value,', () => {
   )
   const value = fc.uint8Array({ minLength: 1, maxLength: 300 }).map((array) => Buffer.from(array))
 
-  test('parseSignatureHeader returns what formatSignatureHeader was given', () => {
+  test('parseSignatureHeader returns the input of formatSignatureHeader', () => {
     fc.assert(
       fc.property(fc.constantFrom('RSA256', 'ECC224'), keyVersion, value, (algorithm, version, signature) => {
         const header = { algorithm, ...version, signature } as const
@@ -214,7 +214,7 @@ describe('for any value,', () => {
     )
   })
 
-  test('parseEncryptHeader returns what formatEncryptHeader was given', () => {
+  test('parseEncryptHeader returns the input of formatEncryptHeader', () => {
     fc.assert(
       fc.property(keyVersion, value, (version, symmetricKey) => {
         const header = { algorithm: 'RSA_AES', ...version, symmetricKey } as const

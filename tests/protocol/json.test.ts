@@ -273,7 +273,7 @@ describe('formatJson', () => {
     ['{"a":[[],{"b":[],"c":{"d":1.5e-1}}]}', '"a[1].c.d" must be'],
     ['{"a":1.00000000000000000001}', `"a" must be ${FRACTION}`],
     ['{"a":9007199254740993}', '"a" must be a safe integer; write other numbers as strings'],
-  ])('and parseJson of %s says that %s a safe integer', (text, message) => {
+  ])('and parseJson of %s report that %s a safe integer', (text, message) => {
     expect(thrownBy(() => parseJson(encode(text))).message).toContain(message)
   })
 
@@ -284,7 +284,7 @@ describe('formatJson', () => {
     }
   })
 
-  test('writes any value so that parseJson returns what JSON.parse does, or rejects it', () => {
+  test('writes any value so that parseJson returns the result of JSON.parse, or rejects it', () => {
     const anything = fc.object({
       maxDepth: 4,
       withBigInt: true,
@@ -369,7 +369,7 @@ describe('parseLoosely', () => {
   test.each([
     ['an array', nested(65), false],
     ['an object', ` \n{"a":${nested(65)}}`, true],
-  ])('does not parse %s that is nested too deep', (_, text, isObject) => {
+  ])('does not parse %s that is nested too deeply', (_, text, isObject) => {
     expect(parseLoosely(encode(text), STRICT_JSON)).toStrictEqual({ text, isObject, value: TOO_DEEP })
   })
 

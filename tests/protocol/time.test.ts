@@ -179,7 +179,7 @@ describe('assertFresh', () => {
   test.each([
     [-600_000, 'Response-Time is 600 s behind the local clock; at most 300 s are accepted.'],
     [600_000, 'Response-Time is 600 s ahead of the local clock; at most 300 s are accepted.'],
-  ])('says in the error whether the time, %d ms from now, is behind or ahead', (offset, message) => {
+  ])('states in the error whether the time, %d ms from now, is behind or ahead', (offset, message) => {
     const limits = { now, clockToleranceSeconds: 300, header: 'Response-Time' }
     expect(() => assertFresh(now + offset, limits)).toThrow(message)
   })

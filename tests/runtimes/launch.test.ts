@@ -14,7 +14,7 @@ const LISTENS = `
 const commandFor = (code: string, ...args: string[]) => [process.execPath, '-e', code, ...args]
 
 describe('launch', () => {
-  test('launches a host once more when it hangs before it listens', async () => {
+  test('launches a host again when it hangs before it listens', async () => {
     const marker = join(mkdtempSync(join(tmpdir(), 'launch-')), 'launched')
     const code = `const fs = require('node:fs')
     if (fs.existsSync(process.argv[1])) { ${LISTENS} } else { fs.writeFileSync(process.argv[1], ''); ${HANGS} }`

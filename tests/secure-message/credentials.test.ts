@@ -18,7 +18,7 @@ test.each<[unknown, string]>([
   ['x'.repeat(129), 'too long'],
   [undefined, 'absent'],
   [5, 'a number'],
-])('parseCredentials refuses the clientId %j: %s', (clientId) => {
+])('parseCredentials throws for the clientId %j: %s', (clientId) => {
   expect(thrownBy(() => parseCredentials(withClientId(clientId)))).toMatchObject({
     name: 'ConfigurationError',
     code: 'ERR_CREDENTIALS',
@@ -69,7 +69,7 @@ describe('parseCredentials', () => {
       'ERR_KEY_OWN',
       'peerPublicKeys[7]',
     ],
-  ])('refuses %s, and names the place', (_, changes, code, place) => {
+  ])('throws for %s, and names the member', (_, changes, code, place) => {
     const error = thrownBy(() => parseCredentials({ ...merchantCredentials(), ...changes }))
     expect(error).toMatchObject({ name: 'ConfigurationError', code })
     expect(error.message).toContain(place)
@@ -123,14 +123,14 @@ describe('parseCredentials', () => {
     })
   })
 
-  test('accepts several keys of the peer, when none is ours', () => {
+  test('accepts several keys of the peer, if none is your own key', () => {
     const peerPublicKeys = { 1: gatewayRsa().publicKey, 2: gatewayEcc().publicKey, 3: strangerRsa().publicKey }
     expect(parseCredentials({ ...merchantCredentials(), peerPublicKeys }).peerPublicKeys.newestFirst).toHaveLength(3)
   })
 })
 
 test.each([undefined, null, 'key', 5])(
-  'parseCredentials refuses %j, and names the members that credentials must have',
+  'parseCredentials throws for %j, and names the required members',
   (credentials) => {
     expect(thrownBy(() => parseCredentials(credentials as unknown as Credentials))).toMatchObject({
       code: 'ERR_CREDENTIALS',

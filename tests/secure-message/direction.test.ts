@@ -7,7 +7,7 @@ import { rejectionOf } from '../support/thrown.ts'
 
 // A request and a response have the same signed form: the signature of one verifies for the other. See docs/security-model.md.
 
-test('the handler rejects with ERR_FIELD_INVALID a signed response of the peer that arrives as a request', async () => {
+test('the handler rejects with ERR_FIELD_INVALID a signed response of the peer that is sent as a request', async () => {
   const { handler, onOrder, events, store } = merchant()
   const { headers, body } = signedResponse(success())
   const { 'Response-Time': time = '', ...rest } = headers
@@ -18,7 +18,7 @@ test('the handler rejects with ERR_FIELD_INVALID a signed response of the peer t
   expect(store.claim).not.toHaveBeenCalled()
 })
 
-test('syncOrder rejects with ERR_REPLY_INVALID a signed request of the peer that arrives as a response', async () => {
+test('syncOrder rejects with ERR_REPLY_INVALID a signed request of the peer that is sent as a response', async () => {
   const gateway = await startGateway((response, { path }) => {
     const { headers, body } = request({ path })
     response.writeHead(200, { ...headers, 'Response-Time': headers['Request-Time'] }).end(body)

@@ -59,7 +59,7 @@ const ownCredentials = async (changes: () => Promise<Partial<Credentials>>): Pro
 
 const ERR_KEY_OWN = { name: 'ConfigurationError', code: 'ERR_KEY_OWN' }
 
-describe('when the peer’s key is our own,', () => {
+describe('when the peer’s key is your own key,', () => {
   test.each(OWN)('the handler responds 500, and reports ERR_KEY_OWN: %s', async (_, changes) => {
     const emitWarning = recordWarnings()
     const { handler, events, onOrder } = merchant({ credentials: await ownCredentials(changes) })
@@ -118,7 +118,7 @@ describe('assertPeerKeysNotOwn', () => {
     ],
     ['never responds', () => new Promise<never>(() => {})],
     ['returns something else', () => Promise.resolve(Uint8Array.of(1))],
-  ])('gives no verdict when the signer %s', async (_, sign) => {
+  ])('has no result when the signer %s', async (_, sign) => {
     const signer = { algorithm: 'RSA256' as const, sign: vi.fn(sign) }
     const credentials = parsed({ privateKeys: { 1: signer }, peerPublicKeys: { 1: merchantRsa().publicKey } })
     await assertPeerKeysNotOwn(credentials, { timeoutMs: 20 })

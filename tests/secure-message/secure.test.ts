@@ -41,7 +41,7 @@ describe('secureMessage, without encryption,', () => {
     expect(body).toStrictEqual(plaintext)
   })
 
-  test('signs with our latest key over method, path, clientId, time and body', async () => {
+  test('signs method, path, clientId, time and body with the latest private key', async () => {
     const secured = await secureMessage(messageToSend(), parseCredentials(merchantCredentials()), encryption)
     const key = merchantRsa().publicKey
     expect(isSignedBy(secured, key)).toBe(true)

@@ -199,7 +199,7 @@ describe('a failed decryption', () => {
     withEncryptHeader(encryptedRequest(), encryptHeader(aesKey, merchantRsa().publicKey))
   const withEncryptHeader = (message: TestRequest, Encrypt: string) => withHeaders(message, { Encrypt })
 
-  test('gives the same error for wrong padding, key length, ciphertext, version and plaintext', async () => {
+  test('has the same error for wrong padding, key length, ciphertext, version and plaintext', async () => {
     const failures = [
       withAesKey(randomBytes(32)),
       withAesKey(randomBytes(20)),

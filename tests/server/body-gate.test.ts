@@ -91,7 +91,7 @@ test('readBody copies each chunk, so that a stream can reuse its buffer', async 
   expect(await textOf(reuseBuffer())).toBe('hello')
 })
 
-test('readBody passes on an error of our own side: only an error of the stream is ERR_BODY_INCOMPLETE', async () => {
+test("readBody rethrows an error of the merchant's side: only an error of the stream is ERR_BODY_INCOMPLETE", async () => {
   const ours = new Error('ours')
   const options = {
     get parsedBodyHint(): string {
@@ -151,7 +151,7 @@ test.each<[string, RequestBody]>([
   ['an ArrayBuffer of another realm', runInNewContext('Uint8Array.of(49, 50).buffer')],
   ['a Uint8Array of another realm', runInNewContext('Uint8Array.of(49, 50)')],
   ['a stream of ArrayBuffers', Readable.from([Uint8Array.of(49).buffer, Uint8Array.of(50).buffer])],
-])('readBody takes %s as bytes', async (_, body) => {
+])('readBody accepts %s as bytes', async (_, body) => {
   expect(Buffer.from(await readBody(body)).toString()).toBe('12')
 })
 
@@ -213,7 +213,7 @@ test.each([['10'], ['0'], [''], ['nonsense'], ['2.5'], [undefined]])(
   },
 )
 
-describe('bodies that arrive slowly', () => {
+describe('bodies that are received slowly', () => {
   /** A body that sends its first part and then nothing. */
   const halfSent = () => {
     const gate = deferred()
@@ -225,7 +225,7 @@ describe('bodies that arrive slowly', () => {
   }
   const TRAFFIC = { name: 'ProtocolError', code: 'ERR_TRAFFIC' }
 
-  test('above maxReading, the one that has been arriving for longest is refused, and the newest is read', async () => {
+  test('above maxReading, the oldest is rejected, and the newest is read', async () => {
     const enter = createBodyGate({ ...LIMITS, maxReading: 2 })
     const [first, second] = [enter('8').read(halfSent()), enter('8').read(halfSent())]
     expect(Buffer.from(await enter('5').read(stream('hello'))).toString()).toBe('hello')
@@ -241,7 +241,7 @@ describe('bodies that arrive slowly', () => {
     expect(await rejectionOf(second)).toMatchObject(TRAFFIC)
   })
 
-  test('above maxReadingBytes, the longest-arriving ones are refused until the new one fits', async () => {
+  test('above maxReadingBytes, the oldest are rejected until the new one fits', async () => {
     const enter = createBodyGate({ ...LIMITS, maxReadingBytes: 14 })
     const slow = [enter('8').read(halfSent()), enter('8').read(halfSent())]
     expect(Buffer.from(await enter('9').read(stream('123456789'))).toString()).toBe('123456789')
@@ -251,19 +251,19 @@ describe('bodies that arrive slowly', () => {
     slow[1]?.catch(() => {})
   })
 
-  test('a body that takes longer than bodyTimeoutMs is refused with ERR_BODY_TIMEOUT', async () => {
+  test('a body that takes longer than bodyTimeoutMs is rejected with ERR_BODY_TIMEOUT', async () => {
     const enter = createBodyGate({ ...LIMITS, bodyTimeoutMs: 1 })
     expect(await rejectionOf(enter('8').read(halfSent()))).toMatchObject({ code: 'ERR_BODY_TIMEOUT' })
   })
 
-  test('a place that is given up without reading makes room', async () => {
+  test('a place that is released without reading is free again', async () => {
     const enter = createBodyGate({ ...LIMITS, maxReading: 1 })
     const place = enter('8')
     place.leave()
     expect(Buffer.from(await enter('5').read(stream('hello'))).toString()).toBe('hello')
   })
 
-  test('a place whose caller is still looked up is not taken away: the newcomer is refused', async () => {
+  test('a place during the credentials lookup is not taken away: the new request is rejected', async () => {
     const enter = createBodyGate({ ...LIMITS, maxReading: 1 })
     const first = enter('8')
     expect(thrownBy(() => enter('8'))).toMatchObject(TRAFFIC)
@@ -284,7 +284,7 @@ describe('bodies that arrive slowly', () => {
   })
 })
 
-test('a request whose caller cannot be looked up gives its place back', async () => {
+test('a request whose credentials lookup fails releases its place', async () => {
   const arrival = deferred()
   let isKnown = true
   const credentials = () => {

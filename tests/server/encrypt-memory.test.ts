@@ -19,7 +19,7 @@ import { thrownBy } from '../support/thrown.ts'
 const otherKey = (message: TestRequest) =>
   withHeaders(message, { Encrypt: encryptHeader(randomBytes(32), merchantRsa().publicKey) })
 
-describe('a captured message with another Encrypt header', () => {
+describe('a captured message with a changed Encrypt header', () => {
   test('is rejected without a private-key operation, and the response is not signed', async () => {
     const { privateKey } = merchantRsa()
     const { createSign, privateDecrypt, constants } = await import('node:crypto')
@@ -71,7 +71,7 @@ describe('createEncryptMemory', () => {
     }
   })
 
-  test('rejects a message in plaintext to which somebody has added an Encrypt header', () => {
+  test('rejects a plaintext message with an added Encrypt header', () => {
     const assertUnchanged = create()
     assertUnchanged(received(request()))
     expect(thrownBy(() => assertUnchanged(received(otherKey(request()))))).toMatchObject({
@@ -79,7 +79,7 @@ describe('createEncryptMemory', () => {
     })
   })
 
-  test('rejects the same content with another Encrypt header, whatever the form of its signature', () => {
+  test('rejects the same content with another Encrypt header, for every form of its signature', () => {
     const assertUnchanged = create()
     const captured = encryptedRequest()
     assertUnchanged(received(captured))
@@ -88,7 +88,7 @@ describe('createEncryptMemory', () => {
     expect(thrownBy(() => assertUnchanged(resigned))).toMatchObject({ code: 'ERR_ENCRYPT_CHANGED' })
   })
 
-  test('forgets a message when its time is no longer accepted, and no body of that time can still arrive', () => {
+  test('forgets a message when its time is no longer accepted, and no body of that time can be incomplete', () => {
     const assertUnchanged = create()
     const captured = encryptedRequest()
     assertUnchanged(received(captured))

@@ -280,7 +280,7 @@ describe('the option "credentials", as a function,', () => {
       },
     ],
     ['rejects', () => Promise.reject(new Error('SECRET-1'))],
-  ])('%s: the response is HTTP 500 "try later", unsigned, and the error is not shown', async (_, credentials) => {
+  ])('%s: the response is an unsigned HTTP 500 UNKNOWN_EXCEPTION without the error', async (_, credentials) => {
     const { handler, events } = merchant({ credentials })
     const response = await handler(request())
     expect(summarize(response)).toMatchObject({
@@ -331,7 +331,7 @@ describe('a body that was parsed before', () => {
     ['an array', []],
     ['a number', 5],
     ['true', true],
-  ])('as %s is reported as ERR_BODY_PARSED with the hint, and the response is "try later"', async (_, body) => {
+  ])('as %s is reported as ERR_BODY_PARSED with the hint, and the response is UNKNOWN_EXCEPTION', async (_, body) => {
     const emitWarning = recordWarnings()
     const { handler, onOrder, events, store } = merchant()
     const response = await handler({ ...request(), body: body as RequestBody, parsedBodyHint: 'Mount it first.' })
@@ -345,7 +345,7 @@ describe('a body that was parsed before', () => {
   })
 })
 
-describe('a request that the HTTP layer did not pass as it should', () => {
+describe('a request that the HTTP layer passed incorrectly', () => {
   test.each<[string, unknown, string]>([
     ['undefined', undefined, 'The request is undefined.'],
     ['a request without a method', { ...request(), method: undefined }, '"method" is undefined.'],
@@ -525,7 +525,7 @@ describe('onEvent', () => {
     ])
   })
 
-  test('never ends: the response is sent all the same', async () => {
+  test('never ends: the response is sent anyway', async () => {
     const never = new Promise<void>(() => {})
     const { handler } = merchant({ onEvent: (() => never) as () => void })
     expect(summarize(await handler(request()))).toStrictEqual(SUCCESS)
@@ -741,7 +741,7 @@ describe('orderModifyTime', () => {
     expect(summarize(await handler(request({ message })))).toMatchObject({ status: 200, resultCode, signed: true })
   })
 
-  test('may be as far ahead as maxFutureMs says', async () => {
+  test('may be ahead by maxFutureMs', async () => {
     const { handler } = merchant({ maxFutureMs: 1_000 })
     expect(summarize(await handler(request({ message: order({ orderModifyTime: NOW + 1_001 }) })))).toMatchObject({
       resultCode: 'PARAM_ILLEGAL',
@@ -769,7 +769,7 @@ describe('an orderModifyTime of ten digits', () => {
     expect(emitWarning).toHaveBeenCalledTimes(2)
   })
 
-  test.each([NOW, 1, 0])('is the only one that the handler warns of: %d', async (orderModifyTime) => {
+  test.each([NOW, 1, 0])('is the only one that the handler warns about: %d', async (orderModifyTime) => {
     const emitWarning = recordWarnings()
     await merchant().handler(request({ message: order({ orderModifyTime }) }))
     expect(emitWarning).not.toHaveBeenCalled()
@@ -806,7 +806,7 @@ describe('a request-target in absolute form', () => {
   })
 })
 
-test('drain rejects a timeout that is no time, and waits for ever with a timeout that no timer can hold', async () => {
+test('drain rejects an invalid timeout, and waits without a limit for a timeout above the limit of timers', async () => {
   const gate = deferred<{ orderId: string }>()
   const { handler } = merchant({ onOrder: () => gate.promise })
   const response = handler(request())
@@ -822,7 +822,7 @@ test('drain rejects a timeout that is no time, and waits for ever with a timeout
   expect(drained).toHaveBeenCalledWith({ stillRunning: [] })
 })
 
-test('drain names a request whose body is still arriving', async () => {
+test('drain lists a request whose body is being received', async () => {
   const { handler } = merchant()
   async function* endless(): AsyncGenerator<Uint8Array> {
     yield Buffer.from('{')
@@ -858,7 +858,7 @@ test.each<[string, () => unknown]>([
   await handler.drain()
 })
 
-describe('a revoked Proxy, which throws whatever is asked of it,', () => {
+describe('a revoked Proxy, which throws on every access,', () => {
   const { proxy: revoked, revoke } = Proxy.revocable({}, {})
   revoke()
   const fail = () => {
@@ -871,7 +871,7 @@ describe('a revoked Proxy, which throws whatever is asked of it,', () => {
     ['signedPath', 'ERR_OPTION', { signedPath: fail }],
     ['now', 'ERR_OPTION', { now: fail }],
     ['the store', 'ERR_STORE', { store: { ...memoryStore(), claim: fail } }],
-  ])('can be thrown by %s: the response is "try later"', async (_, code, options) => {
+  ])('can be thrown by %s: the response is UNKNOWN_EXCEPTION', async (_, code, options) => {
     const { handler, events } = merchant(options)
     expect(summarize(await handler(request()))).toMatchObject({ resultCode: 'UNKNOWN_EXCEPTION' })
     expect(events).toMatchObject([{ code }])

@@ -35,7 +35,7 @@ describe('health resolves', () => {
 
   test.each<[string, Partial<OrderSyncStore>, object, object]>([
     [
-      'to the failure of a store that cannot be reached, in words without its message',
+      'to the failure of an unreachable store, without its message',
       { ping: () => Promise.reject(secret()) },
       { reachable: false, migrated: false, code: 'ERR_STORE' },
       {},
@@ -92,7 +92,7 @@ test('health counts what is in flight, and is not ok when the handler is full', 
   expect(await handler.health()).toMatchObject({ ok: true, inFlight: { responding: 0, working: 0 } })
 })
 
-test('a thousand calls of health at the same time ask the store once', async () => {
+test('a thousand concurrent calls of health call the store once', async () => {
   let pings = 0
   const asked = deferred<void>()
   const { health } = handlerWith({
@@ -109,7 +109,7 @@ test('a thousand calls of health at the same time ask the store once', async () 
   expect(pings).toBe(2)
 })
 
-test('health does not change what is remembered', async () => {
+test('health does not change the store', async () => {
   const store = memoryStore({ now: () => NOW })
   const handler = handlerWith(store)
   await handler.health()

@@ -120,7 +120,7 @@ const oursBothPublic = { 1: ours1.publicKey, 2: ours2.publicKey }
 const theirsBoth = { 1: theirs1.privateKey, 2: theirs2.privateKey }
 const theirsBothPublic = { 1: theirs1.publicKey, 2: theirs2.publicKey }
 
-test('a rotation of both sides’ keys under load, step by step as in docs/keys.md, refuses no message', async () => {
+test('a rotation of both sides’ keys under load, with the steps of docs/keys.md, rejects no message', async () => {
   const { merchant, gateway, sent, failures, refused } = await rotate(
     ({ merchant, gateway }) => [
       // The merchant's key: docs/keys.md, "Rotate your key".
@@ -175,7 +175,7 @@ test.each<[string, (sides: { merchant: Side; gateway: Side }) => readonly (() =>
     ],
     'ERR_DECRYPTION',
   ],
-])('a merchant that %s has messages refused', async (_, steps, code) => {
+])('a merchant that %s has messages rejected', async (_, steps, code) => {
   const { failures, refused } = await rotate(steps, OLD)
   expect(failures.length).toBeGreaterThan(0)
   expect(failures.every(isOrderSyncError)).toBe(true)

@@ -16,7 +16,7 @@ function observe({ handler }: Merchant) {
 const stepsOf = (delivery: ObservedDelivery | undefined) => delivery?.steps.map(({ step }) => step)
 
 describe('an observed handler', () => {
-  test('hands over what arrived, each step, the event and the response', async () => {
+  test('publishes the received request, each step, the event and the response', async () => {
     const shop = merchant()
     const { last } = observe(shop)
     const sent = request()
@@ -32,7 +32,7 @@ describe('an observed handler', () => {
     expect(times).toEqual(times.toSorted((a, b) => a - b))
   })
 
-  test('hands over the body before and after decryption', async () => {
+  test('publishes the body before and after decryption', async () => {
     const shop = merchant()
     const { last } = observe(shop)
     const sent = encryptedRequest()
@@ -50,7 +50,7 @@ describe('an observed handler', () => {
     expect(last()?.events.map(({ code }) => code)).toEqual(['ERR_SIGNATURE_INVALID'])
   })
 
-  test('reads the body of a request that is refused for its headers, which the handler does not need', async () => {
+  test('reads the body of a request that is rejected for its headers, which the handler does not need', async () => {
     const shop = merchant()
     const { last } = observe(shop)
     const sent = request({ clientId: 'SOMEBODY' })
@@ -62,7 +62,7 @@ describe('an observed handler', () => {
     expect(Buffer.from(last()?.body ?? [])).toEqual(sent.body)
   })
 
-  test('does not wait for more than a megabyte of it, nor for a reader that has taken it', async () => {
+  test('does not wait for more than a megabyte of the body, nor for a reader that has locked it', async () => {
     const shop = merchant()
     const { last } = observe(shop)
     const sent = request({ clientId: 'SOMEBODY' })
@@ -79,7 +79,7 @@ describe('an observed handler', () => {
     }
   })
 
-  test('leaves a body that is too large alone: its beginning is gone', async () => {
+  test('does not publish a body that is too large, because its beginning is lost', async () => {
     const shop = merchant({ maxBodyBytes: 100, maxReadingBytes: 1_000 })
     const { last } = observe(shop)
     const chunks = async function* () {
@@ -127,7 +127,7 @@ describe('an observed handler', () => {
     expect(observer).not.toHaveBeenCalled()
   })
 
-  test('shows the method to nobody who does not ask for it', () => {
+  test('hides the method from enumeration', () => {
     const { handler } = merchant()
     expect(Object.getOwnPropertySymbols({ ...handler })).toEqual([])
     expect(Object.keys(handler).sort()).toEqual(['drain', 'fetch', 'health'])

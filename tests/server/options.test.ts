@@ -53,7 +53,7 @@ describe('createOrderSyncHandler accepts', () => {
   })
 })
 
-describe('createOrderSyncHandler refuses, and names the option:', () => {
+describe('createOrderSyncHandler throws and names the option:', () => {
   test.each<[Record<string, unknown>, string]>([
     ...['clockToleranceSeconds', 'maxBodyBytes', 'maxConcurrent', 'timeoutMs', 'leaseMs'].flatMap((name) =>
       [0, -1, Number.NaN, Number.POSITIVE_INFINITY, 'x', null].map((value): [Record<string, unknown>, string] => [

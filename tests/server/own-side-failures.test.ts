@@ -412,7 +412,7 @@ async function eventOf(failure: Failure): Promise<OrderSyncEvent> {
   return events.at(-1) ?? expect.fail('there is no event')
 }
 
-describe('a failure of the own side', () => {
+describe("a failure on the merchant's side", () => {
   test.each(FAILURES)('is a process warning without onEvent: $failure', async (failure) => {
     const message = await printedWithoutOnEvent(failure)
     expect(message.startsWith(failure.prints)).toBe(true)
@@ -432,7 +432,7 @@ describe('a failure of the own side', () => {
     expect(JSON.stringify(event)).toContain(`"code":"${code}"`)
   })
 
-  test('prints something else than every other failure', async () => {
+  test('prints a different message for each failure', async () => {
     expect(FAILURES.length).toBeGreaterThanOrEqual(15)
     const printed: string[] = []
     for (const failure of FAILURES) {
@@ -453,7 +453,7 @@ describe('a failure of the own side', () => {
     expect(signed).toMatchObject({ status: 200, headers: { Signature: expect.any(String) } })
   })
 
-  test('is a warning, and a processed or a rejected request is none', async () => {
+  test('is a warning, while a processed or rejected request is not', async () => {
     const emitWarning = recordWarnings()
     const { handler, response } = await deliver({ failure: 'none', options: () => ({}), code: '', prints: '' })
     expect(response.status).toBe(200)

@@ -203,7 +203,7 @@ describe('while an order is being processed', () => {
     expect(kinds(events)).toStrictEqual(['processed', kind])
   })
 
-  test('a newer event gets the response "try later" after busyWaitMs', async () => {
+  test('a newer event gets UNKNOWN_EXCEPTION after busyWaitMs', async () => {
     const { handler, first, gate, events, onOrder, store } = await startProcessing()
     const second = handler(delivery('r2', T + 1))
     await vi.advanceTimersByTimeAsync(999)
@@ -268,7 +268,7 @@ describe('while an order is being processed', () => {
     await first
   })
 
-  test('another delivery gets the response "try later" at once when busyWaitMs is 0', async () => {
+  test('another delivery gets UNKNOWN_EXCEPTION at once when busyWaitMs is 0', async () => {
     const gate = deferred<OrderResult>()
     const { handler, onOrder } = merchant({ onOrder: () => gate.promise, busyWaitMs: 0 })
     const first = handler(delivery('r1'))
@@ -285,7 +285,7 @@ describe('while an order is being processed', () => {
     expect(summarize(await first)).toStrictEqual(SUCCESS)
   })
 
-  test('a requestId that got the response "try later" is rejected when it comes with another body', async () => {
+  test('a requestId that got UNKNOWN_EXCEPTION is rejected with another body', async () => {
     const { handler, gate, first } = await startProcessing()
     const second = handler(delivery('r2', T + 1))
     await vi.advanceTimersByTimeAsync(1_000)
@@ -320,7 +320,7 @@ describe('when onOrder fails', () => {
       'the OrderRefusedError of a client that it called',
       new OrderRefusedError('PROCESS_FAIL', 'no', { response: refusal('PROCESS_FAIL') }),
     ],
-  ])('by throwing %s, the response is "try later", and the next delivery runs it again', async (_, error) => {
+  ])('by throwing %s, the response is UNKNOWN_EXCEPTION, and the next delivery runs it again', async (_, error) => {
     const { handler, onOrder, events, store } = merchant()
     onOrder.mockImplementationOnce(() => {
       throw error
@@ -362,7 +362,7 @@ describe('when onOrder fails', () => {
     expect(summarize(await handler(delivery('r1')))).toStrictEqual({ ...SUCCESS, orderId })
   })
 
-  test('it is not by returning an orderId of 64 characters', async () => {
+  test('an orderId of 64 characters is not a failure', async () => {
     const orderId = '😀'.repeat(64)
     const { handler } = merchant({ onOrder: () => ({ orderId }) })
     expect(summarize(await handler(delivery('r1')))).toStrictEqual({ ...SUCCESS, orderId })
@@ -408,7 +408,7 @@ describe('when onOrder throws an OrderRefusedError', () => {
   )
 
   test.each(['SUCCESS', 'NO_SUCH_CODE', '', 'constructor', undefined])(
-    'with the unusable code %j, it is a TypeError where it is made',
+    'with the unusable code %j, its constructor throws a TypeError',
     (resultCode) => {
       expect(() => new OrderRefusedError(resultCode as string)).toThrow(
         /^An OrderRefusedError needs a code of RESULT_CODES/,
@@ -416,7 +416,7 @@ describe('when onOrder throws an OrderRefusedError', () => {
     },
   )
 
-  test('with an unknown code of a peer, it is made', () => {
+  test('with an unknown code of a peer, its constructor accepts it', () => {
     const response = refusal('PROCESS_FAIL')
     expect(new OrderRefusedError('NO_SUCH_CODE', undefined, { response })).toMatchObject({ resultCode: 'NO_SUCH_CODE' })
   })
@@ -435,7 +435,7 @@ describe('when onOrder throws an OrderRefusedError', () => {
     expect(await messageOf(`${'m'.repeat(253)}😀!!`)).toBe(`${'m'.repeat(253)}😀!`)
   })
 
-  test('of the other build of this package (ESM or CJS), it is a refusal too', async () => {
+  test('from the other build of this package (ESM or CJS), it is a refusal too', async () => {
     const { handler, onOrder } = merchant()
     const error = Object.assign(new Error('refused'), {
       name: 'OrderRefusedError',
@@ -453,7 +453,7 @@ describe('when onOrder throws an OrderRefusedError', () => {
 })
 
 describe('when the lease has ended before onOrder', () => {
-  test('and another delivery took the order, the late result is not stored, and the response is "try later"', async () => {
+  test('and another delivery took the order, the late result is not stored, and the response is UNKNOWN_EXCEPTION', async () => {
     let now = NOW
     const store = memoryStore({ now: () => now })
     const gate = deferred<OrderResult>()
@@ -471,7 +471,7 @@ describe('when the lease has ended before onOrder', () => {
     expect(summarize(await handler(delivery('r1')))).toStrictEqual(SUCCESS)
   })
 
-  test('a late refusal is not stored either, and the response is "try later"', async () => {
+  test('a late refusal is not stored either, and the response is UNKNOWN_EXCEPTION', async () => {
     const store = { ...memoryStore(), finish: () => Promise.resolve(false) }
     const { handler, events } = merchant({
       store,
@@ -486,7 +486,7 @@ describe('when the store fails', () => {
   const merchantWithStore = (changes: Partial<OrderSyncStore>) => merchant({ store: { ...memoryStore(), ...changes } })
   const rejects = () => Promise.reject(new Error('SECRET-1: the database is down'))
 
-  test('in claim, the response is "try later", and onOrder does not run', async () => {
+  test('in claim, the response is UNKNOWN_EXCEPTION, and onOrder does not run', async () => {
     const { handler, onOrder, events } = merchantWithStore({ claim: rejects })
     expect(summarize(await handler(delivery('r1')))).toStrictEqual(TRY_LATER)
     expect(onOrder).not.toHaveBeenCalled()
@@ -494,7 +494,7 @@ describe('when the store fails', () => {
     expect(JSON.stringify(events)).not.toContain('SECRET-1')
   })
 
-  test('in claim, by throwing instead of rejecting, the response is "try later"', async () => {
+  test('in claim, by throwing instead of rejecting, the response is UNKNOWN_EXCEPTION', async () => {
     const { handler } = merchantWithStore({
       claim() {
         throw new Error('down')
@@ -515,7 +515,7 @@ describe('when the store fails', () => {
     expect(onOrder).toHaveBeenCalledOnce()
   })
 
-  test('in finish, it is tried again with growing pauses of at most a second, until the lease ends', async () => {
+  test('in finish, it is retried with growing delays of at most a second, until the lease expires', async () => {
     const startedAt = performance.now()
     const at: number[] = []
     const finish = () => {
@@ -531,7 +531,7 @@ describe('when the store fails', () => {
     expect(at).toEqual([0, 50, 150, 350, 750, 1_550, 2_550, 3_550])
   })
 
-  test('in the commit, the response is "try later", the order is released, and the next delivery runs onOrder', async () => {
+  test('in the commit, the response is UNKNOWN_EXCEPTION, the order is released, and the next delivery runs onOrder', async () => {
     let commits = 0
     const base = memoryStore()
     const store: OrderSyncStore<string> = {
@@ -552,7 +552,7 @@ describe('when the store fails', () => {
     expect(onOrder).toHaveBeenCalledTimes(2)
   })
 
-  test('in finish, after it was carried out, the order is not taken for fenced', async () => {
+  test('in finish, after it took effect, the order is not reported as fenced', async () => {
     const store = memoryStore()
     const finish = vi.fn(store.finish).mockImplementationOnce(async (...args) => {
       await store.finish(...args)
@@ -568,7 +568,7 @@ describe('when the store fails', () => {
     expect(onOrder).toHaveBeenCalledOnce()
   })
 
-  test('in finish, and does not recover, the response is "try later", and the order is not released', async () => {
+  test('in finish, and does not recover, the response is UNKNOWN_EXCEPTION, and the order is not released', async () => {
     const { handler, onOrder, store, events } = merchantWithStore({ finish: rejects })
     const response = handler(delivery('r1'))
     // The response is signed on the thread pool, which fake timers do not control.
@@ -581,7 +581,7 @@ describe('when the store fails', () => {
     await handler.drain()
   })
 
-  test('in release, the response is "try later", and the event has the error of onOrder', async () => {
+  test('in release, the response is UNKNOWN_EXCEPTION, and the event has the error of onOrder', async () => {
     const error = new Error('of the application')
     const { handler, onOrder, events } = merchantWithStore({ release: rejects })
     onOrder.mockRejectedValueOnce(error)
@@ -589,7 +589,7 @@ describe('when the store fails', () => {
     expect(events[0]?.error?.cause).toBe(error)
   })
 
-  test('by returning a damaged response, the response is "try later", and onOrder does not run', async () => {
+  test('by returning a damaged response, the response is UNKNOWN_EXCEPTION, and onOrder does not run', async () => {
     const { handler, onOrder } = merchantWithStore({
       claim: () => Promise.resolve({ decision: 'replay', storedResponse: '{' }),
     })
@@ -604,7 +604,7 @@ describe('after timeoutMs', () => {
     return { gate, ...merchant({ onOrder: () => gate.promise, timeoutMs: 1_000, leaseMs: 5_000, ...options }) }
   }
 
-  test('the response is "try later", and the signal of onOrder is aborted', async () => {
+  test('the response is UNKNOWN_EXCEPTION, and the signal of onOrder is aborted', async () => {
     const { handler, onOrder, events, gate } = slowMerchant()
     const response = handler(delivery('r1'))
     await until(() => onOrder.mock.calls.length > 0)
@@ -689,7 +689,7 @@ describe('after timeoutMs', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  test('of a claim that hangs, the response is "try later"; a late claim is released, and onOrder does not run', async () => {
+  test('of a claim that hangs, the response is UNKNOWN_EXCEPTION; a late claim is released, and onOrder does not run', async () => {
     const gate = deferred()
     const store = memoryStore()
     const claim = vi.fn<OrderSyncStore['claim']>(async (...args) => {
@@ -727,7 +727,7 @@ describe('after timeoutMs', () => {
     expect(onOrder).not.toHaveBeenCalled()
   })
 
-  test('of a finish that hangs, the response is "try later"', async () => {
+  test('of a finish that hangs, the response is UNKNOWN_EXCEPTION', async () => {
     const store = { ...memoryStore(), finish: () => new Promise<boolean>(() => {}) }
     const { handler, onOrder } = merchant({ store })
     const response = handler(delivery('r1'))
@@ -768,7 +768,7 @@ describe('after timeoutMs', () => {
     await handler.drain()
   })
 
-  test('of onOrder that never ends, the slot is free again when the lease is over, and drain says what still runs', async () => {
+  test('of onOrder that never ends, the slot is free again when the lease expires, and drain lists the running request', async () => {
     const { handler, onOrder } = merchant({
       maxConcurrent: 1,
       timeoutMs: 1_000,

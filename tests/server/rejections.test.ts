@@ -380,7 +380,7 @@ test('the table has every code of PROTOCOL_ERRORS, and no rule twice', () => {
   expect(rules.filter((rule, index) => rules.indexOf(rule) !== index)).toStrictEqual([])
 })
 
-test('the handler accepts the requests that the rows of the table change', async () => {
+test('the handler accepts the unchanged requests of the table', async () => {
   for (const make of [request, encryptedRequest]) {
     const { handler, onOrder } = merchant()
     expect(summarize(await handler(make()))).toMatchObject({ status: 200, resultCode: 'SUCCESS' })

@@ -23,7 +23,7 @@ function reporter(onEvent?: () => void) {
 }
 
 describe('without onEvent, a process warning', () => {
-  test('is given at most once per code and minute, and says how many were left out', async () => {
+  test('is emitted at most once per code and minute, with the number of omitted ones', async () => {
     const { clock, fail, printed } = reporter()
     for (let times = 0; times < 1_000; times++) await fail('ERR_STORE')
     expect(printed()).toStrictEqual(['of ERR_STORE (tracerId T-1)'])
@@ -38,20 +38,20 @@ describe('without onEvent, a process warning', () => {
     expect(printed().slice(2)).toStrictEqual(['of ERR_STORE (tracerId T-1)'])
   })
 
-  test('is given for each code', async () => {
+  test('is emitted for each code', async () => {
     const { fail, printed } = reporter()
     for (const code of ['ERR_STORE', 'ERR_ON_ORDER', 'ERR_STORE']) await fail(code)
     expect(printed()).toStrictEqual(['of ERR_STORE (tracerId T-1)', 'of ERR_ON_ORDER (tracerId T-1)'])
   })
 
-  test('is given for at most 100 codes, whatever another release of this package throws', async () => {
+  test('is emitted for at most 100 codes, even if another release of this package throws unknown ones', async () => {
     const { fail, printed } = reporter()
     for (let code = 0; code < 1_000; code++) await fail(`ERR_${code}`)
     expect(printed()).toHaveLength(100)
   })
 })
 
-test('with onEvent, a failure is no warning, and an onEvent that throws is one per minute', async () => {
+test('with onEvent, a failure causes no warning, and an onEvent that throws causes one per minute', async () => {
   let isBroken = false
   const { clock, fail, printed } = reporter(() => {
     if (isBroken) throw Object.assign(new TypeError('SECRET-1'), { code: 'ENOSPC' })

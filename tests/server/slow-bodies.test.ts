@@ -26,7 +26,7 @@ function sendHalfBody(port: number, headers: Readonly<Record<string, string>>): 
   })
 }
 
-test('1,000 strangers with half-sent bodies do not keep the handler from a single order, nor hold more than 100 MiB', async () => {
+test('1,000 attackers with half-sent bodies block no order, and use at most 100 MiB', async () => {
   // On a busy machine this takes longer than the five seconds that a body has by default.
   const { handler, events } = merchant({ bodyTimeoutMs: 60_000, timeoutMs: 60_000, leaseMs: 120_000 })
   const server = createServer(toNodeListener(handler))

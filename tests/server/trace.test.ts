@@ -12,7 +12,7 @@ beforeEach(() => void recordWarnings())
 
 describe('Tracer-Id', () => {
   test.each([
-    ['as it came', 'abcdefg135202000000000263818', 'abcdefg135202000000000263818'],
+    ['as received', 'abcdefg135202000000000263818', 'abcdefg135202000000000263818'],
     ['of 128 characters', 'x'.repeat(128), 'x'.repeat(128)],
     ['without the white space around it', ' a b ', 'a b'],
   ])('%s is in the response, in the event and in the context of onOrder', async (_, sent, expected) => {
@@ -32,7 +32,7 @@ describe('Tracer-Id', () => {
     ['not printable', 'a\u0007b'],
     ['more than one line', 'a\r\nSet-Cookie: b'],
     ['not ASCII', 'ü'],
-  ])('that is %s is replaced by a new one', async (_, sent) => {
+  ])('that is %s is replaced with a new one', async (_, sent) => {
     const { handler, events } = merchant()
     const ids = [await handler(traced(sent)), await handler(traced(sent))].map(({ headers }) => headers['Tracer-Id'])
     for (const id of ids) expect(id).toMatch(/^[0-9a-f]{32}$/)
@@ -73,7 +73,7 @@ describe('Tracer-Id', () => {
   })
 })
 
-describe('an event names', () => {
+describe('an event has', () => {
   const last = (events: readonly OrderSyncEvent[]) => events.at(-1) ?? expect.fail('there is no event')
 
   test.each([
@@ -114,7 +114,7 @@ describe('an event names', () => {
     expect([event.merchantBizNo, event.tradeNo, event.order]).toStrictEqual([undefined, undefined, undefined])
   })
 
-  test('the Client-Id that nobody knows', async () => {
+  test('the unknown Client-Id', async () => {
     const { handler, events } = merchant()
     await handler(request({ clientId: 'STRANGER' }))
     expect(last(events)).toMatchObject({ code: 'ERR_CLIENT_UNKNOWN', unknownClientId: 'STRANGER' })
@@ -188,7 +188,7 @@ describe('the event of', () => {
     expect(event).not.toHaveProperty('contentDiffers')
   })
 
-  test('a newer event has none of them', async () => {
+  test('a newer event has no times of the last event', async () => {
     const event = await deliverAfterOne({ orderModifyTime: T + 1 })
     expect(event?.kind).toBe('processed')
     for (const name of ['orderModifyTime', 'lastOrderModifyTime', 'contentDiffers']) {

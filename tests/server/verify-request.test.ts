@@ -40,8 +40,8 @@ const privateKey = (key: PrivateKeyInput): Credentials => ({ ...merchantCredenti
 describe.each([
   ['in plaintext', request, false],
   ['encrypted', encryptedRequest, true],
-] as const)('verifyRequest, of a request %s,', (_, make, encrypted) => {
-  test('resolves with the order and what is known of the request', async () => {
+] as const)('verifyRequest, for a request %s,', (_, make, encrypted) => {
+  test('resolves with the order and the context of the request', async () => {
     const message = newOrder()
     const incoming = withHeaders(make({ message }), { 'Tracer-Id': 'trace-1', 'Agent-Token': 'agent-1' })
 
@@ -59,7 +59,7 @@ describe.each([
     })
   })
 
-  test('makes the signed response to each decision, as often as it is asked', async () => {
+  test('respond() returns the signed response to each decision, any number of times', async () => {
     const { respond } = await verifyRequest(make({ message: newOrder() }), options())
     const refused = new OrderRefusedError('PROCESS_FAIL', 'sold out')
     const expected = { signed: true, encrypted }
@@ -102,7 +102,7 @@ describe('verifyRequest', () => {
     expect(await rejectionOf(failing)).toMatchObject({ code: 'ERR_FIELD_INVALID' })
   })
 
-  test('rejects a captured message with another Encrypt header, in another call', async () => {
+  test('rejects a captured message with a changed Encrypt header in a later call', async () => {
     const captured = encryptedRequest({ message: newOrder() })
     await verifyRequest(captured, options())
     const changed = withHeaders(captured, { Encrypt: encryptHeader(randomBytes(32), merchantRsa().publicKey) })
@@ -112,7 +112,7 @@ describe('verifyRequest', () => {
     await expect(verifyRequest(captured, options())).resolves.toHaveProperty('order')
   })
 
-  test('refuses unknown and missing options, and those of a handler', async () => {
+  test('throws for unknown and missing options, and for options of a handler', async () => {
     const incoming = request()
     const wrong = (changes: object) => verifyRequest(incoming, { ...options(), ...changes })
     await expect(wrong({ store: {} })).rejects.toThrow(new TypeError('verifyRequest() has no option "store"'))
@@ -130,7 +130,7 @@ describe('verifyRequest', () => {
   )
 })
 
-describe('a failure of our own side', () => {
+describe("a failure on the merchant's side", () => {
   const failing = (changes: Partial<VerifyRequestOptions<unknown>>, make = encryptedRequest) =>
     rejectionOf(verifyRequest(make({ message: newOrder() }), options(changes)))
   const thrown = new Error('secret-of-the-merchant')
@@ -145,7 +145,7 @@ describe('a failure of our own side', () => {
     ['the clock throws', 'ERR_OPTION', { now: () => expect.fail('the clock') }],
     ['a signer cannot decrypt', 'ERR_SIGNER', { credentials: privateKey(signer) }],
     ['no key can decrypt', 'ERR_KEY_USE', { credentials: privateKey(merchantEcc().privateKey) }],
-  ])('rejects when %s, and the response is "try later"', async (_, code, changes) => {
+  ])('rejects when %s, and the response is UNKNOWN_EXCEPTION', async (_, code, changes) => {
     const error = await failing(changes)
     expect(error).toHaveProperty('code', code)
     expect(error.message).not.toContain('secret-of-the-merchant')
@@ -199,7 +199,7 @@ describe('a failure of our own side', () => {
   )
 })
 
-test('two requests that fail with the same error object have responses of their own', async () => {
+test('two requests that fail with the same error object have separate responses', async () => {
   const thrown = new ProtocolError('ERR_FIELD_INVALID', 'not this item', { issues: [{ field: 'x', expected: 'y' }] })
   const schema = { '~standard': { version: 1, vendor: 'test', validate: () => Promise.reject(thrown) } } as const
   const failing = (tracerId: string) => {
@@ -216,7 +216,7 @@ test('two requests that fail with the same error object have responses of their 
 })
 
 test.each([new HandlerError('ERR_OPTION', 'own'), new ConfigurationError('ERR_KEY_RING', 'own')])(
-  'two requests whose credentials() throws the same $name have responses of their own',
+  'two requests whose credentials() throws the same $name have separate responses',
   async (thrown) => {
     const failing = (tracerId: string) => {
       const incoming = withHeaders(request({ message: newOrder() }), { 'Tracer-Id': tracerId })
@@ -236,7 +236,7 @@ test('a signal that throws when it is read is ignored', async () => {
   await expect(verifyRequest(incoming as never, options())).resolves.toHaveProperty('order')
 })
 
-test('responseToError makes "try later" of any other value, without what it says', () => {
+test('responseToError returns UNKNOWN_EXCEPTION for any other value, without its text', () => {
   for (const error of [new Error('secret'), 'secret', null, undefined, Object.freeze(new Error('secret'))]) {
     const response = responseToError(error)
     expect(response).toMatchObject({ status: 500, headers: { 'Tracer-Id': expect.stringMatching(/^[0-9a-f]{32}$/) } })

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { OrderEvent } from '../chaos/gateway.ts'
 import type { Random } from '../chaos/random.ts'
 import { type ReceivedResponse, send } from '../support/http.ts'
-import { isSignedBy, messageOf, order, request, type TestRequest } from '../support/messages.ts'
+import { isSignedBy, messageOf, order, type Received, request, type TestRequest } from '../support/messages.ts'
 import type { SoakKeys } from './keys.ts'
 
 /** The gateway: starts orders at a rate, whatever the merchant does, and delivers each event until the merchant has accepted it. */
@@ -50,13 +50,10 @@ export function createSoakGateway(
   function secure({ merchantBizNo, orderModifyTime, requestId }: OrderEvent): TestRequest {
     const { version, signWith, encryptTo } = keys.current()
     const message = order({ merchantBizNo, orderModifyTime, requestId, orderCreateTime: orderModifyTime - 60_000 })
-    const secured = request({
+    return request({
       ...{ message, time: new Date().toISOString(), key: signWith, keyVersion: version },
-      ...(random.next() < 0.5 && { encryptTo }),
+      ...(random.next() < 0.5 && { encryptTo, encryptKeyVersion: version }),
     })
-    const { Encrypt, ...headers } = secured.headers
-    if (Encrypt === undefined) return secured
-    return { ...secured, headers: { ...headers, Encrypt: Encrypt.replace('keyVersion=1,', `keyVersion=${version},`) } }
   }
 
   async function deliver(event: OrderEvent): Promise<void> {
@@ -147,7 +144,7 @@ export function createSoakGateway(
 }
 
 /** The key version that a header names, or an empty text. */
-function versionIn({ headers }: ReceivedResponse, name: 'signature' | 'encrypt'): string {
+export function versionIn({ headers }: Received, name: 'signature' | 'encrypt'): string {
   const value = Object.entries(headers).find(([header]) => header.toLowerCase() === name)?.[1] ?? ''
   return /keyVersion=([^,]+)/.exec(value)?.[1] ?? ''
 }

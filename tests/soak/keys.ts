@@ -12,6 +12,13 @@ interface Version {
   readonly merchant: Pair
 }
 
+/** The file that the gateway process reads: its private keys, and the merchant's public keys, by version. */
+export interface GatewayKeysFile {
+  /** The version that signs responses and encrypts them. */
+  readonly sending: string
+  readonly versions: Readonly<Record<string, { readonly gateway: string; readonly merchant: string }>>
+}
+
 /** The keys that gateway and merchant use now. */
 export interface SoakKeys {
   /** What the gateway signs with and encrypts to. Changes with each rotation. */
@@ -24,7 +31,7 @@ export interface SoakKeys {
    * Replaces the keys of both sides, in the order of docs/protocol.md: the receiver knows a key before the sender uses it, and forgets the old one
    * when no message uses it.
    *
-   * @param reload Resolves when each replica has read the credentials again.
+   * @param reload Resolves when each process has read its file again.
    * @param messagesEnd Resolves when no message with an old key is on its way.
    */
   readonly rotate: (reload: () => Promise<void>, messagesEnd: () => Promise<void>) => Promise<void>
@@ -32,13 +39,12 @@ export interface SoakKeys {
 
 const newPair = async (): Promise<Pair> => await promisify(generateKeyPair)('rsa', { modulusLength: 2048 })
 
-/** Keys of both sides. The merchant's credentials are in a file, which every replica reads. */
-export function createSoakKeys(credentialsFile: string): SoakKeys {
+/** Keys of both sides, in two files: one for the processes of the merchant, one for the gateway process. */
+export function createSoakKeys(credentialsFile: string, gatewayFile: string): SoakKeys {
   let known: readonly Version[] = [{ version: '1', gateway: gatewayRsa(), merchant: merchantRsa() }]
   let sending = known[0] as Version
 
-  /** Atomic: a replica may start at any moment. */
-  function writeCredentials(versions: readonly Version[], sendWith: Version): void {
+  function writeFiles(versions: readonly Version[], sendWith: Version): void {
     const credentials = {
       clientId: CLIENT_ID,
       privateKeys: Object.fromEntries(versions.map(({ version, merchant }) => [version, pem(merchant.privateKey)])),
@@ -46,10 +52,19 @@ export function createSoakKeys(credentialsFile: string): SoakKeys {
       signingKeyVersion: sendWith.version,
       encryptionKeyVersion: sendWith.version,
     }
-    writeFileSync(`${credentialsFile}.new`, JSON.stringify(credentials), { mode: 0o600 })
-    renameSync(`${credentialsFile}.new`, credentialsFile)
+    const ofGateway: GatewayKeysFile = {
+      sending: sendWith.version,
+      versions: Object.fromEntries(
+        versions.map(({ version, gateway, merchant }) => [
+          version,
+          { gateway: pem(gateway.privateKey), merchant: pem(merchant.publicKey) },
+        ]),
+      ),
+    }
+    replaceFile(credentialsFile, credentials)
+    replaceFile(gatewayFile, ofGateway)
   }
-  writeCredentials(known, sending)
+  writeFiles(known, sending)
   const find = (wanted: string) => known.find(({ version }) => version === wanted)
 
   return {
@@ -65,15 +80,21 @@ export function createSoakKeys(credentialsFile: string): SoakKeys {
       const version = String(Number(old.version) + 1)
       const next: Version = { version, gateway: await newPair(), merchant: await newPair() }
       known = [old, next]
-      writeCredentials(known, old)
+      writeFiles(known, old)
       await reload()
       sending = next
-      writeCredentials(known, next)
+      writeFiles(known, next)
       await reload()
       await messagesEnd()
-      writeCredentials([next], next)
+      writeFiles([next], next)
       await reload()
       known = [next]
     },
   }
+}
+
+/** Atomic: a process may start at any moment. */
+function replaceFile(file: string, content: object): void {
+  writeFileSync(`${file}.new`, JSON.stringify(content), { mode: 0o600 })
+  renameSync(`${file}.new`, file)
 }

@@ -35,6 +35,9 @@ export function soakPicture({ seconds, samples, faults, subtitle }: SoakRun): st
     { name: 'file descriptors', unit: 'one replica', tone: 'yours', of: (sample: Sample) => sample.fileDescriptors },
     { name: 'connections', unit: 'to the database', tone: 'wait', of: (sample: Sample) => sample.connections },
     { name: 'rows', unit: 'of requests', tone: 'wait', of: (sample: Sample) => sample.requestRows },
+    { name: 'outbox', unit: 'events to send', tone: 'bad', of: (sample: Sample) => sample.outboxWaiting },
+    { name: 'outbox rows', unit: 'sent or waiting', tone: 'wait', of: (sample: Sample) => sample.outboxRows },
+    { name: 'worker heap', unit: 'MB, one worker', tone: 'yours', of: (sample: Sample) => sample.workerHeapMb },
   ] as const
   const bottom = chartsAt + charts.length * CHART_HEIGHT
   return picture({

@@ -6,7 +6,7 @@
  * again, `sample` asks for figures of the process.
  */
 
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import process from 'node:process'
@@ -17,26 +17,16 @@ import type { Credentials } from '../../src/secure-message/credentials.ts'
 import { createOrderSyncHandler } from '../../src/server/handler.ts'
 import { transactionalPostgresStore } from '../../src/stores/postgres.ts'
 import type { SqlTransaction } from '../support/stores.ts'
+import { type ProcessFigures, processFigures } from './process-figures.ts'
 
-/** What the test sends to a replica. */
+/** What the test sends to a process. */
 export type Command =
   | { readonly kind: 'clock'; readonly offsetMs: number }
   | { readonly kind: 'reload' }
   | { readonly kind: 'sample' }
 
-/** What a replica sends back. */
+/** What a process sends back. */
 export type Report = { readonly kind: 'reloaded' } | ({ readonly kind: 'sample' } & ProcessFigures)
-
-/** Figures of one process. */
-export interface ProcessFigures {
-  /** In bytes, after a full garbage collection. */
-  readonly heap: number
-  /** In bytes. */
-  readonly rss: number
-  /** Active handles and requests of Node.js. */
-  readonly handles: number
-  readonly fileDescriptors: number
-}
 
 const [url = '', applicationName = '', credentialsFile = ''] = process.argv.slice(2)
 
@@ -99,14 +89,7 @@ process.on('message', (command: Command) => {
       send({ kind: 'reloaded' })
       break
     default:
-      globalThis.gc?.()
-      send({
-        kind: 'sample',
-        heap: process.memoryUsage().heapUsed,
-        rss: process.memoryUsage().rss,
-        handles: process.getActiveResourcesInfo().length,
-        fileDescriptors: readdirSync('/proc/self/fd').length,
-      })
+      send({ kind: 'sample', ...processFigures() })
   }
 })
 

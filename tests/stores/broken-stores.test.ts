@@ -12,7 +12,7 @@ describe('storeCases', () => {
     await run({ createStore: () => correctStore(database) })
   })
 
-  test.each(brokenStores)('a store fails that $flaw', async ({ fails, create }) => {
+  test.each(brokenStores)('the cases find a store that $flaw', async ({ fails, create }) => {
     const failing = storeCases.find(({ name }) => name === fails)
     expect(failing?.name).toBe(fails)
     const database = newDatabase()

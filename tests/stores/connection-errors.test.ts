@@ -42,7 +42,7 @@ const stores: Readonly<Record<string, (options?: OnError) => { connection: Event
 }
 
 describe.each(Object.entries(stores))('%s, when its connection emits an error', (name, create) => {
-  test('warns once with the code and the fix, without URL or password, when nobody else listens', () => {
+  test('warns once with the code and the fix, without URL or password, if there is no other listener', () => {
     const warnings = recordWarnings()
     const { connection, again } = create()
     again()
@@ -79,7 +79,7 @@ describe.each(Object.entries(stores))('%s, when its connection emits an error', 
     await new Promise(setImmediate)
   })
 
-  test('does not warn while somebody else listens', () => {
+  test('does not warn while there is another listener', () => {
     const warnings = recordWarnings()
     const { connection } = create()
     const listener = vi.fn()
@@ -94,7 +94,7 @@ describe.skipIf(postgresUrl === undefined)('a pool without a listener', () => {
   test.each([
     ['postgresStore', async (pool: Pool) => void postgresStore({ pool })],
     ['migratePostgres', (pool: Pool) => migratePostgres(pool, { schema: 'connection_errors' })],
-  ])('survives the end of its idle connection, and %s warns', async (_, use) => {
+  ])('survives when its idle connection is closed, and %s warns', async (_, use) => {
     const warnings = recordWarnings()
     const pool = new Pool({ connectionString: postgresUrl })
     const admin = new Pool({ connectionString: postgresUrl })
@@ -110,7 +110,7 @@ describe.skipIf(postgresUrl === undefined)('a pool without a listener', () => {
 })
 
 describe.skipIf(mysqlUrl === undefined)('a pool of mysql2', () => {
-  test('survives the end of its idle connection without a listener or a warning, and opens a new one', async () => {
+  test('survives when its idle connection is closed without a listener or a warning, and opens a new one', async () => {
     const warnings = recordWarnings()
     const pool = createPool({ uri: mysqlUrl ?? '' })
     const admin = createPool({ uri: mysqlUrl ?? '' })
@@ -130,7 +130,7 @@ async function isNewConnection(pool: ReturnType<typeof createPool>, id: number):
 }
 
 describe.skipIf(redisUrl === undefined)('a client of Redis without a listener', () => {
-  test('survives the end of its connection, and redisStore warns (redis)', async () => {
+  test('survives when its connection is closed, and redisStore warns (redis)', async () => {
     const warnings = recordWarnings()
     const client = await createClient({ url: redisUrl ?? '' }).connect()
     redisStore({ client })

@@ -100,7 +100,7 @@ test('docs/stores.md and the docblocks of the stores have examples with a pool a
   expect(redisExamples.length).toBeGreaterThanOrEqual(4)
 })
 
-describe.skipIf(postgresUrl === undefined)('the example of PostgreSQL survives the end of its connection', () => {
+describe.skipIf(postgresUrl === undefined)('the example of PostgreSQL survives when its connection is closed', () => {
   test.each(postgresExamples)('$title', async ({ title, code }) => {
     const { place, remove } = await makePlace('postgres', postgresUrl ?? '')
     const name = place.split(' ')[2] ?? ''
@@ -128,7 +128,7 @@ describe.skipIf(postgresUrl === undefined)('the example of PostgreSQL survives t
   })
 })
 
-describe.skipIf(mysqlUrl === undefined)('the example of MySQL survives the end of its connection', () => {
+describe.skipIf(mysqlUrl === undefined)('the example of MySQL survives when its connection is closed', () => {
   test.each(mysqlExamples)('$title', async ({ code }) => {
     const { place, remove } = await makePlace('mysql', mysqlUrl ?? '')
     onTestFinished(remove)
@@ -154,7 +154,7 @@ describe.skipIf(mysqlUrl === undefined)('the example of MySQL survives the end o
 })
 
 describe.skipIf(redisUrl !== 'redis://127.0.0.1:6379')(
-  'the example of Redis survives the end of its connection',
+  'the example of Redis survives when its connection is closed',
   () => {
     test.each(redisExamples)('$title', async ({ title, code }) => {
       const admin = new Redis(redisUrl ?? '')

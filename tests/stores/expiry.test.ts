@@ -117,7 +117,7 @@ const stores: Readonly<Record<string, { skip: boolean; open: () => Promise<Store
 }
 
 describe.each(Object.entries(stores))('%s', (_, { skip, open }) => {
-  test.skipIf(skip)('frees the order of a process that died when its clock is set back by an hour', async () => {
+  test.skipIf(skip)('frees the order of a dead process when the clock is set back by an hour', async () => {
     const { store, setBack } = await open()
     const died = await store.claim(delivery, claimOptions)
     if (died.decision !== 'process') throw new Error(died.decision)
@@ -131,7 +131,7 @@ describe.each(Object.entries(stores))('%s', (_, { skip, open }) => {
   })
 
   test.skipIf(skip)(
-    'keeps a lease when its clock is corrected by less than a second, or a claim has a shorter lease',
+    'keeps a lease when the clock is set back by less than a second, or a claim has a shorter lease',
     async () => {
       const { store, setBack } = await open()
       expect((await store.claim(delivery, claimOptions)).decision).toBe('process')

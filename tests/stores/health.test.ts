@@ -53,7 +53,7 @@ const DOWN = {
 }
 
 describe.skipIf(postgresUrl === undefined)('health of a handler on PostgreSQL', () => {
-  test('says whether the tables are missing, of an earlier release, or ready', async () => {
+  test('reports whether the tables are missing, outdated, or ready', async () => {
     const { place, remove } = await makePlace('postgres', postgresUrl ?? '')
     onTestFinished(remove)
     const pool = openPool(postgresUrl ?? '', place.split(' ')[2] ?? '')
@@ -65,7 +65,7 @@ describe.skipIf(postgresUrl === undefined)('health of a handler on PostgreSQL', 
     expect(await health()).toMatchObject(OK)
   })
 
-  test('says that the database is down while the network is dark, and then that it is back', async () => {
+  test('reports that the database is down while the network drops packets, and then that it works again', async () => {
     const { place, remove } = await makePlace('postgres', postgresUrl ?? '')
     onTestFinished(remove)
     const { proxy, url } = await behindProxy(postgresUrl ?? '')
@@ -89,7 +89,7 @@ describe.skipIf(mysqlUrl === undefined)('health of a handler on MySQL', () => {
     return place.split(' ')[2] ?? ''
   }
 
-  test('says whether the procedures are missing, a migration has not ended, or all is ready', async () => {
+  test('reports whether the procedures are missing, a migration is incomplete, or the store is ready', async () => {
     const pool = mysqlPoolAt(mysqlUrl ?? '', await newDatabase())
     onTestFinished(() => pool.end())
     const health = healthOf(mysqlStore({ pool }))
@@ -100,7 +100,7 @@ describe.skipIf(mysqlUrl === undefined)('health of a handler on MySQL', () => {
     expect(await health()).toMatchObject(OK)
   })
 
-  test('says that the database is down while the network is dark, and then that it is back', async () => {
+  test('reports that the database is down while the network drops packets, and then that it works again', async () => {
     const { proxy, url } = await behindProxy(mysqlUrl ?? '')
     const pool = mysqlPoolAt(url, await newDatabase(), { connectTimeout: 300 })
     onTestFinished(() => pool.end())
@@ -116,7 +116,7 @@ describe.skipIf(mysqlUrl === undefined)('health of a handler on MySQL', () => {
   })
 })
 
-test.skipIf(redisUrl === undefined)('health of a handler on Redis says whether Redis can be reached', async () => {
+test.skipIf(redisUrl === undefined)('health of a handler on Redis reports whether Redis is reachable', async () => {
   const { proxy, url } = await behindProxy(redisUrl ?? '')
   const client = new Redis(url, { commandTimeout: 300, connectTimeout: 300, maxRetriesPerRequest: 0 })
   client.on('error', () => {})
@@ -127,7 +127,7 @@ test.skipIf(redisUrl === undefined)('health of a handler on Redis says whether R
   await expect.poll(health, { timeout: 10_000 }).toMatchObject(DOWN)
 })
 
-test('health of a handler on SQLite says whether the file can be used', async () => {
+test('health of a handler on SQLite reports whether the file is usable', async () => {
   const { place, remove } = await makePlace('node:sqlite', '')
   onTestFinished(remove)
   const store = sqliteStore({ file: place.split(' ')[1] ?? '' })

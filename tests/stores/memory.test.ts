@@ -127,7 +127,7 @@ describe('memoryStore, maxOrders', () => {
     expect(await store.read('order a')).toBeDefined()
   })
 
-  test('gives a greater token to an order that was removed and comes back', async () => {
+  test('gives a greater token to a removed order that is delivered again', async () => {
     const { store } = storeWithClock({ maxOrders: 1 })
     const before = await claim(store, delivery('a'))
     await store.release(before)
@@ -154,7 +154,7 @@ describe('memoryStore, maxRequests', () => {
     expect(await decisionOn(store, delivery('b'))).toBe('duplicate')
   })
 
-  test('remembers a request again at its finish, when it was removed while it ran', async () => {
+  test('remembers a request again at its finish, if it was removed while it ran', async () => {
     const { store } = storeWithClock({ maxRequests: 1 })
     const running = await claim(store, delivery('a'))
     await process(store, delivery('b'))
@@ -224,7 +224,7 @@ describe('memoryStore, lease', () => {
     expect(await decisionOn(store, delivery('a'))).toBe('process')
   })
 
-  test('cannot be finished or released by the first claim after a second claim has it', async () => {
+  test('cannot be finished or released by the first claim after a second claim', async () => {
     const { store, clock } = storeWithClock()
     const first = await claim(store, delivery('a'))
     clock.now += 1_000

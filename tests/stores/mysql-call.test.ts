@@ -10,9 +10,12 @@ describe('callOf', () => {
     expect(callOf('`shop`.', 'order_sync_rollback', [])).toBe('CALL `shop`.order_sync_rollback()')
   })
 
-  test.each(["'", '\\', '"', '`', '?', '\0', '香', '😀', ''])('has no character of the text %j itself', (text) => {
-    expect(callOf('', 'p', [text])).toMatch(/^CALL p\(X'[0-9a-f]*'\)$/)
-  })
+  test.each(["'", '\\', '"', '`', '?', '\0', '香', '😀', ''])(
+    'does not contain the characters of the text %j',
+    (text) => {
+      expect(callOf('', 'p', [text])).toMatch(/^CALL p\(X'[0-9a-f]*'\)$/)
+    },
+  )
 
   test.each([Number.NaN, 0.5, 2 ** 53, Number.POSITIVE_INFINITY])('throws a RangeError for the number %s', (number) => {
     expect(() => callOf('', 'p', [number])).toThrow(RangeError)

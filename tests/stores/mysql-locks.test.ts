@@ -125,7 +125,7 @@ describe.skipIf(url === undefined)('mysqlStore, while another session holds the 
   })
 })
 
-describe.skipIf(url === undefined)('mysqlStore, when its statements meet', () => {
+describe.skipIf(url === undefined)('mysqlStore, with concurrent statements', () => {
   test('has one process decision for each of 40 orders, claimed 20 times at once while requests expire', async () => {
     const { pool } = await newPool(20)
     const store = mysqlStore({ pool, responseTtlMs: 1 })
@@ -148,7 +148,7 @@ describe.skipIf(url === undefined)('mysqlStore, when its statements meet', () =>
 })
 
 describe.skipIf(url === undefined)('transactionalMysqlStore', () => {
-  test('lets others process the order of a process that is frozen in onOrder, and rolls its writes back', async () => {
+  test('lets other processes handle the order of a process that is frozen in onOrder, and rolls back its writes', async () => {
     const { pool, database } = await newPool(4)
     await pool.query('CREATE TABLE effects (author varchar(64)) ENGINE = InnoDB')
     const frozen = run('tests/stores/frozen-mysql-worker.ts', [url ?? '', database, '1000'])

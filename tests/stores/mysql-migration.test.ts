@@ -57,7 +57,7 @@ describe('MYSQL_MIGRATIONS', () => {
   })
 
   test.each([[1, 'dd4b6f0f6822ab36']])(
-    'version %d has the text that was released: append another version instead',
+    'version %d has the released text (append a new version instead of changing it)',
     (version, hash) => {
       const text = JSON.stringify(MYSQL_MIGRATIONS[version - 1])
       expect(createHash('sha256').update(text).digest('hex').slice(0, 16)).toBe(hash)
@@ -142,7 +142,7 @@ describe.skipIf(url === undefined)('migrateMysql', () => {
     }
   })
 
-  test('only reads when nothing is to do', async () => {
+  test('only reads when the schema is up to date', async () => {
     const pool = open(await newDatabase(), { connectionLimit: 1 })
     await migrateMysql(pool)
     await pool.query('SET SESSION TRANSACTION READ ONLY')
@@ -166,7 +166,7 @@ describe.skipIf(url === undefined)('migrateMysql', () => {
     expect(await forgetExpired({ pool, database })).toBe(0)
   })
 
-  test('uses the database that it is told, not that of the connection', async () => {
+  test('uses the database of the option, not that of the connection', async () => {
     const [own, other] = [await newDatabase(), await newDatabase()]
     const pool = open(own)
     await migrateMysql(pool, { database: other })
@@ -196,7 +196,7 @@ async function openAs(rights: readonly string[], database: string): Promise<Pool
 }
 
 describe.skipIf(url === undefined)('a user with only the documented rights', () => {
-  test('of the application runs migrateMysql on an up-to-date schema, every method of the store, and forgetExpired', async () => {
+  test('for the application can run migrateMysql on an up-to-date schema, every method of the store, and forgetExpired', async () => {
     const database = await newDatabase()
     await migrateMysql(open(database))
     const pool = await openAs(
@@ -224,7 +224,7 @@ describe.skipIf(url === undefined)('a user with only the documented rights', () 
     })
   })
 
-  test('of the migration creates the schema, and needs the right to create procedures', async () => {
+  test('for the migration can create the schema, and needs the right to create procedures', async () => {
     const tables = 'SELECT, INSERT, UPDATE, CREATE, ALTER, INDEX'
     const database = await newDatabase()
     const withoutRoutines = await openAs([`${tables} ON ${database}.*`], database)

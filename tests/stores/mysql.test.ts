@@ -113,7 +113,7 @@ describe.skipIf(url === undefined)('transactionalMysqlStore, finishInTransaction
     })
   })
 
-  test('rejects when SQL that is not recognised has committed, and says so: the write stays', async () => {
+  test('rejects with the reason when unrecognized SQL has committed; the write stays', async () => {
     const work = async (transaction: PoolConnection) => {
       await transaction.query(`PREPARE finish FROM 'COMMIT'`)
       await transaction.query('EXECUTE finish')
@@ -230,7 +230,7 @@ describe.skipIf(url === undefined)('transactionalMysqlStore, finishInTransaction
     [1_000, 60],
     [90_000, 180],
   ])(
-    'with a lease of %d ms, lets the server end a session that is idle in onOrder for %d s',
+    'with a lease of %d ms, the server closes a session that is idle in onOrder for %d s',
     async (leaseMs, seconds) => {
       const pool = await newPool(ONE_CONNECTION)
       const store = transactionalMysqlStore({ pool })
@@ -245,7 +245,7 @@ describe.skipIf(url === undefined)('transactionalMysqlStore, finishInTransaction
 })
 
 describe.skipIf(url === undefined)('mysqlStore', () => {
-  test('waits for a connection of the pool for queryTimeoutMs, and gives back one that comes later', async () => {
+  test('waits for a connection of the pool for queryTimeoutMs, and releases a late connection', async () => {
     const pool = await newPool(ONE_CONNECTION)
     const store = mysqlStore({ pool, queryTimeoutMs: 200 })
     const taken = await pool.getConnection()

@@ -143,11 +143,11 @@ const url = 'postgres://user:secret@127.0.0.1/shop'
 describe.each([
   ['postgresStore', postgresStore],
   ['transactionalPostgresStore', transactionalPostgresStore],
-])('%s refuses at creation', (name, create) => {
+])('%s throws at creation for', (name, create) => {
   test.each<[string, unknown, string]>([
-    ['the pool in place of the options', new Pool(), `${name}({ pool })`],
-    ['a client in place of the options', new Client(), `${name}({ pool })`],
-    ['a Drizzle database in place of the options', drizzle, `${name}({ pool })`],
+    ['the pool instead of the options', new Pool(), `${name}({ pool })`],
+    ['a client instead of the options', new Client(), `${name}({ pool })`],
+    ['a Drizzle database instead of the options', drizzle, `${name}({ pool })`],
     ['no options', undefined, 'object of options'],
     ['a URL in place of the options', url, 'object of options'],
     ['options without a pool', {}, `"pool" is missing: ${name}({ pool: new Pool() })`],
@@ -176,7 +176,7 @@ describe.each([
 describe.each([
   ['mysqlStore', mysqlStore],
   ['transactionalMysqlStore', transactionalMysqlStore],
-])('%s refuses at creation', (name, create) => {
+])('%s throws at creation for', (name, create) => {
   // None of these connects before its first query.
   const promisePool = createPool({})
   const callbackPool = createCallbackPool({})
@@ -187,13 +187,13 @@ describe.each([
   })
   const mariadbPool = { getConnection: mustNotBeCalled, activeConnections: mustNotBeCalled }
 
-  test('not a promise pool of mysql2', () => {
+  test('a pool that is not a promise pool of mysql2', () => {
     expect(() => create({ pool: promisePool })).not.toThrow()
   })
 
   test.each<[string, unknown, string]>([
-    ['the pool in place of the options', promisePool, `${name}({ pool })`],
-    ['a Drizzle database in place of the options', drizzle, `${name}({ pool })`],
+    ['the pool instead of the options', promisePool, `${name}({ pool })`],
+    ['a Drizzle database instead of the options', drizzle, `${name}({ pool })`],
     ['no options', undefined, 'object of options'],
     ['a URL in place of the options', 'mysql://user:secret@127.0.0.1/shop', 'object of options'],
     ['options without a pool', {}, `"pool" is missing: ${name}({ pool: createPool() of "mysql2/promise" })`],
@@ -214,11 +214,11 @@ describe.each([
   })
 })
 
-describe('redisStore refuses at creation', () => {
+describe('redisStore throws at creation for', () => {
   test.each<[string, unknown, string]>([
-    ['the client in place of the options', client, 'redisStore({ client })'],
+    ['the client instead of the options', client, 'redisStore({ client })'],
     [
-      'a client of ioredis in place of the options',
+      'a client of ioredis instead of the options',
       { evalsha: mustNotBeCalled, eval: mustNotBeCalled },
       'redisStore({ client })',
     ],

@@ -90,7 +90,7 @@ describe.skipIf(url === undefined)('transactionalPostgresStore', () => {
     [1_000, '1min'],
     [90_000, '3min'],
   ])(
-    'limits the idle time in onOrder for a lease of %d ms to %s, and that before COMMIT to 5 s',
+    'for a lease of %d ms, limits the idle time in onOrder to %s, and before COMMIT to 5 s',
     async (leaseMs, limit) => {
       const pool = await newPool()
       const timeouts: unknown[] = []

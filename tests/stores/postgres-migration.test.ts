@@ -110,7 +110,7 @@ describe.skipIf(url === undefined)('migratePostgres', () => {
     })
   })
 
-  test('leaves the functions that a process of schema version 2 calls, and then does not know the content', async () => {
+  test('keeps the functions that a process of schema version 2 calls, whose orders have no content digest', async () => {
     const pool = open({ search_path: await newSchema() })
     for (const migration of POSTGRES_MIGRATIONS.slice(0, 2)) await pool.query(migration)
     const claim =
@@ -128,7 +128,7 @@ describe.skipIf(url === undefined)('migratePostgres', () => {
     })
   })
 
-  test('is required after an upgrade from schema version 2: until then the store says so', async () => {
+  test('is required after an upgrade from schema version 2, and the store reports ERR_STORE_NOT_MIGRATED until then', async () => {
     const pool = open({ search_path: await newSchema() })
     for (const migration of POSTGRES_MIGRATIONS.slice(0, 2)) await pool.query(migration)
     const expected = { code: 'ERR_STORE_NOT_MIGRATED' }

@@ -73,7 +73,7 @@ describe.skipIf(url === undefined)('transactionalPostgresStore, finishInTransact
     expect(result).toEqual({ ...NOTHING, finished: expect.stringContaining(finished) })
   })
 
-  test('rejects a query after the client was given back: it would run in the transaction of another order', async () => {
+  test('rejects a query after the client was released: it would run in the transaction of another order', async () => {
     const lent: PoolClient[] = []
     expect(await runInTransaction((transaction) => lent.push(transaction))).toMatchObject({
       finished: true,

@@ -103,7 +103,7 @@ describe.skipIf(url === undefined)('redisStore', () => {
   })
 })
 
-describe('redisStore, when Redis has no memory left', () => {
+describe('redisStore, when Redis is out of memory', () => {
   test.each(['known', 'lost'])(
     'finishes and releases claims, and replays; the digest of the request is %s',
     async (digest) => {
@@ -175,7 +175,7 @@ describe('redisStore, while Redis does not respond', () => {
     expect(await Promise.all([inTime, next])).toEqual(['read', 'read'])
   })
 
-  test('goes on sending commands to a cluster, whose other nodes may respond', async () => {
+  test('continues to send commands to a cluster, whose other nodes may respond', async () => {
     const { clock, sent, send, read } = silent({})
     const oldest = read()
     clock.mockReturnValue(60_000)

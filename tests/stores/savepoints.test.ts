@@ -67,7 +67,7 @@ test.each([
   `INSERT INTO a VALUES ('it''s;'); /* ; */ COMMIT -- end`,
   'SELECT 1;;ROLLBACK;',
   'COMMIT AND CHAIN',
-])('%s is refused with ERR_TRANSACTION, also when the refusal is ignored', (text) => {
+])('%s throws ERR_TRANSACTION, also if the first error is ignored', (text) => {
   const { stepFor, assertEnded } = createSavepoints('postgres')
   expect(stepFor(text)).toMatchObject({
     kind: 'refuse',
@@ -83,7 +83,7 @@ test.each([
   '/* x */ DROP TABLE a',
   'LOCK TABLES a READ',
   'SELECT 1; DROP TABLE a',
-])('%s is refused in MySQL, where it would commit, and sent in PostgreSQL', (text) => {
+])('%s is rejected in MySQL, where it would commit, and sent in PostgreSQL', (text) => {
   expect(sendAll([text], 'mysql')).toEqual([expect.stringContaining('would have committed')])
   expect(sendAll([text])).toEqual([text])
 })
@@ -93,7 +93,7 @@ test('a temporary table is sent in MySQL', () => {
   expect(sendAll(sent, 'mysql')).toEqual(sent)
 })
 
-test('a transaction that has not ended is an error', () => {
+test('a transaction that is still open at the end is an error', () => {
   const { stepFor, assertEnded } = createSavepoints('postgres')
   stepFor('BEGIN')
   expect(assertEnded).toThrow('had not ended when it returned: await it')
@@ -101,7 +101,7 @@ test('a transaction that has not ended is an error', () => {
   expect(assertEnded).not.toThrow()
 })
 
-test('the forms of drivers are understood: text, objects, callbacks and query objects', async () => {
+test('accepts the query forms of drivers: text, objects, callbacks and query objects', async () => {
   const sent: unknown[][] = []
   const query = guardQuery({
     send: (...args) => sent.push(args),
@@ -142,7 +142,7 @@ test.each<[Dialect, string]>([
   ['mysql', 'SET LOCAL autocommit = 1'],
   ['mysql', 'SET `autocommit` = 1'],
   ['mysql', `SET PASSWORD = 'a'`],
-])('%s: %s is refused with ERR_TRANSACTION', (dialect, text) => {
+])('%s: %s throws ERR_TRANSACTION', (dialect, text) => {
   expect(createSavepoints(dialect).stepFor(text)).toMatchObject({ kind: 'refuse', error: { code: 'ERR_TRANSACTION' } })
 })
 
@@ -173,7 +173,7 @@ test.each<[Dialect, string]>([
   expect(sendAll([text], dialect)).toEqual(['SAVEPOINT order_sync_1'])
 })
 
-test('a text of a megabyte is read in time that grows with its length', () => {
+test('parses a text of a megabyte in linear time', () => {
   const before = performance.now()
   for (const part of ["'", '/*', '$a', '(', '-- ', '; ', "E'\\", '/*!', '$$', ' ', 'set ', 'autocommit,']) {
     for (const dialect of ['postgres', 'mysql'] as const) {
@@ -184,7 +184,7 @@ test('a text of a megabyte is read in time that grows with its length', () => {
   expect(performance.now() - before).toBeLessThan(20_000)
 })
 
-test('a refusal that nobody awaits is no unhandled rejection', async () => {
+test('a rejected statement that is not awaited causes no unhandled rejection', async () => {
   const query = guardQuery({ send: () => undefined, savepoints: createSavepoints('postgres'), isOver: () => false })
   const unhandled: unknown[] = []
   const listen = (reason: unknown) => unhandled.push(reason)
@@ -205,7 +205,7 @@ test('a refusal that nobody awaits is no unhandled rejection', async () => {
   expect(handled).toMatchObject([{ code: 'ERR_TRANSACTION' }])
 })
 
-test('a replaced statement is not sent as a prepared one: MySQL has no prepared SAVEPOINT', () => {
+test('sends a replaced statement unprepared, because MySQL cannot prepare SAVEPOINT', () => {
   const sent: string[] = []
   const query = guardQuery({
     send: (text) => sent.push(`execute ${text}`),
@@ -217,7 +217,7 @@ test('a replaced statement is not sent as a prepared one: MySQL has no prepared 
   expect(sent).toEqual(['query SAVEPOINT order_sync_1', 'execute SELECT 1', 'query RELEASE SAVEPOINT order_sync_1'])
 })
 
-test('a statement to prepare may not begin or end a transaction: it could run at any depth', () => {
+test('rejects preparing a statement that begins or ends a transaction, because it could run at any depth', () => {
   for (const text of ['BEGIN', 'COMMIT', 'CREATE TABLE a (b int)']) {
     const { assertPreparable, assertEnded } = createSavepoints('mysql')
     expect(() => assertPreparable('SELECT 1')).not.toThrow()
@@ -227,7 +227,7 @@ test('a statement to prepare may not begin or end a transaction: it could run at
   }
 })
 
-test('after a deadlock, nothing more is sent but the rollback that ORMs send', () => {
+test('after a deadlock, sends only the ROLLBACK of ORMs', () => {
   const { stepFor, noteRolledBack } = createSavepoints('mysql')
   stepFor('BEGIN')
   noteRolledBack()

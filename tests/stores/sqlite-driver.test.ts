@@ -110,7 +110,7 @@ describe('sqliteStore with the option driver', () => {
     expect(thrownBy(() => Reflect.apply(sqliteStore, undefined, [options])).message).toContain(message)
   })
 
-  test('refuses a path in place of the options', () => {
+  test('throws for a path instead of the options', () => {
     expect(thrownBy(() => Reflect.apply(sqliteStore, undefined, ['store.db']))).toStrictEqual(
       new TypeError('sqliteStore() takes an object of options: sqliteStore({ file })'),
     )

@@ -95,7 +95,7 @@ test(`sqliteStore processes ${ORDERS} orders after another process has held the 
   expect(longestMs).toBeLessThan(100)
 })
 
-test('sqliteStore rejects what waits for longer than busyTimeoutMs, all at about the same time, and then works again', async () => {
+test('sqliteStore rejects all calls that wait longer than busyTimeoutMs at about the same time, and then works again', async () => {
   const { file, stores } = await open(1, { busyTimeoutMs: 300 })
   await lockElsewhere(file, 1_000)
   const before = performance.now()

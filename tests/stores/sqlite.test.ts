@@ -61,7 +61,7 @@ describe('sqliteStore', () => {
     expect(() => sqliteStore({ file: import.meta.filename, driver })).toThrow('file is not a database')
   })
 
-  test('rejects with the error of SQLite when SQLite rolled back by itself, as on a full disk, and then works again', async () => {
+  test('rejects with the error of SQLite after SQLite rolled back, as on a full disk, and then works again', async () => {
     const file = await newFile()
     const store = open(file)
     const full = `CREATE TRIGGER full BEFORE INSERT ON order_sync_orders BEGIN SELECT RAISE(ROLLBACK, 'disk is full'); END`

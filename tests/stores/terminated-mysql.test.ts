@@ -45,7 +45,7 @@ describe.skipIf(url === undefined)('a process with transactionalMysqlStore', () 
   })
 })
 
-describe.skipIf(url === undefined)('transactionalMysqlStore whose connection ends', () => {
+describe.skipIf(url === undefined)('transactionalMysqlStore with a closed connection', () => {
   // The login, the claim, the begin, the write, and the finish with its commit.
   const cuts = [1, 2, 3, 4, 5].flatMap((chunk) => (['before', 'after'] as const).map((side) => ({ chunk, side })))
 

@@ -66,10 +66,10 @@ export function signatureOver(head: Head, body: Bytes, key: KeyObject, keyVersio
 }
 
 /** An encrypted body and its `Encrypt` header. */
-export function encrypted(plaintext: Bytes, to: KeyObject, aesKey: Bytes = randomBytes(32)) {
+export function encrypted(plaintext: Bytes, to: KeyObject, aesKey: Bytes = randomBytes(32), keyVersion = '1') {
   const cipher = createCipheriv(`aes-${aesKey.length * 8}-ecb`, aesKey, null)
   const body = Buffer.concat([cipher.update(plaintext), cipher.final()]).toString('base64')
-  return { body: Buffer.from(body), encrypt: encryptHeader(aesKey, to) }
+  return { body: Buffer.from(body), encrypt: encryptHeader(aesKey, to, keyVersion) }
 }
 
 /** An `Encrypt` header for an AES key of any length, valid or not. */
@@ -86,6 +86,8 @@ export interface RequestParts extends Partial<Head> {
   readonly keyVersion?: string
   /** The recipient's key. Absent: the message is not encrypted. */
   readonly encryptTo?: KeyObject
+  /** The version of the recipient's key. @defaultValue '1' */
+  readonly encryptKeyVersion?: string
 }
 
 export interface TestRequest {
@@ -97,9 +99,9 @@ export interface TestRequest {
 
 /** A request with an order, as the gateway sends it by the specification. */
 export function request(parts: RequestParts = {}): TestRequest {
-  const { message = order(), key = gatewayRsa().privateKey, keyVersion = '1', encryptTo } = parts
+  const { message = order(), key = gatewayRsa().privateKey, keyVersion = '1', encryptTo, encryptKeyVersion } = parts
   const head = { method: 'POST', path: PATH, clientId: CLIENT_ID, time: TIME, ...parts }
-  const encryption = encryptTo && encrypted(bytesOf(message), encryptTo)
+  const encryption = encryptTo && encrypted(bytesOf(message), encryptTo, undefined, encryptKeyVersion)
   const body = encryption?.body ?? bytesOf(message)
   return {
     method: head.method,

@@ -50,7 +50,7 @@ describe('tracing channels of a handler', () => {
     })
   })
 
-  test('publish errors in words that quote nothing, and the order gets the same response as without them', async () => {
+  test('publish errors without foreign text, and the order gets the same response as without subscribers', async () => {
     const published = record()
     const onOrder = vi.fn(() => Promise.reject(new TypeError('SECRET of USER-2088012345678901')))
     const { handler, events } = merchant({ onOrder })
@@ -76,7 +76,7 @@ describe('tracing channels of a handler', () => {
 })
 
 describe('traced', () => {
-  test('runs the work without a context when nobody subscribes', async () => {
+  test('runs the work without a context if there is no subscriber', async () => {
     const describeContext = vi.fn(() => ({ operation: 'claim' }))
     expect(await traced('store', describeContext, async (context) => context)).toBeUndefined()
     expect(describeContext).not.toHaveBeenCalled()

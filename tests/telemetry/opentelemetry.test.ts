@@ -76,7 +76,7 @@ async function sync(script: readonly Behaviour[], options: Partial<ClientOptions
 }
 
 describe('instrumentOrderSync', () => {
-  test('makes spans of a handler, each the child of the one that it runs in', async () => {
+  test('creates spans of a handler, each a child of the span that it runs in', async () => {
     const { spans, tracerProvider } = instrument()
     const { handler } = merchant({
       async onOrder() {
@@ -106,7 +106,7 @@ describe('instrumentOrderSync', () => {
     })
   })
 
-  test('makes spans and a count of retries of a client', async () => {
+  test('creates spans of a client, and counts its retries', async () => {
     const { spans, metrics } = instrument()
     expect(await sync([respondsWith(502), respondsSigned()])).toMatchObject({ attempts: 2 })
     const sends = spans().filter(({ name }) => name === 'order_sync.send')
@@ -147,7 +147,7 @@ describe('instrumentOrderSync', () => {
     expect(new Set(calls)).toEqual(new Set(['claim', 'finish']))
   })
 
-  test('ends when its function is called', async () => {
+  test('stops when its function is called', async () => {
     const { spans, stop } = instrument()
     stop()
     await merchant().handler(request())
@@ -166,7 +166,7 @@ describe('instrumentOrderSync', () => {
   })
 })
 
-test('nothing that comes out contains a secret or customer data, whatever happens', async () => {
+test('exports no secret and no customer data, for every outcome', async () => {
   const emitWarning = recordWarnings()
   const { spans, metrics } = instrument()
   const printed: unknown[] = []

@@ -38,7 +38,7 @@ function startHandler(options: Partial<HandlerOptions> = {}) {
   return { handler, events }
 }
 
-test('createTestKeys and createTestCredentials return the same keys each time, and those of each side fit the other', () => {
+test('createTestKeys and createTestCredentials return the same keys each time, and the keys of both sides match', () => {
   expect(createTestKeys()).toBe(createTestKeys())
   const { merchant, peer } = createTestCredentials('C-1')
   expect([merchant.clientId, peer.clientId]).toEqual(['C-1', 'C-1'])
@@ -46,14 +46,14 @@ test('createTestKeys and createTestCredentials return the same keys each time, a
   expect(peer.peerPublicKeys[1]).toBe(createTestKeys().merchant.publicKey)
 })
 
-test('createTestOrder makes orders with ids of their own, and takes changes', () => {
+test('createTestOrder returns orders with unique ids, and applies changes', () => {
   const [first, second] = [createTestOrder(), createTestOrder({ orderStatus: 'REFUNDED' })]
   expect(first.requestId).not.toBe(second.requestId)
   expect(second.orderStatus).toBe('REFUNDED')
 })
 
 describe('createTestPeer', () => {
-  test('signs with the key of a stranger under the version that signs', async () => {
+  test('signs with an unknown key under the version that signs', async () => {
     const { handler, events } = startHandler()
     const { clientId, privateKeys, peerPublicKeys } = createTestCredentials().peer
     const credentials = { clientId, privateKeys: { 7: privateKeys[1] ?? '' }, signingKeyVersion: '7', peerPublicKeys }
@@ -117,7 +117,7 @@ describe('createTestPeer', () => {
     }
   })
 
-  test('sends the time, the key version and the requestId that it is told', async () => {
+  test('sends the time, the key version and the requestId of the options', async () => {
     const { handler, events } = startHandler({ now: () => 1_716_340_341_000 })
     const peer = createTestPeer(handler)
     await peer.send(createTestOrder({ orderModifyTime: 1_716_340_341_000 }), {
@@ -170,7 +170,7 @@ describe('createTestReceiver', () => {
     expect(receiver.orders).toEqual([order])
   })
 
-  test('responds as it is told', async () => {
+  test('responds in the sequence of the option "responses"', async () => {
     const refusing = createTestReceiver({
       respond() {
         throw new OrderRefusedError('PROCESS_FAIL')
@@ -231,13 +231,13 @@ describe('createTestReceiver responds', () => {
     })
   }
 
-  test('with a TypeError to a word that it does not know', () => {
+  test('with a TypeError to an unknown word', () => {
     const responses = ['X'] as unknown as ReceiverResponse[]
     expect(() => createTestReceiver({ responses })).toThrow('"responses" must be a list of S, F, U, slow')
   })
 })
 
-test('createTestContext and createTransactionDouble stand in for a handler in a unit test of onOrder', async () => {
+test('createTestContext and createTransactionDouble replace a handler in a unit test of onOrder', async () => {
   async function onOrder(
     order: { merchantBizNo: string },
     { transaction }: OrderContext<ReturnType<typeof createTransactionDouble>>,

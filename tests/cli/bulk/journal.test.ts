@@ -38,7 +38,7 @@ async function written(path: string, ...notes: readonly Note[]): Promise<string>
 }
 
 describe('a journal', () => {
-  test('remembers the decisions of the peer, and the salt, and nothing that is undecided', async () => {
+  test('remembers the decisions of the peer and the salt, and nothing without a decision', async () => {
     const path = newPath()
     const first = await open(path)
     for (const one of [note(1), note(2, 'refused'), note(3, 'undelivered'), note(5, 'untrusted'), note(70_000)]) {
@@ -60,7 +60,7 @@ describe('a journal', () => {
     expect(ledger.find(3, 0)).toBeUndefined()
   })
 
-  test('is written at once, and only its owner can read it', async () => {
+  test('is written synchronously, and only its owner can read it', async () => {
     const path = newPath()
     const journal = await open(path)
     journal.write(note(1))
@@ -74,7 +74,7 @@ describe('a journal', () => {
     expect(statSync(path).mode & 0o777).toBe(0o600)
   })
 
-  test('whose last line was cut off anywhere loses that note only, and goes on after the one before', async () => {
+  test('with an incomplete last line loses only that note, and continues after the one before', async () => {
     const path = newPath()
     const text = await written(path, note(1), note(2))
     const secondNote = text.indexOf('\n', text.indexOf('\n') + 1) + 1
@@ -95,14 +95,14 @@ describe('a journal', () => {
     }
   })
 
-  test('that a power failure left with zeros at its end loses them', async () => {
+  test('with zeros at its end, as after a power failure, loses them', async () => {
     const path = newPath()
     writeTo(folder, 'zeros.journal', Buffer.concat([Buffer.from(await written(path, note(1))), Buffer.alloc(512)]))
     const journal = await open(join(folder, 'zeros.journal'))
     expect(journal.ledger.find(1, note(1).check)).toBe('succeeded')
   })
 
-  test('whose first line was cut off starts anew', async () => {
+  test('with an incomplete first line starts again', async () => {
     const text = await written(newPath())
     for (const length of [0, 1, 20, 40, text.length - 1]) {
       const path = writeTo(folder, `start-${length}.journal`, text.slice(0, length))
@@ -125,7 +125,7 @@ describe('a journal', () => {
     ['a salt in an array', `{"journal":"alipayhk-order-sync send","version":1,"salt":["${'0'.repeat(32)}"]}\n`],
     ['a line without end', 'x'.repeat(100_000)],
     ['zeros', '\0'.repeat(10)],
-  ])('is never made of another file: %s', async (name, content) => {
+  ])('never replaces another file: %s', async (name, content) => {
     const path = writeTo(folder, `other-${name}`, content)
     expect((await rejectionOf(openJournal(path, ROUTE))).message).toContain('is not a journal. It was not changed')
     expect(readFileSync(path, 'utf8')).toBe(content)
@@ -140,7 +140,7 @@ describe('a journal', () => {
     ['a number that is too large', '{"line":100000001,"outcome":"succeeded","check":"00000000"}'],
     ['a fraction', '{"line":1.5,"outcome":"succeeded","check":"00000000"}'],
     ['a line that is too long', `{"line":1,"check":"00000000","message":"${'x'.repeat(70_000)}"}`],
-  ])('with %s in its middle is damaged, and left as it is', async (name, entry) => {
+  ])('with %s in its middle is damaged, and stays unchanged', async (name, entry) => {
     const text = await written(newPath(), note(1))
     const path = writeTo(folder, `damaged-${name}`, `${text}${entry}\n${text.split('\n')[1]}\n`)
     const before = readFileSync(path, 'utf8')
@@ -163,7 +163,7 @@ describe('a journal', () => {
     expect((await rejectionOf(openJournal(path, ROUTE))).message).toContain('by another version')
   })
 
-  test('is of one process at a time, also under another name', async () => {
+  test('belongs to one process at a time, also under another name', async () => {
     const path = newPath()
     const journal = await open(path)
     symlinkSync(path, `${path}.link`)

@@ -39,7 +39,7 @@ describe('readLines', () => {
     ])
   })
 
-  test('keeps nothing of an endless line', async () => {
+  test('keeps no bytes of an endless line', async () => {
     let given = 0
     async function* endless() {
       for (; given < 200; given++) yield Buffer.alloc(1_048_576, 'x')

@@ -23,14 +23,14 @@ describe('createMeter', () => {
     expect(measure(at(1_000), 10_000)).toMatchObject({ ordersPerSecond: 100, secondsLeft: 0 })
   })
 
-  test('forgets what is older than ten seconds', () => {
+  test('ignores progress that is older than ten seconds', () => {
     const measure = createMeter(0, at(0))
     for (let second = 1; second <= 30; second++) measure(at(second), second * 1_000)
     for (let second = 31; second < 41; second++) measure(at(30 + (second - 30) * 50), second * 1_000)
     expect(measure(at(580), 41_000).ordersPerSecond).toBeCloseTo(50, 0)
   })
 
-  test('knows no time left without a size, or when nothing moves', () => {
+  test('has no remaining time without a size or without progress', () => {
     const measure = createMeter(0, at(0, { totalBytes: undefined }))
     expect(measure(at(5, { totalBytes: undefined }), 1_000).secondsLeft).toBeUndefined()
     expect(createMeter(0, at(0))(at(0), 1_000)).toMatchObject({ ordersPerSecond: 0, secondsLeft: undefined })
@@ -95,7 +95,7 @@ describe('startProgress', () => {
     }
   }
 
-  test('draws a bar again and again on a terminal, and removes it', () => {
+  test('redraws a bar on a terminal, and removes it', () => {
     const { output, progress, advance } = start({ isTTY: true, columns: 90 })
     advance(400, 40)
     expect(output).toHaveLength(2)

@@ -107,7 +107,7 @@ describe('send --jsonl', () => {
     expect(received).toHaveLength(3)
   })
 
-  test('goes on after failures, names each, and writes them to a file that can be sent again', async () => {
+  test('continues after failures, names each, and writes them to a file that can be sent again', async () => {
     const peer: Peer = {
       respond({ merchantBizNo }) {
         if (merchantBizNo === 'B-refused') throw new OrderRefusedError('PROCESS_FAIL', 'out of stock')
@@ -165,7 +165,7 @@ describe('send --jsonl', () => {
     ).toEqual([later?.requestId, later?.requestId])
   })
 
-  test('a second run sends what is undecided, with the same requestId, and lists refused orders again', async () => {
+  test('a second run sends undecided orders with the same requestId, and lists refused orders again', async () => {
     const peer: Peer = {
       respond({ merchantBizNo }) {
         if (merchantBizNo === 'B-1') throw new OrderRefusedError('PROCESS_FAIL')
@@ -183,7 +183,7 @@ describe('send --jsonl', () => {
     expect(readFileSync(failures, 'utf8')).toBe(linesOf([order(1)]))
   })
 
-  test('an order whose note is missing or cut off is sent again with the same requestId', async () => {
+  test('an order whose note is missing or incomplete is sent again with the same requestId', async () => {
     const { send, journal, received, events } = await start([order(1), order(2)])
     await send('--concurrency', '1')
     const notes = readFileSync(journal, 'utf8')
@@ -258,7 +258,7 @@ describe('send --jsonl', () => {
     expect(await send()).toMatchObject({ code: 0, summary: { complete: true, sent: 0 } })
   })
 
-  test('refuses to go on when a line that was sent has changed, and sends lines that were appended', async () => {
+  test('stops when a sent line has changed, and sends appended lines', async () => {
     const { send, file, received } = await start([order(1), order(2)])
     await send()
     writeFileSync(file, linesOf([order(2), order(3)]))
@@ -282,7 +282,7 @@ describe('send --jsonl', () => {
     ['--journal', 'orders.jsonl'],
     ['--failures', 'orders.jsonl'],
     ['--failures', 'journal'],
-  ])('%s %s is refused, because it is another of the files', async (option, name) => {
+  ])('rejects %s %s, because the file is already in use', async (option, name) => {
     const { send, own, file } = await start([order(1)])
     const before = readFileSync(file, 'utf8')
     const run = await send(option, join(own, name))
@@ -341,7 +341,7 @@ describe('send without --jsonl', () => {
     expect(received).toEqual([])
   })
 
-  test('validates one order with --dry-run, and refuses a journal', async () => {
+  test('validates one order with --dry-run, and rejects a journal', async () => {
     const { file, command, received } = await start([order(1)])
     const args = command().filter((arg) => arg !== '--jsonl')
     expect((await cli(args)).stderr).toContain('--journal is for --jsonl')
@@ -391,7 +391,7 @@ describe('signals', () => {
   test.each([
     ['SIGINT', 130],
     ['SIGTERM', 143],
-  ] as const)('%s lets what is in flight finish, starts nothing more, and exits with %d', async (signal, status) => {
+  ] as const)('%s lets orders in flight finish, starts no more, and exits with %d', async (signal, status) => {
     const { stop, waiting, end, received } = await startHeld(20)
     await stop(signal)
     for (const respond of waiting) respond()
@@ -399,7 +399,7 @@ describe('signals', () => {
     expect(received).toHaveLength(3)
   })
 
-  test('a second signal aborts what is in flight, and the next run sends it with the same requestId', async () => {
+  test('a second signal aborts orders in flight, and the next run sends them with the same requestId', async () => {
     const { child, stop, end, peer, send, received, events, waiting } = await startHeld(5)
     await stop('SIGINT')
     // A second signal within half a second is the same one, sent by npm. Waiting longer changes nothing.

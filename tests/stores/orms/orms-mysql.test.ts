@@ -77,7 +77,7 @@ describe.skipIf(url === undefined || !isInstalled || process.env['SHORT'] !== un
 
   describe.for(Object.keys(ORMS.mysql))('%s', (name) => {
     test.for(Object.keys(FAILURES))(
-      'when %s after its commits, nothing is kept; the redelivery writes once',
+      'keeps nothing when %s after its commits, and the redelivery writes once',
       async (failure) => {
         let fails = true
         const no = `${name}-${failure.replaceAll(' ', '-')}`
@@ -93,7 +93,7 @@ describe.skipIf(url === undefined || !isInstalled || process.env['SHORT'] !== un
       },
     )
 
-    test('two orders at the same time do not disturb each other', async () => {
+    test('two concurrent orders do not affect each other', async () => {
       const peer = start(name, () => undefined)
       const numbers = Array.from({ length: 6 }, (_, index) => `${name}-many-${index}`)
       const sent = await Promise.all(numbers.map((merchantBizNo) => peer.send(createTestOrder({ merchantBizNo }))))
@@ -101,7 +101,7 @@ describe.skipIf(url === undefined || !isInstalled || process.env['SHORT'] !== un
       for (const no of numbers) expect(await rowsOf(no)).toEqual([`${no}-first`, `${no}-last`])
     })
 
-    test('its executor enqueues an event in the same transaction', async () => {
+    test('enqueues an event in the same transaction', async () => {
       const { executorOf } = await loadRecipe(name)
       const outbox = createOutbox({
         store: mysqlOutboxStore({ pool }),

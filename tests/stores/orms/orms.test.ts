@@ -63,7 +63,7 @@ describe.skipIf(url === undefined || !isInstalled || process.env['SHORT'] !== un
       return { events, peer: createTestPeer(handler) }
     }
 
-    test('what it commits is committed with the order, and a redelivery writes nothing', async () => {
+    test('commits its writes together with the order, and a redelivery writes nothing', async () => {
       let calls = 0
       const { peer, events } = start((order, context) => {
         calls++
@@ -77,7 +77,7 @@ describe.skipIf(url === undefined || !isInstalled || process.env['SHORT'] !== un
       expect(events.map(({ kind }) => kind)).toEqual(['processed', 'replay'])
     })
 
-    test('when onOrder fails after the commit of the ORM, nothing is kept; the redelivery writes once', async () => {
+    test('keeps nothing when onOrder fails after the commit of the ORM, and the redelivery writes once', async () => {
       let fails = true
       const { peer, events } = start(async (order, context) => {
         const result = await recipe.onOrder(order, context)
@@ -93,7 +93,7 @@ describe.skipIf(url === undefined || !isInstalled || process.env['SHORT'] !== un
       expect(events.map(({ kind }) => kind)).toEqual(['failed', 'processed'])
     })
 
-    test('when the connection breaks after the commit of the ORM, nothing is kept; the redelivery writes once', async () => {
+    test('keeps nothing when the connection breaks after the commit of the ORM, and the redelivery writes once', async () => {
       let breaks = true
       const { peer } = start(async (order, context) => {
         const result = await recipe.onOrder(order, context)
@@ -109,7 +109,7 @@ describe.skipIf(url === undefined || !isInstalled || process.env['SHORT'] !== un
       expect(await rowsOf(`${name}-4`)).toEqual(['PAID'])
     })
 
-    test('what it rolls back is not kept, a nested transaction too; what it commits is kept with the order', async () => {
+    test('keeps no writes of a rolled back or nested rolled back transaction, and keeps committed writes with the order', async () => {
       let fails = true
       const no = `${name}-5`
       const { peer } = start(async (_, { transaction }) => {
@@ -130,7 +130,7 @@ describe.skipIf(url === undefined || !isInstalled || process.env['SHORT'] !== un
       }
     })
 
-    test('two orders at the same time do not disturb each other', async () => {
+    test('two concurrent orders do not affect each other', async () => {
       const { peer } = start(recipe.onOrder)
       const numbers = Array.from({ length: 6 }, (_, index) => `${name}-3-${index}`)
       const sent = await Promise.all(numbers.map((merchantBizNo) => peer.send(createTestOrder({ merchantBizNo }))))
@@ -138,7 +138,7 @@ describe.skipIf(url === undefined || !isInstalled || process.env['SHORT'] !== un
       for (const no of numbers) expect(await rowsOf(no)).toEqual(['PAID'])
     })
 
-    test('its executor enqueues an event in the same transaction', async () => {
+    test('enqueues an event in the same transaction', async () => {
       const outbox = createOutbox({
         store: postgresOutboxStore({ pool, notify: false }),
         client: { syncOrder: () => Promise.reject(new Error('not sent in this test')) },

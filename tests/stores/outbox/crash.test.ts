@@ -34,7 +34,7 @@ const kinds = process.env['SHORT'] ? (['postgres'] as const) : OUTBOX_KINDS
 
 describe.for(kinds)('outbox in %s', (kind) => {
   test.runIf(URLS[kind]).concurrent.for(STEPS)(
-    'loses nothing and invents nothing when a process is killed: $task, $step',
+    'loses and duplicates no event when a process is killed: $task, $step',
     { timeout: 60_000 },
     async ({ task, step, rows, requests }, { expect, onTestFinished }) => {
       const { place, remove } = await makePlace(kind, URLS[kind] ?? '')

@@ -162,7 +162,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     expect(await rows('SELECT id FROM order_sync_outbox')).toEqual([])
   })
 
-  test('run rejects a signal that is none', async () => {
+  test('run rejects an invalid signal', async () => {
     const { create } = await open()
     const signal = new AbortController() as never
     await expect(create().outbox.run({ signal })).rejects.toThrow('"signal" must be an AbortSignal')

@@ -90,7 +90,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     if (url === undefined) context.skip()
   })
 
-  test('an event is sent after the commit of the transaction that it was enqueued in, and not after a rollback', async () => {
+  test('sends an event after the commit of its transaction, and not after a rollback', async () => {
     const { outbox, inTransaction, rows, sent, events } = await open()
     const order = event('A', 0)
     await inTransaction(async (transaction, run) => {
@@ -112,7 +112,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     expect(await outbox.drain()).toMatchObject({ sent: 0 })
   })
 
-  test('an event that is enqueued twice with one requestId is sent once', async () => {
+  test('sends an event once that is enqueued twice with one requestId', async () => {
     const { outbox, sent } = await open()
     const order = event('A', 0, { requestId: '0000001' })
     await outbox.enqueue(order)
@@ -121,7 +121,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     expect(sent.map(({ requestId }) => requestId)).toEqual(['0000001'])
   })
 
-  test('an event with the requestId of another order, time or tenant is not lost', async () => {
+  test('keeps an event with the requestId of another order, time or tenant', async () => {
     const { outbox, sent } = await open({ policy: 'every' })
     const requestId = '0000001'
     const orders = [event('A', 0, { requestId }), event('A', 1, { requestId }), event('B', 0, { requestId })]
@@ -131,7 +131,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     expect(sent.map(({ merchantBizNo }) => merchantBizNo).sort()).toEqual(['A', 'A', 'A', 'B'])
   })
 
-  test('latest: of several waiting events, the newest is sent, and the others are skipped', async () => {
+  test('latest: sends the newest of several waiting events, and skips the others', async () => {
     const { outbox, sent, events } = await open()
     const [old, newest, middle] = [event('A', 0), event('A', 2), event('A', 1)]
     const other = event('B', 0)
@@ -145,7 +145,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     )
   })
 
-  test('every: all events are sent, in the order of orderModifyTime, one after the other', async () => {
+  test('every: sends all events one after the other, sorted by orderModifyTime', async () => {
     const { outbox, sent } = await open({ policy: 'every' })
     const minutes = [2, 0, 3, 1]
     await outbox.enqueueAll(minutes.map((minute) => event('A', minute)))
@@ -154,7 +154,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     expect(times).toEqual([...times].sort())
   })
 
-  test.for(['latest', 'every'] as const)('%s: an event older than one that was sent is dropped', async (policy) => {
+  test.for(['latest', 'every'] as const)('%s: drops an event that is older than a sent one', async (policy) => {
     const { outbox, sent, events } = await open({ policy })
     await outbox.enqueue(event('A', 1))
     await outbox.drain()
@@ -167,7 +167,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     expect(await outbox.drain()).toMatchObject({ sent: 1 })
   })
 
-  test('an unknown outcome is retried with the same requestId, after a pause that grows', async () => {
+  test('retries an unknown outcome with the same requestId, after growing delays', async () => {
     const fake = fakeClient((_, attempt) => attempt < 3 && unknown())
     const { outbox, events, ...opened } = await open({ client: fake.client })
     await outbox.enqueue(event('A', 0))
@@ -208,7 +208,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     expect(await outbox.drain()).toMatchObject({ sent: 2 })
   })
 
-  test('after maxRetryMs an event is failed; it can be sent again, or discarded', async () => {
+  test('marks an event as failed after maxRetryMs, and can retry or discard it', async () => {
     const fake = fakeClient((_, attempt) => attempt <= 2 && unknown())
     const { outbox, events, ...opened } = await open({ client: fake.client, maxRetryMs: 5_000 })
     const order = event('A', 0)
@@ -230,7 +230,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     expect(new Set(fake.sent.map(({ requestId }) => requestId)).size).toBe(1)
   })
 
-  test('a refusal is failed at once, with the code of the peer, and does not stop later events', async () => {
+  test('marks a refused event as failed at once, with the code of the peer, and sends later events', async () => {
     const fake = fakeClient((_, attempt) => {
       if (attempt === 1) throw new OrderRefusedError('PROCESS_FAIL', 'Sold out')
     })
@@ -244,7 +244,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     expect(await outbox.failed()).toEqual([])
   })
 
-  test('one order is never sent by two workers at once; after its lease it is, and the first worker is fenced', async () => {
+  test('two workers never send one order at once; after the lease another worker sends it, and the first is fenced', async () => {
     let release: () => void = () => {}
     const slow = fakeClient((_, attempt) =>
       attempt === 1 ? new Promise<void>((resolve) => (release = resolve)) : undefined,
@@ -264,7 +264,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     expect(slow.sent[0]?.requestId).toBe(slow.sent[1]?.requestId)
   })
 
-  test('a send that takes too long is aborted before the lease ends', async () => {
+  test('aborts a send that takes too long before the lease expires', async () => {
     const hanging = {
       syncOrder: (_: OrderInput, { signal }: { signal?: AbortSignal | undefined } = {}) =>
         new Promise<never>((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason))),
@@ -275,7 +275,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     expect(events).toMatchObject([{ kind: 'retry', code: 'TimeoutError' }])
   })
 
-  test('encryptAtRest: no order can be read in the database, keys rotate, and a changed row is not sent', async () => {
+  test('encryptAtRest: encrypts orders in the database, supports key rotation, and does not send a changed row', async () => {
     const [first, second] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)]
     const { outbox, rows, sent, store, events } = await open({ encryptAtRest: first })
     const order = event('SECRET-NUMBER', 0)
@@ -423,7 +423,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     expect(failure?.order).toEqual(ofB)
   })
 
-  test('an invalid order is refused by enqueue, and an invalid transaction too', async () => {
+  test('enqueue rejects an invalid order and an invalid transaction', async () => {
     const { outbox, rows } = await open()
     expect(await rejectionOf(outbox.enqueue(event('', 0)))).toMatchObject({ code: 'ERR_FIELD_INVALID' })
     for (const transaction of [{}, 'BEGIN', null]) {
@@ -448,7 +448,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     },
   )
 
-  test('run sends what comes until it is aborted, and completes what is in progress', async () => {
+  test('run sends new events until it is aborted, and completes attempts in progress', async () => {
     const receiver = createTestReceiver({ responses: ['html-502', 'U'] })
     const client = createOrderSyncClient({
       credentials: createTestCredentials().merchant,
@@ -476,7 +476,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     expect(await outbox.health()).toMatchObject({ workers: 0 })
   })
 
-  test('without onEvent, what a person must look at is a process warning without customer data', async () => {
+  test('without onEvent, events that need action are process warnings without customer data', async () => {
     const warnings = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
     const refusing = fakeClient(() => {
       throw new OrderRefusedError('PROCESS_FAIL', 'Sold out')
@@ -494,7 +494,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     expect(String(warnings.mock.calls)).not.toContain('A-SECRET')
   })
 
-  test.runIf(kind === 'postgres')('a commit wakes a worker that would look again in an hour', async () => {
+  test.runIf(kind === 'postgres')('a commit wakes a worker with a pollMs of an hour', async () => {
     const sentOne = deferred<void>()
     const stop = new AbortController()
     const fake = fakeClient(() => sentOne.resolve())
@@ -548,7 +548,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     await expect(outbox.drain()).rejects.toThrow('claim() of the outbox store took longer than 50 ms')
   })
 
-  test('a store that fails is reported, and the worker goes on when it is back', async () => {
+  test('reports a store that fails, and continues when it works again', async () => {
     const events: OutboxEvent[] = []
     const sentOne = deferred<void>()
     const stop = new AbortController()

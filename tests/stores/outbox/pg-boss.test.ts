@@ -35,7 +35,7 @@ const toDatabase = (client: PoolClient): Database => ({
 })
 
 describe.skipIf(!runs || url === undefined)('docs/outbox.md, the recipe for pg-boss', () => {
-  test('sends the newest state of each order last, one send of an order at a time, and none is lost', async () => {
+  test('sends the newest state of each order last, one send of an order at a time, and loses none', async () => {
     install('tests/pg-boss', '.cache/pg-boss')
     const { PgBoss } = createRequire(resolve('.cache/pg-boss/package.json'))('pg-boss') as {
       PgBoss: new (options: object) => Boss

@@ -53,7 +53,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s under load', (kind) => {
   test
     .runIf(URLS[kind])
     .for(SEEDS.flatMap((seed) => (['latest', 'every'] as const).map((policy) => [seed, policy] as const)))(
-    'seed %s, %s: the newest event of every order arrives last, sends of one order never overlap, nothing is lost',
+    'seed %s, %s: sends the newest event of every order last, never overlaps sends of one order, and loses nothing',
     { timeout: 120_000 },
     async ([seed, policy]: readonly [number, OutboxPolicy], { onTestFinished }) => {
       const random = createRandom(seed)

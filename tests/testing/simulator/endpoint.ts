@@ -41,7 +41,7 @@ export type Mistake =
   | 'tells decryption errors apart'
   | 'says 500 to invalid orders'
   | 'signs refusals'
-  | 'never answers'
+  | 'never responds'
   | 'leaves the orderId out'
 
 interface Known {
@@ -74,7 +74,7 @@ export async function startEndpoint(...mistakes: readonly Mistake[]): Promise<st
   const server = createServer((request, response) => void respond(request, response).catch(() => response.destroy()))
 
   async function respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    if (has('never answers')) return
+    if (has('never responds')) return
     if (request.method !== 'POST') return void response.writeHead(405).end()
     if (Number(request.headers['content-length']) > 1_048_576) {
       return void response.writeHead(413, { Connection: 'close' }).end('{}')

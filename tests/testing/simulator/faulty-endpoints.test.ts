@@ -69,15 +69,15 @@ describe('the report names the mistake of an endpoint that', () => {
     expect(report.passed).toBe(rules.every((rule) => rule.startsWith('refusal-') && rule !== 'refusal-leaves-nothing'))
   })
 
-  test('signs another path, with the change that helps', async () => {
+  test('signs another path, with the fix', async () => {
     const { findings } = await run('smoke', 'signs another path')
     expect(findings[0]?.actual).toMatch(/path: /)
   })
 
-  test('never answers', async () => {
+  test('never responds', async () => {
     const stop = new AbortController()
     const simulator = createSimulator({
-      ...{ url: await startEndpoint('never answers'), credentials, timeoutMs: 20 },
+      ...{ url: await startEndpoint('never responds'), credentials, timeoutMs: 20 },
       // Before a retry: one delivery is enough.
       async sleep() {
         stop.abort()

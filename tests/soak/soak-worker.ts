@@ -1,0 +1,77 @@
+/**
+ * One process with a worker of the outbox, on PostgreSQL. It prints a port, as a replica does, although nothing connects to it. On SIGTERM it
+ * claims no more events, waits for its sends, and ends.
+ *
+ * Arguments: URL of the database, application name, file of the credentials, URL of the gateway, file of the log, whether orders are encrypted.
+ */
+import { appendFileSync, readFileSync } from 'node:fs'
+import process from 'node:process'
+import { Pool } from 'pg'
+import { createOrderSyncClient } from '../../src/client/client.ts'
+import { createOutbox } from '../../src/outbox/outbox.ts'
+import type { Credentials } from '../../src/secure-message/credentials.ts'
+import { postgresOutboxStore } from '../../src/stores/outbox-postgres.ts'
+import { processFigures } from './process-figures.ts'
+import type { WorkerEntry } from './sending-books.ts'
+import { monotonicSeconds } from './sending-books.ts'
+import type { Command, Report } from './soak-replica.ts'
+
+const [url = '', applicationName = '', credentialsFile = '', gatewayUrl = '', logFile = '', encrypt = ''] =
+  process.argv.slice(2)
+
+const pool = new Pool({
+  connectionString: url,
+  application_name: applicationName,
+  max: 4,
+  connectionTimeoutMillis: 500,
+  query_timeout: 1_000,
+  keepAlive: true,
+})
+pool.on('error', () => undefined)
+
+const newClient = () =>
+  createOrderSyncClient({
+    credentials: JSON.parse(readFileSync(credentialsFile, 'utf8')) as Credentials,
+    url: gatewayUrl,
+    encrypt: encrypt === 'true',
+    retries: 0,
+    timeoutMs: 2_000,
+  })
+let client = newClient()
+
+const outbox = createOutbox({
+  store: postgresOutboxStore({ pool }),
+  client: () => client,
+  // Short, so that the events of a killed worker are sent again soon, and rows reach their level.
+  leaseMs: 6_000,
+  storeTimeoutMs: 1_500,
+  baseDelayMs: 100,
+  maxDelayMs: 2_000,
+  keepSentMs: 60_000,
+  onEvent(event) {
+    if (event.kind === 'unavailable') return
+    const { kind, requestId } = event
+    const entry: WorkerEntry = { at: monotonicSeconds(), requestId, kind, ...('code' in event && { code: event.code }) }
+    appendFileSync(logFile, `${JSON.stringify(entry)}\n`)
+  },
+})
+const stop = new AbortController()
+const running = outbox.run({ concurrency: 10, signal: stop.signal })
+
+const send = (report: Report) => void process.send?.(report)
+
+process.on('message', (command: Command) => {
+  if (command.kind === 'reload') {
+    client = newClient()
+    send({ kind: 'reloaded' })
+  } else if (command.kind === 'sample') send({ kind: 'sample', ...processFigures() })
+})
+
+process.on('SIGTERM', async () => {
+  stop.abort()
+  await running
+  await pool.end()
+  console.log(JSON.stringify({ stillRunning: [] }))
+  process.disconnect()
+})
+console.log(JSON.stringify({ port: 0 }))
