@@ -377,7 +377,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     expect(events).toContainEqual(
       expect.objectContaining({
         kind: 'unavailable',
-        message: 'Events that are older than "keepSentMs" could not be deleted. The outbox store fails: Error.',
+        message: 'Events that are older than "keepSentMs" could not be deleted. The outbox store failed: Error.',
       }),
     )
   })
@@ -540,7 +540,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     expect(await running).toMatchObject({ sent: 1 })
     expect(sent).toHaveLength(1)
     expect(events.map((happened) => 'message' in happened && happened.message)).toEqual([
-      'claim() of the outbox store took longer than 50 ms. Events wait.',
+      'claim() of the outbox store took longer than 50 ms. No events are sent until it works.',
       'The outbox store could not record the outcome of 1 attempts. finish() of the outbox store took longer than 50 ms.',
       false,
     ])
@@ -575,7 +575,10 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     await sentOne.promise
     stop.abort()
     await running
-    expect(events[0]).toMatchObject({ kind: 'unavailable', message: 'The outbox store fails: Error. Events wait.' })
+    expect(events[0]).toMatchObject({
+      kind: 'unavailable',
+      message: 'The outbox store failed: Error. No events are sent until it works.',
+    })
     fails = true
     await expect(outbox.drain()).rejects.toThrow()
   })
