@@ -63,7 +63,11 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
 
   test('records an attempt whose next retry is at the end of maxRetryMs', async () => {
     const { create } = await open()
-    const { outbox, happened } = create({ client: createClient(noResponse).client, maxRetryMs: 900 })
+    const { outbox, happened } = create({
+      client: createClient(noResponse).client,
+      maxRetryMs: 60_000,
+      baseDelayMs: 900_000,
+    })
     await outbox.enqueue(event('A'))
     expect(await outbox.drain()).toMatchObject({ retried: 1 })
     expect(happened).toMatchObject([{ kind: 'retry', delayMs: expect.toSatisfy(Number.isInteger) }])
