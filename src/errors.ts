@@ -264,7 +264,7 @@ abstract class HttpResponseError extends OrderSyncError {
     super(message, options)
     this.httpStatus = options?.httpStatus
     this.requestId = options?.requestId
-    // Not enumerable: text from an unverified sender must not reach a log by itself.
+    // Not enumerable: text from an unverified sender must not reach a log by default.
     Object.defineProperty(this, 'excerpt', { value: options?.excerpt })
   }
 }

@@ -25,7 +25,7 @@ export function renderHelp(command: CommandDescription, style: Style): string {
   const statuses = {
     0: 'success',
     ...exitStatuses,
-    64: 'an option, a file or something else on this side is wrong',
+    64: 'an error on this side, such as a wrong option or file',
   }
   const sections = [
     wrap(usageOf(command), WIDTH, '  ').join('\n'),

@@ -11,7 +11,7 @@ const MAX_KEY_BYTES = 1_048_576
 export const key = defineCommand(
   {
     name: 'key',
-    summary: 'show what is in a key file, without the key',
+    summary: 'describe a key file without showing the key',
     description:
       'Shows kind, algorithm, bits, fingerprint and JWK thumbprint of a key, in any format that the library accepts. If the file is not a key, describes what it is. The fingerprint is the SHA-256 of the public key, the same for both halves of a pair: compare it with the other side.',
     options: { json: flag('print the description as JSON') },

@@ -146,7 +146,7 @@ async function openRedis(url: string): Promise<OpenStore> {
     pingInterval: 4_000,
     disableOfflineQueue: true,
   })
-  // The client reconnects by itself, and orders fail meanwhile. Without a listener the error would end the process.
+  // The client reconnects, and orders fail meanwhile. Without a listener the error would end the process.
   client.on('error', () => {})
   const connected = client.connect()
   try {

@@ -23,7 +23,7 @@ import { UsageError } from './usage-error.ts'
 
 const OPTIONS = {
   url: optional(text('BASE', 'an origin, or a full URL')),
-  environment: optional(oneOf(['testing', 'production'], 'a host of AlipayHK, in place of --url')),
+  environment: optional(oneOf(['testing', 'production'], 'a host of AlipayHK, instead of --url')),
   ...IDENTITY_OPTIONS,
   'allow-insecure-url': flag('allow an http URL to another machine'),
   encrypt: flag("encrypt the order with the peer's RSA key"),

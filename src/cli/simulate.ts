@@ -20,7 +20,7 @@ const OPTIONS = {
   url: required(text('URL', 'the endpoint: an origin, or a full URL')),
   ...IDENTITY_OPTIONS,
   'next-private-key': optional(file('a second private key, version 2; the scenario rotation signs with both')),
-  seed: optional(wholeNumber('N', 'repeats the order and the pauses of an earlier run', { max: 4_294_967_295 })),
+  seed: optional(wholeNumber('N', 'repeats the sequence and the delays of an earlier run', { max: 4_294_967_295 })),
   'signed-path': optional(text('PATH', 'the path to sign, if a proxy rewrites it')),
   'allow-insecure-url': flag('allow an http URL to another machine'),
   timeout: withDefault('10000', wholeNumber('MS', 'the time limit of each request', { min: 1, max: 3_600_000 })),

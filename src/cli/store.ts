@@ -10,7 +10,7 @@ const OPTIONS = {
   store: required(namedText('STORE', DATABASES)),
   json: flag('print JSON'),
   key: optional({ placeholder: 'KEY', help: 'the order: the "orderKey" of an event', parse: parseKey }),
-  'client-id': optional(text('ID', 'the order, in place of --key: the Client-Id of the handler')),
+  'client-id': optional(text('ID', 'the order, instead of --key: the Client-Id of the handler')),
   'merchant-biz-no': optional(text('NO', 'its order number')),
   'merchant-biz-type': withDefault('TRADE_ORDER', text('TYPE', 'its type')),
   'merchant-id': optional(text('ID', 'only for an order that an agent sold')),

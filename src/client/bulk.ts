@@ -42,7 +42,7 @@ export type OrderSource<ExtInfo = OpenObject> = Iterable<OrderInput<ExtInfo>> | 
 
 const MAX_CONCURRENCY = 1_000
 
-/** How many orders may wait for an earlier event of their own order, for each one that may be in flight. */
+/** How many orders may wait for an earlier event of the same order, as a multiple of `concurrency`. */
 const WAITING_PER_FLIGHT = 16
 
 const RULES = {

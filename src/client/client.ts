@@ -231,7 +231,7 @@ const followers = new WeakMap<AbortSignal, Followers>()
 
 /**
  * A signal for one order that aborts when the caller's signal does, until it is released. All orders share one listener,
- * because Node warns about more than ten. It is not AbortSignal.any(), whose bookkeeping Node 20 keeps for as long as the
+ * because Node warns about more than ten. It is not AbortSignal.any(), whose state Node 20 keeps for as long as the
  * caller's signal lives.
  */
 function follow(caller: AbortSignal): { readonly signal: AbortSignal; readonly release: () => void } {

@@ -139,7 +139,7 @@ const NAMES: Readonly<Record<string, string>> = {
 
 function deliverySpans(entry: Entry): Span[] {
   const steps = entry.steps()
-  // An outcome that another step has set has no duration of its own.
+  // An outcome that another step has set has no separate duration.
   const own = steps.filter(
     ({ step }, index) => step !== 'concluded' || !/^(?:stored|decided)$/.test(steps[index - 1]?.step ?? ''),
   )

@@ -27,7 +27,7 @@ export interface Refusal {
  * Rejects requests that do not come from a browser on this machine, or that another site in that browser sends. A name that an
  * attacker makes resolve to 127.0.0.1 (DNS rebinding) is in the `Host` header, and does not name this machine.
  *
- * @param allowedHosts Names, with their port unless it is the default one, that are allowed besides those of this machine. Then a proxy, or
+ * @param allowedHosts Names, with their port unless it is the default one, that are allowed in addition to this machine. Then a proxy, or
  * another machine, may ask too.
  */
 export function refusalOf(asked: Asked, allowedHosts: readonly string[]): Refusal | undefined {

@@ -62,7 +62,7 @@ function parse(bytes: Uint8Array | undefined): unknown {
   }
 }
 
-/** Sends a response. The headers stay as they are: a framework must not add a policy of its own to the page. */
+/** Sends a response. The headers stay unchanged: a framework must not add its own policy to the page. */
 export function sendNode(
   { status, headers, body }: ConsoleResponse,
   request: IncomingMessage,

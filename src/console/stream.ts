@@ -21,7 +21,7 @@ const MAX_ROWS = 45
 const MAX_FIRST_ROWS = 500
 /** A comment line, which detects closed connections. */
 const HEARTBEAT_MS = 15_000
-/** A page that has read nothing at this many heartbeats is disconnected: it would hold its place and its buffer for ever. */
+/** A page that has read nothing at this many heartbeats is disconnected: it would hold its place and its buffer forever. */
 const MAX_MISSED = 3
 /** The maximum number of open pages. */
 export const MAX_PAGES = 16

@@ -145,7 +145,7 @@ function readSalt(
   const data = masked.map((byte, index) => byte ^ (mask[index] ?? 0))
   data[0] = (data[0] ?? 0) & (0xff >> (8 * Math.ceil(bits / 8) - bits))
   const one = data.findIndex((byte) => byte !== 0)
-  // The longest salt begins at once.
+  // The longest salt has no zeros before it.
   return data[one] === 1 && (one === 0 || one >= MIN_ZEROS) ? { bytes: data.subarray(one + 1), zeros: one } : undefined
 }
 

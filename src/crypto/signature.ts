@@ -118,7 +118,7 @@ function tooLongError(length: number, cause: unknown): ConfigurationError {
   )
 }
 
-/** Not by `instanceof`: test runners give each file a `Uint8Array` of its own. */
+/** Not by `instanceof`: test runners give each file a separate `Uint8Array` class. */
 function isBytes(value: unknown): value is Uint8Array {
   return ArrayBuffer.isView(value)
 }

@@ -49,7 +49,7 @@ async function start(job: UnwrapJob): Promise<void> {
   }
 }
 
-/** The event loop uses one core, and signing another. A thread without a core of its own makes everything slower. */
+/** The event loop uses one core, and signing another. A thread without a free core makes everything slower. */
 function threadCount(): number {
   const cores = availableParallelism()
   const wanted = process.env['ORDER_SYNC_DECRYPT_THREADS'] ?? ''

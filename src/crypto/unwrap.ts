@@ -33,7 +33,7 @@ function modulusBytes(key: KeyObject): number {
 let implicitRejection: boolean | undefined
 
 /**
- * Whether this runtime returns a substitute of its own for a bad PKCS#1 padding (OpenSSL 3.2 and later). Others refuse
+ * Whether this runtime returns its own substitute for a bad PKCS#1 padding (OpenSSL 3.2 and later). Others refuse
  * to use the padding at all (Node 20, Bun) or fail in a way that an attacker can observe (Deno). Tested once, with a
  * block whose padding is certainly bad.
  */

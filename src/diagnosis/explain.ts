@@ -31,7 +31,7 @@ export interface CapturedMessage {
   readonly headers: HeadersInput
   /** The body as text or bytes. A parsed object has lost the bytes that were signed. */
   readonly body?: unknown
-  /** The body in base64, in place of `body`. */
+  /** The body in base64, instead of `body`. */
   readonly bodyBase64?: string | undefined
 }
 

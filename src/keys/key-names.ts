@@ -53,7 +53,7 @@ const REFERENCES: readonly Rule[] = [
 const FORMATS: readonly Rule[] = [
   [
     /^\s*(?:<!doctype html|<html|<head|<body)/i,
-    'is an HTML page; a login or an error page was saved in place of the key',
+    'is an HTML page; a login or an error page was saved instead of the key',
   ],
   [
     /<RSAKeyValue>|<Modulus>/i,
@@ -192,7 +192,7 @@ export function namePem(text: string): string {
 
 /** Why the content of PEM, or a text without PEM lines, is not base64. */
 export function nameMisfit(text: string, what: string): string {
-  if (/\.{3}|…/.test(text)) return `${what} has dots in place of its middle; it was shortened`
+  if (/\.{3}|…/.test(text)) return `${what} has dots instead of its middle; it was shortened`
   if (/\*{3}|•{3}/.test(text)) return `${what} is masked; the place where you copied it hides the key`
   if (/%[0-9A-F]{2}/.test(text)) return `${what} is URL-encoded; decode it first`
   const compact = text.replace(/\s+/g, '')

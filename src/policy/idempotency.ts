@@ -82,7 +82,7 @@ export function decide(
   return leased ? 'busy' : 'process'
 }
 
-/** The last processed request of an order, as far as a claim was compared with it. */
+/** The members of the last processed request of an order that a claim was compared with. */
 export interface LastProcessed {
   /** Milliseconds since the epoch. */
   readonly orderModifyTime: number

@@ -5,7 +5,8 @@ export const ORDER_SYNC_METHOD = 'POST'
 export const ORDER_SYNC_PATH = '/api/open/alipay/v1/merchant/order/sync'
 
 /**
- * The origins that AlipayHK publishes, by environment.
+ * The origins by environment. The API page does not name them: they come from AlipayHK's documents about its gateway. Compare them with
+ * the URL that AlipayHK gives you.
  *
  * @see docs/protocol.md section 1
  */

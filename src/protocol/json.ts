@@ -183,7 +183,7 @@ function scanText(text: string, limits: JsonLimits): number {
   return keys
 }
 
-/** The number, as far as a message needs it: a fraction whose double is an integer counts as a fraction. */
+/** The number for a message: a fraction whose double is an integer counts as a fraction. */
 function approximate(number: string): number {
   return isIntegerText(number) ? Number(number) : 0.5
 }

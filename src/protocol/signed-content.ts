@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 
-/** What a signature covers, besides the body. */
+/** What a signature covers in addition to the body. */
 export interface SignedHead {
   readonly method: string
   /** The request-target: path and query string, as the sender of the request wrote it. */

@@ -53,7 +53,7 @@ export interface Accepted<ExtInfo> {
   readonly encrypted: boolean
 }
 
-/** What {@link accept} needs besides the options: the abort of the request, and what is remembered of others. */
+/** What {@link accept} needs in addition to the options: the abort of the request, and the state of other requests. */
 interface AcceptContext {
   readonly abort: RequestAbort
   readonly trace: RequestTrace

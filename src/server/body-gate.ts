@@ -186,7 +186,7 @@ function toBytes(body: unknown): Uint8Array | undefined {
   return isArrayBuffer(body) ? new Uint8Array(body) : undefined
 }
 
-/** Not by `instanceof`: test runners give each file an `ArrayBuffer` of its own. */
+/** Not by `instanceof`: test runners give each file a separate `ArrayBuffer` class. */
 function isArrayBuffer(value: unknown): value is ArrayBuffer {
   return Object.prototype.toString.call(value) === '[object ArrayBuffer]'
 }

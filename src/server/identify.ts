@@ -23,7 +23,7 @@ export interface Identified {
   readonly place: BodyPlace
 }
 
-/** What {@link identify} needs besides the options. */
+/** What {@link identify} needs in addition to the options. */
 export interface ReceiveContext {
   readonly abort: RequestAbort
   readonly trace: RequestTrace

@@ -23,7 +23,7 @@ import {
 import { toRequestContext } from './request-context.ts'
 import { type RequestTrace, timeoutOf } from './trace.ts'
 
-/** What {@link processOrder} needs besides the options. */
+/** What {@link processOrder} needs in addition to the options. */
 interface ProcessContext {
   readonly abort: RequestAbort
   readonly trace: RequestTrace

@@ -9,7 +9,7 @@ export interface RequestContext {
   readonly requestId: string
   /** The `Tracer-Id` of the response. Taken from the request, if that has a printable one. Log it with your own messages. */
   readonly tracerId: string
-  /** The key of the order in a store: a hash of what identifies it, the same for every message about it. */
+  /** The key of the order in a store: a hash of its identifying members, the same for every message about it. */
   readonly orderKey: string
   /** The version of the peer's key that the signature verified with. */
   readonly keyVersion: string

@@ -50,7 +50,7 @@ const RESTORE_IDLE_LIMIT = 'SET SESSION wait_timeout = COALESCE(@order_sync_wait
  *
  * - Expired requests: another process may delete the same rows, or use one of them. Then they are deleted later.
  * - In ON DUPLICATE KEY UPDATE, each assignment sees those before it: `expires_at` comes last.
- * - After a lock wait timeout (1205) for the order, somebody works on it. Only the statement is rolled back: the digest of the
+ * - After a lock wait timeout (1205) for the order, another process works on it. Only the statement is rolled back: the digest of the
  *   request stays.
  * - The clock is read again after the locks, which may have taken time.
  */
@@ -193,7 +193,7 @@ const RELEASE: Procedure = {
 END`,
 }
 
-/** In a transaction of its own: with `autocommit = 0`, later reads of the connection would see the same snapshot. */
+/** In a separate transaction: with `autocommit = 0`, later reads of the connection would see the same snapshot. */
 const READ: Procedure = {
   name: 'order_sync_read',
   parameters: 'p_order_key VARBINARY(255)',
@@ -242,7 +242,7 @@ const FORGET: Procedure = {
 END`,
 }
 
-/** The version of the schema, in a transaction of its own: see order_sync_read. */
+/** The version of the schema, in a separate transaction: see order_sync_read. */
 const VERSION: Procedure = {
   name: 'order_sync_version',
   parameters: '',

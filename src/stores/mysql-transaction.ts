@@ -21,7 +21,7 @@ export interface TransactionSteps {
 /** A ROLLBACK takes less than a millisecond. */
 const ROLLBACK_TIMEOUT_MS = 200
 
-/** Runs work and finish in one transaction. Resolves to false, and rolls back, when the claim is not held any more. */
+/** Runs work and finish in one transaction. Resolves to false, and rolls back, if the claim was lost. */
 export async function inTransaction(settings: CallSettings, steps: TransactionSteps): Promise<boolean> {
   const { pool, database, queryTimeoutMs } = settings
   const prefix = prefixOf(database)

@@ -92,7 +92,7 @@ export function mysqlOutboxStore(options: MysqlOutboxStoreOptions): OutboxStore 
     ignoreDuplicate: () => 'ON DUPLICATE KEY UPDATE id = id',
     onOrderExists: (due) => `ON DUPLICATE KEY UPDATE due_at = ${due((name) => name)}`,
     transaction: inOwnTransaction,
-    // In a transaction of its own: with `autocommit = 0`, the connection would go back to the pool with an open one.
+    // In a separate transaction: with `autocommit = 0`, the connection would return to the pool with an open one.
     sqlOf(transaction) {
       if (transaction === undefined) return (text, values) => inOwnTransaction(() => sql(text, values))
       const send = toSql(toExecutor(transaction))
@@ -184,7 +184,7 @@ export async function migrateMysqlOutbox(pool: MysqlPool, options: MysqlDatabase
   const { database } = resolveOptions('migrateMysqlOutbox', { database: DATABASE_RULE }, options)
   const { connection, giveBack } = await borrow(pool, MIGRATION_TIMEOUT_MS)
   try {
-    // Each statement commits by itself, and does nothing when it was done before.
+    // Each statement commits implicitly, and does nothing when it is repeated.
     for (const statement of tablesOf(prefixOf(database))) await query(connection, statement, MIGRATION_TIMEOUT_MS)
     const version = await query(
       connection,

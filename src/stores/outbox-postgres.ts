@@ -140,8 +140,8 @@ const RECONNECT = { firstMs: 100, maxMs: 10_000 }
 const listeners = new WeakMap<PostgresPool, number>()
 
 /**
- * Keeps one connection that waits for notifications. When it breaks, polling goes on and a new one is opened. It never takes the last
- * connection of a pool: the worker would wait for another one forever.
+ * Keeps one connection that waits for notifications. If it breaks, polling continues, and a new connection is opened. It never takes the
+ * last connection of a pool: the worker would wait for another one forever.
  */
 function listen(pool: PostgresPool, wake: () => void): { readonly close: () => Promise<void> } {
   const { max = Number.POSITIVE_INFINITY } = (pool as { options?: { max?: number } }).options ?? {}

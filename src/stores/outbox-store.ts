@@ -92,7 +92,7 @@ export interface StoredOutboxFailure {
 /** Options of the outbox that its store applies. */
 export interface OutboxStoreOptions {
   readonly policy: OutboxPolicy
-  /** How long events that were sent or dropped are kept, in milliseconds. 0: they are deleted at once. */
+  /** How long sent and dropped events are kept, in milliseconds. 0 deletes them at once. */
   readonly keepSentMs: number
 }
 

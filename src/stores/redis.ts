@@ -84,7 +84,7 @@ function assertClientOption(options: unknown): void {
 
 /**
  * KEYS: request. ARGV: digest, responseTtlMs, '1' to write although the memory is full. Remembers the digest. Returns 0 when
- * another one is known. A script of its own: two orders can use the same requestId, so a request is not in the hash slot of its
+ * another one is known. A separate script: two orders can use the same requestId, so a request is not in the hash slot of its
  * order.
  *
  * With a full memory, Redis refuses a command that needs more as the first write of a script. After a DEL it does not.

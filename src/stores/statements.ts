@@ -17,7 +17,7 @@ export function statementsOf(text: string, dialect: Dialect): string[] {
   const statements: string[] = []
   let code = ''
   let at = 0
-  // A regular expression of its own, because of `lastIndex`.
+  // A new regular expression, because `lastIndex` is state.
   const special = new RegExp(SPECIAL[dialect])
   for (;;) {
     special.lastIndex = at

@@ -68,7 +68,7 @@ export interface OrderSyncStore<Transaction = undefined> {
    * Keeps the response and ends the claim. Resolves to false, and changes nothing, when a later claim has the order, or when
    * this claim was finished or released before.
    *
-   * An expired lease still counts while nobody else has claimed the order: the effect has happened and must be remembered.
+   * An expired lease still counts until another claim of the order: the effect has happened and must be remembered.
    */
   finish(held: HeldClaim, completion: Completion): Promise<boolean>
   /** Undoes the claim. Resolves to false, and changes nothing, in the same cases as {@link finish}. */

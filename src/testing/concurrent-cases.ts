@@ -14,7 +14,7 @@ import {
   untilExpired,
 } from './case-helpers.ts'
 
-/** Claims 20 deliveries at once, on these stores in turn. Half of them have a requestId of their own. One must be processed. */
+/** Claims 20 deliveries at once, alternating between these stores. Half of them have a unique requestId. One must be processed. */
 async function claim20(stores: readonly AnyStore[], first: Delivery): Promise<void> {
   const results = await Promise.all(
     Array.from({ length: 20 }, (_, index) => {

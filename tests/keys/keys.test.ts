@@ -512,7 +512,7 @@ const DIAGNOSES: Diagnosis[] = [
     'private',
     () => privatePem().replace(/\n[^-]+\n/, '\n…\n'),
     'ERR_KEY_FORMAT',
-    /is PEM whose content has dots in place of its middle; it was shortened/,
+    /is PEM whose content has dots instead of its middle; it was shortened/,
   ],
   [
     'DER that is cut off',

@@ -109,12 +109,12 @@ describe('parseCredentials', () => {
     [
       'a version that does not exist',
       { privateKeys: { 1: merchantRsa().privateKey, 2: merchantEcc().privateKey }, signingKeyVersion: '3' },
-      'There is no such signingKeyVersion: privateKeys can sign with 2, 1.',
+      'No key matches signingKeyVersion: privateKeys can sign with 2, 1.',
     ],
     [
       'a version that cannot encrypt',
       { peerPublicKeys: { 1: gatewayEcc().publicKey }, encryptionKeyVersion: 1 },
-      'There is no such encryptionKeyVersion: peerPublicKeys can encrypt to no version.',
+      'No key matches encryptionKeyVersion: peerPublicKeys can encrypt to no version.',
     ],
   ])('refuses %s, and names those that can', (_, changes, message) => {
     expect(thrownBy(() => parseCredentials({ ...merchantCredentials(), ...changes }))).toMatchObject({

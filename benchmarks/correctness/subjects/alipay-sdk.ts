@@ -42,7 +42,7 @@ export function alipaySdk(): Subject {
   const { AlipaySdk } = requirePeer<{ AlipaySdk: new (config: object) => AlipaySdk }>('alipay-sdk')
   const create = (changes: object = {}) =>
     new AlipaySdk({
-      ...{ appId: '2021', keyType: 'PKCS8', privateKey: pem(merchantRsa().privateKey), timeout: 500 },
+      ...{ appId: '2021', keyType: 'PKCS8', privateKey: pem(merchantRsa().privateKey), timeout: 15_000 },
       ...{ alipayPublicKey: pem(gatewayRsa().publicKey), ...changes },
     })
 
@@ -65,7 +65,7 @@ export function alipaySdk(): Subject {
 
   const caller: Caller = {
     signsResponses: true,
-    async call(endpoint, timeout = 500) {
+    async call(endpoint, timeout = 15_000) {
       const { data } = await create({ endpoint, timeout }).curl('POST', '/v3/alipay/trade/pay', {
         body: { out_trade_no: 'T-1' },
       })

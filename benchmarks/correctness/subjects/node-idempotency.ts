@@ -33,7 +33,7 @@ export function nodeIdempotency(): Subject {
         ...{ ordersEvents: false, takesOver: false, storesFailures: true },
         async deliver({ key, content }: Event, effect) {
           // One for each delivery, as in another process. Like our handler, it waits for a request that is in progress.
-          const idempotency = new Idempotency(storage, { inProgressStrategy: { wait: true, maxWaitMs: 500 } })
+          const idempotency = new Idempotency(storage, { inProgressStrategy: { wait: true, maxWaitMs: 5_000 } })
           const request = { method: 'POST', headers: { 'idempotency-key': key }, body: content, path: '/orders' }
           const stored = await idempotency.onRequest(request)
           if (stored?.body === undefined && stored?.error) throw new Error(stored.error)

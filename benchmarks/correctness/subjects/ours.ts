@@ -132,7 +132,7 @@ function once(): Once {
     async deliver({ key, content, minute }, effect) {
       // A handler of its own, as in another process.
       const { handler } = merchant({
-        ...{ store, now, timeoutMs: 2_000, leaseMs: 3_000 },
+        ...{ store, now, timeoutMs: 15_000, leaseMs: 20_000 },
         onOrder: async () => ({ orderId: await effect() }),
       })
       const { status: orderStatus = 'PAID', ...extInfo } = content
@@ -173,7 +173,7 @@ const ORDER: OrderInput = {
   extInfo: {},
 }
 
-const clientFor = (url: string, timeoutMs = 500) =>
+const clientFor = (url: string, timeoutMs = 15_000) =>
   createOrderSyncClient({
     ...{ credentials: merchantCredentials(), url, timeoutMs, retries: 1, baseDelayMs: 1 },
     onEvent: () => {},

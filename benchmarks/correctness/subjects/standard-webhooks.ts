@@ -85,7 +85,7 @@ export const standardWebhooks = (): Subject => ({
 
 export async function svix(): Promise<Subject> {
   const { Webhook, Svix } = await importPeer<SvixModule>('svix/dist/index.mjs')
-  const create = (serverUrl: string, requestTimeout = 500) =>
+  const create = (serverUrl: string, requestTimeout = 15_000) =>
     new Svix('testsk_1.eu', { serverUrl, requestTimeout, numRetries: 1 })
   const caller: Caller = {
     signsResponses: false,

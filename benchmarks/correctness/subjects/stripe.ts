@@ -69,7 +69,7 @@ export function stripe(): Subject {
     },
   }
 
-  const configFor = (url: string, timeout = 500) => {
+  const configFor = (url: string, timeout = 15_000) => {
     const { hostname, port, protocol } = new URL(url)
     return { host: hostname, port: port || 80, protocol: protocol.slice(0, -1), timeout, maxNetworkRetries: 1 }
   }

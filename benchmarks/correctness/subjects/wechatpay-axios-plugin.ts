@@ -31,7 +31,7 @@ export function wechatpayAxiosPlugin(): Subject {
   const { Wechatpay, Aes } = requirePeer<Plugin>('wechatpay-axios-plugin')
   const create = (changes: object = {}) =>
     new Wechatpay({
-      ...{ mchid: '1900006XXX', serial: '3775B6A45ACD588826D15E583A95F5DD', timeout: 500 },
+      ...{ mchid: '1900006XXX', serial: '3775B6A45ACD588826D15E583A95F5DD', timeout: 15_000 },
       ...{ privateKey: pem(merchantRsa().privateKey), certs: { [SERIAL]: pem(gatewayRsa().publicKey) } },
       // For the log: the secret of APIv2.
       ...{ secret: API_KEY, ...changes },
@@ -65,7 +65,7 @@ export function wechatpayAxiosPlugin(): Subject {
 
   const caller: Caller = {
     signsResponses: true,
-    call: async (baseURL, timeout = 500) => (await pay(create({ baseURL, timeout }))).data,
+    call: async (baseURL, timeout = 15_000) => (await pay(create({ baseURL, timeout }))).data,
     respond(_request, { secondsAgo = 0, other = false } = {}) {
       const { headers, body } = wechatDelivery(json({ code_url: other ? 'OTHER' : 'A-1' }), SERIAL, secondsAgo, false)
       return { status: 200, headers, body }

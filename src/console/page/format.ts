@@ -3,7 +3,7 @@ const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-dig
 /** `14:03:07.123`, in the time zone of the browser. */
 export const timeOf = (at: number) => `${clock.format(at)}.${String(Math.floor(at) % 1000).padStart(3, '0')}`
 
-/** `2026-11-26 14:03:07.123`. Times that are no dates are shown as numbers. */
+/** `2026-11-26 14:03:07.123`. Times outside the range of Date are shown as numbers. */
 export function dateOf(at: number): string {
   const date = new Date(at)
   if (Number.isNaN(date.getTime())) return String(at)

@@ -9,7 +9,7 @@ export interface Deliveries {
 }
 
 /**
- * The rows of the inbox, live. EventSource connects again by itself.
+ * The live rows of the inbox. EventSource reconnects automatically.
  *
  * @param show Whether customer data is shown: another stream, so that masked rows never contain it.
  */

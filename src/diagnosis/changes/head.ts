@@ -33,7 +33,7 @@ export function methodChanges(method: string): Change[] {
     .map((candidate) =>
       headChange('method', candidate, { code: 'method', cost: 2, fix: explainMethod(candidate, method) }),
     )
-  // signedContent() writes the method in upper case, so these need a layout of their own.
+  // signedContent() writes the method in upper case, so these need a separate layout.
   const lower: readonly string[] = [...new Set([method.toLowerCase(), 'post', 'Post'])]
   const inOtherCase = lower.map(
     (candidate): Change => ({
