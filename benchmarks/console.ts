@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { setTimeout } from 'node:timers/promises'
 import { createConsole } from '../src/console/console.ts'
 import { createOrderSyncHandler } from '../src/server/handler.ts'
 import { memoryStore } from '../src/stores/memory.ts'
@@ -19,17 +20,21 @@ export async function console(rounds: number): Promise<Figure[]> {
   const { url, close } = await page.listen()
   const reader = spawn(process.execPath, ['-e', READER, `${url}api/stream`], { stdio: ['ignore', 'pipe', 'inherit'] })
   await once(reader.stdout, 'data')
-  const contender = (handler: typeof alone) => measureProcessorTime(nextOf(requests, handler))
-  const figures = await compare(
-    {
-      what: 'an order, with the console and an open page, and without',
+  const figures: Figure[] = []
+  for (const [pace, run] of [
+    ['10,000 a minute', atRate],
+    ['at full speed', atFullSpeed],
+  ] as const) {
+    const contender = (handler: typeof alone) => measureProcessorTime(run, nextOf(requests, handler))
+    const comparison = {
+      what: `an order, with the console and an open page, and without: ${pace}`,
       ours: contender(observed),
       theirs: contender(alone),
       again: contender(again),
       measures: [PROCESSOR_TIME],
-    },
-    rounds,
-  )
+    }
+    figures.push(...(await compare(comparison, rounds)))
+  }
   reader.kill()
   page.close()
   await close()
@@ -43,21 +48,44 @@ const PROCESSOR_TIME: Measure = {
   bar: { most: 1.03 },
 }
 
-/** Orders of one round. */
-const ROUND = 600
-const IN_FLIGHT = 8
+type Operation = () => Promise<unknown>
 
-function measureProcessorTime(operation: () => Promise<unknown>): Contender {
+/** Runs an operation many times, and returns how many. */
+type Run = (operation: Operation) => Promise<number>
+
+function measureProcessorTime(run: Run, operation: Operation): Contender {
   return async () => {
     const before = process.cpuUsage()
-    await Promise.all(
-      Array.from({ length: IN_FLIGHT }, async () => {
-        for (let done = 0; done < ROUND / IN_FLIGHT; done++) await operation()
-      }),
-    )
+    const count = await run(operation)
     const { user, system } = process.cpuUsage(before)
-    return { perSecond: (ROUND * 1_000_000) / (user + system) }
+    return { perSecond: (count * 1_000_000) / (user + system) }
   }
+}
+
+const IN_FLIGHT = 8
+
+async function atFullSpeed(operation: Operation): Promise<number> {
+  const each = 75
+  await Promise.all(
+    Array.from({ length: IN_FLIGHT }, async () => {
+      for (let done = 0; done < each; done++) await operation()
+    }),
+  )
+  return each * IN_FLIGHT
+}
+
+/** In groups: a timer is not exact to the millisecond. */
+const [GROUPS, GROUP, GROUP_MS] = [60, 5, 30]
+
+async function atRate(operation: Operation): Promise<number> {
+  const startedAt = performance.now()
+  const running: Promise<unknown>[] = []
+  for (let group = 1; group <= GROUPS; group++) {
+    for (let one = 0; one < GROUP; one++) running.push(operation())
+    await setTimeout(startedAt + group * GROUP_MS - performance.now())
+  }
+  await Promise.all(running)
+  return GROUPS * GROUP
 }
 
 /** Reads the stream like a page, and reports when it has begun. */

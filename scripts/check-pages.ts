@@ -63,7 +63,7 @@ for (const colorScheme of ['light', 'dark']) {
       for (const problem of found) console.error(`${where}: ${problem}`)
       problems += found.length
       const session = await context.newCDPSession(page)
-      const { data } = await session.send('Page.captureScreenshot', { format: 'png' })
+      const { data } = await session.send<{ data: string }>('Page.captureScreenshot', { format: 'png' })
       writeFileSync(`.cache/pages/${name}-${colorScheme}-${viewport.width}.png`, Buffer.from(data, 'base64'))
       await page.close()
     }

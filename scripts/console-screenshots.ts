@@ -51,7 +51,7 @@ async function shoot(
   await page.locator('.live.on').waitFor()
   await prepare(page)
   const session = await context.newCDPSession(page)
-  const { data } = await session.send('Page.captureScreenshot', { format: 'webp', quality: 70 })
+  const { data } = await session.send<{ data: string }>('Page.captureScreenshot', { format: 'webp', quality: 70 })
   writeFileSync(new URL(`${name}.webp`, folder), Buffer.from(data, 'base64'))
   await context.close()
 }

@@ -67,7 +67,7 @@ export const listen = defineCommand(
       const id = `${startedAt.toString(36)}-${++count}`
       const verdict = await verify(received, { values, credentials })
       const message = { id, receivedAt: new Date(startedAt).toISOString(), ...received, order: verdict.order }
-      await record(message)
+      record(message)
       if (values.console) void look({ ...received, body: Buffer.from(received.bodyBase64, 'base64') })
       const response = await forward(message, values)
       const { order: _, ...shown } = verdict

@@ -5,19 +5,31 @@ import { describeStoreFailure } from './bounded-store.ts'
 import { type OutboxUnavailableEvent, withError } from './event.ts'
 import type { OutboxSettings } from './options.ts'
 
-/** The result of recording a completion. `unknown`: the store failed, and the event is sent again after its lease. */
+/** The result of recording a completion. `unknown`: the store failed until the lease ended, and the event is sent again after its lease. */
 export type Noted = 'noted' | 'fenced' | 'unknown'
 
 const MAX_BATCH = 200
-const MAX_TRIES = 5
+/** Also after the lease, and when the worker stops. */
+const MIN_TRIES = 5
 const PAUSES = { firstMs: 50, maxMs: 1_000 }
 
-/** Records completions in the store. While a call runs, it collects further completions for the next call. */
+/** A completion, and when its lease ends, on the clock of `performance.now()`. */
+interface Pending {
+  readonly completion: OutboxCompletion
+  readonly leaseEndsAt: number
+  readonly resolve: (noted: Noted) => void
+}
+
+/**
+ * Records completions in the store. While a call runs, it collects further completions for the next call. If the store fails, it tries again
+ * until the lease ends: an outcome that is not recorded sends the event again. A worker that stops does not wait that long.
+ */
 export function createFinisher(
   { store, policy, keepSentMs }: Pick<OutboxSettings, 'store' | 'policy' | 'keepSentMs'>,
   report: (event: OutboxUnavailableEvent) => void,
-): (completion: OutboxCompletion) => Promise<Noted> {
-  const pending: { readonly completion: OutboxCompletion; readonly resolve: (noted: Noted) => void }[] = []
+  stopping: AbortSignal | undefined,
+): (completion: OutboxCompletion, leaseEndsAt: number) => Promise<Noted> {
+  const pending: Pending[] = []
   let isRunning = false
 
   async function flush(): Promise<void> {
@@ -27,7 +39,7 @@ export function createFinisher(
     await new Promise((resolve) => setImmediate(resolve))
     while (pending.length > 0) {
       const batch = pending.splice(0, MAX_BATCH)
-      const fenced = await noteWithRetries(batch.map(({ completion }) => completion))
+      const fenced = await noteWithRetries(batch)
       for (const { completion, resolve } of batch) {
         resolve(fenced === undefined ? 'unknown' : fenced.has(completion.id) ? 'fenced' : 'noted')
       }
@@ -35,7 +47,9 @@ export function createFinisher(
     isRunning = false
   }
 
-  async function noteWithRetries(completions: readonly OutboxCompletion[]): Promise<ReadonlySet<string> | undefined> {
+  async function noteWithRetries(batch: readonly Pending[]): Promise<ReadonlySet<string> | undefined> {
+    const completions = batch.map(({ completion }) => completion)
+    const leasesEndAt = Math.max(...batch.map(({ leaseEndsAt }) => leaseEndsAt))
     for (let attempt = 1; ; attempt++) {
       try {
         return new Set(await store.finish(completions, { policy, keepSentMs }))
@@ -43,15 +57,15 @@ export function createFinisher(
         const delayMs = backOff(attempt, PAUSES)
         const message = `The outbox store could not record the outcome of ${completions.length} attempts. ${describeStoreFailure(error)}`
         report(withError({ kind: 'unavailable', message, delayMs }, error))
-        if (attempt === MAX_TRIES) return undefined
+        if (attempt >= MIN_TRIES && (stopping?.aborted || performance.now() + delayMs >= leasesEndAt)) return undefined
         await sleep(delayMs)
       }
     }
   }
 
-  return (completion) =>
+  return (completion, leaseEndsAt) =>
     new Promise((resolve) => {
-      pending.push({ completion, resolve })
+      pending.push({ completion, leaseEndsAt, resolve })
       void flush()
     })
 }

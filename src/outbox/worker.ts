@@ -56,7 +56,7 @@ export async function runWorker(context: WorkerContext, options: WorkerOptions):
   const counts = { sent: 0, retried: 0, failed: 0, dropped: 0 }
   const running = new Set<Promise<void>>()
   const waker = createWaker()
-  const finish = createFinisher(settings, report)
+  const finish = createFinisher(settings, report, signal)
   const send = createSender(context, { finish, counts, signal })
   const listener = untilEmpty ? undefined : store.listen?.(waker.wake)
   const maxDue = Math.ceil(concurrency / 2)
@@ -152,14 +152,14 @@ function createSender(
     const { id, orderKey, token, eventTime, requestId } = event
     const elapsed = () => performance.now() - claimedAt
     if (signal?.aborted || elapsed() > leaseMs * START_SHARE) {
-      await finish({ id, orderKey, token, eventTime, outcome: { kind: 'returned' } })
+      await finish({ id, orderKey, token, eventTime, outcome: { kind: 'returned' } }, claimedAt + leaseMs)
       return
     }
     const attempts = event.attempts + 1
     const error = await attempt(event, leaseMs * SEND_SHARE - elapsed())
     const retryLeftMs = event.retryLeftMs - elapsed()
     const outcome = decideAttempt(error, { attempts, retryLeftMs }, settings, random())
-    const noted = await finish({ id, orderKey, token, eventTime, outcome })
+    const noted = await finish({ id, orderKey, token, eventTime, outcome }, claimedAt + leaseMs)
     if (noted === 'fenced') {
       const message =
         'An attempt ended after its lease: the event is sent again, with the same requestId. Check whether "leaseMs" is too short.'

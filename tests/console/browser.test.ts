@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { median } from '../../benchmarks/measure.ts'
 import { ORDER_SYNC_PATH } from '../../src/public/index.ts'
 import { createTestOrder, createTestPeer } from '../../src/public/testing.ts'
 import {
@@ -9,6 +10,7 @@ import {
   seriousProblems,
   startBrowser,
 } from '../support/browser.ts'
+import { ACTIONS, createMeter, type Reactions, react, startDeliveries } from './page-load.ts'
 import { type ConsoleWorld, fillInbox, startConsole } from './world.ts'
 
 /** SHORT is set where the tests have run on another runtime already: the page is the same. */
@@ -116,8 +118,8 @@ describe.skipIf(browser === undefined)('the page', () => {
     expect(await textOf(fix)).toMatch(
       /How to fix it\s+path The sender signed the path \S+sync\/, .* Set the option "signedPath"/s,
     )
-    expect(await textOf(page.locator('.facts').first())).toContain('refused: The signature is not')
-    expect(await page.getByText('The signature is over this text:').count()).toBe(1)
+    expect(await textOf(page.locator('.facts').first())).toContain('rejected: The signature is not')
+    expect(await page.getByText('The signature covers this text:').count()).toBe(1)
   })
 
   test('shows the timeline to scale, the signed bytes and their control characters', async () => {
@@ -208,11 +210,11 @@ describe.skipIf(browser === undefined)('the page', () => {
   test('retries an order of the outbox, and asks for confirmation before it discards one', async () => {
     await page.getByRole('link', { name: 'Outbox' }).click()
     await page.getByRole('button', { name: 'Retry ••••0031' }).click()
-    await page.getByText('It waits to be sent again.').waitFor()
+    await page.getByText('The order is queued again.').waitFor()
     await page.getByRole('button', { name: 'Discard ••••0032', exact: true }).click()
     expect(world.outbox.discarded).toEqual([])
     await page.getByRole('button', { name: 'Discard ••••0032 for good' }).click()
-    await page.getByText('It is discarded.').waitFor()
+    await page.getByText('The order is discarded.').waitFor()
     expect(world.outbox).toMatchObject({ retried: ['31'], discarded: ['32'] })
     expect(await page.locator('tbody tr').count()).toBe(1)
   })
@@ -383,6 +385,26 @@ describe.skipIf(browser === undefined)('hostile input', { timeout: 60_000 }, () 
     expect(opened.problems).toEqual([])
   })
 
+  test('an open delivery stays open after the console has forgotten it, until its data must be masked', async () => {
+    const small = await startConsole({ maxDeliveries: 3 })
+    await small.peer.send(createTestOrder({ merchantBizNo: 'BIZ-KEPT-4141' }))
+    const { page, problems } = await open(context, small)
+    await page.keyboard.press('m')
+    await page.locator('.inbox tbody a').first().click()
+    await page.locator('.detail h2').waitFor()
+    for (let count = 0; count < 4; count++) await small.peer.send(createTestOrder({ merchantBizNo: `NEXT-${count}` }))
+    await page.getByText('NEXT-3').first().waitFor()
+    await page.getByText(/not in the console any more/).waitFor()
+    expect(await textOf(page.locator('.detail h2'))).toContain('BIZ-KEPT-4141')
+    expect(await page.getByRole('button', { name: 'Replay', exact: true }).count()).toBe(0)
+    await page.keyboard.press('m')
+    await page.getByText(/no longer has this delivery/).waitFor()
+    expect(await page.evaluate<string>('document.documentElement.outerHTML')).not.toContain('BIZ-KEPT')
+    // The browser reports the 404.
+    expect(problems.filter((text) => !text.includes('404'))).toEqual([])
+    await small.close()
+  })
+
   test('2,000 deliveries at full speed leave the page usable and its size bounded', async () => {
     const opened = await open(context, world)
     const { page, problems } = opened
@@ -404,6 +426,60 @@ describe.skipIf(browser === undefined)('hostile input', { timeout: 60_000 }, () 
     expect(problems).toEqual([])
   })
 })
+
+/** `CONSOLE_SECONDS=60` gives the figures of benchmarks/HISTORY.md. */
+const SECONDS = Number(process.env['CONSOLE_SECONDS'] ?? 10)
+
+test.skipIf(browser === undefined)(
+  '10,000 deliveries a minute leave the page usable and its memory bounded',
+  async () => {
+    const world = await startConsole()
+    const context = await browser?.newContext({ viewport: { width: 1400, height: 900 } })
+    if (context === undefined) return
+    const { page, problems } = await open(context, world)
+    const meter = await createMeter(context, page)
+    const stop = await startDeliveries(world)
+    await expect.poll(() => page.locator('.inbox tbody tr').count()).toBe(500)
+    const before = await meter.memory()
+    const startedAt = { clock: performance.now(), processor: await meter.processorTime() }
+    const rounds: Reactions[] = []
+    while (performance.now() < startedAt.clock + SECONDS * 1_000) {
+      rounds.push(await react(page))
+      expect(await page.locator('.inbox tbody tr').count()).toBeLessThanOrEqual(500)
+    }
+    const seconds = (performance.now() - startedAt.clock) / 1_000
+    const processorTime = (await meter.processorTime()) - startedAt.processor
+    const updates = rounds.reduce((sum, round) => sum + round.updates, 0)
+    const msPerTask = processorTime / (updates + rounds.length * ACTIONS.length)
+    const after = await meter.memory()
+    const count = await stop()
+    if (SECONDS > 10) {
+      const medians = ACTIONS.map((name) => [name, Math.round(median(rounds.map((round) => round[name])))])
+      const figures = {
+        count,
+        seconds,
+        rounds: rounds.length,
+        updates,
+        processorTime,
+        msPerTask,
+        medians,
+        before,
+        after,
+      }
+      process.stdout.write(`${JSON.stringify(figures)}\n`)
+    }
+    expect(count).toBeGreaterThan(SECONDS * 150)
+    // A reaction waits for one update at most, and then for its own work: 200 ms together.
+    expect(msPerTask).toBeLessThan(100)
+    expect(after.heap).toBeLessThan(20_000_000)
+    expect(after.nodes).toBeLessThan(30_000)
+    // A delivery that is gone, as the browser reports it.
+    expect(problems.filter((text) => !text.includes('404'))).toEqual([])
+    await context.close()
+    await world.close()
+  },
+  (SECONDS + 60) * 1_000,
+)
 
 describe.skipIf(browser === undefined)('access from a browser', () => {
   test('a page of another origin can neither read the console nor change anything', async () => {

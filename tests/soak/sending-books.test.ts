@@ -19,7 +19,7 @@ const entry = (kind: WorkerEntry['kind'], at: number, version = NEW, code?: stri
 const balanced: SendingBooks = {
   committed: [OLD, NEW],
   gateway: [arrival(1, 10, OLD), end(1, 10.1), arrival(2, 11), end(2, 11.1)],
-  workers: [entry('sent', 10.2, OLD), entry('sent', 11.2)],
+  workers: [entry('noted', 10.2, OLD), entry('noted', 11.2)],
   faults: [],
 }
 
@@ -32,7 +32,15 @@ describe('checkSending', () => {
 
   test('accepts a version that was skipped, because a newer one waited', () => {
     const gateway = [arrival(2, 11), end(2, 11.1)]
-    expect(violationsOf({ gateway, workers: [entry('skipped', 10, OLD), entry('sent', 11.2)] })).toEqual([])
+    expect(violationsOf({ gateway, workers: [entry('skipped', 10, OLD), entry('noted', 11.2)] })).toEqual([])
+  })
+
+  test('a version that was accepted, and not noted because the store failed, may arrive again', () => {
+    const gateway = [...balanced.gateway, arrival(3, 18), end(3, 18.1)]
+    const workers = [entry('noted', 10.2, OLD), entry('sent', 11.2), entry('noted', 18.2)]
+    const faults = [{ name: 'database crash', from: 11, to: 15 }]
+    expect(checkSending({ ...balanced, gateway, workers, faults })).toMatchObject({ repeats: 1, violations: [] })
+    expect(violationsOf({ gateway, workers: [...workers, entry('noted', 12)], faults })).toHaveLength(1)
   })
 
   test.each<[string, Partial<SendingBooks>, string]>([
@@ -68,7 +76,7 @@ describe('checkSending', () => {
     ],
     [
       'a version that arrives again after S, without a fault',
-      { gateway: [...balanced.gateway, arrival(3, 12), end(3, 12.1)], workers: [entry('sent', 12.2)] },
+      { gateway: [...balanced.gateway, arrival(3, 12), end(3, 12.1)], workers: [entry('noted', 12.2)] },
       'A-2: arrived again after S, and nothing had failed',
     ],
     ['a version that failed', { workers: [entry('failed', 11.2, NEW, 'ERR_X')] }, 'A-2: failed with ERR_X'],
@@ -79,7 +87,7 @@ describe('checkSending', () => {
     ],
     [
       'two sends at the same time',
-      { gateway: [arrival(1, 10, OLD), arrival(2, 11), end(2, 11.1), end(1, 13)], workers: [entry('sent', 11.2)] },
+      { gateway: [arrival(1, 10, OLD), arrival(2, 11), end(2, 11.1), end(1, 13)], workers: [entry('noted', 11.2)] },
       'A: two sends at the same time',
     ],
   ])('reports %s', (_, changes, violation) => {
@@ -89,14 +97,14 @@ describe('checkSending', () => {
   test('counts, and does not report, a version that arrives again because its worker was killed before the note', () => {
     const gateway = [...balanced.gateway, arrival(3, 18), end(3, 18.1)]
     const faults = [{ name: 'worker SIGKILL', from: 11.05, to: 12 }]
-    const workers = [entry('sent', 10.2, OLD), entry('sent', 18.2)]
+    const workers = [entry('noted', 10.2, OLD), entry('noted', 18.2)]
     expect(checkSending({ ...balanced, gateway, workers, faults })).toEqual({ arrivals: 3, repeats: 1, violations: [] })
     expect(violationsOf({ gateway, workers, faults: [{ name: 'clock jump', from: 11.05, to: 12 }] })).toHaveLength(1)
   })
 
   test('accepts a version that is sent again because the client has seen no response', () => {
     const gateway = [...balanced.gateway, arrival(3, 13), end(3, 13.1)]
-    const sent = [entry('sent', 10.2, OLD), entry('sent', 13.2)]
+    const sent = [entry('noted', 10.2, OLD), entry('noted', 13.2)]
     expect(violationsOf({ gateway, workers: [...sent, entry('retry', 12, NEW, 'ERR_TIMEOUT')] })).toEqual([])
     expect(violationsOf({ gateway, workers: [...sent, entry('retry', 12, NEW, 'ERR_REPLY_SIGNATURE')] })).toHaveLength(
       1,
@@ -105,7 +113,7 @@ describe('checkSending', () => {
 
   test('accepts the open connection of a worker that is frozen', () => {
     const gateway = [arrival(1, 10), arrival(2, 17), end(2, 17.1), end(1, 19, 'other')]
-    const workers = [entry('sent', 17.2)]
+    const workers = [entry('noted', 17.2)]
     expect(violationsOf({ gateway, workers, faults: [{ name: 'worker SIGSTOP', from: 10, to: 19 }] })).toEqual([])
     expect(violationsOf({ gateway, workers })).toHaveLength(1)
   })

@@ -41,7 +41,8 @@ export type GatewayEntry = Arrival | ArrivalEnd | ForeignRequest
 export interface WorkerEntry {
   readonly at: number
   readonly requestId: string
-  readonly kind: 'sent' | 'retry' | 'failed' | 'skipped' | 'stale' | 'fenced'
+  /** `noted`: the store has recorded that the event was sent. `sent`, without it: the peer has accepted the event, and the store failed. */
+  readonly kind: 'noted' | 'sent' | 'retry' | 'failed' | 'skipped' | 'stale' | 'fenced'
   readonly code?: string
 }
 
@@ -73,7 +74,7 @@ const LOSES_A_NOTE = new Set([
 ])
 /** The errors of a client that has seen no response: to the gateway, it was written to the end. */
 const LOSES_A_RESPONSE = new Set(['ERR_TIMEOUT', 'ERR_NETWORK', 'TimeoutError'])
-/** How long a worker tries to note an outcome: five calls of the store, each with its time limit, and the pauses between them. */
+/** How long a worker tries to note an outcome: until its lease ends, or five calls of the store. */
 const NOTE_SECONDS = 10
 /** The gateway may see a new connection before the end of an old one that was closed earlier. */
 const CLOSE_SECONDS = 1
@@ -97,7 +98,7 @@ export function checkSending({ committed, gateway, workers, faults }: SendingBoo
   }
   const ofOrder = groupBy(arrivals, ({ orderNo }) => orderNo)
   const notedAt = groupBy(
-    workers.filter(({ kind }) => kind === 'sent'),
+    workers.filter(({ kind }) => kind === 'noted'),
     ({ requestId }) => requestId,
   )
   for (const [orderNo, versions] of groupBy(committed, ({ orderNo }) => orderNo)) {

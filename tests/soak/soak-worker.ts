@@ -11,6 +11,7 @@ import { createOrderSyncClient } from '../../src/client/client.ts'
 import { createOutbox } from '../../src/outbox/outbox.ts'
 import type { Credentials } from '../../src/secure-message/credentials.ts'
 import { postgresOutboxStore } from '../../src/stores/outbox-postgres.ts'
+import type { OutboxStore } from '../../src/stores/outbox-store.ts'
 import { processFigures } from './process-figures.ts'
 import type { WorkerEntry } from './sending-books.ts'
 import { monotonicSeconds } from './sending-books.ts'
@@ -39,8 +40,35 @@ const newClient = () =>
   })
 let client = newClient()
 
+const write = (entry: Omit<WorkerEntry, 'at'>) =>
+  appendFileSync(logFile, `${JSON.stringify({ at: monotonicSeconds(), ...entry })}\n`)
+
+/** Of the events that are being sent. */
+const requestIds = new Map<string, string>()
+const postgresStore = postgresOutboxStore({ pool })
+/** Writes down what the store has really recorded: also what it recorded after its time limit. */
+const store: OutboxStore = {
+  ...postgresStore,
+  async claim(request) {
+    const found = await postgresStore.claim(request)
+    for (const { id, requestId } of found.events) requestIds.set(id, requestId)
+    return found
+  },
+  async finish(completions, options) {
+    const fenced = await postgresStore.finish(completions, options)
+    for (const { id, outcome } of completions) {
+      const requestId = requestIds.get(id)
+      if (outcome.kind === 'sent' && requestId !== undefined && !fenced.includes(id)) {
+        requestIds.delete(id)
+        write({ kind: 'noted', requestId })
+      }
+    }
+    return fenced
+  },
+}
+
 const outbox = createOutbox({
-  store: postgresOutboxStore({ pool }),
+  store,
   client: () => client,
   // Short, so that the events of a killed worker are sent again soon, and rows reach their level.
   leaseMs: 6_000,
@@ -51,8 +79,7 @@ const outbox = createOutbox({
   onEvent(event) {
     if (event.kind === 'unavailable') return
     const { kind, requestId } = event
-    const entry: WorkerEntry = { at: monotonicSeconds(), requestId, kind, ...('code' in event && { code: event.code }) }
-    appendFileSync(logFile, `${JSON.stringify(entry)}\n`)
+    write({ requestId, kind, ...('code' in event && { code: event.code }) })
   },
 })
 const stop = new AbortController()

@@ -42,8 +42,8 @@ export interface Context {
   newPage(): Promise<Page>
   close(): Promise<void>
   grantPermissions(permissions: string[]): Promise<void>
-  /** For what playwright has no method: WebP. */
-  newCDPSession(page: Page): Promise<{ send(method: string, parameters: object): Promise<{ data: string }> }>
+  /** For what playwright has no method: WebP, and the memory of a page. */
+  newCDPSession(page: Page): Promise<{ send<Result>(method: string, parameters?: object): Promise<Result> }>
 }
 
 export interface Browser {

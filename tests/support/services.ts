@@ -235,7 +235,8 @@ function newDataFolder(user: string): { data: string; as: { uid?: number; cwd?: 
 }
 
 async function started(url: string, ping: (url: string) => Promise<unknown>, child: ChildProcess): Promise<string> {
-  for (let tries = 0; tries < 100 && child.exitCode === null; tries++) {
+  // On a busy machine, the recovery of a database that crashed takes a while.
+  for (let tries = 0; tries < 600 && child.exitCode === null; tries++) {
     if (
       await ping(url).then(
         () => true,

@@ -12,7 +12,7 @@ export function BytesView({ bytes, label }: { readonly bytes: ShownBytes; readon
   const [rows, setRows] = useState(HEX_ROWS)
   if (decoded === undefined) {
     return (
-      <p class="quiet">{bytes.size === 0 ? 'Empty, or not read.' : 'Dropped, to bound the memory of the console.'}</p>
+      <p class="quiet">{bytes.size === 0 ? 'Empty, or not read.' : 'Dropped to limit the memory of the console.'}</p>
     )
   }
   const { raw, json } = decoded

@@ -27,7 +27,7 @@ export function ChartsView() {
     return (
       <section class="detail" aria-label="Charts">
         <h2>Charts</h2>
-        <p class="empty">Nothing has arrived yet.</p>
+        <p class="empty">No deliveries yet.</p>
       </section>
     )
   }
@@ -42,7 +42,7 @@ export function ChartsView() {
       </Chart>
       <Legend minutes={recent} />
       <Chart
-        title="Duration: the median and the slowest hundredth"
+        title="Duration: median (p50) and p99"
         max={Math.max(1, ...recent.map(({ p99 }) => p99 ?? 0))}
         last={last}
         format={durationOf}
@@ -55,7 +55,7 @@ export function ChartsView() {
         )}
       </Chart>
       <Chart
-        title="Clock of the sender: positive is ahead of yours"
+        title="Clock of the sender: positive values are ahead of your clock"
         min={Math.min(0, ...skews)}
         max={Math.max(1, ...skews)}
         last={last}

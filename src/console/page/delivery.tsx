@@ -13,15 +13,19 @@ interface Props {
 }
 
 export function DeliveryView({ id, show, version }: Props) {
-  const [detail, setDetail] = useState<Detail | undefined>()
+  const [read, setRead] = useState<{ readonly detail: Detail; readonly show: boolean } | undefined>()
   const [problem, setProblem] = useState<string | undefined>()
+  // Masked data must not stay on the screen until the next response.
+  const detail = read?.detail.row.id === id && read.show === show ? read.detail : undefined
+  const isGone = detail !== undefined && version === undefined
   useEffect(() => {
+    // At a high rate a delivery leaves the console within seconds: keep what the reader has open.
+    if (isGone) return
+    setProblem(undefined)
     let isCurrent = true
     readDetail(id, show).then(
-      (read) => {
-        if (!isCurrent) return
-        setDetail(read)
-        setProblem(undefined)
+      (next) => {
+        if (isCurrent) setRead({ detail: next, show })
       },
       (error: Error) => isCurrent && setProblem(error.message),
     )
@@ -29,20 +33,26 @@ export function DeliveryView({ id, show, version }: Props) {
       isCurrent = false
     }
   }, [id, show, version])
-  if (problem !== undefined)
-    return (
-      <section class="detail">
-        <p class="empty" role="alert">
-          {problem}
-        </p>
-      </section>
-    )
-  if (detail === undefined || detail.row.id !== id)
-    return <section class="detail" aria-busy="true" aria-label="Delivery" />
-  return <Delivery key={id} detail={detail} show={show} />
+  if (detail !== undefined) return <Delivery key={id} detail={detail} show={show} isGone={isGone} />
+  return problem === undefined ? (
+    <section class="detail" aria-busy="true" aria-label="Delivery" />
+  ) : (
+    <section class="detail">
+      <p class="empty" role="alert">
+        {problem}
+      </p>
+    </section>
+  )
 }
 
-function Delivery({ detail, show }: { readonly detail: Detail; readonly show: boolean }) {
+interface DeliveryProps {
+  readonly detail: Detail
+  readonly show: boolean
+  /** Whether the console has dropped the delivery since it was read. */
+  readonly isGone: boolean
+}
+
+function Delivery({ detail, show, isGone }: DeliveryProps) {
   const { row, request, verdict, fix, spans, signed, body, plaintext, response, events } = detail
   const isIn = row.direction === 'in'
   return (
@@ -59,7 +69,11 @@ function Delivery({ detail, show }: { readonly detail: Detail; readonly show: bo
           {durationOf(row.durationMs)}
           {row.isClaimed ? ' · the order number is not verified' : ''}
         </p>
-        <Actions detail={detail} show={show} />
+        {isGone ? (
+          <p role="status">This delivery is not in the console any more. The page shows what it read before.</p>
+        ) : (
+          <Actions detail={detail} show={show} />
+        )}
       </div>
       {fix !== undefined && (
         <div class="fix" role="note">
@@ -83,7 +97,7 @@ function Delivery({ detail, show }: { readonly detail: Detail; readonly show: bo
         <>
           <h3>Signed content</h3>
           <p class="quiet">
-            What the signature must be over
+            The signature must cover this text
             {verdict ? (
               <>
                 {' '}
@@ -193,7 +207,7 @@ function VerdictView({ verdict, isIn }: { readonly verdict: Verdict; readonly is
       <h3>Verdict on the {isIn ? 'request' : 'response'}</h3>
       <dl class="facts">
         <dt>Headers, time and signature</dt>
-        <dd class={verified ? 'ok' : 'wrong'}>{verified ? 'accepted' : `refused: ${error?.message ?? ''}`}</dd>
+        <dd class={verified ? 'ok' : 'wrong'}>{verified ? 'accepted' : `rejected: ${error?.message ?? ''}`}</dd>
         {time && (
           <>
             <dt>{time.header}</dt>
@@ -201,7 +215,7 @@ function VerdictView({ verdict, isIn }: { readonly verdict: Verdict; readonly is
               {time.text}
               {time.ageSeconds !== undefined &&
                 `, ${Math.abs(time.ageSeconds)} s ${time.ageSeconds < 0 ? 'ahead of' : 'behind'} the clock`}
-              {time.isFresh ? '' : ': out of the tolerance'}
+              {time.isFresh ? '' : ': outside the clock tolerance'}
             </dd>
           </>
         )}
@@ -240,7 +254,7 @@ function VerdictView({ verdict, isIn }: { readonly verdict: Verdict; readonly is
       )}
       {foundText !== undefined && (
         <>
-          <p class="quiet">The signature is over this text:</p>
+          <p class="quiet">The signature covers this text:</p>
           <pre class="box">
             <VisibleText text={foundText} />
           </pre>
@@ -298,9 +312,9 @@ function Decision({ detail: { row } }: { readonly detail: Detail }) {
       )}
       {lastEventTime !== undefined && (
         <>
-          <dt>The store knew</dt>
+          <dt>Last processed event</dt>
           <dd>
-            an event of {dateOf(lastEventTime)}
+            {dateOf(lastEventTime)}
             {eventTime !== undefined &&
               (lastEventTime > eventTime ? `, ${durationOf(lastEventTime - eventTime)} later` : ', the same time')}
             {contentDiffers === true && '. Its content differs'}

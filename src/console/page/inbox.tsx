@@ -90,7 +90,7 @@ export function Inbox({ rows, openId }: { readonly rows: readonly Row[]; readonl
           </tbody>
         </table>
         {current.length === 0 && (
-          <p class="empty">Nothing has arrived yet. A delivery appears here the moment it has a response.</p>
+          <p class="empty">No deliveries yet. A delivery appears here as soon as it has a response.</p>
         )}
         {current.length > 0 && shown.length === 0 && <p class="empty">No delivery matches the filter.</p>}
       </section>
@@ -99,32 +99,36 @@ export function Inbox({ rows, openId }: { readonly rows: readonly Row[]; readonl
 }
 
 function Line({ row, isOpen }: { readonly row: Row; readonly isOpen: boolean }) {
-  return (
-    <tr class={isOpen ? 'open' : ''} onClick={() => openDelivery(row.id)}>
-      <td class="mono">{timeOf(row.at)}</td>
-      <td>
-        <span class={`badge ${toneOf(row.kind)}`}>
-          {row.direction === 'out' && <span title="sent by your client">↗ </span>}
-          {row.kind}
-        </span>
-      </td>
-      <td class="order">
-        <a href={`#delivery/${row.id}`} aria-current={isOpen ? 'true' : undefined}>
-          {row.order ?? 'unknown order'}
-        </a>
-        {row.isClaimed && row.order !== undefined && (
-          <span class="quiet" title="The message did not verify: anyone could have sent this number.">
-            {' '}
-            ?<span class="hidden"> (not verified)</span>
+  // The same element again: Preact then skips the row. At a high rate, 455 of 500 rows do not change.
+  return useMemo(
+    () => (
+      <tr class={isOpen ? 'open' : ''} onClick={() => openDelivery(row.id)}>
+        <td class="mono">{timeOf(row.at)}</td>
+        <td>
+          <span class={`badge ${toneOf(row.kind)}`}>
+            {row.direction === 'out' && <span title="sent by your client">↗ </span>}
+            {row.kind}
           </span>
-        )}
-      </td>
-      <td class="wide mono">{row.status ?? '–'}</td>
-      <td class="code" title={row.message}>
-        {row.code}
-      </td>
-      <td class="number mono">{durationOf(row.durationMs)}</td>
-    </tr>
+        </td>
+        <td class="order">
+          <a href={`#delivery/${row.id}`} aria-current={isOpen ? 'true' : undefined}>
+            {row.order ?? 'unknown order'}
+          </a>
+          {row.isClaimed && row.order !== undefined && (
+            <span class="quiet" title="The message did not verify: anyone could have sent this number.">
+              {' '}
+              ?<span class="hidden"> (not verified)</span>
+            </span>
+          )}
+        </td>
+        <td class="wide mono">{row.status ?? '–'}</td>
+        <td class="code" title={row.message}>
+          {row.code}
+        </td>
+        <td class="number mono">{durationOf(row.durationMs)}</td>
+      </tr>
+    ),
+    [row, isOpen],
   )
 }
 

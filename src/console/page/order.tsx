@@ -95,7 +95,7 @@ function Axis({ events }: { readonly events: readonly (Row & { eventTime: number
   )
 }
 
-/** What is drawn last is on top. */
+/** SVG draws the last element on top. */
 const processedLast = (a: Row, b: Row) => Number(a.kind === 'processed') - Number(b.kind === 'processed')
 
 const DAY = 86_400_000

@@ -79,13 +79,13 @@ export function OutboxView({ show }: { readonly show: boolean }) {
                     <button
                       type="button"
                       aria-label={`Retry ${item.order ?? item.requestId}`}
-                      onClick={() => void take(changeOutbox('retry', item.id, show), 'It waits to be sent again.')}
+                      onClick={() => void take(changeOutbox('retry', item.id, show), 'The order is queued again.')}
                     >
                       Retry
                     </button>
                     <Discard
                       name={item.order ?? item.requestId}
-                      onConfirmed={() => void take(changeOutbox('discard', item.id, show), 'It is discarded.')}
+                      onConfirmed={() => void take(changeOutbox('discard', item.id, show), 'The order is discarded.')}
                     />
                   </td>
                 </tr>
@@ -109,7 +109,7 @@ function Discard({ name, onConfirmed }: { readonly name: string; readonly onConf
       onClick={onConfirmed}
       onBlur={() => setAsking(false)}
     >
-      Never send it?
+      Discard for good
     </button>
   ) : (
     <button type="button" aria-label={`Discard ${name}`} onClick={() => setAsking(true)}>

@@ -118,8 +118,8 @@ export function SendView({ about }: { readonly about: About }) {
       <h2>Send an order</h2>
       {!about.canSendAsPeer && (
         <p class="fix" role="note">
-          The console cannot play AlipayHK: it has no private key for tests. Give createConsole() the option{' '}
-          <code>peer</code>, or the command line <code>--peer-private-key</code>.
+          The console needs a private key for tests to send orders as AlipayHK. Pass the option <code>peer</code> to
+          createConsole(), or <code>--peer-private-key</code> to the command.
         </p>
       )}
       <form class="order-form" onSubmit={(event) => event.preventDefault()}>

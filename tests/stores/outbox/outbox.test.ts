@@ -269,7 +269,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
       syncOrder: (_: OrderInput, { signal }: { signal?: AbortSignal | undefined } = {}) =>
         new Promise<never>((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason))),
     }
-    const { outbox, events } = await open({ client: hanging, leaseMs: 5_000 })
+    const { outbox, events } = await open({ client: hanging, leaseMs: 5_000, baseDelayMs: HOUR })
     await outbox.enqueue(event('A', 0))
     expect(await outbox.drain()).toMatchObject({ retried: 1 })
     expect(events).toMatchObject([{ kind: 'retry', code: 'TimeoutError' }])
@@ -508,6 +508,39 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
 
   // In SQLite only: it responds in the same turn of the event loop, so that a slow machine cannot let other calls time out.
   const inSqlite = test.runIf(kind === 'better-sqlite3')
+  inSqlite('the outcome of a send is recorded when the store works again within the lease', async () => {
+    const { store, outbox: writer, ...opened } = await open()
+    await writer.enqueue(event('A', 0))
+    const { client, sent } = fakeClient()
+    let finishes = 0
+    const flaky: typeof store = {
+      ...store,
+      finish: (...args) => (++finishes <= 6 ? Promise.reject(new Error('down')) : store.finish(...args)),
+    }
+    const outbox = createOutbox({ store: flaky, client, onEvent: () => {} })
+    expect(await outbox.drain()).toMatchObject({ sent: 1 })
+    await letTimePass(opened, 121_000)
+    expect(await outbox.drain()).toMatchObject({ sent: 0 })
+    expect(sent).toHaveLength(1)
+  })
+
+  inSqlite('a run that is aborted does not wait until the lease ends for a store that fails', async () => {
+    const { store, outbox: writer } = await open()
+    await writer.enqueue(event('A', 0))
+    const stop = new AbortController()
+    let finishes = 0
+    const down: typeof store = {
+      ...store,
+      async finish() {
+        if (++finishes === 1) stop.abort()
+        throw new Error('down')
+      },
+    }
+    const outbox = createOutbox({ store: down, client: fakeClient().client, onEvent: () => {} })
+    await outbox.run({ signal: stop.signal })
+    expect(finishes).toBe(5)
+  })
+
   inSqlite('a store that never responds is reported after storeTimeoutMs, and the worker continues', async () => {
     const { store, outbox: writer } = await open()
     await writer.enqueue(event('A', 0))
