@@ -59,8 +59,8 @@ function outputUntil(child: ChildProcess, expected: RegExp): Promise<string> {
   })
 }
 
-/** Quick starts are run by tests/examples. The other two explain, and have nothing to run. */
-const EXEMPT = /^(?:quick-start|decisions)\/|^(?:security|assurance)$/
+/** Quick starts are run by tests/examples. The other pages explain, and have nothing to run. */
+const EXEMPT = /^(?:quick-start|decisions)\/|^(?:security|assurance|comparison)$/
 
 test('every guide ends with the section "Try it"', () => {
   const topics = sidebar.filter(({ text }) => text !== 'Reference')
