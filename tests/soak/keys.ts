@@ -82,6 +82,8 @@ export function createSoakKeys(credentialsFile: string, gatewayFile: string): So
       known = [old, next]
       writeFiles(known, old)
       await reload()
+      // A request from before the reload is still verified with the old key alone.
+      await messagesEnd()
       sending = next
       writeFiles(known, next)
       await reload()

@@ -136,7 +136,18 @@ export function checkSending({ committed, gateway, workers, faults }: SendingBoo
       )
       if (lostResponse) continue
       repeats++
-      if (!during(LOSES_A_NOTE, accepted.at - CLOSE_SECONDS, Math.min(again.at, accepted.at + NOTE_SECONDS)))
+      const couldNotNote = workers.some(
+        (entry) =>
+          entry.requestId === requestId &&
+          entry.kind === 'sent' &&
+          entry.at > accepted.at &&
+          entry.at < again.at &&
+          !workers.some((note) => note.requestId === requestId && note.kind === 'noted' && note.at <= entry.at),
+      )
+      if (
+        !couldNotNote &&
+        !during(LOSES_A_NOTE, accepted.at - CLOSE_SECONDS, Math.min(again.at, accepted.at + NOTE_SECONDS))
+      )
         violations.push(`${requestId}: arrived again after S, and nothing had failed`)
     }
   }
