@@ -8,9 +8,12 @@ import {
   createSqlOutboxStore,
   inList,
   outboxNotMigrated,
+  runSteps,
   type Sql,
   type SqlRow,
   type SqlValue,
+  type Steps,
+  sql,
   valuesList,
 } from './outbox-sql.ts'
 import type { OutboxStore } from './outbox-store.ts'
@@ -56,13 +59,13 @@ export function mysqlOutboxStore(options: MysqlOutboxStoreOptions): OutboxStore 
   assertPoolOption('mysqlOutboxStore', options)
   const { pool, database, queryTimeoutMs } = resolveOptions('mysqlOutboxStore', OPTIONS, options)
 
-  async function transactOnce<Value>(work: (sql: Sql) => Promise<Value>): Promise<Value> {
+  async function transactOnce<Value>(work: () => Steps<Value>): Promise<Value> {
     const { connection, giveBack } = await borrow(pool, queryTimeoutMs)
     const send = (sql: string) => query(connection, sql, queryTimeoutMs)
     try {
       await send('SET TRANSACTION ISOLATION LEVEL READ COMMITTED')
       await send('START TRANSACTION')
-      const value = await work(toSql(send))
+      const value = await runSteps(work(), toSql(send))
       await send('COMMIT')
       giveBack()
       return value
@@ -76,13 +79,8 @@ export function mysqlOutboxStore(options: MysqlOutboxStoreOptions): OutboxStore 
     }
   }
 
-  async function inOwnTransaction<Value>(work: (sql: Sql) => Promise<Value>): Promise<Value> {
-    try {
-      return await repeatTransient(() => transactOnce(work), isRolledBack)
-    } catch (error) {
-      throw isNotMigrated(error) ? outboxNotMigrated('migrateMysqlOutbox(pool)', error) : error
-    }
-  }
+  const inOwnTransaction = <Value>(work: () => Steps<Value>): Promise<Value> =>
+    explaining(() => repeatTransient(() => transactOnce(work), isRolledBack))
 
   return createSqlOutboxStore({
     among: inList,
@@ -95,11 +93,20 @@ export function mysqlOutboxStore(options: MysqlOutboxStoreOptions): OutboxStore 
     onOrderExists: (due) => `ON DUPLICATE KEY UPDATE due_at = ${due((name) => name)}`,
     transaction: inOwnTransaction,
     // In a separate transaction: with `autocommit = 0`, the connection would return to the pool with an open one.
-    sqlOf: (transaction) =>
-      transaction === undefined
-        ? (text, values) => inOwnTransaction((sql) => sql(text, values))
-        : toSql(toExecutor(transaction)),
+    sqlOf(transaction) {
+      if (transaction === undefined) return (text, values) => inOwnTransaction(() => sql(text, values))
+      const send = toSql(toExecutor(transaction))
+      return (text, values) => explaining(() => send(text, values))
+    },
   })
+}
+
+async function explaining<Value>(call: () => Promise<Value>): Promise<Value> {
+  try {
+    return await call()
+  } catch (error) {
+    throw isNotMigrated(error) ? outboxNotMigrated('migrateMysqlOutbox(pool)', error) : error
+  }
 }
 
 function toExecutor(transaction: unknown): (sql: string) => Promise<unknown> {
@@ -111,16 +118,19 @@ function toExecutor(transaction: unknown): (sql: string) => Promise<unknown> {
   // A connection with callbacks has promise().
   const { promise } = transaction as { promise?: () => MysqlExecutor }
   const executor = typeof promise === 'function' ? promise.call(transaction) : (transaction as MysqlExecutor)
-  return (sql) => executor.query(sql)
+  return (sql) => withoutStatement(executor.query(sql))
 }
 
 type Connection = Awaited<ReturnType<typeof borrow>>['connection']
 
-async function query(connection: Connection, sql: string, timeoutMs: number): Promise<unknown> {
+const query = (connection: Connection, sql: string, timeoutMs: number) =>
+  withoutStatement(waitForQuery(connection, sql, timeoutMs))
+
+/** The driver adds the text of the query to its errors, which contains the order. */
+async function withoutStatement<Value>(sent: Promise<Value>): Promise<Value> {
   try {
-    return await waitForQuery(connection, sql, timeoutMs)
+    return await sent
   } catch (error) {
-    // The driver adds the text of the query, which contains the order.
     if (error instanceof Error) Reflect.deleteProperty(error, 'sql')
     throw error
   }

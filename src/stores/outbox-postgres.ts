@@ -1,6 +1,6 @@
 import { assertFunction, flag, hasMethod, type OptionRules, resolveOptions } from '../option-rules.ts'
 import { backOff, repeatTransient } from '../timeout.ts'
-import { createSqlOutboxStore, outboxNotMigrated, type Sql, type SqlRow } from './outbox-sql.ts'
+import { createSqlOutboxStore, outboxNotMigrated, runSteps, type Sql, type SqlRow } from './outbox-sql.ts'
 import type { OutboxStore } from './outbox-store.ts'
 import { assertPool, assertPoolOption, inTransaction, listenToPool, type PostgresPool } from './postgres-pool.ts'
 import { createSchema, prefixOf, SCHEMA_RULE } from './postgres-schema-name.ts'
@@ -79,7 +79,7 @@ export function postgresOutboxStore(options: PostgresOutboxStoreOptions): Outbox
           () =>
             inTransaction(pool, {
               begin: BEGIN,
-              work: async (client) => ({ commit: true, value: await work(toSql(client)) }),
+              work: async (client) => ({ commit: true, value: await runSteps(work(), toSql(client)) }),
             }),
           (error) => TRANSIENT.has(codeOf(error)),
         ),
@@ -136,8 +136,18 @@ function rowsOf(result: unknown): readonly SqlRow[] {
 
 const RECONNECT = { firstMs: 100, maxMs: 10_000 }
 
-/** Keeps one connection that waits for notifications. If it breaks, polling continues, and a new connection is opened. */
+/** How many connections of each pool listen. */
+const listeners = new WeakMap<PostgresPool, number>()
+
+/**
+ * Keeps one connection that waits for notifications. If it breaks, polling continues, and a new connection is opened. It never takes the
+ * last connection of a pool: the worker would wait for another one forever.
+ */
 function listen(pool: PostgresPool, wake: () => void): { readonly close: () => Promise<void> } {
+  const { max = Number.POSITIVE_INFINITY } = (pool as { options?: { max?: number } }).options ?? {}
+  const listening = listeners.get(pool) ?? 0
+  if (listening + 1 >= max) return { close: async () => {} }
+  listeners.set(pool, listening + 1)
   const stop = new AbortController()
   let release: (() => void) | undefined
   const open = async (attempt: number): Promise<void> => {
@@ -181,6 +191,7 @@ function listen(pool: PostgresPool, wake: () => void): { readonly close: () => P
   return {
     async close() {
       stop.abort()
+      listeners.set(pool, (listeners.get(pool) ?? 1) - 1)
       release?.()
       release = undefined
     },
@@ -233,7 +244,8 @@ function tablesOf(prefix: string): string {
   return `
 CREATE TABLE ${prefix}order_sync_outbox (
   id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  order_key   text NOT NULL,
+  -- In the order of the bytes, as the worker sorts keys: locks taken in two orders would be a deadlock.
+  order_key   text COLLATE "C" NOT NULL,
   event_time  bigint NOT NULL,
   request_id  text NOT NULL,
   payload     text NOT NULL,
@@ -253,7 +265,7 @@ CREATE INDEX order_sync_outbox_waiting ON ${prefix}order_sync_outbox (order_key,
 CREATE INDEX order_sync_outbox_failed ON ${prefix}order_sync_outbox (id) WHERE state = 3;
 CREATE INDEX order_sync_outbox_ended ON ${prefix}order_sync_outbox (finished_at) WHERE state IN (2, 4, 5);
 CREATE TABLE ${prefix}order_sync_outbox_orders (
-  order_key text PRIMARY KEY,
+  order_key text COLLATE "C" PRIMARY KEY,
   -- When the order may be claimed: its next event is due, or its lease is over. NULL: nothing waits.
   due_at    bigint,
   leased    smallint NOT NULL,

@@ -20,6 +20,30 @@ export type SqlRow = Readonly<Record<string, unknown>>
 /** Sends one statement, with `?` for each value, and resolves to its rows. */
 export type Sql = (text: string, values?: readonly SqlValue[]) => Promise<readonly SqlRow[]>
 
+/** A statement, with `?` for each value. */
+export interface Statement {
+  readonly text: string
+  readonly values: readonly SqlValue[]
+}
+
+/**
+ * What a transaction does: yields its statements, and gets the rows of each. Not a promise: SQLite must run all statements in one turn. In
+ * between, the merchant's code would find the file locked by this very process, and block the event loop that would unlock it.
+ */
+export type Steps<Value> = Generator<Statement, Value, readonly SqlRow[]>
+
+/** One statement of a transaction. */
+export function* sql(text: string, values: readonly SqlValue[] = []): Steps<readonly SqlRow[]> {
+  return yield { text, values }
+}
+
+/** Runs the steps of a transaction on a connection. */
+export async function runSteps<Value>(steps: Steps<Value>, send: Sql): Promise<Value> {
+  let step = steps.next([])
+  while (!step.done) step = steps.next(await send(step.value.text, step.value.values))
+  return step.value
+}
+
 type Keys = readonly string[]
 type Ids = readonly number[]
 
@@ -32,7 +56,7 @@ export const inList = (values: Keys | Ids) => ({ text: `IN (${values.map(() => '
 /** What the three databases do differently. */
 export interface OutboxDatabase {
   /** Runs work in a transaction at READ COMMITTED. Repeats it after a deadlock. */
-  readonly transaction: <Value>(work: (sql: Sql) => Promise<Value>) => Promise<Value>
+  readonly transaction: <Value>(work: () => Steps<Value>) => Promise<Value>
   /** Sends one query in the merchant's transaction, or outside any transaction. */
   readonly sqlOf: (transaction: unknown) => Sql
   /** Milliseconds since the epoch, as an expression. */
@@ -80,12 +104,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     policy === 'latest' ? 'event_time DESC, id DESC' : 'event_time ASC, id ASC'
 
   /** Ends the leases of orders. Each order is then due when its next event is due. */
-  const release = (
-    sql: Sql,
-    keys: Keys,
-    policy: OutboxPolicy,
-    sentTimes: readonly (readonly [string, number])[] = [],
-  ) => {
+  const release = (keys: Keys, policy: OutboxPolicy, sentTimes: readonly (readonly [string, number])[] = []) => {
     const cases = sentTimes.map(([, time]) => `WHEN ? THEN ${Math.trunc(time)}`).join(' ')
     const sentTime = sentTimes.length > 0 ? `, sent_time = CASE order_key ${cases} ELSE sent_time END` : ''
     return sql(
@@ -102,42 +121,39 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
    * New events become waiting ones, and their orders due. An order that is leased looks for them when its lease ends. Resolves to the
    * number of events.
    */
-  async function takeOver(sql: Sql): Promise<number> {
-    const fresh = await sql(
+  function* takeOver(): Steps<number> {
+    const fresh = yield* sql(
       `SELECT id, order_key FROM ${events} WHERE state = ${STATES.new} ORDER BY id LIMIT ${MAX_NEW} ${skipLocked}`,
     )
     if (fresh.length === 0) return 0
     const ids = fresh.map(idOf)
-    await sql(`UPDATE ${events} SET state = ${STATES.waiting} WHERE id ${among(ids).text}`, among(ids).values)
+    yield* sql(`UPDATE ${events} SET state = ${STATES.waiting} WHERE id ${among(ids).text}`, among(ids).values)
     // Sorted, so that two workers cannot deadlock.
     const keys = [...new Set(fresh.map((row) => textOf(row['order_key'])))].sort()
     const due = (column: (name: string) => string) =>
       `CASE WHEN ${column('leased')} = 1 AND ${column('due_at')} > ${now()} THEN ${column('due_at')} ELSE ${now()} END`
-    await sql(
+    yield* sql(
       `INSERT INTO ${orders} (order_key, due_at, leased, token) ${database.rowsOf(keys, `${now()}, 0, 0`)} ${database.onOrderExists(due)}`,
       among(keys).values,
     )
     return fresh.length
   }
 
-  async function claim(
-    sql: Sql,
-    { limit, leaseMs, policy, keepSentMs }: Parameters<OutboxStore['claim']>[0],
-  ): Promise<OutboxClaim> {
-    const fresh = await takeOver(sql)
-    const due = await sql(
+  function* claim({ limit, leaseMs, policy, keepSentMs }: Parameters<OutboxStore['claim']>[0]): Steps<OutboxClaim> {
+    const fresh = yield* takeOver()
+    const due = yield* sql(
       `SELECT order_key, token, sent_time FROM ${orders} WHERE due_at <= ${now()} ORDER BY due_at LIMIT ${limit} ${skipLocked}`,
     )
     const more = fresh === MAX_NEW || due.length === limit
     if (due.length === 0) return { events: [], dropped: [], more }
     const keys = due.map((row) => textOf(row['order_key']))
-    await sql(
+    yield* sql(
       `UPDATE ${orders} SET leased = 1, due_at = ${now()} + ${wholeMs(leaseMs)}, token = token + 1 WHERE order_key ${among(keys).text}`,
       among(keys).values,
     )
     const waiting = (order: string) =>
       `FROM ${events} n WHERE n.order_key = ${order}.order_key AND n.state = ${STATES.waiting}`
-    const next = await sql(
+    const next = yield* sql(
       `SELECT id, order_key, event_time, request_id, payload, attempts,
          ${now()} - created_at AS age_ms, expires_at - ${now()} AS left_ms, due_at - ${now()} AS wait_ms,
          ${policy === 'latest' ? `(SELECT COUNT(*) ${waiting('e')})` : '1'} AS total
@@ -155,46 +171,44 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
       const row = byKey.get(orderKey)
       const sentTime = order['sent_time'] === null ? Number.NEGATIVE_INFINITY : Number(order['sent_time'])
       if (row !== undefined && policy === 'latest' && Number(row['total']) > 1) {
-        dropped.push(...(await drop(sql, orderKey, { than: row, state: 'skipped', keepSentMs })))
+        dropped.push(...(yield* drop(orderKey, { than: row, state: 'skipped', keepSentMs })))
       }
       if (row === undefined || Number(row['wait_ms']) > 0) unleased.push(orderKey)
       else if (Number(row['event_time']) < sentTime) {
         const than = { event_time: sentTime, id: 0 }
-        dropped.push(...(await drop(sql, orderKey, { than, state: 'stale', keepSentMs })))
+        dropped.push(...(yield* drop(orderKey, { than, state: 'stale', keepSentMs })))
         unleased.push(orderKey)
       } else sending.push(toClaimed(row, orderKey, Number(order['token']) + 1))
     }
-    if (unleased.length > 0) await release(sql, unleased, policy)
+    if (unleased.length > 0) yield* release(unleased, policy)
     return { events: sending, dropped, more }
   }
 
   /** Ends the waiting events of an order that are before another one. */
-  async function drop(
-    sql: Sql,
+  function* drop(
     orderKey: string,
     { than, state, keepSentMs }: { than: SqlRow; state: 'skipped' | 'stale'; keepSentMs: number },
-  ): Promise<DroppedOutboxEvent[]> {
+  ): Steps<DroppedOutboxEvent[]> {
     const values = [orderKey, Number(than['event_time']), Number(than['event_time']), idOf(than)]
     const before = `state = ${STATES.waiting} AND order_key = ? AND (event_time < ? OR (event_time = ? AND id < ?))`
-    const rows = await sql(`SELECT id, request_id FROM ${events} WHERE ${before} ${forUpdate}`, values)
+    const rows = yield* sql(`SELECT id, request_id FROM ${events} WHERE ${before} ${forUpdate}`, values)
     if (rows.length === 0) return []
-    await end(sql, rows.map(idOf), { set: `state = ${STATES[state]}`, keepSentMs })
+    yield* end(rows.map(idOf), { set: `state = ${STATES[state]}`, keepSentMs })
     return rows.map((row) => ({ id: textOf(row['id']), requestId: textOf(row['request_id']), reason: state }))
   }
 
   /** Keeps events that are not sent any more for `keepSentMs`. */
-  async function end(sql: Sql, ids: Ids, { set, keepSentMs }: { set: string; keepSentMs: number }): Promise<void> {
+  function* end(ids: Ids, { set, keepSentMs }: { set: string; keepSentMs: number }): Steps<void> {
     const statement = keepSentMs === 0 ? `DELETE FROM ${events}` : `UPDATE ${events} SET ${set}, finished_at = ${now()}`
-    await sql(`${statement} WHERE id ${among(ids).text}`, among(ids).values)
+    yield* sql(`${statement} WHERE id ${among(ids).text}`, among(ids).values)
   }
 
-  async function finish(
-    sql: Sql,
+  function* finish(
     completions: readonly OutboxCompletion[],
     { policy, keepSentMs }: OutboxStoreOptions,
-  ): Promise<string[]> {
+  ): Steps<string[]> {
     const keys = completions.map(({ orderKey }) => orderKey).sort()
-    const held = await sql(
+    const held = yield* sql(
       `SELECT order_key, token, leased FROM ${orders} WHERE order_key ${among(keys).text} ORDER BY order_key ${forUpdate}`,
       among(keys).values,
     )
@@ -205,20 +219,19 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     const sent = kept.filter(({ outcome }) => outcome.kind === 'sent')
     if (sent.length > 0) {
       const set = `state = ${STATES.sent}, attempts = attempts + 1, code = NULL`
-      await end(
-        sql,
+      yield* end(
         sent.map(({ id }) => Number(id)),
         { set, keepSentMs },
       )
     }
     for (const { id, outcome } of kept) {
       if (outcome.kind === 'retry') {
-        await sql(
+        yield* sql(
           `UPDATE ${events} SET attempts = attempts + 1, due_at = ${now()} + ?, code = ? WHERE id = ? AND state = ${STATES.waiting}`,
           [wholeMs(outcome.delayMs), outcome.code, Number(id)],
         )
       } else if (outcome.kind === 'failed') {
-        await sql(
+        yield* sql(
           `UPDATE ${events} SET state = ${STATES.failed}, attempts = attempts + 1, code = ?, finished_at = ${now()} WHERE id = ? AND state = ${STATES.waiting}`,
           [outcome.code, Number(id)],
         )
@@ -227,7 +240,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     if (kept.length > 0) {
       const sentTimes = sent.map(({ orderKey, eventTime }) => [orderKey, eventTime] as const)
       const keptKeys = kept.map(({ orderKey }) => orderKey)
-      await release(sql, keptKeys, policy, sentTimes)
+      yield* release(keptKeys, policy, sentTimes)
     }
     return completions.filter((completion) => !isCurrent(completion)).map(({ id }) => id)
   }
@@ -243,27 +256,29 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
 
   return {
     enqueue,
-    claim: (request) => transaction((sql) => claim(sql, request)),
-    finish: (completions, options) => transaction((sql) => finish(sql, completions, options)),
+    claim: (request) => transaction(() => claim(request)),
+    finish: (completions, options) => transaction(() => finish(completions, options)),
 
     async stats() {
-      const [counts, leases] = await transaction(async (sql) => [
-        await sql(
-          // One index for each state: those that were sent are not read.
-          [STATES.new, STATES.waiting, STATES.failed]
-            .map(
-              (state) =>
-                `SELECT ${state} AS state, COUNT(*) AS found, ${now()} - MIN(created_at) AS oldest_ms FROM ${events} WHERE state = ${state}`,
-            )
-            .join(' UNION ALL '),
-        ),
-        await sql(`SELECT COUNT(*) AS found FROM ${orders} WHERE leased = 1 AND due_at > ${now()}`),
-      ])
+      const [counts, leases] = await transaction(function* () {
+        return [
+          yield* sql(
+            // One index for each state: those that were sent are not read.
+            [STATES.new, STATES.waiting, STATES.failed]
+              .map(
+                (state) =>
+                  `SELECT ${state} AS state, COUNT(*) AS found, ${now()} - MIN(created_at) AS oldest_ms FROM ${events} WHERE state = ${state}`,
+              )
+              .join(' UNION ALL '),
+          ),
+          yield* sql(`SELECT COUNT(*) AS found FROM ${orders} WHERE leased = 1 AND due_at > ${now()}`),
+        ]
+      })
       return toStats(counts ?? [], leases?.[0])
     },
 
     async failed({ limit }) {
-      const rows = await transaction((sql) =>
+      const rows = await transaction(() =>
         sql(
           `SELECT id, order_key, event_time, request_id, payload, attempts, code, finished_at FROM ${events} WHERE state = ${STATES.failed} ORDER BY id LIMIT ${limit}`,
         ),
@@ -281,9 +296,9 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     },
 
     retry: (id, maxRetryMs) =>
-      transaction(async (sql) => {
-        if (!(await findFailed(sql, id))) return false
-        await sql(
+      transaction(function* () {
+        if (!(yield* findFailed(id))) return false
+        yield* sql(
           `UPDATE ${events} SET state = ${STATES.new}, attempts = 0, code = NULL, finished_at = NULL, due_at = ${now()}, expires_at = ${now()} + ? WHERE id = ?`,
           [wholeMs(maxRetryMs), Number(id)],
         )
@@ -291,28 +306,28 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
       }),
 
     discard: (id) =>
-      transaction(async (sql) => {
-        if (!(await findFailed(sql, id))) return false
-        await sql(`DELETE FROM ${events} WHERE id = ?`, [Number(id)])
+      transaction(function* () {
+        if (!(yield* findFailed(id))) return false
+        yield* sql(`DELETE FROM ${events} WHERE id = ?`, [Number(id)])
         return true
       }),
 
     prune: (keepSentMs) =>
-      transaction(async (sql) => {
+      transaction(function* () {
         const { sent, skipped, stale } = STATES
-        const rows = await sql(
+        const rows = yield* sql(
           `SELECT id FROM ${events} WHERE state IN (${sent}, ${skipped}, ${stale}) AND finished_at <= ${now()} - ? ORDER BY finished_at LIMIT ${DELETED_AT_ONCE} ${skipLocked}`,
           [wholeMs(keepSentMs)],
         )
         const ids = rows.map(idOf)
-        if (ids.length > 0) await sql(`DELETE FROM ${events} WHERE id ${among(ids).text}`, among(ids).values)
+        if (ids.length > 0) yield* sql(`DELETE FROM ${events} WHERE id ${among(ids).text}`, among(ids).values)
         return ids.length
       }),
   }
 
-  async function findFailed(sql: Sql, id: string): Promise<boolean> {
+  function* findFailed(id: string): Steps<boolean> {
     if (!/^\d{1,18}$/.test(id)) return false
-    const rows = await sql(`SELECT id FROM ${events} WHERE id = ? AND state = ${STATES.failed} ${forUpdate}`, [
+    const rows = yield* sql(`SELECT id FROM ${events} WHERE id = ? AND state = ${STATES.failed} ${forUpdate}`, [
       Number(id),
     ])
     return rows.length > 0

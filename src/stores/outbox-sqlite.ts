@@ -1,12 +1,21 @@
 import { resolve } from 'node:path'
 import { functionWithDefault, hasMethod, type OptionRules, resolveOptions, wholeNumber } from '../option-rules.ts'
-import { createSqlOutboxStore, inList, type Sql, type SqlRow, type SqlValue, valuesList } from './outbox-sql.ts'
+import {
+  createSqlOutboxStore,
+  inList,
+  type SqlRow,
+  type SqlValue,
+  type Statement,
+  type Steps,
+  sql,
+  valuesList,
+} from './outbox-sql.ts'
 import type { OutboxStore } from './outbox-store.ts'
 import {
   assertDriver,
   assertFile,
+  createWriter,
   openSqliteFile,
-  retryWhileBusy,
   type SqliteDatabase,
   type SqliteDriver,
 } from './sqlite-database.ts'
@@ -85,22 +94,15 @@ export function sqliteOutboxStore(options: SqliteOutboxStoreOptions): SqliteOutb
   const path = resolve(file)
   let isClosed = false
 
-  /** Takes the write lock before it reads. Other writes of this process are queued. */
-  const transaction = <Value>(work: (sql: Sql) => Promise<Value>): Promise<Value> => {
-    const giveUpAt = performance.now() + busyTimeoutMs
-    return inTurn(path, async () => {
+  const write = createWriter(database, file, busyTimeoutMs)
+  const transaction = <Value>(work: () => Steps<Value>): Promise<Value> =>
+    write(() => {
       if (isClosed) throw new Error('The outbox store is closed')
-      await retryWhileBusy(() => database.exec('BEGIN IMMEDIATE'), giveUpAt)
-      try {
-        const value = await work(toSql(database))
-        database.exec('COMMIT')
-        return value
-      } catch (error) {
-        rollBack(database)
-        throw error
-      }
+      const steps = work()
+      let step = steps.next([])
+      while (!step.done) step = steps.next(run(database, step.value))
+      return step.value
     })
-  }
 
   return {
     ...createSqlOutboxStore({
@@ -116,8 +118,8 @@ export function sqliteOutboxStore(options: SqliteOutboxStoreOptions): SqliteOutb
       transaction,
       sqlOf: (merchantHandle) =>
         merchantHandle === undefined
-          ? (text, values) => transaction((sql) => sql(text, values))
-          : toSql(toHandle(merchantHandle)),
+          ? (text, values) => transaction(() => sql(text, values))
+          : async (text, values = []) => run(toHandle(merchantHandle), { text, values }),
     }),
     async close() {
       if (isClosed) return
@@ -139,18 +141,9 @@ interface ReadingStatement {
   all(...values: readonly SqlValue[]): unknown
 }
 
-function toSql(database: SqliteDatabase): Sql {
-  return async (text, values = []) => {
-    const statement = database.prepare(text)
-    if (/^\s*SELECT/.test(text)) return (statement as unknown as ReadingStatement).all(...values) as SqlRow[]
-    statement.run(...(values as (string | number | null)[]))
-    return []
-  }
-}
-
-/** Never throws: on a full disk SQLite has rolled back already. */
-function rollBack(database: SqliteDatabase): void {
-  try {
-    database.exec('ROLLBACK')
-  } catch {}
+function run(database: SqliteDatabase, { text, values }: Statement): readonly SqlRow[] {
+  const statement = database.prepare(text)
+  if (/^\s*SELECT/.test(text)) return (statement as unknown as ReadingStatement).all(...values) as SqlRow[]
+  statement.run(...(values as (string | number | null)[]))
+  return []
 }

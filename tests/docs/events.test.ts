@@ -53,7 +53,7 @@ describe('docs/events.md', () => {
   test('lists a log level and who must act for each kind', () => {
     for (const row of kindRows) {
       expect(row['log level']).toMatch(/^(info|warn|error)\b/)
-      expect(row['who should be woken']).not.toBe('')
+      expect(row['who must act']).not.toBe('')
       expect(row['what happened']).not.toBe('')
     }
   })

@@ -1,11 +1,13 @@
+import { inspect } from 'node:util'
 import { Client, Pool } from 'pg'
 import { beforeEach, describe, expect, inject, onTestFinished, test } from 'vitest'
 import { DeliveryError, type OrderInput, type SyncResult } from '../../../src/public/index.ts'
 import { createOutbox, type OutboxEvent, type OutboxOptions } from '../../../src/public/outbox.ts'
 import { createTestOrder } from '../../../src/public/testing.ts'
-import { postgresOutboxStore } from '../../../src/stores/outbox-postgres.ts'
+import { migratePostgresOutbox, postgresOutboxStore } from '../../../src/stores/outbox-postgres.ts'
 import { OUTBOX_KINDS, type OutboxKind, openOutbox } from '../../support/outbox.ts'
 import { betterSqliteWorks, makePlace } from '../../support/stores.ts'
+import { rejectionOf } from '../../support/thrown.ts'
 
 const URLS: Readonly<Record<OutboxKind, string | undefined>> = {
   'better-sqlite3': betterSqliteWorks() ? 'file' : undefined,
@@ -61,7 +63,11 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
 
   test('records an attempt whose next retry is at the end of maxRetryMs', async () => {
     const { create } = await open()
-    const { outbox, happened } = create({ client: createClient(noResponse).client, maxRetryMs: 900 })
+    const { outbox, happened } = create({
+      client: createClient(noResponse).client,
+      maxRetryMs: 60_000,
+      baseDelayMs: 900_000,
+    })
     await outbox.enqueue(event('A'))
     expect(await outbox.drain()).toMatchObject({ retried: 1 })
     expect(happened).toMatchObject([{ kind: 'retry', delayMs: expect.toSatisfy(Number.isInteger) }])
@@ -79,7 +85,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
   test('drain sends what is due behind newer events of orders that wait for a retry', async () => {
     const { create } = await open()
     const { client, sent } = createClient(({ merchantBizNo }) => merchantBizNo !== 'up' && noResponse())
-    const { outbox } = create({ client, policy: 'every' })
+    const { outbox } = create({ client, policy: 'every', baseDelayMs: 600_000 })
     const down = Array.from({ length: 20 }, (_, no) => `down-${no}`)
     await outbox.enqueueAll(down.map((no) => event(no, 0)))
     await outbox.drain({ concurrency: 4 })
@@ -135,6 +141,22 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     expect(await create().outbox.drain()).toMatchObject({ sent: 1 })
   })
 
+  test.runIf(kind === 'better-sqlite3')(
+    'the code of the merchant can write between two statements of a worker in the same process',
+    async () => {
+      const { create, rows } = await open()
+      const { outbox } = create()
+      await outbox.enqueueAll([event('A'), event('B')])
+      const working = Promise.all([outbox.drain(), outbox.stats(), outbox.prune(), outbox.enqueue(event('C'))])
+      for (let no = 0; no < 100; no++) {
+        await null
+        await rows(`INSERT INTO shop VALUES ('${no}')`)
+      }
+      await working
+      expect(await outbox.failed()).toEqual([])
+    },
+  )
+
   test('enqueue rejects a misspelt option: the event would not be in the transaction', async () => {
     const { create, rows } = await open()
     const { outbox } = create()
@@ -149,6 +171,52 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     const signal = new AbortController() as never
     await expect(create().outbox.run({ signal })).rejects.toThrow('"signal" must be an AbortSignal')
   })
+})
+
+test.runIf(URLS.mysql)('in MySQL an error in the transaction of the merchant does not contain the order', async () => {
+  const { place, remove } = await makePlace('mysql', URLS.mysql ?? '')
+  const { store, inTransaction, rows, close } = await openOutbox(place)
+  onTestFinished(async () => {
+    await close()
+    await remove()
+  })
+  const outbox = createOutbox({ store, client: createClient().client })
+  await rows('DROP TABLE order_sync_outbox')
+  const error = await rejectionOf(inTransaction((transaction) => outbox.enqueue(event('A-SECRET'), { transaction })))
+  expect(error).toMatchObject({ code: 'ERR_STORE_NOT_MIGRATED', cause: { code: 'ER_NO_SUCH_TABLE' } })
+  expect(inspect(error, { depth: 9 })).not.toContain(Buffer.from('A-SECRET').toString('hex'))
+})
+
+test.runIf(URLS.postgres)('run sends with a pool of one connection', async () => {
+  const { place, remove } = await makePlace('postgres', URLS.postgres ?? '')
+  const [, connectionString = '', schema = ''] = place.split(' ')
+  const pool = new Pool({ connectionString, options: `-c search_path=${schema}`, max: 1 })
+  onTestFinished(async () => {
+    await pool.end()
+    await remove()
+  })
+  await migratePostgresOutbox(pool)
+  const stop = new AbortController()
+  const { client, sent } = createClient()
+  // The first event ends the run: "sent", or "unavailable" while no connection is free.
+  const onEvent = () => stop.abort()
+  const outbox = createOutbox({ store: postgresOutboxStore({ pool }), client, storeTimeoutMs: 5_000, onEvent })
+  await outbox.enqueue(event('A'))
+  expect(await outbox.run({ signal: stop.signal })).toMatchObject({ sent: 1 })
+  expect(sent).toHaveLength(1)
+})
+
+test.runIf(URLS.postgres)('PostgreSQL sorts orders as the worker does, in the language of any database', async () => {
+  const { place, remove } = await makePlace('postgres', URLS.postgres ?? '')
+  const { rows, close } = await openOutbox(place)
+  onTestFinished(async () => {
+    await close()
+    await remove()
+  })
+  // The default of a database is often a language, where "a" is before "B".
+  const found = await rows(`SELECT table_name FROM information_schema.columns
+    WHERE table_schema = current_schema() AND column_name = 'order_key' AND collation_name = 'C'`)
+  expect(found).toHaveLength(2)
 })
 
 test.runIf(URLS.postgres)('enqueue accepts a client of pg that does not belong to a pool', async () => {
