@@ -123,7 +123,16 @@ function Line({ row, isOpen }: { readonly row: Row; readonly isOpen: boolean }) 
         </td>
         <td class="wide mono">{row.status ?? '–'}</td>
         <td class="code" title={row.message}>
-          {row.code}
+          {row.code.split('_').map((word, index) => (
+            <>
+              {index > 0 && (
+                <>
+                  _<wbr />
+                </>
+              )}
+              {word}
+            </>
+          ))}
         </td>
         <td class="number mono">{durationOf(row.durationMs)}</td>
       </tr>
