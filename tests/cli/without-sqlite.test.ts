@@ -27,7 +27,7 @@ describe.skipIf(process.getBuiltinModule?.('node:sqlite' as never))('without nod
     expect(await nextEvent()).toMatchObject({ event: 'replay' })
     child.kill('SIGTERM')
     expect(await exitCode).toBe(0)
-    expect(await stderr).toMatch(/^Warning: orders are remembered in memory only, .*npm install better-sqlite3.*\n$/)
+    expect(await stderr).toMatch(/^Warning: orders are kept in memory only, .*npm install better-sqlite3.*\n$/)
     expect(existsSync(join(project, 'order-sync.db'))).toBe(false)
   })
 

@@ -118,7 +118,7 @@ describe.skipIf(browser === undefined)('the page', () => {
     expect(await textOf(fix)).toMatch(
       /How to fix it\s+path The sender signed the path \S+sync\/, .* Set the option "signedPath"/s,
     )
-    expect(await textOf(page.locator('.facts').first())).toContain('rejected: The signature is not')
+    expect(await textOf(page.locator('.facts').first())).toContain('rejected: The signature does not verify')
     expect(await page.getByText('The signature covers this text:').count()).toBe(1)
   })
 

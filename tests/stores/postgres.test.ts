@@ -56,7 +56,7 @@ describe.skipIf(url === undefined)('transactionalPostgresStore, finishInTransact
   test('rejects and keeps nothing when the work rolls back the transaction', async () => {
     expect(await runInTransaction((transaction) => transaction.query('ROLLBACK'))).toEqual({
       ...NOTHING,
-      finished: expect.stringContaining('"onOrder" has begun no transaction that it could end'),
+      finished: expect.stringContaining('"onOrder" has no open transaction of its own'),
     })
   })
 
@@ -65,9 +65,9 @@ describe.skipIf(url === undefined)('transactionalPostgresStore, finishInTransact
   })
 
   test.each([
-    [`INSERT INTO effects VALUES ('A-2'); COMMIT`, 'A text had several statements'],
-    ['/* a /* nested */ comment */ COMMIT', '"onOrder" has begun no transaction'],
-    [`SELECT $$ ' $$; COMMIT; INSERT INTO effects VALUES ('A-2')`, 'A text had several statements'],
+    [`INSERT INTO effects VALUES ('A-2'); COMMIT`, 'A query has several statements'],
+    ['/* a /* nested */ comment */ COMMIT', '"onOrder" has no open transaction of its own'],
+    [`SELECT $$ ' $$; COMMIT; INSERT INTO effects VALUES ('A-2')`, 'A query has several statements'],
   ])('rejects and keeps nothing when the work sends %s', async (text, finished) => {
     const result = await runInTransaction((transaction) => transaction.query(text).catch(() => undefined))
     expect(result).toEqual({ ...NOTHING, finished: expect.stringContaining(finished) })
