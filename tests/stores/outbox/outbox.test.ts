@@ -199,12 +199,12 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
 
   test('every: a newer event waits for the retry of an older one', async () => {
     const fake = fakeClient((_, attempt) => attempt === 1 && unknown())
-    const { outbox, ...opened } = await open({ client: fake.client, policy: 'every' })
+    const { outbox, ...opened } = await open({ client: fake.client, policy: 'every', baseDelayMs: 600_000 })
     await outbox.enqueue(event('A', 0))
     await outbox.drain()
     await outbox.enqueue(event('A', 1))
     expect(await outbox.drain()).toMatchObject({ sent: 0 })
-    await letTimePass(opened, 1_000)
+    await letTimePass(opened, 600_000)
     expect(await outbox.drain()).toMatchObject({ sent: 2 })
   })
 
