@@ -118,7 +118,7 @@ describe.skipIf(browser === undefined)('the page', () => {
     expect(await textOf(fix)).toMatch(
       /How to fix it\s+path The sender signed the path \S+sync\/, .* Set the option "signedPath"/s,
     )
-    expect(await textOf(page.locator('.facts').first())).toContain('rejected: The signature is not')
+    expect(await textOf(page.locator('.facts').first())).toContain('rejected: The signature does not verify')
     expect(await page.getByText('The signature covers this text:').count()).toBe(1)
   })
 
@@ -439,7 +439,7 @@ test.skipIf(browser === undefined)(
     const { page, problems } = await open(context, world)
     const meter = await createMeter(context, page)
     const stop = await startDeliveries(world)
-    await expect.poll(() => page.locator('.inbox tbody tr').count()).toBe(500)
+    await expect.poll(() => page.locator('.inbox tbody tr').count(), { timeout: 20_000 }).toBe(500)
     const before = await meter.memory()
     const startedAt = { clock: performance.now(), processor: await meter.processorTime() }
     const rounds: Reactions[] = []
