@@ -439,7 +439,7 @@ test.skipIf(browser === undefined)(
     const { page, problems } = await open(context, world)
     const meter = await createMeter(context, page)
     const stop = await startDeliveries(world)
-    await expect.poll(() => page.locator('.inbox tbody tr').count()).toBe(500)
+    await expect.poll(() => page.locator('.inbox tbody tr').count(), { timeout: 20_000 }).toBe(500)
     const before = await meter.memory()
     const startedAt = { clock: performance.now(), processor: await meter.processorTime() }
     const rounds: Reactions[] = []
