@@ -42,7 +42,7 @@ describe.each(COMMANDS.map((command) => [command.name, command] as const))('help
     for (const [choice, text] of [...Object.entries(command.argument?.choices ?? {}), ...statuses]) {
       expect(flat).toContain(`${choice} ${text}`)
     }
-    expect(flat).toContain('64 an option')
+    expect(flat).toContain('64 an error on this side')
   })
 
   test('has examples that the command accepts', () => {
