@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Pool } from 'pg'
 import { createOutbox, type Outbox } from '../../src/outbox/outbox.ts'
 import { postgresOutboxStore } from '../../src/stores/outbox-postgres.ts'
 import { createTestOrder } from '../../src/testing/test-order.ts'
 import type { Random } from '../chaos/random.ts'
+import { createSoakPool } from './pool.ts'
 
 /** The merchant's application: it changes orders, and writes each change into the outbox in the same transaction. */
 export interface SendingLoad {
@@ -22,17 +22,7 @@ export function createSendingLoad(
   applicationName: string,
   { rate, random }: { readonly rate: number; readonly random: Random },
 ): SendingLoad {
-  const pool = new Pool({
-    connectionString: url,
-    application_name: applicationName,
-    max: 4,
-    connectionTimeoutMillis: 500,
-    query_timeout: 1_000,
-    keepAlive: true,
-  })
-  pool.on('error', () => undefined)
-  // A connection that breaks between two queries of a transaction: without a listener, the process ends.
-  pool.on('connect', (connection) => connection.on('error', () => undefined))
+  const pool = createSoakPool(url, applicationName, 4)
   const client = { syncOrder: () => Promise.reject(new Error('The application does not send')) }
   const outbox: Outbox = createOutbox({ store: postgresOutboxStore({ pool }), client })
   const counts = { begun: 0, confirmed: 0 }

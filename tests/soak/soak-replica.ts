@@ -11,12 +11,12 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Pool } from 'pg'
 import { toNodeListener } from '../../src/adapters/node.ts'
 import type { Credentials } from '../../src/secure-message/credentials.ts'
 import { createOrderSyncHandler } from '../../src/server/handler.ts'
 import { transactionalPostgresStore } from '../../src/stores/postgres.ts'
 import type { SqlTransaction } from '../support/stores.ts'
+import { createSoakPool } from './pool.ts'
 import { type ProcessFigures, processFigures } from './process-figures.ts'
 
 /** What the test sends to a process. */
@@ -38,15 +38,7 @@ Date.now = () => realNow() + offsetMs
 const readCredentials = () => JSON.parse(readFileSync(credentialsFile, 'utf8')) as Credentials
 let credentials = readCredentials()
 
-const pool = new Pool({
-  connectionString: url,
-  application_name: applicationName,
-  max: 8,
-  connectionTimeoutMillis: 500,
-  query_timeout: 1_000,
-  keepAlive: true,
-})
-pool.on('error', () => undefined)
+const pool = createSoakPool(url, applicationName, 8)
 
 /** Most orders are quick, some are slow, a few outlive their lease, and a few fail. */
 async function beSlowOrFail(): Promise<void> {

@@ -6,12 +6,12 @@
  */
 import { appendFileSync, readFileSync } from 'node:fs'
 import process from 'node:process'
-import { Pool } from 'pg'
 import { createOrderSyncClient } from '../../src/client/client.ts'
 import { createOutbox } from '../../src/outbox/outbox.ts'
 import type { Credentials } from '../../src/secure-message/credentials.ts'
 import { postgresOutboxStore } from '../../src/stores/outbox-postgres.ts'
 import type { OutboxStore } from '../../src/stores/outbox-store.ts'
+import { createSoakPool } from './pool.ts'
 import { processFigures } from './process-figures.ts'
 import type { WorkerEntry } from './sending-books.ts'
 import { monotonicSeconds } from './sending-books.ts'
@@ -20,15 +20,7 @@ import type { Command, Report } from './soak-replica.ts'
 const [url = '', applicationName = '', credentialsFile = '', gatewayUrl = '', logFile = '', encrypt = ''] =
   process.argv.slice(2)
 
-const pool = new Pool({
-  connectionString: url,
-  application_name: applicationName,
-  max: 4,
-  connectionTimeoutMillis: 500,
-  query_timeout: 1_000,
-  keepAlive: true,
-})
-pool.on('error', () => undefined)
+const pool = createSoakPool(url, applicationName, 4)
 
 const newClient = () =>
   createOrderSyncClient({

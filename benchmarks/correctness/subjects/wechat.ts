@@ -1,4 +1,5 @@
-import { createCipheriv, randomBytes } from 'node:crypto'
+import { createCipheriv, createHmac, randomBytes } from 'node:crypto'
+import { gatewayRsa, pem } from '../../../tests/support/keys.ts'
 import { privateKeyOf, seconds, signRsa } from './peer.ts'
 import type { Delivery } from './subject.ts'
 
@@ -16,6 +17,14 @@ export function wechatDelivery(body: Buffer, serial: string, secondsAgo: number,
     },
     body,
   }
+}
+
+/** A message whose signature is an HMAC with the public key of the gateway as its secret. */
+export function wechatConfusedKey(body: Buffer, serial: string): Delivery {
+  const { headers } = wechatDelivery(body, serial, 0, true)
+  const content = `${headers['wechatpay-timestamp']}\n${headers['wechatpay-nonce']}\n${body}\n`
+  const signature = createHmac('sha256', pem(gatewayRsa().publicKey)).update(content).digest('base64')
+  return { headers: { ...headers, 'wechatpay-signature': signature }, body }
 }
 
 /** The resource of a notification: ciphertext and authentication tag. */

@@ -1,9 +1,9 @@
-import { createHmac, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { startGateway } from '../../../tests/support/gateway.ts'
 import { gatewayRsa, merchantRsa, pem } from '../../../tests/support/keys.ts'
 import { json, requirePeer } from './peer.ts'
 import type { Accepted, Caller, Delivery, Receiver, Setup, Subject } from './subject.ts'
-import { encryptGcm, wechatDelivery } from './wechat.ts'
+import { encryptGcm, wechatConfusedKey, wechatDelivery } from './wechat.ts'
 
 interface Wechatpay {
   readonly v3: {
@@ -54,12 +54,7 @@ export function wechatpayAxiosPlugin(): Subject {
     readHeader: 'wechatpay-nonce',
     sign: (body, { secondsAgo = 0, stranger = false } = {}) => wechatDelivery(body, SERIAL, secondsAgo, stranger),
     receive: (delivery) => receive(delivery),
-    confuseKey(body) {
-      const { headers } = wechatDelivery(body, SERIAL, 0, true)
-      const content = `${headers['wechatpay-timestamp']}\n${headers['wechatpay-nonce']}\n${body}\n`
-      const value = createHmac('sha256', pem(gatewayRsa().publicKey)).update(content).digest('base64')
-      return { headers: { ...headers, 'wechatpay-signature': value }, body }
-    },
+    confuseKey: (body) => wechatConfusedKey(body, SERIAL),
     nameKey: (body, serial) => wechatDelivery(body, serial, 0, true),
   }
 

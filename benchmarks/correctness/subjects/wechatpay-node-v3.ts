@@ -1,8 +1,8 @@
-import { createHmac, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { gatewayRsa, merchantRsa, pem } from '../../../tests/support/keys.ts'
 import { json, requirePeer, signRsa } from './peer.ts'
 import type { Accepted, Delivery, Receiver, Subject } from './subject.ts'
-import { encryptGcm, wechatDelivery } from './wechat.ts'
+import { encryptGcm, wechatConfusedKey, wechatDelivery } from './wechat.ts'
 
 interface Pay {
   verifySign(message: object): Promise<boolean>
@@ -57,12 +57,7 @@ export function wechatpayNodeV3(): Subject {
     async receiveParsed(delivery) {
       return (await verify(delivery, JSON.parse(delivery.body.toString()))) ?? 'verifySign() resolves to false'
     },
-    confuseKey(body) {
-      const { headers } = wechatDelivery(body, SERIAL, 0, true)
-      const content = `${headers['wechatpay-timestamp']}\n${headers['wechatpay-nonce']}\n${body}\n`
-      const value = createHmac('sha256', pem(gatewayRsa().publicKey)).update(content).digest('base64')
-      return { headers: { ...headers, 'wechatpay-signature': value }, body }
-    },
+    confuseKey: (body) => wechatConfusedKey(body, SERIAL),
     nameKey: (body, serial) => wechatDelivery(body, serial, 0, true),
   }
   return {
