@@ -60,12 +60,17 @@ export function postgresOutboxStore(options: PostgresOutboxStoreOptions): Outbox
   const { pool, schema, notify, onError } = resolveOptions('postgresOutboxStore', OPTIONS, options)
   listenToPool('postgresOutboxStore', pool, onError)
   const store = createSqlOutboxStore({
-    // One parameter for any number of values: the statement is planned once.
-    among: (values) => ({
-      text: `= ANY (?::${typeof values[0] === 'number' ? 'bigint' : 'text'}[])`,
-      values: [values],
-    }),
-    rowsOf: (_, rest) => `SELECT key, ${rest} FROM unnest(?::text[]) AS key`,
+    among: (values) => ({ text: `= ANY (${arrayOf(values)})`, values: [values] }),
+    // As JSON: an ORM, in whose transaction this is sent, may change arrays.
+    rowsOf(columns, select) {
+      const names = columns.map((_, index) => `c${index}`)
+      const types = columns.map(([value], index) => `c${index} ${typeOf(value)}`)
+      const rows = columns[0]?.map((_, row) =>
+        Object.fromEntries(columns.map((column, index) => [names[index], column[row]])),
+      )
+      const source = `json_to_recordset(?::json) AS new_rows (${types.join(', ')})`
+      return { text: `SELECT ${select(names)} FROM ${source}`, values: [JSON.stringify(rows)] }
+    },
     prefix: prefixOf(schema),
     now: () => NOW,
     forUpdate: 'FOR UPDATE',
@@ -95,6 +100,11 @@ export function postgresOutboxStore(options: PostgresOutboxStoreOptions): Outbox
   })
   return notify ? { ...store, listen: (wake) => listen(pool, wake) } : store
 }
+
+/** One parameter for any number of values: the statement stays small, and PostgreSQL plans it quickly. */
+const arrayOf = (values: readonly unknown[]) => `?::${typeOf(values[0])}[]`
+
+const typeOf = (value: unknown) => (typeof value === 'number' ? 'bigint' : 'text')
 
 const codeOf = (error: unknown) => String((error as { code?: unknown } | null)?.code)
 

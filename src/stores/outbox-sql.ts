@@ -12,7 +12,7 @@ import type {
 } from './outbox-store.ts'
 
 /** A value in a statement. */
-export type SqlValue = string | number | null | readonly string[] | readonly number[]
+export type SqlValue = string | number | null | readonly (string | number)[]
 
 /** A row. Drivers return whole numbers of 64 bits as number, bigint or text, and bytes as text or Buffer. */
 export type SqlRow = Readonly<Record<string, unknown>>
@@ -47,8 +47,18 @@ export async function runSteps<Value>(steps: Steps<Value>, send: Sql): Promise<V
 type Keys = readonly string[]
 type Ids = readonly number[]
 
+/** Columns of new rows, each with the values of all rows. */
+export type Columns = readonly (readonly (string | number)[])[]
+
 /** `VALUES (?, …), (?, …)`. */
-export const valuesList = (keys: Keys, rest: string) => `VALUES ${keys.map(() => `(?, ${rest})`).join(', ')}`
+export function valuesList(columns: Columns, select: (columns: readonly string[]) => string): Statement {
+  const [first = []] = columns
+  const row = `(${select(columns.map(() => '?'))})`
+  return {
+    text: `VALUES ${first.map(() => row).join(', ')}`,
+    values: first.flatMap((_, index) => columns.map((column) => column[index] ?? null)),
+  }
+}
 
 /** `IN (?, ?)`. */
 export const inList = (values: Keys | Ids) => ({ text: `IN (${values.map(() => '?').join(', ')})`, values })
@@ -72,8 +82,8 @@ export interface OutboxDatabase {
   readonly onOrderExists: (due: (column: (name: string) => string) => string) => string
   /** What follows a column that must have one of some values, and the values of its `?`. */
   readonly among: (values: Keys | Ids) => { readonly text: string; readonly values: readonly SqlValue[] }
-  /** The rows of an INSERT: each key, then the same expressions. Its `?` are those of `among`. */
-  readonly rowsOf: (keys: Keys, rest: string) => string
+  /** The rows of an INSERT. `select` lists their expressions. It uses each column once, in their order. */
+  readonly rowsOf: (columns: Columns, select: (columns: readonly string[]) => string) => Statement
   /** Wraps the INSERT of events, to wake workers at the commit. */
   readonly notifying?: (insert: string) => string
 }
@@ -132,9 +142,10 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     const keys = [...new Set(fresh.map((row) => textOf(row['order_key'])))].sort()
     const due = (column: (name: string) => string) =>
       `CASE WHEN ${column('leased')} = 1 AND ${column('due_at')} > ${now()} THEN ${column('due_at')} ELSE ${now()} END`
+    const rows = database.rowsOf([keys], ([key]) => `${key}, ${now()}, 0, 0`)
     yield* sql(
-      `INSERT INTO ${orders} (order_key, due_at, leased, token) ${database.rowsOf(keys, `${now()}, 0, 0`)} ${database.onOrderExists(due)}`,
-      among(keys).values,
+      `INSERT INTO ${orders} (order_key, due_at, leased, token) ${rows.text} ${database.onOrderExists(due)}`,
+      rows.values,
     )
     return fresh.length
   }
@@ -246,12 +257,20 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
   }
 
   async function enqueue(list: readonly NewOutboxEvent[], merchantTransaction?: unknown): Promise<void> {
-    const rows = list.map(() => `(?, ?, ?, ?, ${STATES.new}, 0, ${now()}, ${now()}, ${now()} + ?)`).join(', ')
-    const insert = `INSERT INTO ${events} (order_key, event_time, request_id, payload, state, attempts, due_at, created_at, expires_at) VALUES ${rows} ${database.ignoreDuplicate(EVENT_COLUMNS)}`
-    const values = list.flatMap(({ orderKey, eventTime, requestId, payload, maxRetryMs }) => [
-      ...[orderKey, eventTime, requestId, payload, wholeMs(maxRetryMs)],
-    ])
-    await database.sqlOf(merchantTransaction)(database.notifying?.(insert) ?? insert, values)
+    const columns = [
+      list.map(({ orderKey }) => orderKey),
+      list.map(({ eventTime }) => eventTime),
+      list.map(({ requestId }) => requestId),
+      list.map(({ payload }) => payload),
+      list.map(({ maxRetryMs }) => wholeMs(maxRetryMs)),
+    ]
+    const rows = database.rowsOf(
+      columns,
+      ([key, time, requestId, payload, retryMs]) =>
+        `${key}, ${time}, ${requestId}, ${payload}, ${STATES.new}, 0, ${now()}, ${now()}, ${now()} + ${retryMs}`,
+    )
+    const insert = `INSERT INTO ${events} (order_key, event_time, request_id, payload, state, attempts, due_at, created_at, expires_at) ${rows.text} ${database.ignoreDuplicate(EVENT_COLUMNS)}`
+    await database.sqlOf(merchantTransaction)(database.notifying?.(insert) ?? insert, rows.values)
   }
 
   return {
@@ -349,8 +368,9 @@ export function textOf(value: unknown): string {
 
 function toClaimed(row: SqlRow, orderKey: string, token: number): ClaimedOutboxEvent {
   return {
-    ...{ orderKey, token },
     id: textOf(row['id']),
+    orderKey,
+    token,
     eventTime: Number(row['event_time']),
     requestId: textOf(row['request_id']),
     payload: textOf(row['payload']),
