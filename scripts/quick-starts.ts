@@ -11,6 +11,8 @@ type Language = 'en' | 'zh-HK'
 /** A sentence in each language. */
 type Text = Readonly<Record<Language, string>>
 
+type Note = Partial<Text> & Pick<Text, 'zh-HK'>
+
 interface QuickStart {
   /** The folder in examples/, and the name of the page. */
   readonly example: string
@@ -18,18 +20,13 @@ interface QuickStart {
   readonly title: string
   /** The files that the page shows, in this order. The first one creates the handler, the next ones mount it. */
   readonly files: readonly string[]
-  /** Why it is mounted in this way. */
-  readonly notes: readonly Text[]
+  /** Why it is mounted in this way. English is absent where a comment in the code says the same: the comments are in English. */
+  readonly notes: readonly Note[]
   /** Commands before the server starts, and the one that starts it. */
   readonly build?: string
   readonly start: string
   /** Other ways to mount the handler in the same framework. */
-  readonly variants?: readonly { readonly title: Text; readonly files: readonly string[]; readonly text: Text }[]
-}
-
-const BEFORE_PARSER: Text = {
-  en: 'Mount the handler before any body parser: the signature covers the raw bytes.',
-  'zh-HK': '把 handler 掛載在所有 body parser 之前：簽名是針對原始位元組計算的。',
+  readonly variants?: readonly { readonly title: Text; readonly files: readonly string[]; readonly text?: Note }[]
 }
 
 const QUICK_STARTS: readonly QuickStart[] = [
@@ -39,11 +36,8 @@ const QUICK_STARTS: readonly QuickStart[] = [
     title: 'Express',
     files: ['order-sync.js', 'server.js'],
     notes: [
-      BEFORE_PARSER,
-      {
-        en: 'Without `DATABASE_URL`, processed orders are remembered in memory, and a restart forgets them. Set it in production.',
-        'zh-HK': '沒有 `DATABASE_URL` 的話，已處理的訂單只記在記憶體，重新啟動後會忘記。生產環境必須設定它。',
-      },
+      { 'zh-HK': '把 handler 掛載在所有 body parser 之前：簽名是針對原始位元組計算的。' },
+      { 'zh-HK': '沒有 `DATABASE_URL` 的話，已處理的訂單只記在記憶體，重新啟動後會忘記。生產環境必須設定它。' },
     ],
     start: 'node server.js',
   },
@@ -62,10 +56,7 @@ const QUICK_STARTS: readonly QuickStart[] = [
         en: 'The route needs the Node.js runtime, not the Edge runtime.',
         'zh-HK': '這個 route 需要 Node.js runtime，不可以用 Edge runtime。',
       },
-      {
-        en: 'The first request creates the handler, because `next build` loads every route without the keys.',
-        'zh-HK': '第一個請求才建立 handler，因為 `next build` 會載入所有 route，那時還沒有密鑰。',
-      },
+      { 'zh-HK': '第一個請求才建立 handler，因為 `next build` 會載入所有 route，那時還沒有密鑰。' },
       {
         en: 'With `output: "standalone"`, see [bundles](../stores.md#bundles).',
         'zh-HK': '用 `output: "standalone"` 打包的話，見 [Bundles](../../stores.md#bundles)（英文）。',
@@ -78,9 +69,9 @@ const QUICK_STARTS: readonly QuickStart[] = [
         title: { en: 'In the `pages` folder', 'zh-HK': '用 `pages` 資料夾' },
         files: ['pages/api/order-sync.ts'],
         text: {
-          en: 'The body parser of `pages` must be off. The path differs from that of the API: tell AlipayHK your path, or rewrite it and set `signedPath`.',
+          en: 'This route has another path than the API page. Give AlipayHK your path, or rewrite the path in your proxy and set `signedPath`.',
           'zh-HK':
-            '必須關掉 `pages` 的 body parser。路徑與 API 的不同：把你的路徑告訴 AlipayHK，或改寫路徑並設定 `signedPath`。',
+            '必須關掉 `pages` 的 body parser。這個 route 的路徑與 API 文件的不同：把你的路徑告訴 AlipayHK，或在代理改寫路徑並設定 `signedPath`。',
         },
       },
     ],
@@ -90,26 +81,18 @@ const QUICK_STARTS: readonly QuickStart[] = [
     page: 'nest',
     title: 'Nest',
     files: ['tsconfig.json', 'order-sync.ts', 'orders.service.ts', 'app.module.ts', 'main-express.ts'],
-    notes: [
-      {
-        en: 'The handler is mounted on the Express application, before the body parser of Nest.',
-        'zh-HK': 'handler 掛載在 Express 上，在 Nest 的 body parser 之前。',
-      },
-    ],
+    notes: [{ 'zh-HK': 'handler 掛載在 Express 上，在 Nest 的 body parser 之前。' }],
     start: 'node --import tsx main-express.ts',
     variants: [
       {
         title: { en: 'In a controller', 'zh-HK': '放在 controller 內' },
         files: ['main-controller.ts'],
-        text: {
-          en: 'Pass `rawBody: true` to `NestFactory.create()`, and raise the limit of the parser, which is 100 kB.',
-          'zh-HK': '傳入 `rawBody: true` 給 `NestFactory.create()`，並調高 parser 的上限（預設 100 kB）。',
-        },
+        text: { 'zh-HK': '傳入 `rawBody: true` 給 `NestFactory.create()`，並調高 parser 的上限（預設 100 kB）。' },
       },
       {
         title: { en: 'On Fastify', 'zh-HK': '用 Fastify' },
         files: ['main-fastify.ts'],
-        text: { en: 'Your own parsers keep working.', 'zh-HK': '你自己的 parser 不受影響。' },
+        text: { 'zh-HK': '你自己的 parser 不受影響。' },
       },
     ],
   },
@@ -118,12 +101,7 @@ const QUICK_STARTS: readonly QuickStart[] = [
     page: 'fastify',
     title: 'Fastify',
     files: ['order-sync.js', 'server.js'],
-    notes: [
-      {
-        en: 'The plugin reads the raw bytes of its own route only. Your parsers keep working.',
-        'zh-HK': 'plugin 只讀取自己的 route 的原始位元組，你的 parser 不受影響。',
-      },
-    ],
+    notes: [{ 'zh-HK': 'plugin 只讀取自己的 route 的原始位元組，你的 parser 不受影響。' }],
     start: 'node server.js',
   },
   {
@@ -131,7 +109,7 @@ const QUICK_STARTS: readonly QuickStart[] = [
     page: 'koa',
     title: 'Koa',
     files: ['order-sync.js', 'server.js'],
-    notes: [BEFORE_PARSER],
+    notes: [{ 'zh-HK': '把 handler 掛載在所有 body parser 之前：簽名是針對原始位元組計算的。' }],
     start: 'node server.js',
   },
   {
@@ -172,17 +150,15 @@ const QUICK_STARTS: readonly QuickStart[] = [
     files: ['index.js', 'local.js'],
     notes: [
       {
-        en: '`index.js` is the function, for API Gateway, a load balancer or a function URL. `local.js` runs it on your machine: it turns each request into an event.',
-        'zh-HK':
-          '`index.js` 是函式，可以配合 API Gateway、load balancer 或 function URL。`local.js` 在本機執行它：把每個請求轉成 event。',
+        en: 'Deploy `index.js` behind API Gateway, a load balancer or a function URL. `local.js` runs it on your machine.',
+        'zh-HK': '部署 `index.js`，配合 API Gateway、load balancer 或 function URL。`local.js` 在本機執行它。',
       },
       {
-        en: 'Give the function a timeout of more than 5 seconds. Each instance has its own memory: use a [store](../stores.md) that all instances share.',
-        'zh-HK':
-          '函式的逾時要多於 5 秒。每個 instance 有自己的記憶體：請用所有 instance 共用的 [store](../../stores.md)（英文）。',
+        en: 'Give the function a timeout of more than 5 seconds, and a [store](../stores.md) that all instances share.',
+        'zh-HK': '函式的逾時要多於 5 秒，並使用所有 instance 共用的 [store](../../stores.md)（英文）。',
       },
       {
-        en: 'The same function works on Alibaba Cloud Function Compute 3, Tencent Cloud SCF and Huawei Cloud FunctionGraph. A web function, or a custom runtime, is a server: follow [plain Node](node.md), and listen on the port that the platform expects. See [serverless](../runtimes.md#serverless).',
+        en: 'The same function works on Alibaba Cloud Function Compute 3, Tencent Cloud SCF and Huawei Cloud FunctionGraph. For a web function or a custom runtime, follow [plain Node](node.md), and listen on the port of the platform. See [serverless](../runtimes.md#serverless).',
         'zh-HK':
           '同一個函式可以用在阿里雲 Function Compute 3、騰訊雲 SCF 和華為雲 FunctionGraph。Web 函式或自訂 runtime 是伺服器：跟着 [Plain Node](node.md) 做，並用平台指定的 port。詳見 [Serverless](../../runtimes.md#serverless)（英文）。',
       },
@@ -196,8 +172,8 @@ const QUICK_STARTS: readonly QuickStart[] = [
     files: ['order-sync.js', 'app/router.js', 'config/config.default.js', 'server.js'],
     notes: [
       {
-        en: 'The path is excluded from the CSRF check, which would reject every order with HTTP 403, and from the body parser.',
-        'zh-HK': '這個路徑不經 CSRF 檢查（否則每張訂單都會得到 HTTP 403），也不經 body parser。',
+        en: 'Without the exception for `csrf`, Egg rejects every order with HTTP 403.',
+        'zh-HK': '如果這個路徑不豁免 CSRF 檢查，每張訂單都會得到 HTTP 403。',
       },
       {
         en: 'With `egg-scripts`, choose a [store](../stores.md) that several processes share.',
@@ -211,12 +187,7 @@ const QUICK_STARTS: readonly QuickStart[] = [
     page: 'midway',
     title: 'Midway',
     files: ['tsconfig.json', 'order-sync.ts', 'configuration.ts', 'main.ts'],
-    notes: [
-      {
-        en: 'The body parser of Midway may run before the handler: it keeps the raw text of JSON.',
-        'zh-HK': 'Midway 的 body parser 可以在 handler 之前執行：它保留 JSON 的原始文字。',
-      },
-    ],
+    notes: [{ 'zh-HK': 'Midway 的 body parser 可以在 handler 之前執行：它保留 JSON 的原始文字。' }],
     start: 'node --import tsx main.ts',
   },
 ]
@@ -255,7 +226,7 @@ const WORDS: Readonly<Record<Language, Words>> = {
     intro: 'From an empty folder to a verified order on your machine. You need Node 20.19 or later.',
     file: (name) => `\`${name}\`:`,
     install: 'Install',
-    keys: ['Create test keys', 'One pair is yours. The other one plays AlipayHK.'],
+    keys: ['Create test keys', 'The first pair is yours. The second pair stands for the keys of AlipayHK.'],
     code: 'Add the code',
     start: 'Start',
     send: ['Send an order, as AlipayHK', 'In another terminal, in the same folder:'],
@@ -274,7 +245,8 @@ Create the keys and set the environment variables as in [Hono](hono.md#2-create-
 ${SEND}
 \`send\` prints the verified response, with \`"resultCode":"SUCCESS"\` and \`"orderId":"order-A-1"\`.
 `,
-    index: 'Each page starts in an empty folder and ends with a verified order.',
+    index:
+      'Each page starts in an empty folder and ends with a verified order. If you have an application, [mount the handler](../frameworks.md) in it.',
   },
   'zh-HK': {
     title: '快速開始：',
@@ -304,7 +276,8 @@ ${SEND}
 ${SEND}
 \`send\` 會印出已驗簽的回應，當中有 \`"resultCode":"SUCCESS"\` 和 \`"orderId":"order-A-1"\`。
 `,
-    index: '每一頁都由空資料夾開始，到收到一張已驗簽的訂單為止。',
+    index:
+      '每一頁都由空資料夾開始，到收到一張已驗簽的訂單為止。已有應用程式的話，見 [Mount the handler](../../frameworks.md)（英文）。',
   },
 }
 
@@ -326,12 +299,12 @@ console.log(\`listening on http://localhost:\${server.port}\`)
 \`\`\``,
       {
         en: [
-          'Follow [Hono](hono.md) with `bun` in place of `node`: `bun server.js`. Without a framework, replace `server.js` with these lines:',
-          'Express, Koa and Fastify work on Bun with their adapters too. Bun has no decryption threads: private keys are used on the event loop. See\n[runtimes](../runtimes.md).',
+          'Follow [Hono](hono.md), and start with `bun server.js`. Without a framework, replace `server.js` with these lines:',
+          'The adapters for Express, Koa and Fastify work on Bun too. [Runtimes](../runtimes.md) has the differences.',
         ],
         'zh-HK': [
           '跟着 [Hono](hono.md) 做，用 `bun` 代替 `node`：`bun server.js`。不用框架的話，把 `server.js` 換成：',
-          'Express、Koa 和 Fastify 的 adapter 也可以在 Bun 上用。Bun 沒有解密執行緒：私鑰在 event loop 上使用。詳見\n[Runtimes](../../runtimes.md)（英文）。',
+          'Express、Koa 和 Fastify 的 adapter 也可以在 Bun 上用。差異見 [Runtimes](../../runtimes.md)（英文）。',
         ],
       },
     ),
@@ -349,9 +322,9 @@ Deno.serve({ port: Number(Deno.env.get('PORT') ?? 3000) }, (request) =>
 \`\`\``,
       {
         en: [
-          'Follow [Hono](hono.md) with `deno run --allow-net --allow-env --allow-read server.js` in place of `node server.js`. Without a framework, replace\n`server.js` with these lines:',
+          'Follow [Hono](hono.md), and start with `deno run --allow-net --allow-env --allow-read server.js`. Without a framework, replace `server.js` with\nthese lines:',
           `- \`order-sync.js\` reads its settings with \`process.env\`: add \`import process from 'node:process'\` to it.
-- An order takes three to six times the processor time of Node. Size your deployment for it.
+- An order takes three to six times as much processor time as on Node. Plan for it.
 - The library itself needs no \`--allow-env\`. [Runtimes](../runtimes.md) has the other differences.`,
         ],
         'zh-HK': [
@@ -373,12 +346,12 @@ export const POST = handler.fetch
 \`\`\``,
       {
         en: [
-          'With Next.js, follow [Next.js](next.md). A function without Next.js exports the handler. The file `api/open/alipay/v1/merchant/order/sync.js`:',
-          '`order-sync.js` is that of [Hono](hono.md). Do not export a function `(request, response)`: Vercel parses its body before your code runs, and the\nsignature covers the raw bytes. Functions share no memory: use a [store](../stores.md) in a database. `vercel dev` runs the function on your machine.',
+          'With Next.js, follow [Next.js](next.md). Without it, write `order-sync.js` as in [Hono](hono.md), and export the handler from\n`api/open/alipay/v1/merchant/order/sync.js`:',
+          'Do not export a function `(request, response)`: Vercel parses the body before it calls such a function, and the signature covers the raw bytes.\nFunctions share no memory: use a [store](../stores.md) in a database. `vercel dev` runs the function on your machine.',
         ],
         'zh-HK': [
-          '用 Next.js 的話，跟着 [Next.js](next.md) 做。不用 Next.js 的函式直接 export handler。`api/open/alipay/v1/merchant/order/sync.js`：',
-          '`order-sync.js` 與 [Hono](hono.md) 的相同。不要 export `(request, response)` 形式的函式：Vercel 會先解析主體，而簽名是針對原始位元組計算的。\n函式之間不共用記憶體：請用資料庫 [store](../../stores.md)（英文）。`vercel dev` 可以在本機執行函式。',
+          '用 Next.js 的話，跟着 [Next.js](next.md) 做。不用的話，`order-sync.js` 與 [Hono](hono.md) 的相同，並在\n`api/open/alipay/v1/merchant/order/sync.js` export handler：',
+          '不要 export `(request, response)` 形式的函式：Vercel 會先解析主體，而簽名是針對原始位元組計算的。\n函式之間不共用記憶體：請用資料庫 [store](../../stores.md)（英文）。`vercel dev` 可以在本機執行函式。',
         ],
       },
     ),
@@ -403,7 +376,7 @@ module.exports = [
 \`\`\``,
       {
         en: [
-          'Strapi is built on Koa, and its body parser runs before your routes. Make the parser keep the raw bytes, in `config/middlewares.js`:',
+          'Strapi is built on Koa, and its body parser runs before your routes. In `config/middlewares.js`, make the\nparser keep the raw bytes:',
           'The middleware `src/middlewares/order-sync.js` passes orders to the handler:',
         ],
         'zh-HK': [
@@ -422,7 +395,7 @@ module.exports = () => {
 }
 \`\`\``,
       {
-        en: '`src/order-sync.js` creates the handler as in [Koa](koa.md), with `require` and `module.exports`. The parser was tested alone, with Koa and the option above\n([runtimes](../runtimes.md#built-on-these)). A whole Strapi application was not tested. Strapi listens on port 1337: change the port in the command below.',
+        en: "`src/order-sync.js` creates the handler as in [Koa](koa.md), with `require` and `module.exports`. Strapi listens on port 1337: change the port in the command below.\n\nThe tests run Strapi's parser with Koa and the option above ([runtimes](../runtimes.md#built-on-these)), not a whole Strapi application.",
         'zh-HK':
           '`src/order-sync.js` 像 [Koa](koa.md) 一樣建立 handler，但用 `require` 和 `module.exports`。parser 曾單獨配合 Koa 和以上選項測試\n（[Runtimes](../../runtimes.md#built-on-these)，英文），但沒有測試過完整的 Strapi 應用程式。Strapi 的 port 是 1337：請更改以下指令的 port。',
       },
@@ -484,9 +457,11 @@ function pageOf(start: QuickStart, language: Language): string {
   }
   const types =
     Object.keys(devDependencies).length > 0 ? [`npm install --save-dev ${withVersion(devDependencies)}`] : []
+  const paragraph = (text: Note | undefined) => (text?.[language] === undefined ? '' : `\n${text[language]}\n`)
   const variants = (start.variants ?? []).map(
-    ({ title, files, text }) => `## ${title[language]}\n\n${files.map(file).join('\n')}\n${text[language]}\n`,
+    ({ title, files, text }) => `## ${title[language]}\n\n${files.map(file).join('\n')}${paragraph(text)}`,
   )
+  const notes = start.notes.flatMap((note) => note[language] ?? []).map((note) => `- ${note}`)
   return `# ${words.title}${start.title}
 
 ${words.intro}
@@ -510,9 +485,7 @@ npx alipayhk-order-sync keygen --out alipayhk
 ## 3. ${words.code}
 
 ${start.files.map(file).join('\n')}
-${start.notes.map((note) => `- ${note[language]}`).join('\n')}
-
-## 4. ${words.start}
+${notes.length > 0 ? `${notes.join('\n')}\n\n` : ''}## 4. ${words.start}
 
 \`\`\`sh
 export CLIENT_ID=4Q5Y8W0WSG45P907917
@@ -537,7 +510,7 @@ const shortPageOf = (page: string, language: Language) => {
 }
 
 const LIST = [...QUICK_STARTS, ...Object.entries(OTHERS).map(([page, { title }]) => ({ page, title }))]
-  .map(({ page, title }) => `| [${title}](${page}.md) |`)
+  .map(({ page, title }) => `- [${title}](${page}.md)`)
   .join('\n')
 
 const INDEXES: Text = {
@@ -545,21 +518,13 @@ const INDEXES: Text = {
 
 ${WORDS.en.index}
 
-| framework |
-|---|
 ${LIST}
-
-[Mount the handler](../frameworks.md) has only the lines that differ.
 `,
   'zh-HK': `# 快速開始
 
 ${WORDS['zh-HK'].index}
 
-| 框架 |
-|---|
 ${LIST}
-
-[Mount the handler](../../frameworks.md)（英文）只列出各框架不同的幾行。
 `,
 }
 
