@@ -18,8 +18,9 @@ function exitCodeOf(error: unknown): ExitCode {
 function linesOf(error: unknown): string[] {
   if (error instanceof UsageError) return [error.message]
   const { message, code } = error as NodeJS.ErrnoException
-  if (!isOrderSyncError(error)) return [message]
-  const lines = [`${[message, ...causeCodesOf(error)].join(' ')} (${code})`]
+  const codes = causeCodesOf(error).filter((causeCode) => !message.includes(causeCode))
+  if (!isOrderSyncError(error)) return [[message, ...codes].join(': ')]
+  const lines = [`${[message, ...codes].join(' ')} (${code})`]
   if (error instanceof OrderRefusedError && error.resultMessage)
     lines.push(`The peer says: ${JSON.stringify(error.resultMessage)}`)
   if (error instanceof UntrustedResponseError || error instanceof DeliveryError) {
@@ -31,9 +32,9 @@ function linesOf(error: unknown): string[] {
 }
 
 /** Such as `ECONNREFUSED`: fetch only says "fetch failed", and keeps the reason in the cause of its cause. */
-function causeCodesOf(error: Error): string[] {
+function causeCodesOf(error: unknown): string[] {
   const codes: string[] = []
-  for (let { cause } = error; cause instanceof Error && !isOrderSyncError(cause); cause = cause.cause) {
+  for (let { cause } = error as Error; cause instanceof Error && !isOrderSyncError(cause); cause = cause.cause) {
     const { code } = cause as NodeJS.ErrnoException
     if (code !== undefined) codes.push(code)
   }

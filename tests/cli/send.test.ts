@@ -72,7 +72,7 @@ test('send exits with 2 when the connection is refused', async () => {
   await new Promise((resolve) => server.close(resolve))
   const { code, stdout, stderr } = await send(url, '--retries', '0')
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
-  expect(stderr).toMatch(/ECONNREFUSED \(ERR_NETWORK\)/)
+  expect(stderr).toMatch(/: ECONNREFUSED\. \(ERR_NETWORK\)/)
 })
 
 test('send exits with 2 when no response arrives in time', async () => {

@@ -116,6 +116,10 @@ test('listen records and forwards unchanged, explain reads the record, and repla
   })
   listening.child.kill('SIGTERM')
   expect(await listening.exitCode).toBe(0)
+
+  application.child.kill('SIGKILL')
+  await application.exitCode
+  expect(await send(String(line['id']))).toMatchObject({ code: 64, stderr: 'fetch failed: ECONNREFUSED\n' })
 })
 
 test('listen sends only to the host of --forward', async () => {
