@@ -80,7 +80,7 @@ async function generate({ out, algorithm, format }: ValuesOf<typeof OPTIONS>): P
   }
   const { bits, fingerprint, thumbprint } = describeKey(publicKey)
   printToStderr(`${files.private}  ${algorithm}, ${bits} bits. Keep it secret.`)
-  printToStderr(`${files.public}  Give it to AlipayHK. Its fingerprint (SHA-256):`)
+  printToStderr(`${files.public}  Give it to the other side. Its fingerprint (SHA-256):`)
   printToStderr(fingerprint)
   if (format === 'jwk') printToStderr(`Its JWK thumbprint (RFC 7638): ${thumbprint}`)
 }
