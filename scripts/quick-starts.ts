@@ -155,7 +155,8 @@ const QUICK_STARTS: readonly QuickStart[] = [
       },
       {
         en: 'Give the function a timeout of more than 5 seconds, and a [store](../stores.md) that all instances share.',
-        'zh-HK': '函式的逾時要多於 5 秒，並使用所有 instance 共用的 [store](../../stores.md)（英文）。',
+        'zh-HK':
+          '函式的逾時要長於 handler 的 `timeoutMs`（這裏是 5 秒），並使用所有 instance 共用的 [store](../../stores.md)（英文）。',
       },
       {
         en: 'The same function works on Alibaba Cloud Function Compute 3, Tencent Cloud SCF and Huawei Cloud FunctionGraph. For a web function or a custom runtime, follow [plain Node](node.md), and listen on the port of the platform. See [serverless](../runtimes.md#serverless).',
@@ -263,7 +264,7 @@ ${SEND}
 
 | 要做的事 | 閱讀 |
 |---|---|
-| 換成不會遺失資料的 store | [Stores](../../stores.md)（英文） |
+| 換成重新啟動後不會遺失資料的 store | [Stores](../../stores.md)（英文） |
 | 用重複、過時、偽造的訂單測試接口 | [Simulator](../../simulator.md)（英文） |
 | 收到 \`INVALID_SIGNATURE\` | [驗簽為何失敗](../signature.md) |
 | 查錯誤代碼 | [錯誤代碼](../errors.md) |
@@ -271,7 +272,7 @@ ${SEND}
 `,
     shortSend: `## 扮演 AlipayHK 發送訂單
 
-按 [Hono](hono.md#2-建立測試密鑰) 建立密鑰和設定環境變數，然後啟動伺服器。在另一個終端機執行：
+按照 [Hono](hono.md#2-建立測試密鑰) 的步驟建立密鑰，設定環境變數，然後啟動伺服器。在另一個終端機執行：
 
 ${SEND}
 \`send\` 會印出已驗簽的回應，當中有 \`"resultCode":"SUCCESS"\` 和 \`"orderId":"order-A-1"\`。
@@ -303,7 +304,7 @@ console.log(\`listening on http://localhost:\${server.port}\`)
           'The adapters for Express, Koa and Fastify work on Bun too. [Runtimes](../runtimes.md) has the differences.',
         ],
         'zh-HK': [
-          '跟着 [Hono](hono.md) 做，用 `bun` 代替 `node`：`bun server.js`。不用框架的話，把 `server.js` 換成：',
+          '跟着 [Hono](hono.md) 做，但用 `bun server.js` 啟動。不用框架的話，把 `server.js` 換成：',
           'Express、Koa 和 Fastify 的 adapter 也可以在 Bun 上用。差異見 [Runtimes](../../runtimes.md)（英文）。',
         ],
       },
@@ -328,7 +329,7 @@ Deno.serve({ port: Number(Deno.env.get('PORT') ?? 3000) }, (request) =>
 - The library itself needs no \`--allow-env\`. [Runtimes](../runtimes.md) has the other differences.`,
         ],
         'zh-HK': [
-          '跟着 [Hono](hono.md) 做，用 `deno run --allow-net --allow-env --allow-read server.js` 代替 `node server.js`。不用框架的話，把 `server.js`\n換成：',
+          '跟着 [Hono](hono.md) 做，但用 `deno run --allow-net --allow-env --allow-read server.js` 啟動。不用框架的話，把 `server.js`\n換成：',
           `- \`order-sync.js\` 用 \`process.env\` 讀取設定：請加上 \`import process from 'node:process'\`。
 - 處理一張訂單所用的 CPU 時間是 Node 的三至六倍，部署時要預留。
 - 套件本身不需要 \`--allow-env\`。其他差異見 [Runtimes](../../runtimes.md)（英文）。`,
@@ -397,7 +398,7 @@ module.exports = () => {
       {
         en: "`src/order-sync.js` creates the handler as in [Koa](koa.md), with `require` and `module.exports`. Strapi listens on port 1337: change the port in the command below.\n\nThe tests run Strapi's parser with Koa and the option above ([runtimes](../runtimes.md#built-on-these)), not a whole Strapi application.",
         'zh-HK':
-          '`src/order-sync.js` 像 [Koa](koa.md) 一樣建立 handler，但用 `require` 和 `module.exports`。parser 曾單獨配合 Koa 和以上選項測試\n（[Runtimes](../../runtimes.md#built-on-these)，英文），但沒有測試過完整的 Strapi 應用程式。Strapi 的 port 是 1337：請更改以下指令的 port。',
+          '`src/order-sync.js` 像 [Koa](koa.md) 一樣建立 handler，但用 `require` 和 `module.exports`。Strapi 的 port 是 1337：請更改以下指令的 port。\n\n我們測試過 Strapi 的 parser 配合 Koa 和以上選項（[Runtimes](../../runtimes.md#built-on-these)，英文），沒有測試完整的 Strapi 應用程式。',
       },
     ),
   },
