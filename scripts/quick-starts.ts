@@ -134,7 +134,7 @@ const QUICK_STARTS: readonly QuickStart[] = [
       {
         en: 'With `DATABASE=order-sync.db`, orders are stored in SQLite. Node 22.13 and later has it built in; on Node 20, run `npm install better-sqlite3`.',
         'zh-HK':
-          '設定 `DATABASE=order-sync.db` 的話，訂單存放在 SQLite。Node 22.13 或以上已內置；Node 20 要先執行 `npm install better-sqlite3`。',
+          '設定 `DATABASE=order-sync.db` 的話，已處理的訂單記在 SQLite。Node 22.13 或以上已內置；Node 20 要先執行 `npm install better-sqlite3`。',
       },
       {
         en: 'Node 22 prints a warning that its SQLite is experimental.',
