@@ -167,7 +167,6 @@ function listen(pool: PostgresPool, wake: () => void): { readonly close: () => P
       if (reconnected) return
       reconnected = true
       release?.()
-      release = undefined
       const timer = setTimeout(() => void open(attempt + 1), backOff(Math.min(attempt, 10), RECONNECT))
       timer.unref()
     }
@@ -185,6 +184,8 @@ function listen(pool: PostgresPool, wake: () => void): { readonly close: () => P
       emitter.on('end', again)
       emitter.on('notification', onNotification)
       release = () => {
+        // First: the connection emits 'end' after this, and pg throws on a second release.
+        release = undefined
         emitter.off('notification', onNotification)
         // Destroyed: the pool must not lend a connection that listens. The listener of errors stays on it.
         client.release(true)
@@ -203,7 +204,6 @@ function listen(pool: PostgresPool, wake: () => void): { readonly close: () => P
       stop.abort()
       listeners.set(pool, (listeners.get(pool) ?? 1) - 1)
       release?.()
-      release = undefined
     },
   }
 }

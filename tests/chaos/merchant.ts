@@ -54,6 +54,7 @@ export function createChaosMerchant(
   let port: number | undefined
   let isExpectedToEnd = false
   let drained: unknown
+  let errors = ''
 
   async function start(): Promise<void> {
     isExpectedToEnd = false
@@ -64,7 +65,7 @@ export function createChaosMerchant(
     })
     started.on('message', onMessage)
     child = started
-    let errors = ''
+    errors = ''
     started.stderr?.on('data', (chunk) => {
       errors = `${errors}${chunk}`.slice(-4_000)
     })
@@ -107,7 +108,7 @@ export function createChaosMerchant(
       child.kill('SIGTERM')
       const [code, signal] = await ended.catch(() => [undefined, 'no end within its time'])
       if (signal !== null && signal !== undefined) child.kill('SIGKILL')
-      if (code !== 0) return `ended with ${signal ?? code} after SIGTERM`
+      if (code !== 0) return `ended with ${signal ?? code} after SIGTERM: ${errors}`
       const { stillRunning } = (drained ?? {}) as { stillRunning?: unknown[] }
       return stillRunning?.length === 0 ? undefined : `drained with ${JSON.stringify(stillRunning)} still running`
     },

@@ -206,6 +206,21 @@ test.runIf(URLS.postgres)('run sends with a pool of one connection', async () =>
   expect(sent).toHaveLength(1)
 })
 
+test.runIf(URLS.postgres)(
+  'a listening connection that opens after the worker has stopped is released once',
+  async () => {
+    const pool = new Pool({ connectionString: URLS.postgres ?? '' })
+    onTestFinished(async () => await pool.end())
+    const store = postgresOutboxStore({ pool })
+    const ended = new Promise<void>((resolve) => pool.once('connect', (client) => client.once('end', resolve)))
+    const listener = store.listen?.(() => {})
+    // The connection is still opening. A second release would throw in the listener of 'end', which ends the process.
+    await listener?.close()
+    await ended
+    expect(pool.totalCount).toBe(0)
+  },
+)
+
 test.runIf(URLS.postgres)('PostgreSQL sorts orders as the worker does, in the language of any database', async () => {
   const { place, remove } = await makePlace('postgres', URLS.postgres ?? '')
   const { rows, close } = await openOutbox(place)
