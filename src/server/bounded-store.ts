@@ -50,7 +50,10 @@ export function boundStore<Transaction>(
     read: (orderKey) => bounded('read', () => store.read(orderKey)),
     forget: (orderKey) => bounded('forget', () => store.forget(orderKey)),
     // Any read shows whether the store can be reached.
-    ping: () => bounded('ping', async () => void (store.ping ? await store.ping() : await store.read('ping'))),
+    ping: () =>
+      store.ping === undefined
+        ? bounded('read', async () => void (await store.read('ping')))
+        : bounded('ping', async () => void (await store.ping?.())),
     ...(finishInTransaction && {
       finishInTransaction: (held, work) =>
         traced(

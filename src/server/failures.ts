@@ -64,7 +64,7 @@ export function timedOut(waiting: Waiting, timeoutMs: number): HandlerError {
     .exhaustive()
 }
 
-const IN_CAUSE =
+export const IN_CAUSE =
   'The error is in event.error.cause of "onEvent". It is not printed, because it may contain customer data.'
 
 /** `onOrder` threw. */

@@ -1,5 +1,8 @@
-import { toOwnSideError } from './failures.ts'
+import { IN_CAUSE, toOwnSideError } from './failures.ts'
 import type { StoreHealth } from './http.ts'
+
+/** No event has the error of a check. */
+const CALL_IT = 'Call it yourself to see the error. It is not printed, because it may contain customer data.'
 
 /** Checks whether a store works. Never rejects. Concurrent calls share one check, so that a flood of health checks calls the store once. */
 export function createStoreCheck(ping: () => Promise<void>): () => Promise<StoreHealth> {
@@ -21,6 +24,7 @@ async function check(ping: () => Promise<void>): Promise<StoreHealth> {
   } catch (error) {
     const { code, message } = toOwnSideError(error)
     // The database is reachable, but its tables are missing.
-    return { reachable: code === 'ERR_STORE_NOT_MIGRATED', migrated: false, latencyMs: latencyMs(), code, message }
+    const reachable = code === 'ERR_STORE_NOT_MIGRATED'
+    return { reachable, migrated: false, latencyMs: latencyMs(), code, message: message.replace(IN_CAUSE, CALL_IT) }
   }
 }

@@ -37,7 +37,10 @@ describe('health resolves', () => {
     [
       'to the failure of an unreachable store, without its message',
       { ping: () => Promise.reject(secret()) },
-      { reachable: false, migrated: false, code: 'ERR_STORE' },
+      {
+        ...{ reachable: false, migrated: false, code: 'ERR_STORE' },
+        message: expect.stringMatching(/^store\.ping\(\) threw .* Call it yourself to see the error/),
+      },
       {},
     ],
     [
@@ -50,7 +53,12 @@ describe('health resolves', () => {
       { reachable: false, migrated: false, code: 'ERR_STORE' },
       {},
     ],
-    ['to the failure of a read', { read: () => Promise.reject(secret()) }, { reachable: false, code: 'ERR_STORE' }, {}],
+    [
+      'to the failure of a read, which it names, of a store without ping',
+      { read: () => Promise.reject(secret()) },
+      { reachable: false, code: 'ERR_STORE', message: expect.stringContaining('store.read()') },
+      {},
+    ],
     [
       'to the failure of a store that never responds, after storeTimeoutMs',
       { ping: () => new Promise(() => {}) },
@@ -65,7 +73,7 @@ describe('health resolves', () => {
     ],
   ])('%s', async (_, store, expected, options) => {
     const health = await handlerWith(store, options).health()
-    expect(health).toMatchObject({ ok: false, store: { ...expected, message: expect.any(String) } })
+    expect(health).toMatchObject({ ok: false, store: { message: expect.any(String), ...expected } })
     expect(JSON.stringify(health)).not.toContain('SECRET')
   })
 })
