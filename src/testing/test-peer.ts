@@ -54,7 +54,10 @@ export interface TestPeer {
 
 /** Options of {@link createTestPeer}. */
 export interface TestPeerOptions {
-  /** The credentials of AlipayHK's side. @defaultValue `createTestCredentials().peer` */
+  /**
+   * The credentials of AlipayHK's side. The default keys are new in each process: pass your own for an application that runs in another process.
+   * @defaultValue `createTestCredentials().peer`
+   */
   readonly credentials?: Credentials | undefined
   /** The signed path. @defaultValue the path of the URL, otherwise the path of the API */
   readonly path?: string | undefined
