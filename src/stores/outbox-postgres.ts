@@ -2,7 +2,14 @@ import { assertFunction, flag, hasMethod, type OptionRules, resolveOptions } fro
 import { backOff, repeatTransient } from '../timeout.ts'
 import { createSqlOutboxStore, outboxNotMigrated, runSteps, type Sql, type SqlRow } from './outbox-sql.ts'
 import type { OutboxStore } from './outbox-store.ts'
-import { assertPool, assertPoolOption, inTransaction, listenToPool, type PostgresPool } from './postgres-pool.ts'
+import {
+  assertPool,
+  assertPoolOption,
+  borrow,
+  inTransaction,
+  listenToPool,
+  type PostgresPool,
+} from './postgres-pool.ts'
 import { createSchema, prefixOf, SCHEMA_RULE } from './postgres-schema-name.ts'
 
 /** Options of {@link postgresOutboxStore}. */
@@ -171,7 +178,7 @@ function listen(pool: PostgresPool, wake: () => void): { readonly close: () => P
       timer.unref()
     }
     try {
-      const client = await pool.connect()
+      const { client, giveBack } = await borrow(pool)
       const onNotification = () => {
         attempt = 1
         wake()
@@ -188,7 +195,7 @@ function listen(pool: PostgresPool, wake: () => void): { readonly close: () => P
         release = undefined
         emitter.off('notification', onNotification)
         // Destroyed: the pool must not lend a connection that listens. The listener of errors stays on it.
-        client.release(true)
+        giveBack(true)
       }
       if (stop.signal.aborted) return release()
       await client.query(`LISTEN ${CHANNEL}`)

@@ -143,7 +143,8 @@ export async function lendClient<Client extends PostgresClient, Value>(
   return value
 }
 
-interface Borrowed {
+/** A client, until it is given back. */
+export interface Borrowed {
   readonly client: PostgresClient
   readonly isOver: () => boolean
   readonly giveBack: (destroy?: boolean) => void
@@ -153,7 +154,7 @@ interface Borrowed {
  * Takes a client from the pool. It uses the callback of `connect`, which runs at once. A promise resolves later: a connection
  * that breaks in between would emit 'error' without a listener, and that ends the process.
  */
-function borrow(pool: PostgresPool): Promise<Borrowed> {
+export function borrow(pool: PostgresPool): Promise<Borrowed> {
   return new Promise((resolve, reject) => {
     let settled = false
     const receive = (error: unknown, client?: PostgresClient) => {
