@@ -160,12 +160,18 @@ export function borrow(pool: PostgresPool): Promise<Borrowed> {
     const receive = (error: unknown, client?: PostgresClient) => {
       if (settled) return
       settled = true
-      if (client) resolve(own(client))
-      else reject(error)
+      if (!client) return reject(error)
+      try {
+        resolve(own(client))
+      } catch (notAClient) {
+        reject(notAClient)
+      }
     }
     const promise: unknown = Reflect.apply(pool.connect, pool, [receive])
-    // A wrapper of a pool may know promises only.
-    if (promise instanceof Promise) promise.then((client) => receive(undefined, client), receive)
+    // A wrapper of a pool may know promises only, of any class. If it passes the callback on, its promise has no client.
+    if (!hasMethod(promise, 'then')) return
+    const connected = Promise.resolve(promise as unknown as PromiseLike<PostgresClient | undefined>)
+    connected.then((client) => client && receive(undefined, client), receive)
   })
 }
 

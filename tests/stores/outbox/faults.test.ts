@@ -221,6 +221,53 @@ test.runIf(URLS.postgres)(
   },
 )
 
+/** Wrappers of a pool, as merchants write them to log or to measure. */
+const wrappers: readonly [string, (pool: Pool) => object][] = [
+  [
+    'is async and passes the callback on',
+    (pool) => ({ connect: async (...args: []) => await pool.connect(...args), query: pool.query.bind(pool) }),
+  ],
+  [
+    'returns a promise of another class',
+    (pool) => ({
+      connect() {
+        const connected = pool.connect()
+        // biome-ignore lint/suspicious/noThenProperty: a promise of another library.
+        return { then: connected.then.bind(connected) }
+      },
+      query: pool.query.bind(pool),
+    }),
+  ],
+]
+test.runIf(URLS.postgres).each(wrappers)(
+  'takes connections of a pool whose wrapper %s, and gives them back',
+  async (_, wrap) => {
+    const { place, remove } = await makePlace('postgres', URLS.postgres ?? '')
+    const [, connectionString = '', schema = ''] = place.split(' ')
+    const pool = new Pool({
+      connectionString,
+      options: `-c search_path=${schema}`,
+      max: 2,
+      connectionTimeoutMillis: 500,
+    })
+    onTestFinished(async () => {
+      await pool.end()
+      await remove()
+    })
+    await migratePostgresOutbox(pool)
+    const store = postgresOutboxStore({ pool: wrap(pool) as never, notify: false })
+    const outbox = createOutbox({ store, client: createClient().client, storeTimeoutMs: 2_000 })
+    await outbox.enqueue(event('A'))
+    expect(await outbox.drain()).toMatchObject({ sent: 1 })
+    expect(pool.idleCount).toBe(pool.totalCount)
+  },
+)
+
+test('rejects a pool whose connect() resolves to something that is not a client', async () => {
+  const pool = { connect: async () => ({}), query: async () => ({ rows: [] }) }
+  expect(await rejectionOf(migratePostgresOutbox(pool as never))).toBeInstanceOf(TypeError)
+})
+
 test.runIf(URLS.postgres)('PostgreSQL sorts orders as the worker does, in the language of any database', async () => {
   const { place, remove } = await makePlace('postgres', URLS.postgres ?? '')
   const { rows, close } = await openOutbox(place)
