@@ -86,9 +86,15 @@ async function trace<Context extends object, Value>(
       throw toPublishedError(error)
     }
   }
+  /** Not an unhandled rejection if the subscriber drops it: the caller gets the same error. */
+  const offered = () => {
+    const ended = published()
+    ended.catch(() => {})
+    return ended
+  }
   const enter = async () => {
     // Not awaited: `run` only enters a context. The order must not wait for a subscriber.
-    if (context.run) notify(context.run, published, () => {})
+    if (context.run) notify(context.run, offered, () => {})
     await published()
   }
   await channel.tracePromise(enter, context).catch(() => {})

@@ -105,6 +105,7 @@ describe('traced', () => {
         await new Promise(() => {})
       },
     ],
+    ['drops its promise', (work: () => Promise<unknown>) => void work()],
     ['does not wait for it', async (work: () => Promise<unknown>) => void work().catch(() => {})],
   ]
   test.each(broken)('runs the work once, and returns its result, when "run" of a subscriber %s', async (_, run) => {
