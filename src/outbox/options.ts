@@ -98,7 +98,19 @@ export type OutboxSettings = ReturnType<typeof resolveOutboxOptions>
 
 export function resolveOutboxOptions(options: OutboxOptions) {
   const settings = resolveOptions<OutboxOptions, typeof RULES>('createOutbox', RULES, options)
-  return { ...settings, store: boundOutboxStore(settings.store, settings.storeTimeoutMs) }
+  const { store, storeTimeoutMs, random } = settings
+  return { ...settings, store: boundOutboxStore(store, storeTimeoutMs), random: checkedRandom(random) }
+}
+
+/** A `random` that throws, or returns no number from 0 to 1, must not end a worker or write an invalid time. */
+function checkedRandom(random: () => number): () => number {
+  return () => {
+    try {
+      const value = random()
+      if (value >= 0 && value <= 1) return value
+    } catch {}
+    return Math.random()
+  }
 }
 
 function assertStore(value: unknown, name: string): void {

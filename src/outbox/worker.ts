@@ -82,6 +82,12 @@ export async function runWorker(context: WorkerContext, options: WorkerOptions):
     }
   }
 
+  /** The merchant's code threw in an unexpected place, such as a getter of the client's error. An unhandled rejection would end the process. */
+  function reportUndecided(error: unknown): void {
+    const message = `The outcome of an attempt is unknown: ${describeFailure(error)}. The event is sent again after its lease, with the same requestId.`
+    report(withError({ kind: 'unavailable', message, delayMs: leaseMs }, error))
+  }
+
   async function prune(): Promise<void> {
     try {
       await pruneAll(store, keepSentMs, signal)
@@ -107,10 +113,12 @@ export async function runWorker(context: WorkerContext, options: WorkerOptions):
         report({ kind: reason, id, requestId })
       }
       for (const event of found.events) {
-        const sending: Promise<void> = send(event, claimedAt).finally(() => {
-          running.delete(sending)
-          waker.wake()
-        })
+        const sending: Promise<void> = send(event, claimedAt)
+          .catch(reportUndecided)
+          .finally(() => {
+            running.delete(sending)
+            waker.wake()
+          })
         running.add(sending)
       }
       if (found.events.length > 0 || found.dropped.length > 0 || found.more) continue
@@ -147,7 +155,6 @@ function createSender(
 ) {
   const { leaseMs, random } = settings
 
-  /** Never rejects. */
   return async (event: ClaimedOutboxEvent, claimedAt: number): Promise<void> => {
     const { id, orderKey, token, eventTime, requestId } = event
     const elapsed = () => performance.now() - claimedAt

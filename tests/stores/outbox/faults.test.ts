@@ -157,6 +157,66 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     },
   )
 
+  const thrown: readonly [string, () => unknown][] = [
+    [
+      'has a getter that throws',
+      () => ({
+        get name() {
+          throw new Error('of the getter')
+        },
+      }),
+    ],
+    [
+      'is a revoked proxy',
+      () => {
+        const { proxy, revoke } = Proxy.revocable({}, {})
+        revoke()
+        return proxy
+      },
+    ],
+  ]
+  test.each(thrown)('an error of the client that %s does not end the process', async (_, makeError) => {
+    const { create } = await open()
+    const { client } = createClient(() => {
+      throw makeError()
+    })
+    const { outbox, happened } = create({ client })
+    await outbox.enqueue(event('A'))
+    await outbox.drain()
+    expect(happened).toMatchObject([{ kind: 'unavailable', message: expect.stringContaining('after its lease') }])
+  })
+
+  const randoms: readonly [string, () => number][] = [
+    [
+      'throws',
+      () => {
+        throw new Error('of random')
+      },
+    ],
+    ['returns NaN', () => Number.NaN],
+    ['returns 1e300', () => 1e300],
+  ]
+  test.each(randoms)('a "random" that %s ends neither the process nor a worker', async (_, random) => {
+    const { create, store } = await open()
+    const stop = new AbortController()
+    const claim: typeof store.claim = async (request) => {
+      if (!happened.some(({ kind }) => kind === 'retry')) return await store.claim(request)
+      throw new Error('down')
+    }
+    const { outbox, happened } = create({
+      store: { ...store, claim },
+      client: createClient(noResponse).client,
+      onEvent(one) {
+        happened.push(one)
+        if (one.kind === 'unavailable') stop.abort()
+      },
+      random,
+    })
+    await outbox.enqueue(event('A'))
+    await outbox.run({ signal: stop.signal })
+    expect(happened.map(({ kind }) => kind)).toEqual(['retry', 'unavailable'])
+  })
+
   test('enqueue rejects a misspelt option: the event would not be in the transaction', async () => {
     const { create, rows } = await open()
     const { outbox } = create()
