@@ -9,6 +9,8 @@ interface Pool {
 
 let started = false
 let pool: Pool | undefined
+/** Ends the wait for each job that the threads have. */
+const waiting = new Set<() => void>()
 
 /**
  * Resolves to the AES key, or to the substitute. A worker thread decrypts if the machine has spare cores. The first
@@ -20,10 +22,21 @@ export async function unwrapOnPool(job: UnwrapJob): Promise<Uint8Array> {
   if (!started) void start(job)
   if (pool === undefined) return unwrap(job)
   try {
-    return await pool.run(job)
+    return await runOn(pool, job)
   } catch {
     return unwrap(job)
   }
+}
+
+/** Rejects when the threads cannot run the job, even if it waits for a thread that never starts. */
+function runOn(threads: Pool, job: UnwrapJob): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    waiting.add(reject)
+    threads
+      .run(job)
+      .then(resolve, reject)
+      .finally(() => waiting.delete(reject))
+  })
 }
 
 async function start(job: UnwrapJob): Promise<void> {
@@ -35,10 +48,15 @@ async function start(job: UnwrapJob): Promise<void> {
     const { Tinypool } = await import('tinypool')
     const filename = new URL('./unwrap-worker.js', import.meta.url).href
     const made: Pool = new Tinypool({ filename, minThreads: threads, maxThreads: threads })
-    // An idle worker that crashes emits 'error'; without a listener that ends the process.
-    made.on('error', () => {})
+    // An idle worker that crashes emits 'error'; without a listener that ends the process. If no other worker replaces it, for example
+    // because a deployment has replaced the files, jobs would wait forever: this thread decrypts from then on.
+    made.on('error', () => {
+      if (made.threads.length >= threads) return
+      pool = undefined
+      for (const stop of waiting) stop()
+    })
     try {
-      await made.run(job)
+      await runOn(made, job)
       pool = made
     } catch {
       // Not destroy(): when another thread fails at the same time, destroy() throws an error that cannot be caught.

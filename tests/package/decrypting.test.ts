@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'esbuild'
@@ -43,4 +43,30 @@ describe('decryptBody', () => {
       expect(await decrypt(threads, outfile)).toMatchObject({ offThread: false, first: OUTCOMES, later: OUTCOMES })
     },
   )
+
+  test('decrypts on the main thread when the threads have crashed and others cannot start', async () => {
+    mkdirSync('.cache', { recursive: true })
+    // Here, so that the bundle finds tinypool.
+    const folder = mkdtempSync(join('.cache', 'crashing-threads-'))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    const outfile = join(folder, 'bundle.mjs')
+    const script = 'tests/support/crashing-threads.ts'
+    await build({ entryPoints: [script], outfile, bundle: true, packages: 'external', platform: 'node', format: 'esm' })
+    writeFileSync(
+      join(folder, 'unwrap-worker.js'),
+      `import { existsSync } from 'node:fs'
+      import { fileURLToPath } from 'node:url'
+      const crash = () => { throw new Error('crash') }
+      export default async () => {
+        if (!existsSync(fileURLToPath(import.meta.url))) {
+          queueMicrotask(crash)
+          await new Promise(() => {})
+        }
+        return Buffer.from('a worker')
+      }`,
+    )
+    writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
+    const { stdout } = await run(outfile, [], { ORDER_SYNC_DECRYPT_THREADS: '2' })
+    expect(JSON.parse(stdout)).toEqual(['a worker', 'this thread', 'this thread'])
+  })
 })
