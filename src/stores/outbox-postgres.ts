@@ -208,6 +208,7 @@ function listen(pool: PostgresPool, wake: () => void): { readonly close: () => P
   void open(1)
   return {
     async close() {
+      if (stop.signal.aborted) return
       stop.abort()
       listeners.set(pool, (listeners.get(pool) ?? 1) - 1)
       release?.()
