@@ -9,7 +9,10 @@ export interface Borrowed {
   readonly connection: MysqlConnection
   /** Sends one query and resolves to its first row. Rejects when there is no response in time. */
   readonly query: (sql: string, timeoutMs?: number) => Promise<Row>
-  /** Closes the connection instead, when something may still run on it. */
+  /**
+   * Closes the connection instead, when something may still run on it. Do not call it in the `try` of the queries: it calls listeners
+   * of the merchant. If one throws, the connection may already belong to someone else.
+   */
   readonly giveBack: (options?: { readonly close: boolean }) => void
 }
 
@@ -86,12 +89,10 @@ export async function callWithRetries(
 
 async function callOnce({ pool, queryTimeoutMs }: CallSettings, call: string): Promise<Row> {
   const { query, giveBack } = await borrow(pool, queryTimeoutMs)
-  try {
-    const row = await query(call)
-    giveBack()
-    return row
-  } catch (error) {
+  const row = await query(call).catch((error: unknown) => {
     giveBack({ close: !isRolledBack(error) })
     throw error
-  }
+  })
+  giveBack()
+  return row
 }

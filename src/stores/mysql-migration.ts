@@ -43,12 +43,12 @@ export async function migrateMysql(pool: MysqlPool, options: MysqlDatabaseOption
     if ((await schemaVersion(query, database)) !== MYSQL_SCHEMA_VERSION) await migrateAlone(query, database)
     // With `autocommit = 0`, a read opens a transaction.
     await query('COMMIT')
-    giveBack()
   } catch (error) {
     // The end of the connection frees the lock and its settings.
     giveBack({ close: true })
     throw error
   }
+  giveBack()
 }
 
 async function migrateAlone(query: Query, database: string | undefined): Promise<void> {

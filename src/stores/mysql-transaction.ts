@@ -27,14 +27,13 @@ export async function inTransaction(settings: CallSettings, steps: TransactionSt
   const prefix = prefixOf(database)
   const { connection, query, giveBack } = await borrow(pool, queryTimeoutMs)
   const call = (text: string) => query(text).catch((error) => Promise.reject(explain(error, database)))
+  let finished: number | null
   try {
     await call(callOf(prefix, 'order_sync_begin', [steps.idleSeconds]))
     const completion = await lend(connection, queryTimeoutMs, steps.work)
     const row = await call(steps.finishCall(completion))
-    const finished = numberOf(row?.['finished'])
+    finished = numberOf(row?.['finished'])
     if (finished === null) throw new HandlerError('ERR_ON_ORDER', TRANSACTION_ENDED)
-    giveBack()
-    return finished === 1
   } catch (error) {
     // On a silent connection, a ROLLBACK would wait for another timeout. The end of the connection rolls back too.
     await query(callOf(prefix, 'order_sync_rollback', []), ROLLBACK_TIMEOUT_MS).then(
@@ -43,6 +42,8 @@ export async function inTransaction(settings: CallSettings, steps: TransactionSt
     )
     throw error
   }
+  giveBack()
+  return finished === 1
 }
 
 const TRANSACTION_ENDED =

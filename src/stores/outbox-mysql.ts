@@ -62,13 +62,12 @@ export function mysqlOutboxStore(options: MysqlOutboxStoreOptions): OutboxStore 
   async function transactOnce<Value>(work: () => Steps<Value>): Promise<Value> {
     const { connection, giveBack } = await borrow(pool, queryTimeoutMs)
     const send = (sql: string) => query(connection, sql, queryTimeoutMs)
+    let value: Value
     try {
       await send('SET TRANSACTION ISOLATION LEVEL READ COMMITTED')
       await send('START TRANSACTION')
-      const value = await runSteps(work(), toSql(send))
+      value = await runSteps(work(), toSql(send))
       await send('COMMIT')
-      giveBack()
-      return value
     } catch (error) {
       // Closing the connection rolls back in any state.
       await send('ROLLBACK').then(
@@ -77,6 +76,8 @@ export function mysqlOutboxStore(options: MysqlOutboxStoreOptions): OutboxStore 
       )
       throw error
     }
+    giveBack()
+    return value
   }
 
   const inOwnTransaction = <Value>(work: () => Steps<Value>): Promise<Value> =>
@@ -197,11 +198,11 @@ export async function migrateMysqlOutbox(pool: MysqlPool, options: MysqlDatabase
       throw new Error('The outbox was migrated by a later release of alipayhk-order-sync')
     }
     await query(connection, 'COMMIT', MIGRATION_TIMEOUT_MS)
-    giveBack()
   } catch (error) {
     giveBack({ close: true })
     throw error
   }
+  giveBack()
 }
 
 const VERSION = 1

@@ -105,14 +105,14 @@ export async function inTransaction<Value>(
   { begin, work }: TransactionSteps<Value>,
 ): Promise<Value> {
   const { client, isOver, giveBack } = await borrow(pool)
+  let result: Value
   try {
     await client.query(begin)
     const { commit, value } = await work(client, isOver)
     const { command } = await client.query(commit ? 'COMMIT' : 'ROLLBACK')
     // PostgreSQL reports ROLLBACK, without an error, when a query that was not awaited has failed before.
     if (commit && command === 'ROLLBACK') throw new Error('The transaction was rolled back: a query in it had failed')
-    giveBack()
-    return value
+    result = value
   } catch (error) {
     // On a silent connection, a ROLLBACK would wait for another `query_timeout`. The end of the connection rolls back too.
     await waitFor(() => client.query('ROLLBACK'), { timeoutMs: ROLLBACK_TIMEOUT_MS }).then(
@@ -121,6 +121,9 @@ export async function inTransaction<Value>(
     )
     throw error
   }
+  // Not in the `try`: it calls callbacks of the merchant. If one throws, the client may already belong to someone else.
+  giveBack()
+  return result
 }
 
 /**

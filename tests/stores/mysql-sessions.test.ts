@@ -2,6 +2,7 @@ import type { PoolOptions } from 'mysql2/promise'
 import { describe, expect, inject, onTestFinished, test } from 'vitest'
 import { mysqlStore, transactionalMysqlStore } from '../../src/stores/mysql.ts'
 import { migrateMysql } from '../../src/stores/mysql-migration.ts'
+import { migrateMysqlOutbox, mysqlOutboxStore } from '../../src/stores/outbox-mysql.ts'
 import type { OrderSyncStore } from '../../src/stores/store.ts'
 import { storeCases } from '../../src/testing/store-cases.ts'
 import { makePlace, mysqlPoolAt } from '../support/stores.ts'
@@ -117,4 +118,44 @@ describe.skipIf(url === undefined)('mysqlStore', () => {
     const delivery = { orderKey: key, requestKey: 'r', digest: 'd', contentDigest: 'c', orderModifyTime: 1 }
     await expect(mysqlStore({ pool }).claim(delivery, claimOptions)).rejects.toMatchObject({ code: 'ER_DATA_TOO_LONG' })
   })
+})
+
+describe.skipIf(url === undefined)('a listener of "release" that throws', () => {
+  test.each(['claim', 'finishInTransaction', 'outbox'] as const)(
+    'does not release a connection twice: %s',
+    async (call) => {
+      const pool = await newPool({ options: { connectionLimit: 1 } })
+      await migrateMysqlOutbox(pool)
+      const store = transactionalMysqlStore({ pool })
+      const outbox = mysqlOutboxStore({ pool })
+      const delivery = { orderKey: 'A', requestKey: 'A', digest: 'd', contentDigest: 'c', orderModifyTime: 1 }
+      const claim = call === 'finishInTransaction' && (await store.claim(delivery, claimOptions))
+      const token = claim && claim.decision === 'process' ? claim.token : 0
+      const calls = {
+        claim: () => store.claim(delivery, claimOptions),
+        finishInTransaction: async () =>
+          await store.finishInTransaction?.({ delivery, token }, async () => ({
+            storedResponse: '{}',
+            processed: true,
+          })),
+        outbox: () => outbox.claim({ limit: 1, leaseMs: 60_000, policy: 'latest', keepSentMs: 60_000 }),
+      }
+      let mine: ReturnType<typeof pool.getConnection> | undefined
+      pool.pool.once('release', () => {
+        mine = pool.getConnection()
+        throw new Error('of the listener')
+      })
+      await expect(calls[call]()).rejects.toThrow('of the listener')
+      const connection = await mine
+      let isLentAgain = false
+      const next = pool.getConnection().then((lent) => {
+        isLentAgain = true
+        lent.release()
+      })
+      await connection?.query('SELECT 1')
+      expect(isLentAgain).toBe(false)
+      connection?.release()
+      await next
+    },
+  )
 })

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { Client, Pool } from 'pg'
+import { Client, Pool, type PoolClient } from 'pg'
 import { beforeEach, describe, expect, inject, onTestFinished, test } from 'vitest'
 import { DeliveryError, type OrderInput, type SyncResult } from '../../../src/public/index.ts'
 import { createOutbox, type OutboxEvent, type OutboxOptions } from '../../../src/public/outbox.ts'
@@ -280,6 +280,49 @@ test.runIf(URLS.postgres)(
     expect(pool.totalCount).toBe(0)
   },
 )
+
+test.runIf(URLS.postgres)(
+  'gives a connection back once, even if the callback of the merchant that gets it throws',
+  async () => {
+    const { place, remove } = await makePlace('postgres', URLS.postgres ?? '')
+    const [, connectionString = '', schema = ''] = place.split(' ')
+    const pool = new Pool({
+      connectionString,
+      options: `-c search_path=${schema}`,
+      max: 1,
+      connectionTimeoutMillis: 500,
+    })
+    onTestFinished(async () => {
+      await pool.end()
+      await remove()
+    })
+    await migratePostgresOutbox(pool)
+    const store = postgresOutboxStore({ pool, notify: false })
+    const claiming = store.claim({ limit: 1, leaseMs: 60_000, policy: 'latest', keepSentMs: 60_000 })
+    const borrowed = new Promise<PoolClient | undefined>((resolve) => {
+      pool.connect((_, client) => {
+        resolve(client)
+        throw new Error('of the callback')
+      })
+    })
+    expect(await rejectionOf(claiming)).toMatchObject({ message: 'of the callback' })
+    const client = await borrowed
+    client?.release()
+    expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+  },
+)
+
+test.runIf(URLS.postgres)('a listener that is closed twice leaves the last connection of the pool free', async () => {
+  const pool = new Pool({ connectionString: URLS.postgres ?? '', max: 2, connectionTimeoutMillis: 2_000 })
+  onTestFinished(async () => await pool.end())
+  const store = postgresOutboxStore({ pool })
+  const first = store.listen?.(() => {})
+  await first?.close()
+  await first?.close()
+  const listening = [store.listen?.(() => {}), store.listen?.(() => {})]
+  onTestFinished(async () => void (await Promise.all(listening.map((one) => one?.close()))))
+  expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+})
 
 /** Wrappers of a pool, as merchants write them to log or to measure. */
 const wrappers: readonly [string, (pool: Pool) => object][] = [
