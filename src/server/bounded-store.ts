@@ -51,9 +51,10 @@ export function boundStore<Transaction>(
     forget: (orderKey) => bounded('forget', () => store.forget(orderKey)),
     // Any read shows whether the store can be reached.
     ping: () =>
-      store.ping === undefined
-        ? bounded('read', async () => void (await store.read('ping')))
-        : bounded('ping', async () => void (await store.ping?.())),
+      bounded(
+        store.ping ? 'ping' : 'read',
+        async () => void (store.ping ? await store.ping() : await store.read('ping')),
+      ),
     ...(finishInTransaction && {
       finishInTransaction: (held, work) =>
         traced(

@@ -1,7 +1,7 @@
 import { IN_CAUSE, toOwnSideError } from './failures.ts'
 import type { StoreHealth } from './http.ts'
 
-/** No event has the error of a check. */
+/** Replaces {@link IN_CAUSE}: a check emits no event that has the error. */
 const CALL_IT = 'Call it yourself to see the error. It is not printed, because it may contain customer data.'
 
 /** Checks whether a store works. Never rejects. Concurrent calls share one check, so that a flood of health checks calls the store once. */

@@ -191,7 +191,7 @@ function listen(pool: PostgresPool, wake: () => void): { readonly close: () => P
       emitter.on('end', again)
       emitter.on('notification', onNotification)
       release = () => {
-        // First: the connection emits 'end' after this, and pg throws on a second release.
+        // First: the connection emits 'end' later, which must not release it again, because pg then throws.
         release = undefined
         emitter.off('notification', onNotification)
         // Destroyed: the pool must not lend a connection that listens. The listener of errors stays on it.
