@@ -497,7 +497,8 @@ describe('the substitute for an AES key that cannot be decrypted', () => {
     }
     const encrypted = encryptBody(Buffer.from('{}'), publicKey)
     for (let time = 0; time < 2; time++) {
-      await rejectionOf(decryptBodyWithKeySize(encrypted, { unwrap }, {}, random ?? randomBytes))
+      // Under one random key of 256, the body decrypts to bytes that end like a padding, and nothing is rejected.
+      await decryptBodyWithKeySize(encrypted, { unwrap }, {}, random ?? randomBytes).catch(() => undefined)
     }
     return seen
   }
