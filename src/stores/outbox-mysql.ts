@@ -91,7 +91,8 @@ export function mysqlOutboxStore(options: MysqlOutboxStoreOptions): OutboxStore 
     forUpdate: 'FOR UPDATE',
     skipLocked: 'FOR UPDATE SKIP LOCKED',
     ignoreDuplicate: () => 'ON DUPLICATE KEY UPDATE id = id',
-    onOrderExists: (due) => `ON DUPLICATE KEY UPDATE due_at = ${due((name) => name)}`,
+    onOrderExists: 'ON DUPLICATE KEY UPDATE',
+    returning: false,
     transaction: inOwnTransaction,
     // In a separate transaction: with `autocommit = 0`, the connection would return to the pool with an open one.
     sqlOf(transaction) {

@@ -83,8 +83,8 @@ export function postgresOutboxStore(options: PostgresOutboxStoreOptions): Outbox
     forUpdate: 'FOR UPDATE',
     skipLocked: 'FOR UPDATE SKIP LOCKED',
     ignoreDuplicate: (columns) => `ON CONFLICT (${columns}) DO NOTHING`,
-    onOrderExists: (due) =>
-      `ON CONFLICT (order_key) DO UPDATE SET due_at = ${due((name) => `${prefixOf(schema)}order_sync_outbox_orders.${name}`)}`,
+    onOrderExists: 'ON CONFLICT (order_key) DO UPDATE SET',
+    returning: true,
     transaction: (work) =>
       explaining(() =>
         repeatTransient(

@@ -78,8 +78,10 @@ export interface OutboxDatabase {
   readonly skipLocked: string
   /** At the end of an INSERT: does nothing when the columns have these values already. */
   readonly ignoreDuplicate: (columns: string) => string
-  /** At the end of an INSERT of an order: changes `due_at` of a row that exists. `due` is made from `due_at` and `leased`. */
-  readonly onOrderExists: (due: (column: (name: string) => string) => string) => string
+  /** Before the assignments that change an order that exists, at the end of its INSERT. */
+  readonly onOrderExists: string
+  /** Whether such an INSERT can leave rows as they are (`WHERE`) and return the others (`RETURNING`). Its columns then need the name of the table. */
+  readonly returning: boolean
   /** What follows a column that must have one of some values, and the values of its `?`. */
   readonly among: (values: Keys | Ids) => { readonly text: string; readonly values: readonly SqlValue[] }
   /** The rows of an INSERT. `select` lists their expressions. It uses each column once, in their order. */
@@ -127,41 +129,68 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     )
   }
 
-  /**
-   * New events become waiting ones, and their orders due. An order that is leased looks for them when its lease ends. Resolves to the
-   * number of events.
-   */
-  function* takeOver(): Steps<number> {
-    const fresh = yield* sql(
-      `SELECT id, order_key FROM ${events} WHERE state = ${STATES.new} ORDER BY id LIMIT ${MAX_NEW} ${skipLocked}`,
+  /** How many orders a claim can lease beside those that are due already. */
+  function* freePlaces(limit: number): Steps<number> {
+    const [row] = yield* sql(
+      `SELECT COUNT(*) AS found FROM (SELECT 1 FROM ${orders} WHERE due_at <= ${now()} LIMIT ${limit}) due`,
     )
-    if (fresh.length === 0) return 0
+    return limit - Number(row?.['found'])
+  }
+
+  /**
+   * New events become waiting ones. With places, their orders are leased at once. Otherwise, they become due. An order that is leased
+   * already looks for its new events when that lease ends.
+   */
+  function* takeOver(places: number, leaseEnd: string): Steps<{ readonly leased: readonly SqlRow[]; more: boolean }> {
+    const most = places > 0 ? Math.min(places, MAX_NEW) : MAX_NEW
+    const fresh = yield* sql(
+      `SELECT id, order_key FROM ${events} WHERE state = ${STATES.new} ORDER BY id LIMIT ${most} ${skipLocked}`,
+    )
+    if (fresh.length === 0) return { leased: [], more: false }
     const ids = fresh.map(idOf)
     yield* sql(`UPDATE ${events} SET state = ${STATES.waiting} WHERE id ${among(ids).text}`, among(ids).values)
     // Sorted, so that two workers cannot deadlock.
-    const keys = [...new Set(fresh.map((row) => textOf(row['order_key'])))].sort()
-    const due = (column: (name: string) => string) =>
-      `CASE WHEN ${column('leased')} = 1 AND ${column('due_at')} > ${now()} THEN ${column('due_at')} ELSE ${now()} END`
-    const rows = database.rowsOf([keys], ([key]) => `${key}, ${now()}, 0, 0`)
-    yield* sql(
-      `INSERT INTO ${orders} (order_key, due_at, leased, token) ${rows.text} ${database.onOrderExists(due)}`,
-      rows.values,
+    const keys = [...new Set(fresh.map(keyOf))].sort()
+    const upsert = (values: string, changes: string) => {
+      const rows = database.rowsOf([keys], ([key]) => `${key}, ${values}`)
+      const insert = `INSERT INTO ${orders} (order_key, due_at, leased, token) ${rows.text}`
+      return sql(`${insert} ${database.onOrderExists} ${changes}`, rows.values)
+    }
+    const stored = (name: string) => (database.returning ? `${orders}.${name}` : name)
+    const isHeld = `${stored('leased')} = 1 AND ${stored('due_at')} > ${now()}`
+    const leased =
+      places > 0
+        ? yield* upsert(
+            `${leaseEnd}, 1, 1`,
+            `due_at = ${leaseEnd}, leased = 1, token = ${stored('token')} + 1 WHERE NOT (${isHeld}) RETURNING order_key, token, sent_time`,
+          )
+        : yield* upsert(`${now()}, 0, 0`, `due_at = CASE WHEN ${isHeld} THEN ${stored('due_at')} ELSE ${now()} END`)
+    return { leased, more: fresh.length === most }
+  }
+
+  /** Leases orders that are due. */
+  function* leaseDue(limit: number, leaseEnd: string): Steps<readonly SqlRow[]> {
+    const due = yield* sql(
+      `SELECT order_key, token + 1 AS token, sent_time FROM ${orders} WHERE due_at <= ${now()} ORDER BY due_at LIMIT ${limit} ${skipLocked}`,
     )
-    return fresh.length
+    if (due.length === 0) return []
+    const keys = due.map(keyOf)
+    yield* sql(
+      `UPDATE ${orders} SET leased = 1, due_at = ${leaseEnd}, token = token + 1 WHERE order_key ${among(keys).text}`,
+      among(keys).values,
+    )
+    return due
   }
 
   function* claim({ limit, leaseMs, policy, keepSentMs }: Parameters<OutboxStore['claim']>[0]): Steps<OutboxClaim> {
-    const fresh = yield* takeOver()
-    const due = yield* sql(
-      `SELECT order_key, token, sent_time FROM ${orders} WHERE due_at <= ${now()} ORDER BY due_at LIMIT ${limit} ${skipLocked}`,
-    )
-    const more = fresh === MAX_NEW || due.length === limit
-    if (due.length === 0) return { events: [], dropped: [], more }
-    const keys = due.map((row) => textOf(row['order_key']))
-    yield* sql(
-      `UPDATE ${orders} SET leased = 1, due_at = ${now()} + ${wholeMs(leaseMs)}, token = token + 1 WHERE order_key ${among(keys).text}`,
-      among(keys).values,
-    )
+    const leaseEnd = `${now()} + ${wholeMs(leaseMs)}`
+    const places = database.returning ? yield* freePlaces(limit) : 0
+    const fresh = yield* takeOver(places, leaseEnd)
+    const free = limit - fresh.leased.length
+    const leased = [...fresh.leased, ...(free > 0 ? yield* leaseDue(free, leaseEnd) : [])]
+    const more = fresh.more || leased.length === limit
+    if (leased.length === 0) return { events: [], dropped: [], more }
+    const keys = leased.map(keyOf)
     const waiting = (order: string) =>
       `FROM ${events} n WHERE n.order_key = ${order}.order_key AND n.state = ${STATES.waiting}`
     const next = yield* sql(
@@ -173,12 +202,12 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
        )`,
       among(keys).values,
     )
-    const byKey = new Map(next.map((row) => [textOf(row['order_key']), row]))
+    const byKey = new Map(next.map((row) => [keyOf(row), row]))
     const sending: ClaimedOutboxEvent[] = []
     const dropped: DroppedOutboxEvent[] = []
     const unleased: string[] = []
-    for (const order of due) {
-      const orderKey = textOf(order['order_key'])
+    for (const order of leased) {
+      const orderKey = keyOf(order)
       const row = byKey.get(orderKey)
       const sentTime = order['sent_time'] === null ? Number.NEGATIVE_INFINITY : Number(order['sent_time'])
       if (row !== undefined && policy === 'latest' && Number(row['total']) > 1) {
@@ -189,7 +218,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
         const than = { event_time: sentTime, id: 0 }
         dropped.push(...(yield* drop(orderKey, { than, state: 'stale', keepSentMs })))
         unleased.push(orderKey)
-      } else sending.push(toClaimed(row, orderKey, Number(order['token']) + 1))
+      } else sending.push(toClaimed(row, orderKey, Number(order['token'])))
     }
     if (unleased.length > 0) yield* release(unleased, policy)
     return { events: sending, dropped, more }
@@ -223,7 +252,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
       `SELECT order_key, token, leased FROM ${orders} WHERE order_key ${among(keys).text} ORDER BY order_key ${forUpdate}`,
       among(keys).values,
     )
-    const leases = new Map(held.map((row) => [textOf(row['order_key']), row]))
+    const leases = new Map(held.map((row) => [keyOf(row), row]))
     const isCurrent = ({ orderKey, token }: OutboxCompletion) => Number(leases.get(orderKey)?.['token']) === token
     // Without a lease, the completion was noted before: the response of the database was lost.
     const kept = completions.filter((one) => isCurrent(one) && Number(leases.get(one.orderKey)?.['leased']) === 1)
@@ -352,6 +381,8 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     return rows.length > 0
   }
 }
+
+const keyOf = (row: SqlRow) => textOf(row['order_key'])
 
 /** The id of a row: a counter, far below 2^53. */
 const idOf = (row: SqlRow) => Number(row['id'])

@@ -113,8 +113,8 @@ export function sqliteOutboxStore(options: SqliteOutboxStoreOptions): SqliteOutb
       forUpdate: '',
       skipLocked: '',
       ignoreDuplicate: (columns) => `ON CONFLICT (${columns}) DO NOTHING`,
-      onOrderExists: (due) =>
-        `ON CONFLICT (order_key) DO UPDATE SET due_at = ${due((name) => `order_sync_outbox_orders.${name}`)}`,
+      onOrderExists: 'ON CONFLICT (order_key) DO UPDATE SET',
+      returning: true,
       transaction,
       sqlOf: (merchantHandle) =>
         merchantHandle === undefined
@@ -143,7 +143,8 @@ interface ReadingStatement {
 
 function run(database: SqliteDatabase, { text, values }: Statement): readonly SqlRow[] {
   const statement = database.prepare(text)
-  if (/^\s*SELECT/.test(text)) return (statement as unknown as ReadingStatement).all(...values) as SqlRow[]
+  if (/^\s*SELECT|\bRETURNING\b/.test(text))
+    return (statement as unknown as ReadingStatement).all(...values) as SqlRow[]
   statement.run(...(values as (string | number | null)[]))
   return []
 }
