@@ -54,22 +54,27 @@ export async function runWorker(context: WorkerContext, options: WorkerOptions):
   const { concurrency, signal, untilEmpty } = options
   const { store, policy, leaseMs, pollMs, keepSentMs } = settings
   const counts = { sent: 0, retried: 0, failed: 0, dropped: 0 }
+  /** Attempts, and outcomes that are being recorded. */
   const running = new Set<Promise<void>>()
   const waker = createWaker()
   const finish = createFinisher(settings, report, signal)
   const send = createSender(context, { finish, counts, signal })
   const listener = untilEmpty ? undefined : store.listen?.(waker.wake)
-  const maxDue = Math.ceil(concurrency / 2)
+  // One call claims several events.
+  const leastFree = Math.ceil(concurrency / 2)
+  let attempting = 0
+  let isBehind = false
   let storeFailures = 0
   let pruning: Promise<void> | undefined
   let pruneAt = performance.now()
   wakers.add(waker)
   signal?.addEventListener('abort', waker.wake)
 
-  async function claim(): Promise<OutboxClaim | undefined> {
+  async function claim(limit: number): Promise<OutboxClaim | undefined> {
     try {
-      const found = await store.claim({ limit: concurrency - running.size, leaseMs, policy, keepSentMs })
+      const found = await store.claim({ limit, leaseMs, policy, keepSentMs })
       storeFailures = 0
+      isBehind = found.more === true
       return found
     } catch (error) {
       if (untilEmpty) throw error
@@ -105,15 +110,23 @@ export async function runWorker(context: WorkerContext, options: WorkerOptions):
       // Beside the sends: a worker that is always busy deletes, too.
       if (pruning === undefined && performance.now() >= pruneAt) pruning = prune()
       const claimedAt = performance.now()
-      // Wait until half of the places are free, so that one call claims several events.
-      const found = running.size <= concurrency - maxDue ? await claim() : NOTHING
+      const wasIdle = running.size === 0
+      // If more is due, it is claimed while outcomes are recorded: up to as many outcomes as there are places.
+      const taken = isBehind ? Math.max(attempting, running.size - concurrency) : running.size
+      const free = concurrency - taken
+      const found = free >= leastFree ? await claim(free) : NOTHING
       if (found === undefined) continue
       for (const { id, requestId, reason } of found.dropped) {
         counts.dropped++
         report({ kind: reason, id, requestId })
       }
       for (const event of found.events) {
-        const sending: Promise<void> = send(event, claimedAt)
+        attempting++
+        const onAttempted = () => {
+          attempting--
+          waker.wake()
+        }
+        const sending: Promise<void> = send(event, claimedAt, onAttempted)
           .catch(reportUndecided)
           .finally(() => {
             running.delete(sending)
@@ -122,7 +135,8 @@ export async function runWorker(context: WorkerContext, options: WorkerOptions):
         running.add(sending)
       }
       if (found.events.length > 0 || found.dropped.length > 0 || found.more) continue
-      if (untilEmpty && running.size === 0) break
+      // Not if an attempt ended during the claim: the order had a lease then, and can be due now.
+      if (untilEmpty && wasIdle) break
       await waker.wait(pollMs)
     }
   } finally {
@@ -155,15 +169,17 @@ function createSender(
 ) {
   const { leaseMs, random } = settings
 
-  return async (event: ClaimedOutboxEvent, claimedAt: number): Promise<void> => {
+  return async (event: ClaimedOutboxEvent, claimedAt: number, onAttempted: () => void): Promise<void> => {
     const { id, orderKey, token, eventTime, requestId } = event
     const elapsed = () => performance.now() - claimedAt
     if (signal?.aborted || elapsed() > leaseMs * START_SHARE) {
+      onAttempted()
       await finish({ id, orderKey, token, eventTime, outcome: { kind: 'returned' } }, claimedAt + leaseMs)
       return
     }
     const attempts = event.attempts + 1
     const error = await attempt(event, leaseMs * SEND_SHARE - elapsed())
+    onAttempted()
     const retryLeftMs = event.retryLeftMs - elapsed()
     const outcome = decideAttempt(error, { attempts, retryLeftMs }, settings, random())
     const noted = await finish({ id, orderKey, token, eventTime, outcome }, claimedAt + leaseMs)

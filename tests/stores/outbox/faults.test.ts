@@ -104,6 +104,30 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     expect(await outbox.drain()).toMatchObject({ sent: 1 })
   })
 
+  test('drain sends the next event of an order whose first one is recorded while a claim runs', async () => {
+    const { create, store } = await open()
+    let onRecorded = () => {}
+    const recorded = new Promise<void>((resolve) => {
+      onRecorded = resolve
+    })
+    const finish: typeof store.finish = async (...args) => {
+      const fenced = await store.finish(...args)
+      setImmediate(onRecorded)
+      return fenced
+    }
+    let claims = 0
+    const claim: typeof store.claim = async (request) => {
+      const isSecond = ++claims === 2
+      const claimed = await store.claim(request)
+      // It found the lease of the first event. Its response arrives when that event has ended.
+      if (isSecond) await recorded
+      return claimed
+    }
+    const { outbox } = create({ store: { ...store, claim, finish }, policy: 'every' })
+    await outbox.enqueueAll([event('A', 0), event('A', 1)])
+    expect(await outbox.drain()).toMatchObject({ sent: 2 })
+  })
+
   test.for([
     { outcome: 'sent', respond: () => undefined },
     { outcome: 'retry', respond: noResponse },
