@@ -5,6 +5,7 @@ import { DATABASE_RULE, type MysqlDatabaseOptions, prefixOf } from './mysql-data
 import { isNotMigrated, isRolledBack } from './mysql-errors.ts'
 import { assertPool, assertPoolOption, type MysqlPool } from './mysql-pool.ts'
 import {
+  all,
   createSqlOutboxStore,
   inList,
   outboxNotMigrated,
@@ -13,7 +14,6 @@ import {
   type SqlRow,
   type SqlValue,
   type Steps,
-  sql,
   valuesList,
 } from './outbox-sql.ts'
 import type { OutboxStore } from './outbox-store.ts'
@@ -94,11 +94,9 @@ export function mysqlOutboxStore(options: MysqlOutboxStoreOptions): OutboxStore 
     onOrderExists: 'ON DUPLICATE KEY UPDATE',
     returning: false,
     transaction: inOwnTransaction,
-    // In a separate transaction: with `autocommit = 0`, the connection would return to the pool with an open one.
-    sqlOf(transaction) {
-      if (transaction === undefined) return (text, values) => inOwnTransaction(() => sql(text, values))
-      const send = toSql(toExecutor(transaction))
-      return (text, values) => explaining(() => send(text, values))
+    async write(statements, transaction) {
+      if (transaction === undefined) await inOwnTransaction(() => all(statements))
+      else await explaining(() => runSteps(all(statements), toSql(toExecutor(transaction))))
     },
   })
 }
@@ -238,6 +236,10 @@ function tablesOf(prefix: string): readonly string[] {
        token BIGINT NOT NULL,
        sent_time BIGINT,
        KEY order_sync_outbox_due (due_at)
+     ) ENGINE = InnoDB`,
+    `CREATE TABLE IF NOT EXISTS ${prefix}order_sync_outbox_changes (
+       id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+       order_key VARBINARY(64) NOT NULL
      ) ENGINE = InnoDB`,
     `INSERT INTO ${prefix}order_sync_outbox_schema (version) VALUES (${VERSION}) ON DUPLICATE KEY UPDATE version = version`,
   ]

@@ -96,14 +96,18 @@ export function postgresOutboxStore(options: PostgresOutboxStoreOptions): Outbox
           (error) => TRANSIENT.has(codeOf(error)),
         ),
       ),
-    sqlOf(transaction) {
-      const sql = toSql(transaction === undefined ? pool : toExecutor(transaction))
-      return (text, values) => explaining(() => sql(text, values))
+    // One statement, and so one round trip and one transaction.
+    async write(statements, transaction) {
+      const parts = statements.map(({ text }, index) => `part${index} AS (${text})`)
+      const text = `WITH ${parts.join(', ')} SELECT ${notify ? `pg_notify('${CHANNEL}', '')` : '1'}`
+      const send = toSql(transaction === undefined ? pool : toExecutor(transaction))
+      await explaining(() =>
+        send(
+          text,
+          statements.flatMap(({ values }) => values),
+        ),
+      )
     },
-    ...(notify && {
-      notifying: (insert: string) =>
-        `WITH added AS (${insert} RETURNING 1) SELECT pg_notify('${CHANNEL}', '') FROM (SELECT 1) one`,
-    }),
   })
   return notify ? { ...store, listen: (wake) => listen(pool, wake) } : store
 }
@@ -267,7 +271,7 @@ CREATE TABLE ${prefix}order_sync_outbox (
   event_time  bigint NOT NULL,
   request_id  text NOT NULL,
   payload     text NOT NULL,
-  -- 0 new, 1 waiting, 2 sent, 3 failed, 4 skipped, 5 stale
+  -- 1 waiting, 2 sent, 3 failed, 4 skipped, 5 stale
   state       smallint NOT NULL,
   attempts    integer NOT NULL,
   -- Times are milliseconds since the epoch.
@@ -278,7 +282,6 @@ CREATE TABLE ${prefix}order_sync_outbox (
   code        text,
   UNIQUE (request_id, order_key, event_time)
 );
-CREATE INDEX order_sync_outbox_new ON ${prefix}order_sync_outbox (id) WHERE state = 0;
 CREATE INDEX order_sync_outbox_waiting ON ${prefix}order_sync_outbox (order_key, event_time, id) WHERE state = 1;
 CREATE INDEX order_sync_outbox_failed ON ${prefix}order_sync_outbox (id) WHERE state = 3;
 CREATE INDEX order_sync_outbox_ended ON ${prefix}order_sync_outbox (finished_at) WHERE state IN (2, 4, 5);
@@ -289,6 +292,11 @@ CREATE TABLE ${prefix}order_sync_outbox_orders (
   leased    smallint NOT NULL,
   token     bigint NOT NULL,
   sent_time bigint
+);
+-- Orders with new events, for the next worker.
+CREATE TABLE ${prefix}order_sync_outbox_changes (
+  id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  order_key text COLLATE "C" NOT NULL
 );
 CREATE INDEX order_sync_outbox_due ON ${prefix}order_sync_outbox_orders (due_at) WHERE due_at IS NOT NULL;
 INSERT INTO ${prefix}order_sync_outbox_schema (version) VALUES (1);

@@ -37,6 +37,11 @@ export function* sql(text: string, values: readonly SqlValue[] = []): Steps<read
   return yield { text, values }
 }
 
+/** Statements without results. */
+export function* all(statements: readonly Statement[]): Steps<void> {
+  for (const statement of statements) yield statement
+}
+
 /** Runs the steps of a transaction on a connection. */
 export async function runSteps<Value>(steps: Steps<Value>, send: Sql): Promise<Value> {
   let step = steps.next([])
@@ -67,8 +72,8 @@ export const inList = (values: Keys | Ids) => ({ text: `IN (${values.map(() => '
 export interface OutboxDatabase {
   /** Runs work in a transaction at READ COMMITTED. Repeats it after a deadlock. */
   readonly transaction: <Value>(work: () => Steps<Value>) => Promise<Value>
-  /** Sends one query in the merchant's transaction, or outside any transaction. */
-  readonly sqlOf: (transaction: unknown) => Sql
+  /** Sends statements in the merchant's transaction or, without one, in a transaction of their own. */
+  readonly write: (statements: readonly Statement[], merchantTransaction: unknown) => Promise<void>
   /** Milliseconds since the epoch, as an expression. */
   readonly now: () => string
   /** The quoted schema or database and a dot, or nothing. */
@@ -86,11 +91,9 @@ export interface OutboxDatabase {
   readonly among: (values: Keys | Ids) => { readonly text: string; readonly values: readonly SqlValue[] }
   /** The rows of an INSERT. `select` lists their expressions. It uses each column once, in their order. */
   readonly rowsOf: (columns: Columns, select: (columns: readonly string[]) => string) => Statement
-  /** Wraps the INSERT of events, to wake workers at the commit. */
-  readonly notifying?: (insert: string) => string
 }
 
-const STATES = { new: 0, waiting: 1, sent: 2, failed: 3, skipped: 4, stale: 5 } as const
+const STATES = { waiting: 1, sent: 2, failed: 3, skipped: 4, stale: 5 } as const
 
 /**
  * The columns that identify an event. Not only `request_id`: an application that reuses an id, or two tenants with the same ids,
@@ -98,8 +101,8 @@ const STATES = { new: 0, waiting: 1, sent: 2, failed: 3, skipped: 4, stale: 5 } 
  */
 const EVENT_COLUMNS = 'request_id, order_key, event_time'
 
-/** How many new events one claim makes waiting ones. */
-const MAX_NEW = 500
+/** How many changes of orders one claim reads. */
+const MAX_CHANGES = 500
 const DELETED_AT_ONCE = 1_000
 
 /** A length of time as a whole number: PostgreSQL refuses a fraction. The sum with the time of day is below 2^53. */
@@ -110,6 +113,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
   const { transaction, now, prefix, forUpdate, skipLocked, among } = database
   const events = `${prefix}order_sync_outbox`
   const orders = `${prefix}order_sync_outbox_orders`
+  const changes = `${prefix}order_sync_outbox_changes`
 
   /** The event of an order that is sent next. */
   const nextFirst = (policy: OutboxPolicy) =>
@@ -132,25 +136,26 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
   /** How many orders a claim can lease beside those that are due already. */
   function* freePlaces(limit: number): Steps<number> {
     const [row] = yield* sql(
-      `SELECT COUNT(*) AS found FROM (SELECT 1 FROM ${orders} WHERE due_at <= ${now()} LIMIT ${limit}) due`,
+      `SELECT COUNT(*) AS found FROM (SELECT 1 FROM ${orders} WHERE due_at <= ${now()} ORDER BY due_at LIMIT ${limit}) due`,
     )
     return limit - Number(row?.['found'])
   }
 
   /**
-   * New events become waiting ones. With places, their orders are leased at once. Otherwise, they become due. An order that is leased
+   * Reads which orders have new events. With places, these orders are leased at once. Otherwise, they become due. An order that is leased
    * already looks for its new events when that lease ends.
    */
-  function* takeOver(places: number, leaseEnd: string): Steps<{ readonly leased: readonly SqlRow[]; more: boolean }> {
-    const most = places > 0 ? Math.min(places, MAX_NEW) : MAX_NEW
-    const fresh = yield* sql(
-      `SELECT id, order_key FROM ${events} WHERE state = ${STATES.new} ORDER BY id LIMIT ${most} ${skipLocked}`,
-    )
-    if (fresh.length === 0) return { leased: [], more: false }
-    const ids = fresh.map(idOf)
-    yield* sql(`UPDATE ${events} SET state = ${STATES.waiting} WHERE id ${among(ids).text}`, among(ids).values)
+  function* takeChanges(
+    places: number,
+    leaseEnd: string,
+  ): Steps<{ readonly leased: readonly SqlRow[]; more: boolean }> {
+    const most = places > 0 ? Math.min(places, MAX_CHANGES) : MAX_CHANGES
+    const changed = yield* sql(`SELECT id, order_key FROM ${changes} ORDER BY id LIMIT ${most} ${skipLocked}`)
+    if (changed.length === 0) return { leased: [], more: false }
+    const ids = changed.map(idOf)
+    yield* sql(`DELETE FROM ${changes} WHERE id ${among(ids).text}`, among(ids).values)
     // Sorted, so that two workers cannot deadlock.
-    const keys = [...new Set(fresh.map(keyOf))].sort()
+    const keys = [...new Set(changed.map(keyOf))].sort()
     const upsert = (values: string, changes: string) => {
       const rows = database.rowsOf([keys], ([key]) => `${key}, ${values}`)
       const insert = `INSERT INTO ${orders} (order_key, due_at, leased, token) ${rows.text}`
@@ -165,7 +170,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
             `due_at = ${leaseEnd}, leased = 1, token = ${stored('token')} + 1 WHERE NOT (${isHeld}) RETURNING order_key, token, sent_time`,
           )
         : yield* upsert(`${now()}, 0, 0`, `due_at = CASE WHEN ${isHeld} THEN ${stored('due_at')} ELSE ${now()} END`)
-    return { leased, more: fresh.length === most }
+    return { leased, more: changed.length === most }
   }
 
   /** Leases orders that are due. */
@@ -185,10 +190,10 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
   function* claim({ limit, leaseMs, policy, keepSentMs }: Parameters<OutboxStore['claim']>[0]): Steps<OutboxClaim> {
     const leaseEnd = `${now()} + ${wholeMs(leaseMs)}`
     const places = database.returning ? yield* freePlaces(limit) : 0
-    const fresh = yield* takeOver(places, leaseEnd)
-    const free = limit - fresh.leased.length
-    const leased = [...fresh.leased, ...(free > 0 ? yield* leaseDue(free, leaseEnd) : [])]
-    const more = fresh.more || leased.length === limit
+    const changed = yield* takeChanges(places, leaseEnd)
+    const free = limit - changed.leased.length
+    const leased = [...changed.leased, ...(free > 0 ? yield* leaseDue(free, leaseEnd) : [])]
+    const more = changed.more || leased.length === limit
     if (leased.length === 0) return { events: [], dropped: [], more }
     const keys = leased.map(keyOf)
     const waiting = (order: string) =>
@@ -231,7 +236,8 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
   ): Steps<DroppedOutboxEvent[]> {
     const values = [orderKey, Number(than['event_time']), Number(than['event_time']), idOf(than)]
     const before = `state = ${STATES.waiting} AND order_key = ? AND (event_time < ? OR (event_time = ? AND id < ?))`
-    const rows = yield* sql(`SELECT id, request_id FROM ${events} WHERE ${before} ${forUpdate}`, values)
+    // Not locked: the order is leased, and in MySQL this would wait for the merchant's transactions that enqueue events of it.
+    const rows = yield* sql(`SELECT id, request_id FROM ${events} WHERE ${before}`, values)
     if (rows.length === 0) return []
     yield* end(rows.map(idOf), { set: `state = ${STATES[state]}`, keepSentMs })
     return rows.map((row) => ({ id: textOf(row['id']), requestId: textOf(row['request_id']), reason: state }))
@@ -296,10 +302,19 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     const rows = database.rowsOf(
       columns,
       ([key, time, requestId, payload, retryMs]) =>
-        `${key}, ${time}, ${requestId}, ${payload}, ${STATES.new}, 0, ${now()}, ${now()}, ${now()} + ${retryMs}`,
+        `${key}, ${time}, ${requestId}, ${payload}, ${STATES.waiting}, 0, ${now()}, ${now()}, ${now()} + ${retryMs}`,
     )
     const insert = `INSERT INTO ${events} (order_key, event_time, request_id, payload, state, attempts, due_at, created_at, expires_at) ${rows.text} ${database.ignoreDuplicate(EVENT_COLUMNS)}`
-    await database.sqlOf(merchantTransaction)(database.notifying?.(insert) ?? insert, rows.values)
+    await database.write(
+      [{ text: insert, values: rows.values }, insertChanges([...new Set(list.map(({ orderKey }) => orderKey))])],
+      merchantTransaction,
+    )
+  }
+
+  /** Only an INSERT: a merchant's transaction must not wait for the row of an order, or lock it. */
+  function insertChanges(keys: Keys): Statement {
+    const rows = database.rowsOf([keys], ([key]) => `${key}`)
+    return { text: `INSERT INTO ${changes} (order_key) ${rows.text}`, values: rows.values }
   }
 
   return {
@@ -312,7 +327,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
         return [
           yield* sql(
             // One index for each state: those that were sent are not read.
-            [STATES.new, STATES.waiting, STATES.failed]
+            [STATES.waiting, STATES.failed]
               .map(
                 (state) =>
                   `SELECT ${state} AS state, COUNT(*) AS found, ${now()} - MIN(created_at) AS oldest_ms FROM ${events} WHERE state = ${state}`,
@@ -345,9 +360,11 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
 
     retry: (id, maxRetryMs) =>
       transaction(function* () {
-        if (!(yield* findFailed(id))) return false
+        const row = yield* findFailed(id)
+        if (row === undefined) return false
+        yield insertChanges([keyOf(row)])
         yield* sql(
-          `UPDATE ${events} SET state = ${STATES.new}, attempts = 0, code = NULL, finished_at = NULL, due_at = ${now()}, expires_at = ${now()} + ? WHERE id = ?`,
+          `UPDATE ${events} SET state = ${STATES.waiting}, attempts = 0, code = NULL, finished_at = NULL, due_at = ${now()}, expires_at = ${now()} + ? WHERE id = ?`,
           [wholeMs(maxRetryMs), Number(id)],
         )
         return true
@@ -355,7 +372,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
 
     discard: (id) =>
       transaction(function* () {
-        if (!(yield* findFailed(id))) return false
+        if ((yield* findFailed(id)) === undefined) return false
         yield* sql(`DELETE FROM ${events} WHERE id = ?`, [Number(id)])
         return true
       }),
@@ -373,12 +390,12 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
       }),
   }
 
-  function* findFailed(id: string): Steps<boolean> {
-    if (!/^\d{1,18}$/.test(id)) return false
-    const rows = yield* sql(`SELECT id FROM ${events} WHERE id = ? AND state = ${STATES.failed} ${forUpdate}`, [
+  function* findFailed(id: string): Steps<SqlRow | undefined> {
+    if (!/^\d{1,18}$/.test(id)) return undefined
+    const [row] = yield* sql(`SELECT order_key FROM ${events} WHERE id = ? AND state = ${STATES.failed} ${forUpdate}`, [
       Number(id),
     ])
-    return rows.length > 0
+    return row
   }
 }
 
@@ -412,7 +429,7 @@ function toClaimed(row: SqlRow, orderKey: string, token: number): ClaimedOutboxE
 }
 
 function toStats(counts: readonly SqlRow[], leases: SqlRow | undefined): OutboxStats {
-  const isWaiting = (row: SqlRow) => Number(row['state']) <= STATES.waiting
+  const isWaiting = (row: SqlRow) => Number(row['state']) === STATES.waiting
   const sum = (rows: readonly SqlRow[]) => rows.reduce((total, row) => total + Number(row['found']), 0)
   const waiting = counts.filter(isWaiting)
   const oldest = waiting.filter(({ found }) => Number(found) > 0).map((row) => Number(row['oldest_ms']))

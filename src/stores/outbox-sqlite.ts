@@ -1,13 +1,13 @@
 import { resolve } from 'node:path'
 import { functionWithDefault, hasMethod, type OptionRules, resolveOptions, wholeNumber } from '../option-rules.ts'
 import {
+  all,
   createSqlOutboxStore,
   inList,
   type SqlRow,
   type SqlValue,
   type Statement,
   type Steps,
-  sql,
   valuesList,
 } from './outbox-sql.ts'
 import type { OutboxStore } from './outbox-store.ts'
@@ -63,6 +63,7 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS order_sync_outbox_orders (
     order_key TEXT PRIMARY KEY, due_at INTEGER, leased INTEGER NOT NULL, token INTEGER NOT NULL, sent_time INTEGER
   ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS order_sync_outbox_changes (id INTEGER PRIMARY KEY AUTOINCREMENT, order_key TEXT NOT NULL);
   CREATE INDEX IF NOT EXISTS order_sync_outbox_due ON order_sync_outbox_orders (due_at) WHERE due_at IS NOT NULL;
   INSERT OR IGNORE INTO order_sync_outbox_schema (version) VALUES (${VERSION});
 `
@@ -116,10 +117,11 @@ export function sqliteOutboxStore(options: SqliteOutboxStoreOptions): SqliteOutb
       onOrderExists: 'ON CONFLICT (order_key) DO UPDATE SET',
       returning: true,
       transaction,
-      sqlOf: (merchantHandle) =>
-        merchantHandle === undefined
-          ? (text, values) => transaction(() => sql(text, values))
-          : async (text, values = []) => run(toHandle(merchantHandle), { text, values }),
+      // All in one turn of the event loop: a transaction of better-sqlite3 cannot wait.
+      async write(statements, merchantHandle) {
+        if (merchantHandle === undefined) await transaction(() => all(statements))
+        else for (const statement of statements) run(toHandle(merchantHandle), statement)
+      },
     }),
     async close() {
       if (isClosed) return

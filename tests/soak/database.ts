@@ -39,7 +39,7 @@ export async function prepareDatabase(url: string, applicationName: string): Pro
     (SELECT count(*) FROM order_sync_orders) AS orders,
     (SELECT count(*) FROM order_sync_orders WHERE lease_until > now()) AS leases,
     (SELECT count(*) FROM order_sync_outbox) AS outbox_rows,
-    (SELECT count(*) FROM order_sync_outbox WHERE state IN (0, 1)) AS outbox_waiting`
+    (SELECT count(*) FROM order_sync_outbox WHERE state = 1) AS outbox_waiting`
   return {
     async effects() {
       const { rows } = await pool.query<{ order_no: string; modify_time: string }>('SELECT * FROM effects ORDER BY id')

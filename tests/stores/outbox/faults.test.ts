@@ -405,7 +405,7 @@ test.runIf(URLS.postgres)('PostgreSQL sorts orders as the worker does, in the la
   // The default of a database is often a language, where "a" is before "B".
   const found = await rows(`SELECT table_name FROM information_schema.columns
     WHERE table_schema = current_schema() AND column_name = 'order_key' AND collation_name = 'C'`)
-  expect(found).toHaveLength(2)
+  expect(found).toHaveLength(3)
 })
 
 test.runIf(URLS.postgres)('enqueue accepts a client of pg that does not belong to a pool', async () => {

@@ -292,7 +292,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     expect(await rotated.drain()).toMatchObject({ sent: 1 })
     await outbox.enqueueAll([event('A', 0), event('B', 0)])
     // Somebody exchanges the orders of two events.
-    const [a, b] = await rows('SELECT id, payload FROM order_sync_outbox WHERE state = 0 ORDER BY id')
+    const [a, b] = await rows('SELECT id, payload FROM order_sync_outbox WHERE state = 1 ORDER BY id')
     await rows(`UPDATE order_sync_outbox SET payload = '${String(b?.['payload'])}' WHERE id = ${a?.['id']}`)
     expect(await outbox.drain()).toMatchObject({ sent: 1, retried: 1 })
     expect(events.filter(({ kind }) => kind === 'retry')).toMatchObject([{ code: 'ERR_OUTBOX_KEY' }])
@@ -439,7 +439,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     'without its tables, every call names the function that creates them',
     async () => {
       const { outbox, rows } = await open()
-      await rows('DROP TABLE order_sync_outbox')
+      await rows('DROP TABLE order_sync_outbox, order_sync_outbox_changes')
       const call = kind === 'mysql' ? 'migrateMysqlOutbox(pool)' : 'migratePostgresOutbox(pool)'
       const error = { code: 'ERR_STORE_NOT_MIGRATED', message: expect.stringContaining(`run ${call} first`) }
       expect(await rejectionOf(outbox.enqueue(event('A', 0)))).toMatchObject(error)
