@@ -108,6 +108,12 @@ const DELETED_AT_ONCE = 1_000
 /** A length of time as a whole number: PostgreSQL refuses a fraction. The sum with the time of day is below 2^53. */
 const wholeMs = (ms: number) => Math.round(Math.min(ms, 2 ** 52))
 
+/** When the leases of a claim end, as an expression, and which events it leases. */
+interface Lease {
+  readonly leaseEnd: string
+  readonly policy: OutboxPolicy
+}
+
 /** The outbox in SQL that PostgreSQL, MySQL and SQLite understand. */
 export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore, 'listen'> {
   const { transaction, now, prefix, forUpdate, skipLocked, among } = database
@@ -141,13 +147,20 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     return limit - Number(row?.['found'])
   }
 
+  /** In a query of orders: which event of the order is sent next, and how many wait. Evaluated before another worker released the order, the event may be one that was just sent. */
+  const nextEvent = (policy: OutboxPolicy) => {
+    const waiting = `FROM ${events} n WHERE n.order_key = ${orders}.order_key AND n.state = ${STATES.waiting}`
+    const total = policy === 'latest' ? `(SELECT COUNT(*) ${waiting})` : '1'
+    return `(SELECT n.id ${waiting} ORDER BY ${nextFirst(policy)} LIMIT 1) AS next_id, ${total} AS total`
+  }
+
   /**
    * Reads which orders have new events. With places, these orders are leased at once. Otherwise, they become due. An order that is leased
    * already looks for its new events when that lease ends.
    */
   function* takeChanges(
     places: number,
-    leaseEnd: string,
+    { leaseEnd, policy }: Lease,
   ): Steps<{ readonly leased: readonly SqlRow[]; more: boolean }> {
     const most = places > 0 ? Math.min(places, MAX_CHANGES) : MAX_CHANGES
     const changed = yield* sql(`SELECT id, order_key FROM ${changes} ORDER BY id LIMIT ${most} ${skipLocked}`)
@@ -167,16 +180,16 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
       places > 0
         ? yield* upsert(
             `${leaseEnd}, 1, 1`,
-            `due_at = ${leaseEnd}, leased = 1, token = ${stored('token')} + 1 WHERE NOT (${isHeld}) RETURNING order_key, token, sent_time`,
+            `due_at = ${leaseEnd}, leased = 1, token = ${stored('token')} + 1 WHERE NOT (${isHeld}) RETURNING order_key, token, sent_time, ${nextEvent(policy)}`,
           )
         : yield* upsert(`${now()}, 0, 0`, `due_at = CASE WHEN ${isHeld} THEN ${stored('due_at')} ELSE ${now()} END`)
     return { leased, more: changed.length === most }
   }
 
   /** Leases orders that are due. */
-  function* leaseDue(limit: number, leaseEnd: string): Steps<readonly SqlRow[]> {
+  function* leaseDue(limit: number, { leaseEnd, policy }: Lease): Steps<readonly SqlRow[]> {
     const due = yield* sql(
-      `SELECT order_key, token + 1 AS token, sent_time FROM ${orders} WHERE due_at <= ${now()} ORDER BY due_at LIMIT ${limit} ${skipLocked}`,
+      `SELECT order_key, token + 1 AS token, sent_time, ${nextEvent(policy)} FROM ${orders} WHERE due_at <= ${now()} ORDER BY due_at LIMIT ${limit} ${skipLocked}`,
     )
     if (due.length === 0) return []
     const keys = due.map(keyOf)
@@ -188,25 +201,23 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
   }
 
   function* claim({ limit, leaseMs, policy, keepSentMs }: Parameters<OutboxStore['claim']>[0]): Steps<OutboxClaim> {
-    const leaseEnd = `${now()} + ${wholeMs(leaseMs)}`
+    const lease = { leaseEnd: `${now()} + ${wholeMs(leaseMs)}`, policy }
     const places = database.returning ? yield* freePlaces(limit) : 0
-    const changed = yield* takeChanges(places, leaseEnd)
+    const changed = yield* takeChanges(places, lease)
     const free = limit - changed.leased.length
-    const leased = [...changed.leased, ...(free > 0 ? yield* leaseDue(free, leaseEnd) : [])]
+    const leased = [...changed.leased, ...(free > 0 ? yield* leaseDue(free, lease) : [])]
     const more = changed.more || leased.length === limit
     if (leased.length === 0) return { events: [], dropped: [], more }
-    const keys = leased.map(keyOf)
-    const waiting = (order: string) =>
-      `FROM ${events} n WHERE n.order_key = ${order}.order_key AND n.state = ${STATES.waiting}`
-    const next = yield* sql(
-      `SELECT id, order_key, event_time, request_id, payload, attempts,
-         ${now()} - created_at AS age_ms, expires_at - ${now()} AS left_ms, due_at - ${now()} AS wait_ms,
-         ${policy === 'latest' ? `(SELECT COUNT(*) ${waiting('e')})` : '1'} AS total
-       FROM ${events} e WHERE id IN (
-         SELECT (SELECT n.id ${waiting('o')} ORDER BY ${nextFirst(policy)} LIMIT 1) FROM ${orders} o WHERE o.order_key ${among(keys).text}
-       )`,
-      among(keys).values,
-    )
+    const ids = leased.filter((order) => order['next_id'] !== null).map((order) => Number(order['next_id']))
+    const next =
+      ids.length === 0
+        ? []
+        : yield* sql(
+            `SELECT id, order_key, event_time, request_id, payload, attempts,
+               ${now()} - created_at AS age_ms, expires_at - ${now()} AS left_ms, due_at - ${now()} AS wait_ms
+             FROM ${events} WHERE id ${among(ids).text} AND state = ${STATES.waiting}`,
+            among(ids).values,
+          )
     const byKey = new Map(next.map((row) => [keyOf(row), row]))
     const sending: ClaimedOutboxEvent[] = []
     const dropped: DroppedOutboxEvent[] = []
@@ -215,7 +226,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
       const orderKey = keyOf(order)
       const row = byKey.get(orderKey)
       const sentTime = order['sent_time'] === null ? Number.NEGATIVE_INFINITY : Number(order['sent_time'])
-      if (row !== undefined && policy === 'latest' && Number(row['total']) > 1) {
+      if (row !== undefined && policy === 'latest' && Number(order['total']) > 1) {
         dropped.push(...(yield* drop(orderKey, { than: row, state: 'skipped', keepSentMs })))
       }
       if (row === undefined || Number(row['wait_ms']) > 0) unleased.push(orderKey)
