@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { Client, Pool, type PoolClient } from 'pg'
-import { beforeEach, describe, expect, inject, onTestFinished, test } from 'vitest'
+import { beforeEach, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
 import { DeliveryError, type OrderInput, type SyncResult } from '../../../src/public/index.ts'
 import { createOutbox, type OutboxEvent, type OutboxOptions } from '../../../src/public/outbox.ts'
 import { createTestOrder } from '../../../src/public/testing.ts'
@@ -103,6 +103,31 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     await outbox.enqueue(event('B'))
     expect(await outbox.drain()).toMatchObject({ sent: 1 })
   })
+
+  test('sends only the newest event of an order, however many events of others are between', async () => {
+    const { create } = await open()
+    const { outbox, sent } = create()
+    const others = Array.from({ length: 30 }, (_, no) => event(`other-${no}`))
+    await outbox.enqueueAll([event('A', 0), ...others, event('A', 1), ...others.slice(0, 10), event('A', 2)])
+    expect(await outbox.drain({ concurrency: 4 })).toMatchObject({ dropped: 2 })
+    const versions = sent.filter(({ merchantBizNo }) => merchantBizNo === 'A').map((order) => order.orderModifyTime)
+    expect(versions).toEqual([BASE + 2])
+  })
+
+  test.skipIf(kind === 'better-sqlite3')(
+    'a worker does not wait for a transaction that has enqueued another event of the order',
+    async () => {
+      const { create, inTransaction } = await open()
+      const { outbox, sent } = create()
+      await outbox.enqueueAll([event('A', 1), event('A', 3)])
+      await inTransaction(async (transaction) => {
+        for (const version of [0, 2, 4]) await outbox.enqueue(event('A', version), { transaction })
+        expect(await outbox.drain()).toMatchObject({ sent: 1, dropped: 1 })
+      })
+      expect(await outbox.drain()).toMatchObject({ sent: 1, dropped: 2 })
+      expect(sent.map((order) => order.orderModifyTime)).toEqual([BASE + 3, BASE + 4])
+    },
+  )
 
   test('drain sends the next event of an order whose first one is recorded while a claim runs', async () => {
     const { create, store } = await open()
@@ -347,6 +372,37 @@ test.runIf(URLS.postgres)('a listener that is closed twice leaves the last conne
   onTestFinished(async () => void (await Promise.all(listening.map((one) => one?.close()))))
   expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
 })
+
+test.runIf(URLS.postgres)(
+  'in PostgreSQL a claim that waits for the outcome of an event does not get that event again',
+  async () => {
+    const { place, remove } = await makePlace('postgres', URLS.postgres ?? '')
+    const { store, close } = await openOutbox(place)
+    const [, connectionString = '', schema = ''] = place.split(' ')
+    const other = new Client({ connectionString, options: `-c search_path=${schema}` })
+    onTestFinished(async () => {
+      await other.end()
+      await close()
+      await remove()
+    })
+    await other.connect()
+    const outbox = createOutbox({ store, client: createClient().client, policy: 'every' })
+    const request = { limit: 1, leaseMs: 60_000, policy: 'every', keepSentMs: 60_000 } as const
+    await outbox.enqueue(event('A', 0))
+    const [first] = (await store.claim(request)).events
+    await outbox.enqueue(event('A', 1))
+    // Another worker records the outcome of the first event. It has not committed yet.
+    await other.query('BEGIN')
+    await other.query('UPDATE order_sync_outbox_orders SET leased = 0, due_at = 0')
+    await other.query('UPDATE order_sync_outbox SET state = 2 WHERE id = $1', [first?.id])
+    const claiming = store.claim(request)
+    const blocked = 'SELECT 1 FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))'
+    await vi.waitFor(async () => expect((await other.query(blocked)).rows).toHaveLength(1), { timeout: 10_000 })
+    await other.query('COMMIT')
+    const [claimed] = [...(await claiming).events, ...(await store.claim(request)).events]
+    expect(claimed?.eventTime).toBe(BASE + 1)
+  },
+)
 
 /** Wrappers of a pool, as merchants write them to log or to measure. */
 const wrappers: readonly [string, (pool: Pool) => object][] = [
