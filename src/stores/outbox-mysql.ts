@@ -184,17 +184,12 @@ export async function migrateMysqlOutbox(pool: MysqlPool, options: MysqlDatabase
   const { database } = resolveOptions('migrateMysqlOutbox', { database: DATABASE_RULE }, options)
   const { connection, giveBack } = await borrow(pool, MIGRATION_TIMEOUT_MS)
   try {
-    // Each statement commits implicitly, and does nothing when it is repeated.
-    for (const statement of tablesOf(prefixOf(database))) await query(connection, statement, MIGRATION_TIMEOUT_MS)
-    const version = await query(
-      connection,
-      `SELECT MAX(version) AS version FROM ${prefixOf(database)}order_sync_outbox_schema`,
-      MIGRATION_TIMEOUT_MS,
-    )
-    const [rows] = Array.isArray(version) ? version : []
-    const [row] = Array.isArray(rows) ? rows : []
-    if (Number((row as SqlRow | undefined)?.['version']) > VERSION) {
-      throw new Error('The outbox was migrated by a later release of alipayhk-order-sync')
+    const send = (sql: string) => query(connection, sql, MIGRATION_TIMEOUT_MS)
+    const version = await schemaVersion(send, prefixOf(database))
+    if (version > VERSION) throw new Error('The outbox was migrated by a later release of alipayhk-order-sync')
+    if (version < VERSION) {
+      // Each statement commits implicitly, and does nothing when it is repeated.
+      for (const statement of tablesOf(prefixOf(database))) await send(statement)
     }
     await query(connection, 'COMMIT', MIGRATION_TIMEOUT_MS)
   } catch (error) {
@@ -202,6 +197,17 @@ export async function migrateMysqlOutbox(pool: MysqlPool, options: MysqlDatabase
     throw error
   }
   giveBack()
+}
+
+/** Only reads: the user of the application may have no right to create a table, even if the table exists. */
+async function schemaVersion(send: (sql: string) => Promise<unknown>, prefix: string): Promise<number> {
+  try {
+    const [row] = await toSql(send)(`SELECT MAX(version) AS version FROM ${prefix}order_sync_outbox_schema`)
+    return Number(row?.['version'] ?? 0)
+  } catch (error) {
+    if (isNotMigrated(error)) return 0
+    throw error
+  }
 }
 
 const VERSION = 1

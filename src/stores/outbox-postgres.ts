@@ -8,6 +8,7 @@ import {
   borrow,
   inTransaction,
   listenToPool,
+  type PostgresClient,
   type PostgresPool,
 } from './postgres-pool.ts'
 import { createSchema, prefixOf, SCHEMA_RULE } from './postgres-schema-name.ts'
@@ -252,9 +253,7 @@ export async function migratePostgresOutbox(
       // An arbitrary number. Every release must lock the same one.
       await client.query('SELECT pg_advisory_xact_lock(7046029254386353132)')
       if (schema !== undefined) await createSchema(client, schema)
-      await client.query(`CREATE TABLE IF NOT EXISTS ${prefix}order_sync_outbox_schema (version integer NOT NULL)`)
-      const { rows } = await client.query(`SELECT version FROM ${prefix}order_sync_outbox_schema`)
-      const version = Number((rows[0] as { version?: unknown } | undefined)?.version ?? 0)
+      const version = await schemaVersion(client, `${prefix}order_sync_outbox_schema`)
       if (version > VERSION) throw new Error('The outbox was migrated by a later release of alipayhk-order-sync')
       if (version === 0) await client.query(tablesOf(prefix))
       return { commit: true, value: undefined }
@@ -262,8 +261,17 @@ export async function migratePostgresOutbox(
   })
 }
 
+/** Only reads: the role of the application may have no right to create a table, even if the table exists. */
+async function schemaVersion(client: PostgresClient, table: string): Promise<number> {
+  const { rows: found } = await client.query('SELECT to_regclass($1) IS NOT NULL AS found', [table])
+  if ((found[0] as { found?: unknown } | undefined)?.found !== true) return 0
+  const { rows } = await client.query(`SELECT version FROM ${table}`)
+  return Number((rows[0] as { version?: unknown } | undefined)?.version ?? 0)
+}
+
 function tablesOf(prefix: string): string {
   return `
+CREATE TABLE ${prefix}order_sync_outbox_schema (version integer NOT NULL);
 CREATE TABLE ${prefix}order_sync_outbox (
   id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   -- In the order of the bytes, as the worker sorts keys: locks taken in two orders would be a deadlock.
