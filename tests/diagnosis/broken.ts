@@ -72,6 +72,17 @@ export function capture(broken: Broken = {}): CapturedRequest {
 export const rich = () => order({ extInfo: { note: '點心 <b>&</b> 50% = "ok" a/b', b: [1, { z: 1, a: 2 }], a: {} } })
 export const RICH = JSON.stringify(rich())
 
+const contentOf = (body: string) => Buffer.from(`POST ${PATH}\n${CLIENT_ID}.${TIME}.${body}`)
+
+/** A body whose signature has a "+" in base64. The key is random, and one signature of 220 has none. */
+function bodyWithPlus(): string {
+  const hasPlus = (body: string) =>
+    sign('sha256', contentOf(body), gatewayRsa().privateKey).toString('base64').includes('+')
+  let no = 0
+  while (!hasPlus(JSON.stringify({ no }))) no++
+  return JSON.stringify({ no })
+}
+
 const sha256 = (content: Uint8Array) => createHash('sha256').update(content).digest()
 const ascii = (text: string) =>
   text.replace(/[^\0-\x7f]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
@@ -293,7 +304,7 @@ export const SINGLE: readonly Case[] = [
   [
     'signature-encoding',
     'a form decoder turned + into spaces',
-    () => ({ text: (signature) => signature.toString('base64').replaceAll('+', ' ') }),
+    () => ({ signed: bodyWithPlus(), text: (signature) => signature.toString('base64').replaceAll('+', ' ') }),
   ],
   ['signature-encoding', 'the signature is hex', () => ({ text: (signature) => signature.toString('hex') })],
   [
@@ -334,8 +345,7 @@ export const SINGLE: readonly Case[] = [
     'digest',
     'the digest has no DigestInfo',
     () => ({
-      bytes: () =>
-        rawRsa(gatewayRsa().privateKey, sha256(Buffer.from(`POST ${PATH}\n${CLIENT_ID}.${TIME}.${JSON_BODY}`))),
+      bytes: () => rawRsa(gatewayRsa().privateKey, sha256(contentOf(JSON_BODY))),
     }),
   ],
   ['digest', 'the ECC signature is SHA-1', () => ({ key: gatewayEcc().privateKey, digest: 'sha1' })],
