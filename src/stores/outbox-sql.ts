@@ -214,11 +214,13 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
         ? []
         : yield* sql(
             `SELECT id, order_key, event_time, request_id, payload, attempts,
-               ${now()} - created_at AS age_ms, expires_at - ${now()} AS left_ms, due_at - ${now()} AS wait_ms
-             FROM ${events} WHERE id ${among(ids).text} AND state = ${STATES.waiting}`,
+               ${now()} - created_at AS age_ms, expires_at - ${now()} AS left_ms, due_at - ${now()} AS wait_ms, state
+             FROM ${events} WHERE id ${among(ids).text}`,
             among(ids).values,
           )
-    const byKey = new Map(next.map((row) => [keyOf(row), row]))
+    // Not in the query: PostgreSQL would read the whole index of waiting events.
+    const waiting = next.filter((row) => Number(row['state']) === STATES.waiting)
+    const byKey = new Map(waiting.map((row) => [keyOf(row), row]))
     const sending: ClaimedOutboxEvent[] = []
     const dropped: DroppedOutboxEvent[] = []
     const unleased: string[] = []
