@@ -101,6 +101,31 @@ describe('assertPeerKeysNotOwn', () => {
     expect(signer.sign).toHaveBeenCalledTimes(1)
   })
 
+  test('signs one line, which is the signed content of no message', async () => {
+    const signer = signerOf(merchantRsa())
+    await assertPeerKeysNotOwn(parsed({ privateKeys: { 1: signer } }), { timeoutMs: 1_000 })
+    expect(signer.sign.mock.calls.map(([content]) => Buffer.from(content).toString())).toEqual([
+      expect.stringMatching(/^[^\n]+$/),
+    ])
+  })
+
+  test('accepts keys that have no fingerprint on both sides', async () => {
+    const credentials = parsed({
+      privateKeys: { 1: signerOf(merchantRsa()) },
+      peerPublicKeys: { 1: await publicCryptoKey(gatewayRsa()) },
+    })
+    await expect(assertPeerKeysNotOwn(credentials, { timeoutMs: 1_000 })).resolves.toBeUndefined()
+  })
+
+  test('accepts a key that only decrypts, beside a signer', async () => {
+    const credentials = parsed({
+      privateKeys: { 1: signerOf(merchantRsa()), 2: { decrypt: merchantRsa().privateKey } },
+      signingKeyVersion: '1',
+      peerPublicKeys: { 1: gatewayRsa().publicKey },
+    })
+    await expect(assertPeerKeysNotOwn(credentials, { timeoutMs: 1_000 })).resolves.toBeUndefined()
+  })
+
   test('signs nothing when the fingerprints of all keys are known', async () => {
     const credentials = parsed({ peerPublicKeys: { 1: gatewayRsa().publicKey } })
     const sign = vi.spyOn(credentials.signingKey.key, 'sign')
