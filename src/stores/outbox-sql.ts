@@ -85,7 +85,10 @@ export interface OutboxDatabase {
   readonly ignoreDuplicate: (columns: string) => string
   /** Before the assignments that change an order that exists, at the end of its INSERT. */
   readonly onOrderExists: string
-  /** Whether such an INSERT can leave rows as they are (`WHERE`) and return the others (`RETURNING`). Its columns then need the name of the table. */
+  /**
+   * Whether such an INSERT can leave rows as they are (`WHERE`), and return the others (`RETURNING`). If so, its columns need the name of
+   * the table.
+   */
   readonly returning: boolean
   /** What follows a column that must have one of some values, and the values of its `?`. */
   readonly among: (values: Keys | Ids) => { readonly text: string; readonly values: readonly SqlValue[] }
@@ -147,7 +150,10 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     return limit - Number(row?.['found'])
   }
 
-  /** In a query of orders: which event of the order is sent next, and how many wait. Evaluated before another worker released the order, the event may be one that was just sent. */
+  /**
+   * Which event of an order is sent next, and how many wait: expressions in a query of orders. If the query has waited for another worker,
+   * the event may be one that this worker has sent.
+   */
   const nextEvent = (policy: OutboxPolicy) => {
     const waiting = `FROM ${events} n WHERE n.order_key = ${orders}.order_key AND n.state = ${STATES.waiting}`
     const total = policy === 'latest' ? `(SELECT COUNT(*) ${waiting})` : '1'
@@ -169,10 +175,10 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     yield* sql(`DELETE FROM ${changes} WHERE id ${among(ids).text}`, among(ids).values)
     // Sorted, so that two workers cannot deadlock.
     const keys = [...new Set(changed.map(keyOf))].sort()
-    const upsert = (values: string, changes: string) => {
+    const upsert = (values: string, assignments: string) => {
       const rows = database.rowsOf([keys], ([key]) => `${key}, ${values}`)
       const insert = `INSERT INTO ${orders} (order_key, due_at, leased, token) ${rows.text}`
-      return sql(`${insert} ${database.onOrderExists} ${changes}`, rows.values)
+      return sql(`${insert} ${database.onOrderExists} ${assignments}`, rows.values)
     }
     const stored = (name: string) => (database.returning ? `${orders}.${name}` : name)
     const isHeld = `${stored('leased')} = 1 AND ${stored('due_at')} > ${now()}`
@@ -218,7 +224,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
              FROM ${events} WHERE id ${among(ids).text}`,
             among(ids).values,
           )
-    // Not in the query: PostgreSQL would read the whole index of waiting events.
+    // Checked here: with the state in the query, PostgreSQL may read the whole index of waiting events.
     const waiting = next.filter((row) => Number(row['state']) === STATES.waiting)
     const byKey = new Map(waiting.map((row) => [keyOf(row), row]))
     const sending: ClaimedOutboxEvent[] = []
