@@ -9,6 +9,7 @@ import {
   formatSignatureHeader,
   type HeadersInput,
   parseEncryptHeader,
+  parseMessageHead,
   parseSignatureHeader,
 } from '../../src/protocol/headers.ts'
 
@@ -146,6 +147,23 @@ describe.each(HEADERS)('the parser of the $header header', ({ header, parse, alg
     ['a version of 65 characters', `keyVersion=${'9'.repeat(65)},${key}=++//AA==`],
   ])('rejects %s', (_, text) => {
     expect(() => parse(text)).toThrow(invalidHeader)
+  })
+
+  test.each([
+    [`${key}`, 'a pair has no "="'],
+    [`,${key}=AAAA`, 'a pair has no "="'],
+    [`${key}=AAAA,${key}=AAAA`, 'a key is repeated'],
+    [`keyVersion=1 2,${key}=AAAA`, '"keyVersion" is not a version'],
+    ['keyVersion=1', `"${key}" is missing`],
+    [`${key}=`, `"${key}" is missing`],
+    [`${key}=AAAA%ZZ`, `"${key}" has a bad percent escape`],
+    [`${key}=AAA*`, `"${key}" is not base64`],
+    [
+      `algorithm=MD5,${key}=AAAA`,
+      header === 'Signature' ? '"algorithm" is neither RSA256 nor ECC224' : '"algorithm" is not RSA_AES',
+    ],
+  ])('states in its error what is wrong with "%s": %s', (text, why) => {
+    expect(() => parse(text)).toThrow(`The ${header} header is malformed: ${why}.`)
   })
 
   test.each([
@@ -326,6 +344,7 @@ describe('the Content-Type header', () => {
     { text: 'application/jsonp', plain: false, encrypted: false },
     { text: 'application/x-www-form-urlencoded', plain: false, encrypted: false },
     { text: 'application/octet-stream', plain: false, encrypted: false },
+    { text: 'application/json; charsetcharset=UTF-8', plain: false, encrypted: false },
     { text: 'charset=UTF-8', plain: false, encrypted: false },
     { text: '', plain: false, encrypted: false },
   ])(
@@ -338,6 +357,39 @@ describe('the Content-Type header', () => {
         const check = () => assertContentType(text, { encrypted: isEncrypted })
         if (isAccepted) expect(check).not.toThrow()
         else expect(check).toThrow(invalidContentType)
+      }
+    },
+  )
+})
+
+test.each([
+  ['text/html', 'Content-Type is not application/json.'],
+  ['application/json; charset=GBK', 'The charset of Content-Type is not UTF-8.'],
+])('the error for the Content-Type "%s" states what is wrong', (text, message) => {
+  expect(() => assertContentType(text, { encrypted: false })).toThrow(message)
+})
+
+describe.each(['request', 'response'] as const)('parseMessageHead of a %s', (kind) => {
+  const complete = {
+    'client-id': 'a',
+    'content-type': 'application/json',
+    [`${kind}-time`]: '2024-05-22T09:12:21+08:00',
+    signature: 'signature=AAAA',
+  }
+  const names = ['Client-Id', 'Content-Type', kind === 'request' ? 'Request-Time' : 'Response-Time', 'Signature']
+
+  test('accepts the four headers', () => {
+    expect(parseMessageHead(new Map(Object.entries(complete)), kind)).toMatchObject({ sentAt: 1_716_340_341_000 })
+  })
+
+  test.each(names)(
+    'throws ERR_HEADER_MISSING, and names %s, when it and those after it are missing or empty',
+    (name) => {
+      const missing = { name: 'ProtocolError', code: 'ERR_HEADER_MISSING', message: `The ${name} header is missing.` }
+      const after = names.slice(names.indexOf(name)).map((each) => each.toLowerCase())
+      const kept = Object.entries(complete).filter(([each]) => !after.includes(each))
+      for (const headers of [kept, [...kept, [name.toLowerCase(), ''] as const]]) {
+        expect(() => parseMessageHead(new Map(headers), kind)).toThrow(expect.objectContaining(missing))
       }
     },
   )
@@ -445,6 +497,7 @@ describe('collectHeaders', () => {
     ['a value that is an object', { Signature: [{ text: value }] }, '"Signature" is an object.'],
     ['a value that is a symbol', { Signature: Symbol('x') }, '"Signature" is a symbol.'],
     ['a list of numbers', [1, 2], 'An entry of "headers" is a number.'],
+    ['a list with null', [null], 'An entry of "headers" is null.'],
     ['a list of objects', [{ name: 'Signature' }], 'An entry of "headers" is an object.'],
     ['a pair without a name', [[undefined, value]], 'A name among the headers is undefined.'],
     ['a flat list without its last value', ['Client-Id', 'a', 'Signature'], 'A value among the headers is undefined.'],

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { assertFresh, formatTime, parseTime } from '../../src/protocol/time.ts'
+import { assertFresh, clockHint, formatTime, parseTime } from '../../src/protocol/time.ts'
 
 const malformedTime = expect.objectContaining({ name: 'ProtocolError', code: 'ERR_HEADER_INVALID' })
 const outOfRange = expect.objectContaining({ name: 'ProtocolError', code: 'ERR_TIME_RANGE' })
@@ -182,5 +182,35 @@ describe('assertFresh', () => {
   ])('states in the error whether the time, %d ms from now, is behind or ahead', (offset, message) => {
     const limits = { now, clockToleranceSeconds: 300, header: 'Response-Time' }
     expect(() => assertFresh(now + offset, limits)).toThrow(message)
+  })
+})
+
+test('the errors of parseTime and assertFresh name Request-Time by default', () => {
+  expect(() => parseTime('yesterday')).toThrow('Request-Time is not')
+  expect(() => assertFresh(0, { now: 600_000, clockToleranceSeconds: 300 })).toThrow('Request-Time is 600 s behind')
+})
+
+const HOUR = 3_600
+
+describe('clockHint', () => {
+  test.each([
+    ['eight hours', 8 * HOUR],
+    ['eight hours in the other direction', -8 * HOUR],
+    ['a quarter of an hour', HOUR / 4],
+    ['eight hours and the largest clock error', 8 * HOUR + 30],
+    ['eight hours less the largest clock error', 8 * HOUR - 30],
+    ['the distance of the two farthest offsets', 36 * HOUR],
+  ])('suspects a time zone for %s', (_, seconds) => {
+    expect(clockHint(seconds)).toMatch(/^The difference is a whole number of quarter hours: .*time zone\.$/)
+  })
+
+  test.each([
+    ['a few seconds', 20],
+    ['ten minutes', 600],
+    ['eight hours and more than the largest clock error', 8 * HOUR + 31],
+    ['more than the distance of the two farthest offsets', 36.25 * HOUR],
+    ['many years', 1_000_000 * HOUR],
+  ])('suspects a clock for %s', (_, seconds) => {
+    expect(clockHint(seconds)).toBe('Check the clocks of both machines.')
   })
 })
