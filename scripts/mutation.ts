@@ -25,7 +25,7 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   messages: ['tests/messages', 'tests/server/rejections.test.ts', 'tests/client/order.test.ts'],
   outbox: ['tests/stores/outbox'],
   policy: ['tests/policy'],
-  protocol: ['tests/protocol', 'tests/server/rejections.test.ts'],
+  protocol: ['tests/protocol', 'tests/client/options.test.ts', 'tests/server/rejections.test.ts'],
   'secure-message': ['tests/secure-message', 'tests/telemetry/channels.test.ts', 'tests/server/rejections.test.ts'],
   server: ['tests/server'],
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { formatJson, parseJson, parseLoosely, STRICT_JSON, TOO_DEEP } from '../../src/protocol/json.ts'
+import { canonicalJson, formatJson, parseJson, parseLoosely, STRICT_JSON, TOO_DEEP } from '../../src/protocol/json.ts'
 import { thrownBy } from '../support/thrown.ts'
 
 const encode = (text: string) => new TextEncoder().encode(text)
@@ -27,7 +27,7 @@ describe('parseJson', () => {
     ['brackets, commas and numbers inside strings', '{"a":"{[1.5,\\"}],9007199254740993"}'],
     ['a backslash before the closing quote', '{"a":"\\\\","b":"\\\\\\""}'],
     ['the largest safe integers', '[9007199254740991,-9007199254740991]'],
-    ['zero', '[0,-0,0.0,0e5]'],
+    ['zero', '[0,-0,0.0,0e5,-0e-9,-0.00e1]'],
     ['integers in other notations', '[1.0,1e3,1.5e1,1.716340341E12,100e-2,-5.0]'],
     ['white space everywhere', ' {\n"a" :\t[ 1 , 2 ] \r\n} '],
     ['a scalar without an object', '5'],
@@ -86,6 +86,16 @@ describe('parseJson', () => {
     ['Latin-1', [0x22, 0xe9, 0x22]],
   ])('rejects bytes that are not UTF-8: %s', (_, list) => {
     expect(() => parseJson(Uint8Array.from(list))).toThrow(invalidJson)
+  })
+
+  test.each<[string, Uint8Array]>([
+    ['it is not UTF-8', Uint8Array.of(0x22, 0xff, 0x22)],
+    ['it cannot be parsed', encode('{')],
+    ['it is nested too deeply', encode(nested(65))],
+    ['an object repeats a key', encode('{"a":1,"a":1}')],
+    ['it has a "__proto__" key', encode('{"__proto__":1}')],
+  ])('states in its error why: %s', (reason, bytes) => {
+    expect(() => parseJson(bytes)).toThrow(`The body is not valid JSON for an order sync: ${reason}.`)
   })
 
   test('throws an error that does not quote the text', () => {
@@ -247,11 +257,21 @@ describe('formatJson', () => {
     ['a fraction in a Number object', Object(0.5), FRACTION],
     ['an unsafe integer', 2 ** 53, 'a safe integer; write other numbers as strings'],
     ['a BigInt object', Object(1n), 'a number or a string, not a BigInt'],
+    ['a function', () => 1, 'a value that JSON can represent'],
   ])('explains the error for %s', (_, a, expected) => {
     expect(thrownBy(() => formatJson({ a }))).toHaveProperty('issues', [{ field: 'a', expected }])
   })
 
+  test('explains the error for a __proto__ key', () => {
+    const value = JSON.parse('{"__proto__":1}')
+    expect(thrownBy(() => formatJson(value))).toHaveProperty('issues', [
+      { field: '__proto__', expected: 'another name' },
+    ])
+  })
+
   test.each<[string, object]>([
+    ['[0].a', [{ a: 0.5 }]],
+    ['a1.1a[10]', { a1: { '1a': [...new Array(10).fill(0), 0.5] } }],
     ['extInfo.items[0].weightKg', { extInfo: { other: { a: 1 }, items: [{ tags: [1], weightKg: 0.5 }] } }],
     ['items[2]', { items: [{ a: 1 }, [2], 0.5] }],
     ['a.b', { a: { toJSON: () => ({ b: 0.5 }) } }],
@@ -341,7 +361,13 @@ describe('formatJson', () => {
   })
 
   test('rejects a value whose toJSON() returns undefined', () => {
-    expect(() => formatJson({ toJSON: () => undefined })).toThrow(invalidField)
+    const error = thrownBy(() => formatJson({ toJSON: () => undefined }))
+    expect(error).toMatchObject({ name: 'ProtocolError', code: 'ERR_FIELD_INVALID' })
+    expect(error.message).toBe('The order cannot be sent: it must be a value that JSON can represent.')
+  })
+
+  test('writes 64 levels of nesting', () => {
+    expect(formatJson(JSON.parse(nested(64)))).toEqual(encode(nested(64)))
   })
 
   test('explains the error for 65 levels of nesting', () => {
@@ -395,3 +421,37 @@ function attempt(run: () => unknown): { ok: true; value: unknown } | { ok: false
     return { ok: false, error }
   }
 }
+
+describe('canonicalJson', () => {
+  test.each([
+    ['{"b":1,"a":[{"d":null,"c":"x"},2]}', '{"a":[{"c":"x","d":null},2],"b":1}'],
+    ['[]', '[]'],
+    ['{}', '{}'],
+    ['[[1],[2,3]]', '[[1],[2,3]]'],
+    ['"\\u0061\\""', '"a\\""'],
+    ['null', 'null'],
+    ['true', 'true'],
+    ['1.0e1', '10'],
+  ])('writes %s as %s', (text, canonical) => {
+    expect(canonicalJson(JSON.parse(text))).toBe(canonical)
+  })
+
+  test('writes a value so that it can be parsed, whatever the order of its keys', () => {
+    const reversed = (value: unknown): unknown => {
+      if (typeof value !== 'object' || value === null) return value
+      if (Array.isArray(value)) return value.map(reversed)
+      return Object.fromEntries(
+        Object.entries(value)
+          .reverse()
+          .map(([key, member]) => [key, reversed(member)]),
+      )
+    }
+    fc.assert(
+      fc.property(fc.jsonValue({ noUnicodeString: false }), (value) => {
+        const plain = JSON.parse(JSON.stringify(value))
+        expect(JSON.parse(canonicalJson(plain))).toEqual(plain)
+        expect(canonicalJson(reversed(plain))).toBe(canonicalJson(plain))
+      }),
+    )
+  })
+})

@@ -25,6 +25,8 @@ test.each([
   '2026-11-26',
   'Thu, 99 Nov 2026 08:00:30 GMT',
   '5, 6',
+  'x Thu, 26 Nov 2026 08:00:30 GMT',
+  'Thu, 26 Nov 2026 08:00:30 GMT+1',
 ])('parseRetryAfter(%j) is undefined', (text) => {
   expect(parseRetryAfter(text, NOW)).toBeUndefined()
 })
