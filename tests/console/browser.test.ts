@@ -83,7 +83,7 @@ describe.skipIf(browser === undefined)('the page', () => {
   test('filters by kind and by text', async () => {
     await inbox().first().waitFor()
     await page.keyboard.press('/')
-    await page.getByLabel('Filter by text').fill('err_signature 0008')
+    await page.getByLabel('Filter by text').fill('err_signature ••••0008')
     expect(await inbox().count()).toBe(1)
     await page.getByLabel('Filter by text').fill('nothing like this')
     await page.getByText('No delivery matches the filter.').waitFor()
@@ -123,7 +123,7 @@ describe.skipIf(browser === undefined)('the page', () => {
   })
 
   test('shows the timeline to scale, the signed bytes and their control characters', async () => {
-    await page.getByLabel('Filter by text').fill('processed 0001')
+    await page.getByLabel('Filter by text').fill('processed ••••0001')
     await openRow('0001')
     expect(await page.locator('.timeline li').count()).toBe(9)
     const widths = await page.evaluate<number[]>(
@@ -140,7 +140,7 @@ describe.skipIf(browser === undefined)('the page', () => {
   })
 
   test('replays a delivery', async () => {
-    await page.getByLabel('Filter by text').fill('processed 0001')
+    await page.getByLabel('Filter by text').fill('processed ••••0001')
     await openRow('0001')
     const before = await inbox().count()
     await page.getByLabel('Filter by text').fill('')
@@ -148,12 +148,12 @@ describe.skipIf(browser === undefined)('the page', () => {
     await page.getByText('HTTP 200, SUCCESS, signed').waitFor()
     await page.getByRole('button', { name: 'Replay', exact: true }).click()
     await page.getByText(/^HTTP 200, signed/).waitFor()
-    await page.getByLabel('Filter by text').fill('0001 replay')
+    await page.getByLabel('Filter by text').fill('••••0001 replay')
     await expect.poll(() => inbox().count()).toBeGreaterThanOrEqual(before + 1)
   })
 
   test('copies a delivery only when customer data is shown', async () => {
-    await page.getByLabel('Filter by text').fill('processed 0001')
+    await page.getByLabel('Filter by text').fill('processed ••••0001')
     await openRow('0001')
     const copy = page.getByRole('button', { name: 'Copy as curl' })
     expect(await copy.isDisabled()).toBe(true)
@@ -419,7 +419,7 @@ describe.skipIf(browser === undefined)('hostile input', { timeout: 60_000 }, () 
     await world.peer.send(createTestOrder({ merchantBizNo: 'THE-LAST-9999' }))
     await page.getByText('••••9999').first().waitFor()
     expect(await page.locator('.inbox tbody tr').count()).toBe(500)
-    await page.getByLabel('Filter by text').fill('9999')
+    await page.getByLabel('Filter by text').fill('••••9999')
     await expect.poll(() => page.locator('.inbox tbody tr').count()).toBe(1)
     await page.locator('.inbox tbody a').click()
     await page.locator('.detail h2').waitFor()
