@@ -33,8 +33,6 @@ const SERVER_STORES = [
 /** What is built, started and packed: run on the oldest and the latest Node. */
 const BUILT = '--exclude=tests/{cli,demo,package}/**'
 
-/** Their outcomes do not depend on the version of Node. `npm test` and the latest Node run them. */
-const INDEPENDENT = '--exclude=tests/{docs,openssl,diagnosis,correctness,console,fuzz}/**'
 /** Slow tests of the command line and of broken networks. `npm test` runs them. */
 const SLOW = [
   '--exclude=tests/cli/!(serve-and-send|keygen|explain).test.ts',
@@ -59,9 +57,9 @@ const DENO_WITHOUT_ENV = [...DENO, '--allow-net', '--allow-read', '--allow-write
  * whose outcome depends on the version. Others: the latest of one major.
  */
 const RUNTIMES: Readonly<Record<string, Runtime>> = {
-  'node-20.19': nodeOf('20.19.0', [...SERVER_STORES, INDEPENDENT, ...BUILT_ON_OLDEST]),
-  'node-22': nodeOf('22', [...SERVER_STORES, INDEPENDENT, BUILT]),
-  'node-24': nodeOf('24', [...SERVER_STORES, INDEPENDENT, BUILT]),
+  'node-20.19': nodeOf('20.19.0', [...SERVER_STORES, ...BUILT_ON_OLDEST]),
+  'node-22': nodeOf('22', [...SERVER_STORES, BUILT]),
+  'node-24': nodeOf('24', [...SERVER_STORES, BUILT]),
   'node-26': nodeOf('26', SLOW),
   bun: {
     package: `@oven/bun-${platform}-${bunArch}`,
