@@ -30,6 +30,7 @@ describe('resolveClientOptions', () => {
     'http://LOCALHOST',
     'http://127.0.0.1',
     'http://127.9.8.7:80',
+    'http://127.10.11.12',
     'http://127.1',
     'http://[::1]:8080',
     'http://[0:0:0:0:0:0:0:1]',
@@ -41,6 +42,7 @@ describe('resolveClientOptions', () => {
     'http://merchant.example',
     'http://10.0.0.1',
     'http://localhost.example',
+    'http://mylocalhost',
     'http://127.0.0.1.example',
     'http://[::2]',
     'http://0.0.0.0',
@@ -64,6 +66,7 @@ describe('resolveClientOptions', () => {
     ['an environment named like a method', options({ environment: 'toString' }), 'environment'],
     ['a text that is not a URL', at('x.example/hook'), 'url'],
     ['another protocol than http and https', at('ftp://x.example'), 'url'],
+    ['a protocol that ends with "http:"', at('xhttp://x.example'), 'url'],
     ['a URL with a user name', at('https://user@x.example'), 'url'],
     ['a URL with a password', at('https://:SECRET-1@x.example'), 'url'],
   ])('refuses %s', (_, given, name) => {
