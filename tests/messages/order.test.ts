@@ -2,6 +2,7 @@ import { describe, expect, expectTypeOf, test } from 'vitest'
 import { type OpenObject, type Order, orderSchema } from '../../src/messages/order.ts'
 import { validateOrder } from '../../src/messages/validate.ts'
 import { BAD_ORDERS } from '../support/fields.ts'
+import { isValidFor } from '../support/json-schema.ts'
 import { order, orderWithout } from '../support/messages.ts'
 import { thrownBy } from '../support/thrown.ts'
 
@@ -37,6 +38,7 @@ describe('validateOrder', () => {
     ['with any members in extInfo', order({ extInfo: { a: [null, { b: true }], amount: 'x' } })],
   ])('accepts an order %s', (_, message) => {
     expect(validateOrder(message)).toBe(message)
+    expect(isValidFor(orderSchema, message)).toBe(true)
   })
 
   test('keeps unknown fields', () => {
@@ -47,6 +49,7 @@ describe('validateOrder', () => {
   test.each(BAD_ORDERS)('rejects an order and names the field: $rule', ({ message, field }) => {
     const value: unknown = typeof message === 'string' ? JSON.parse(message) : message
     const error = thrownBy(() => validateOrder(value))
+    expect(isValidFor(orderSchema, value)).toBe(false)
     expect(error).toMatchObject({ name: 'ProtocolError', code: 'ERR_FIELD_INVALID' })
     const { issues } = error as unknown as { issues: { field: string; expected: string }[] }
     expect(issues).toStrictEqual([{ field, expected: expect.stringMatching(/^(a|an|present|TRADE_ORDER)\b/) }])

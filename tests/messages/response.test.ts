@@ -1,7 +1,9 @@
 import { describe, expect, expectTypeOf, test } from 'vitest'
+import { responseSchema } from '../../src/messages/response.ts'
 import { validateResponse } from '../../src/messages/validate.ts'
 import type { OrderSyncResponse } from '../../src/result-codes.ts'
 import { RESULT_CODES, type ResultStatus } from '../../src/result-codes.ts'
+import { isValidFor } from '../support/json-schema.ts'
 import { refusal, success } from '../support/messages.ts'
 import { thrownBy } from '../support/thrown.ts'
 
@@ -40,6 +42,7 @@ describe('validateResponse', () => {
     ['with unknown fields', { ...responseWithResult({ more: 1 }), other: {} }],
   ])('accepts a response %s', (_, message) => {
     expect(validateResponse(structuredClone(message))).toStrictEqual(message)
+    expect(isValidFor(responseSchema, message)).toBe(true)
   })
 
   test.each<[string, unknown, string]>([
@@ -66,6 +69,7 @@ describe('validateResponse', () => {
     ['of success with an orderId that is a number', { ...success(), orderId: 5 }, 'orderId'],
   ])('rejects a response %s, and names the field', (_, message, field) => {
     const error = thrownBy(() => validateResponse(message))
+    expect(isValidFor(responseSchema, message)).toBe(false)
     expect(error).toMatchObject({
       code: 'ERR_FIELD_INVALID',
       issues: [{ field, expected: expect.stringMatching(/\w/) }],
