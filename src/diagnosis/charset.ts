@@ -1,6 +1,13 @@
+/**
+ * The characters of Windows-1252 from 0x80 to 0x9f, where it differs from ISO 8859-1. TextDecoder decodes these bytes as
+ * ISO 8859-1 in many versions of Node, among them 20.18.3 and later: https://github.com/nodejs/node/issues/60888
+ */
+const WINDOWS_1252 = '€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008dŽ\u008f\u0090‘’“”•–—˜™š›œ\u009džŸ'
+
 /** Reads bytes as ISO 8859-1, or as Windows-1252, which programs often call ISO 8859-1. */
 export function readLatin1(bytes: Uint8Array, isWindows: boolean): string {
-  return isWindows ? new TextDecoder('windows-1252').decode(bytes) : Buffer.from(bytes).toString('latin1')
+  const text = Buffer.from(bytes).toString('latin1')
+  return isWindows ? text.replace(/[\x80-\x9f]/g, (control) => WINDOWS_1252.charAt(control.charCodeAt(0) - 0x80)) : text
 }
 
 /** Writes text in a charset; undefined when a character has no place in it. `replacement` takes that place. */
@@ -60,7 +67,7 @@ function sequencesOf(charset: Charset): (readonly number[])[] {
 
 /** Empty if the runtime does not support the charset. */
 function decodeLoosely(charset: Charset, bytes: Uint8Array): string {
-  if (charset === 'latin1' || charset === 'ascii') return readLatin1(bytes, false)
+  if (charset === 'latin1' || charset === 'windows-1252') return readLatin1(bytes, charset === 'windows-1252')
   try {
     return new TextDecoder(charset).decode(bytes)
   } catch {

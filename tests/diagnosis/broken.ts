@@ -236,6 +236,16 @@ export const SINGLE: readonly Case[] = [
   ],
   [
     'body-charset',
+    'the sender signed Windows-1252',
+    () => ({ signed: Buffer.from('7b2261223a2280227d', 'hex'), body: '{"a":"€"}' }),
+  ],
+  [
+    'body-charset',
+    'the body arrived in Windows-1252',
+    () => ({ signed: '{"a":"€"}', body: Buffer.from('7b2261223a2280227d', 'hex') }),
+  ],
+  [
+    'body-charset',
     'the body arrived in Latin-1',
     () => ({ signed: '{"a":"café"}', body: Buffer.from('{"a":"café"}', 'latin1') }),
   ],
