@@ -9,6 +9,7 @@ import type {
   OutboxStats,
   OutboxStore,
   OutboxStoreOptions,
+  StoredOutboxFailure,
 } from './outbox-store.ts'
 
 /** A value in a statement. */
@@ -32,10 +33,7 @@ export interface Statement {
  */
 export type Steps<Value> = Generator<Statement, Value, readonly SqlRow[]>
 
-/** One statement of a transaction. */
-export function* sql(text: string, values: readonly SqlValue[] = []): Steps<readonly SqlRow[]> {
-  return yield { text, values }
-}
+const sql = (text: string, values: readonly SqlValue[] = []): Statement => ({ text, values })
 
 /** Statements without results. */
 export function* all(statements: readonly Statement[]): Steps<void> {
@@ -144,7 +142,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
 
   /** How many orders a claim can lease beside those that are due already. */
   function* freePlaces(limit: number): Steps<number> {
-    const [row] = yield* sql(
+    const [row] = yield sql(
       `SELECT COUNT(*) AS found FROM (SELECT 1 FROM ${orders} WHERE due_at <= ${now()} ORDER BY due_at LIMIT ${limit}) due`,
     )
     return limit - Number(row?.['found'])
@@ -169,10 +167,10 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     { leaseEnd, policy }: Lease,
   ): Steps<{ readonly leased: readonly SqlRow[]; more: boolean }> {
     const most = places > 0 ? Math.min(places, MAX_CHANGES) : MAX_CHANGES
-    const changed = yield* sql(`SELECT id, order_key FROM ${changes} ORDER BY id LIMIT ${most} ${skipLocked}`)
+    const changed = yield sql(`SELECT id, order_key FROM ${changes} ORDER BY id LIMIT ${most} ${skipLocked}`)
     if (changed.length === 0) return { leased: [], more: false }
     const ids = changed.map(idOf)
-    yield* sql(`DELETE FROM ${changes} WHERE id ${among(ids).text}`, among(ids).values)
+    yield sql(`DELETE FROM ${changes} WHERE id ${among(ids).text}`, among(ids).values)
     // Sorted, so that two workers cannot deadlock.
     const keys = [...new Set(changed.map(keyOf))].sort()
     const upsert = (values: string, assignments: string) => {
@@ -184,22 +182,22 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     const isHeld = `${stored('leased')} = 1 AND ${stored('due_at')} > ${now()}`
     const leased =
       places > 0
-        ? yield* upsert(
+        ? yield upsert(
             `${leaseEnd}, 1, 1`,
             `due_at = ${leaseEnd}, leased = 1, token = ${stored('token')} + 1 WHERE NOT (${isHeld}) RETURNING order_key, token, sent_time, ${nextEvent(policy)}`,
           )
-        : yield* upsert(`${now()}, 0, 0`, `due_at = CASE WHEN ${isHeld} THEN ${stored('due_at')} ELSE ${now()} END`)
+        : yield upsert(`${now()}, 0, 0`, `due_at = CASE WHEN ${isHeld} THEN ${stored('due_at')} ELSE ${now()} END`)
     return { leased, more: changed.length === most }
   }
 
   /** Leases orders that are due. */
   function* leaseDue(limit: number, { leaseEnd, policy }: Lease): Steps<readonly SqlRow[]> {
-    const due = yield* sql(
+    const due = yield sql(
       `SELECT order_key, token + 1 AS token, sent_time, ${nextEvent(policy)} FROM ${orders} WHERE due_at <= ${now()} ORDER BY due_at LIMIT ${limit} ${skipLocked}`,
     )
     if (due.length === 0) return []
     const keys = due.map(keyOf)
-    yield* sql(
+    yield sql(
       `UPDATE ${orders} SET leased = 1, due_at = ${leaseEnd}, token = token + 1 WHERE order_key ${among(keys).text}`,
       among(keys).values,
     )
@@ -218,7 +216,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     const next =
       ids.length === 0
         ? []
-        : yield* sql(
+        : yield sql(
             `SELECT id, order_key, event_time, request_id, payload, attempts,
                ${now()} - created_at AS age_ms, expires_at - ${now()} AS left_ms, due_at - ${now()} AS wait_ms, state
              FROM ${events} WHERE id ${among(ids).text}`,
@@ -244,7 +242,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
         unleased.push(orderKey)
       } else sending.push(toClaimed(row, orderKey, Number(order['token'])))
     }
-    if (unleased.length > 0) yield* release(unleased, policy)
+    if (unleased.length > 0) yield release(unleased, policy)
     return { events: sending, dropped, more }
   }
 
@@ -256,7 +254,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     const values = [orderKey, Number(than['event_time']), Number(than['event_time']), idOf(than)]
     const before = `state = ${STATES.waiting} AND order_key = ? AND (event_time < ? OR (event_time = ? AND id < ?))`
     // Not locked: the order is leased, and in MySQL this would wait for the merchant's transactions that enqueue events of it.
-    const rows = yield* sql(`SELECT id, request_id FROM ${events} WHERE ${before}`, values)
+    const rows = yield sql(`SELECT id, request_id FROM ${events} WHERE ${before}`, values)
     if (rows.length === 0) return []
     yield* end(rows.map(idOf), { set: `state = ${STATES[state]}`, keepSentMs })
     return rows.map((row) => ({ id: textOf(row['id']), requestId: textOf(row['request_id']), reason: state }))
@@ -265,7 +263,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
   /** Keeps events that are not sent any more for `keepSentMs`. */
   function* end(ids: Ids, { set, keepSentMs }: { set: string; keepSentMs: number }): Steps<void> {
     const statement = keepSentMs === 0 ? `DELETE FROM ${events}` : `UPDATE ${events} SET ${set}, finished_at = ${now()}`
-    yield* sql(`${statement} WHERE id ${among(ids).text}`, among(ids).values)
+    yield sql(`${statement} WHERE id ${among(ids).text}`, among(ids).values)
   }
 
   function* finish(
@@ -273,7 +271,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     { policy, keepSentMs }: OutboxStoreOptions,
   ): Steps<string[]> {
     const keys = completions.map(({ orderKey }) => orderKey).sort()
-    const held = yield* sql(
+    const held = yield sql(
       `SELECT order_key, token, leased FROM ${orders} WHERE order_key ${among(keys).text} ORDER BY order_key ${forUpdate}`,
       among(keys).values,
     )
@@ -291,12 +289,12 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     }
     for (const { id, outcome } of kept) {
       if (outcome.kind === 'retry') {
-        yield* sql(
+        yield sql(
           `UPDATE ${events} SET attempts = attempts + 1, due_at = ${now()} + ?, code = ? WHERE id = ? AND state = ${STATES.waiting}`,
           [wholeMs(outcome.delayMs), outcome.code, Number(id)],
         )
       } else if (outcome.kind === 'failed') {
-        yield* sql(
+        yield sql(
           `UPDATE ${events} SET state = ${STATES.failed}, attempts = attempts + 1, code = ?, finished_at = ${now()} WHERE id = ? AND state = ${STATES.waiting}`,
           [outcome.code, Number(id)],
         )
@@ -305,7 +303,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     if (kept.length > 0) {
       const sentTimes = sent.map(({ orderKey, eventTime }) => [orderKey, eventTime] as const)
       const keptKeys = kept.map(({ orderKey }) => orderKey)
-      yield* release(keptKeys, policy, sentTimes)
+      yield release(keptKeys, policy, sentTimes)
     }
     return completions.filter((completion) => !isCurrent(completion)).map(({ id }) => id)
   }
@@ -325,7 +323,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     )
     const insert = `INSERT INTO ${events} (order_key, event_time, request_id, payload, state, attempts, due_at, created_at, expires_at) ${rows.text} ${database.ignoreDuplicate(EVENT_COLUMNS)}`
     await database.write(
-      [{ text: insert, values: rows.values }, insertChanges([...new Set(list.map(({ orderKey }) => orderKey))])],
+      [sql(insert, rows.values), insertChanges([...new Set(list.map(({ orderKey }) => orderKey))])],
       merchantTransaction,
     )
   }
@@ -333,7 +331,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
   /** Only an INSERT: a merchant's transaction must not wait for the row of an order, or lock it. */
   function insertChanges(keys: Keys): Statement {
     const rows = database.rowsOf([keys], ([key]) => `${key}`)
-    return { text: `INSERT INTO ${changes} (order_key) ${rows.text}`, values: rows.values }
+    return sql(`INSERT INTO ${changes} (order_key) ${rows.text}`, rows.values)
   }
 
   return {
@@ -341,48 +339,35 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     claim: (request) => transaction(() => claim(request)),
     finish: (completions, options) => transaction(() => finish(completions, options)),
 
-    async stats() {
-      const [counts, leases] = await transaction(function* () {
-        return [
-          yield* sql(
-            // One index for each state: those that were sent are not read.
-            [STATES.waiting, STATES.failed]
-              .map(
-                (state) =>
-                  `SELECT ${state} AS state, COUNT(*) AS found, ${now()} - MIN(created_at) AS oldest_ms FROM ${events} WHERE state = ${state}`,
-              )
-              .join(' UNION ALL '),
-          ),
-          yield* sql(`SELECT COUNT(*) AS found FROM ${orders} WHERE leased = 1 AND due_at > ${now()}`),
-        ]
-      })
-      return toStats(counts ?? [], leases?.[0])
-    },
+    stats: () =>
+      transaction(function* () {
+        // One index for each state: those that were sent are not read.
+        const counts = yield sql(
+          [STATES.waiting, STATES.failed]
+            .map(
+              (state) =>
+                `SELECT ${state} AS state, COUNT(*) AS found, ${now()} - MIN(created_at) AS oldest_ms FROM ${events} WHERE state = ${state}`,
+            )
+            .join(' UNION ALL '),
+        )
+        const [leases] = yield sql(`SELECT COUNT(*) AS found FROM ${orders} WHERE leased = 1 AND due_at > ${now()}`)
+        return toStats(counts, leases)
+      }),
 
-    async failed({ limit }) {
-      const rows = await transaction(() =>
-        sql(
+    failed: ({ limit }) =>
+      transaction(function* () {
+        const rows = yield sql(
           `SELECT id, order_key, event_time, request_id, payload, attempts, code, finished_at FROM ${events} WHERE state = ${STATES.failed} ORDER BY id LIMIT ${limit}`,
-        ),
-      )
-      return rows.map((row) => ({
-        id: textOf(row['id']),
-        orderKey: textOf(row['order_key']),
-        eventTime: Number(row['event_time']),
-        requestId: textOf(row['request_id']),
-        payload: textOf(row['payload']),
-        attempts: Number(row['attempts']),
-        code: textOf(row['code']),
-        failedAt: Number(row['finished_at']),
-      }))
-    },
+        )
+        return rows.map(toFailure)
+      }),
 
     retry: (id, maxRetryMs) =>
       transaction(function* () {
         const row = yield* findFailed(id)
         if (row === undefined) return false
         yield insertChanges([keyOf(row)])
-        yield* sql(
+        yield sql(
           `UPDATE ${events} SET state = ${STATES.waiting}, attempts = 0, code = NULL, finished_at = NULL, due_at = ${now()}, expires_at = ${now()} + ? WHERE id = ?`,
           [wholeMs(maxRetryMs), Number(id)],
         )
@@ -392,26 +377,26 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     discard: (id) =>
       transaction(function* () {
         if ((yield* findFailed(id)) === undefined) return false
-        yield* sql(`DELETE FROM ${events} WHERE id = ?`, [Number(id)])
+        yield sql(`DELETE FROM ${events} WHERE id = ?`, [Number(id)])
         return true
       }),
 
     prune: (keepSentMs) =>
       transaction(function* () {
         const { sent, skipped, stale } = STATES
-        const rows = yield* sql(
+        const rows = yield sql(
           `SELECT id FROM ${events} WHERE state IN (${sent}, ${skipped}, ${stale}) AND finished_at <= ${now()} - ? ORDER BY finished_at LIMIT ${DELETED_AT_ONCE} ${skipLocked}`,
           [wholeMs(keepSentMs)],
         )
         const ids = rows.map(idOf)
-        if (ids.length > 0) yield* sql(`DELETE FROM ${events} WHERE id ${among(ids).text}`, among(ids).values)
+        if (ids.length > 0) yield sql(`DELETE FROM ${events} WHERE id ${among(ids).text}`, among(ids).values)
         return ids.length
       }),
   }
 
   function* findFailed(id: string): Steps<SqlRow | undefined> {
     if (!/^\d{1,18}$/.test(id)) return undefined
-    const [row] = yield* sql(`SELECT order_key FROM ${events} WHERE id = ? AND state = ${STATES.failed} ${forUpdate}`, [
+    const [row] = yield sql(`SELECT order_key FROM ${events} WHERE id = ? AND state = ${STATES.failed} ${forUpdate}`, [
       Number(id),
     ])
     return row
@@ -444,6 +429,19 @@ function toClaimed(row: SqlRow, orderKey: string, token: number): ClaimedOutboxE
     attempts: Number(row['attempts']),
     ageMs: Number(row['age_ms']),
     retryLeftMs: Number(row['left_ms']),
+  }
+}
+
+function toFailure(row: SqlRow): StoredOutboxFailure {
+  return {
+    id: textOf(row['id']),
+    orderKey: keyOf(row),
+    eventTime: Number(row['event_time']),
+    requestId: textOf(row['request_id']),
+    payload: textOf(row['payload']),
+    attempts: Number(row['attempts']),
+    code: textOf(row['code']),
+    failedAt: Number(row['finished_at']),
   }
 }
 
