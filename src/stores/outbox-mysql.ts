@@ -5,16 +5,15 @@ import { DATABASE_RULE, type MysqlDatabaseOptions, prefixOf } from './mysql-data
 import { isNotMigrated, isRolledBack } from './mysql-errors.ts'
 import { assertPool, assertPoolOption, type MysqlPool } from './mysql-pool.ts'
 import {
-  all,
   createSqlOutboxStore,
-  inList,
   outboxNotMigrated,
   runSteps,
   type Sql,
   type SqlRow,
   type SqlValue,
   type Steps,
-  valuesList,
+  stepsOf,
+  WITHOUT_ARRAYS,
 } from './outbox-sql.ts'
 import type { OutboxStore } from './outbox-store.ts'
 
@@ -84,19 +83,18 @@ export function mysqlOutboxStore(options: MysqlOutboxStoreOptions): OutboxStore 
     explaining(() => repeatTransient(() => transactOnce(work), isRolledBack))
 
   return createSqlOutboxStore({
-    among: inList,
-    rowsOf: valuesList,
+    ...WITHOUT_ARRAYS,
     prefix: prefixOf(database),
     now: () => NOW,
     forUpdate: 'FOR UPDATE',
     skipLocked: 'FOR UPDATE SKIP LOCKED',
     ignoreDuplicate: () => 'ON DUPLICATE KEY UPDATE id = id',
     onOrderExists: 'ON DUPLICATE KEY UPDATE',
-    returning: false,
+    hasReturning: false,
     transaction: inOwnTransaction,
     async write(statements, transaction) {
-      if (transaction === undefined) await inOwnTransaction(() => all(statements))
-      else await explaining(() => runSteps(all(statements), toSql(toExecutor(transaction))))
+      if (transaction === undefined) await inOwnTransaction(() => stepsOf(statements))
+      else await explaining(() => runSteps(stepsOf(statements), toSql(toExecutor(transaction))))
     },
   })
 }

@@ -68,7 +68,7 @@ export function postgresOutboxStore(options: PostgresOutboxStoreOptions): Outbox
   const { pool, schema, notify, onError } = resolveOptions('postgresOutboxStore', OPTIONS, options)
   listenToPool('postgresOutboxStore', pool, onError)
   const store = createSqlOutboxStore({
-    among: (values) => ({ text: `= ANY (${arrayOf(values)})`, values: [values] }),
+    inList: (values) => ({ text: `= ANY (${arrayOf(values)})`, values: [values] }),
     // As JSON: an ORM, in whose transaction this is sent, may change arrays.
     rowsOf(columns, select) {
       const names = columns.map((_, index) => `c${index}`)
@@ -85,7 +85,7 @@ export function postgresOutboxStore(options: PostgresOutboxStoreOptions): Outbox
     skipLocked: 'FOR UPDATE SKIP LOCKED',
     ignoreDuplicate: (columns) => `ON CONFLICT (${columns}) DO NOTHING`,
     onOrderExists: 'ON CONFLICT (order_key) DO UPDATE SET',
-    returning: true,
+    hasReturning: true,
     transaction: (work) =>
       explaining(() =>
         repeatTransient(

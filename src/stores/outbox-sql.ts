@@ -21,7 +21,7 @@ export type SqlRow = Readonly<Record<string, unknown>>
 /** Sends one statement, with `?` for each value, and resolves to its rows. */
 export type Sql = (text: string, values?: readonly SqlValue[]) => Promise<readonly SqlRow[]>
 
-/** A statement, with `?` for each value. */
+/** A statement or a part of one, with `?` for each value. */
 export interface Statement {
   readonly text: string
   readonly values: readonly SqlValue[]
@@ -35,8 +35,8 @@ export type Steps<Value> = Generator<Statement, Value, readonly SqlRow[]>
 
 const sql = (text: string, values: readonly SqlValue[] = []): Statement => ({ text, values })
 
-/** Statements without results. */
-export function* all(statements: readonly Statement[]): Steps<void> {
+/** Steps without a result. */
+export function* stepsOf(statements: readonly Statement[]): Steps<void> {
   for (const statement of statements) yield statement
 }
 
@@ -52,19 +52,6 @@ type Ids = readonly number[]
 
 /** Columns of new rows, each with the values of all rows. */
 export type Columns = readonly (readonly (string | number)[])[]
-
-/** `VALUES (?, …), (?, …)`. */
-export function valuesList(columns: Columns, select: (columns: readonly string[]) => string): Statement {
-  const [first = []] = columns
-  const row = `(${select(columns.map(() => '?'))})`
-  return {
-    text: `VALUES ${first.map(() => row).join(', ')}`,
-    values: first.flatMap((_, index) => columns.map((column) => column[index] ?? null)),
-  }
-}
-
-/** `IN (?, ?)`. */
-export const inList = (values: Keys | Ids) => ({ text: `IN (${values.map(() => '?').join(', ')})`, values })
 
 /** What the three databases do differently. */
 export interface OutboxDatabase {
@@ -83,15 +70,25 @@ export interface OutboxDatabase {
   readonly ignoreDuplicate: (columns: string) => string
   /** Before the assignments that change an order that exists, at the end of its INSERT. */
   readonly onOrderExists: string
-  /**
-   * Whether such an INSERT can leave rows as they are (`WHERE`), and return the others (`RETURNING`). If so, its columns need the name of
-   * the table.
-   */
-  readonly returning: boolean
-  /** What follows a column that must have one of some values, and the values of its `?`. */
-  readonly among: (values: Keys | Ids) => { readonly text: string; readonly values: readonly SqlValue[] }
+  /** Whether such an INSERT can skip rows that exist (`WHERE`), and return the others (`RETURNING`). */
+  readonly hasReturning: boolean
+  /** What follows a column that must have one of the values: `IN (…)`. */
+  readonly inList: (values: Keys | Ids) => Statement
   /** The rows of an INSERT. `select` lists their expressions. It uses each column once, in their order. */
   readonly rowsOf: (columns: Columns, select: (columns: readonly string[]) => string) => Statement
+}
+
+/** For databases without array parameters: a `?` for each value. */
+export const WITHOUT_ARRAYS: Pick<OutboxDatabase, 'inList' | 'rowsOf'> = {
+  inList: (values) => sql(`IN (${values.map(() => '?').join(', ')})`, values),
+  rowsOf(columns, select) {
+    const [first = []] = columns
+    const row = `(${select(columns.map(() => '?'))})`
+    return sql(
+      `VALUES ${first.map(() => row).join(', ')}`,
+      first.flatMap((_, index) => columns.map((column) => column[index] ?? null)),
+    )
+  },
 }
 
 const STATES = { waiting: 1, sent: 2, failed: 3, skipped: 4, stale: 5 } as const
@@ -106,51 +103,96 @@ const EVENT_COLUMNS = 'request_id, order_key, event_time'
 const MAX_CHANGES = 500
 const DELETED_AT_ONCE = 1_000
 
-/** A length of time as a whole number: PostgreSQL refuses a fraction. The sum with the time of day is below 2^53. */
+/** A length of time as a whole number: PostgreSQL refuses a fraction. The sum with the current time is below 2^53. */
 const wholeMs = (ms: number) => Math.round(Math.min(ms, 2 ** 52))
 
-/** When the leases of a claim end, as an expression, and which events it leases. */
+/** How a claim leases orders. */
 interface Lease {
+  /** When the leases end, as an expression. */
   readonly leaseEnd: string
+  /** Which event of an order is sent next. */
   readonly policy: OutboxPolicy
+}
+
+/** The place of an event among the events of its order. */
+interface EventPlace {
+  readonly eventTime: number
+  readonly id: number
 }
 
 /** The outbox in SQL that PostgreSQL, MySQL and SQLite understand. */
 export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore, 'listen'> {
-  const { transaction, now, prefix, forUpdate, skipLocked, among } = database
+  const { transaction, now, prefix, forUpdate, skipLocked, inList } = database
   const events = `${prefix}order_sync_outbox`
   const orders = `${prefix}order_sync_outbox_orders`
   const changes = `${prefix}order_sync_outbox_changes`
+
+  /** A statement that ends with the name of a column, which must have one of the values. */
+  const sqlIn = (text: string, values: Keys | Ids) => {
+    const list = inList(values)
+    return sql(`${text} ${list.text}`, list.values)
+  }
 
   /** The event of an order that is sent next. */
   const nextFirst = (policy: OutboxPolicy) =>
     policy === 'latest' ? 'event_time DESC, id DESC' : 'event_time ASC, id ASC'
 
   /** Ends the leases of orders. Each order is then due when its next event is due. */
-  const release = (keys: Keys, policy: OutboxPolicy, sentTimes: readonly (readonly [string, number])[] = []) => {
-    const cases = sentTimes.map(([, time]) => `WHEN ? THEN ${Math.trunc(time)}`).join(' ')
-    const sentTime = sentTimes.length > 0 ? `, sent_time = CASE order_key ${cases} ELSE sent_time END` : ''
+  const release = (keys: Keys, policy: OutboxPolicy, sent: readonly OutboxCompletion[] = []) => {
+    const list = inList(keys)
+    const cases = sent.map(({ eventTime }) => `WHEN ? THEN ${Math.trunc(eventTime)}`).join(' ')
+    const sentTime = sent.length > 0 ? `, sent_time = CASE order_key ${cases} ELSE sent_time END` : ''
     return sql(
       `UPDATE ${orders} SET leased = 0${sentTime}, due_at = (
          SELECT e.due_at FROM ${events} e
          WHERE e.order_key = ${orders}.order_key AND e.state = ${STATES.waiting}
          ORDER BY ${nextFirst(policy)} LIMIT 1
-       ) WHERE order_key ${among(keys).text}`,
-      [...sentTimes.map(([key]) => key), ...among(keys).values],
+       ) WHERE order_key ${list.text}`,
+      [...sent.map(({ orderKey }) => orderKey), ...list.values],
     )
   }
 
-  /** How many orders a claim can lease beside those that are due already. */
-  function* freePlaces(limit: number): Steps<number> {
+  /** How many orders a claim can lease in addition to those that are due already. */
+  function* freeSlots(limit: number): Steps<number> {
     const [row] = yield sql(
       `SELECT COUNT(*) AS found FROM (SELECT 1 FROM ${orders} WHERE due_at <= ${now()} ORDER BY due_at LIMIT ${limit}) due`,
     )
     return limit - Number(row?.['found'])
   }
 
+  /** Takes the oldest changes, and returns the keys of their orders. */
+  function* takeChanges(limit: number): Steps<{ readonly keys: Keys; readonly more: boolean }> {
+    const taken = yield sql(`SELECT id, order_key FROM ${changes} ORDER BY id LIMIT ${limit} ${skipLocked}`)
+    if (taken.length > 0) yield sqlIn(`DELETE FROM ${changes} WHERE id`, taken.map(idOf))
+    // Sorted, so that two workers cannot deadlock.
+    return { keys: [...new Set(taken.map(keyOf))].sort(), more: taken.length === limit }
+  }
+
+  /** Creates orders with these values, and changes those that exist. */
+  const upsertOrders = (keys: Keys, values: string, assignments: string) => {
+    const rows = database.rowsOf([keys], ([key]) => `${key}, ${values}`)
+    const insert = `INSERT INTO ${orders} (order_key, due_at, leased, token) ${rows.text}`
+    return sql(`${insert} ${database.onOrderExists} ${assignments}`, rows.values)
+  }
+
+  /** With the name of the table, which an upsert needs. */
+  const isLeased = () => `${orders}.leased = 1 AND ${orders}.due_at > ${now()}`
+
+  /** Leases orders with new events, except those that are leased already: the end of that lease finds the new events. */
+  const leaseChanged = (keys: Keys, { leaseEnd, policy }: Lease) =>
+    upsertOrders(
+      keys,
+      `${leaseEnd}, 1, 1`,
+      `due_at = ${leaseEnd}, leased = 1, token = ${orders}.token + 1 WHERE NOT (${isLeased()}) RETURNING order_key, token, sent_time, ${nextEvent(policy)}`,
+    )
+
+  /** Makes orders with new events due, except those that are leased already. */
+  const makeDue = (keys: Keys) =>
+    upsertOrders(keys, `${now()}, 0, 0`, `due_at = CASE WHEN ${isLeased()} THEN ${orders}.due_at ELSE ${now()} END`)
+
   /**
-   * Which event of an order is sent next, and how many wait: expressions in a query of orders. If the query has waited for another worker,
-   * the event may be one that this worker has sent.
+   * The id of the next event of an order, and how many events wait: expressions in a query of orders. If the query waits for a row lock,
+   * it can return an event that has been sent meanwhile.
    */
   const nextEvent = (policy: OutboxPolicy) => {
     const waiting = `FROM ${events} n WHERE n.order_key = ${orders}.order_key AND n.state = ${STATES.waiting}`
@@ -158,89 +200,64 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     return `(SELECT n.id ${waiting} ORDER BY ${nextFirst(policy)} LIMIT 1) AS next_id, ${total} AS total`
   }
 
-  /**
-   * Reads which orders have new events. With places, these orders are leased at once. Otherwise, they become due. An order that is leased
-   * already looks for its new events when that lease ends.
-   */
-  function* takeChanges(
-    places: number,
-    { leaseEnd, policy }: Lease,
-  ): Steps<{ readonly leased: readonly SqlRow[]; more: boolean }> {
-    const most = places > 0 ? Math.min(places, MAX_CHANGES) : MAX_CHANGES
-    const changed = yield sql(`SELECT id, order_key FROM ${changes} ORDER BY id LIMIT ${most} ${skipLocked}`)
-    if (changed.length === 0) return { leased: [], more: false }
-    const ids = changed.map(idOf)
-    yield sql(`DELETE FROM ${changes} WHERE id ${among(ids).text}`, among(ids).values)
-    // Sorted, so that two workers cannot deadlock.
-    const keys = [...new Set(changed.map(keyOf))].sort()
-    const upsert = (values: string, assignments: string) => {
-      const rows = database.rowsOf([keys], ([key]) => `${key}, ${values}`)
-      const insert = `INSERT INTO ${orders} (order_key, due_at, leased, token) ${rows.text}`
-      return sql(`${insert} ${database.onOrderExists} ${assignments}`, rows.values)
-    }
-    const stored = (name: string) => (database.returning ? `${orders}.${name}` : name)
-    const isHeld = `${stored('leased')} = 1 AND ${stored('due_at')} > ${now()}`
-    const leased =
-      places > 0
-        ? yield upsert(
-            `${leaseEnd}, 1, 1`,
-            `due_at = ${leaseEnd}, leased = 1, token = ${stored('token')} + 1 WHERE NOT (${isHeld}) RETURNING order_key, token, sent_time, ${nextEvent(policy)}`,
-          )
-        : yield upsert(`${now()}, 0, 0`, `due_at = CASE WHEN ${isHeld} THEN ${stored('due_at')} ELSE ${now()} END`)
-    return { leased, more: changed.length === most }
-  }
-
   /** Leases orders that are due. */
   function* leaseDue(limit: number, { leaseEnd, policy }: Lease): Steps<readonly SqlRow[]> {
     const due = yield sql(
       `SELECT order_key, token + 1 AS token, sent_time, ${nextEvent(policy)} FROM ${orders} WHERE due_at <= ${now()} ORDER BY due_at LIMIT ${limit} ${skipLocked}`,
     )
-    if (due.length === 0) return []
-    const keys = due.map(keyOf)
-    yield sql(
-      `UPDATE ${orders} SET leased = 1, due_at = ${leaseEnd}, token = token + 1 WHERE order_key ${among(keys).text}`,
-      among(keys).values,
-    )
+    if (due.length > 0) {
+      const assignments = `leased = 1, due_at = ${leaseEnd}, token = token + 1`
+      yield sqlIn(`UPDATE ${orders} SET ${assignments} WHERE order_key`, due.map(keyOf))
+    }
     return due
   }
 
-  function* claim({ limit, leaseMs, policy, keepSentMs }: Parameters<OutboxStore['claim']>[0]): Steps<OutboxClaim> {
-    const lease = { leaseEnd: `${now()} + ${wholeMs(leaseMs)}`, policy }
-    const places = database.returning ? yield* freePlaces(limit) : 0
-    const changed = yield* takeChanges(places, lease)
-    const free = limit - changed.leased.length
-    const leased = [...changed.leased, ...(free > 0 ? yield* leaseDue(free, lease) : [])]
-    const more = changed.more || leased.length === limit
-    if (leased.length === 0) return { events: [], dropped: [], more }
+  /** Leases up to `limit` orders. Orders that are due have precedence over orders with new events. */
+  function* leaseOrders(limit: number, lease: Lease): Steps<{ readonly leased: readonly SqlRow[]; more: boolean }> {
+    // Without RETURNING, orders with new events become due first.
+    const slots = database.hasReturning ? yield* freeSlots(limit) : 0
+    const { keys, more } = yield* takeChanges(slots > 0 ? Math.min(slots, MAX_CHANGES) : MAX_CHANGES)
+    const changed = keys.length === 0 ? [] : yield slots > 0 ? leaseChanged(keys, lease) : makeDue(keys)
+    const left = limit - changed.length
+    const leased = left > 0 ? [...changed, ...(yield* leaseDue(left, lease))] : changed
+    return { leased, more: more || leased.length === limit }
+  }
+
+  /** Reads the next events of orders, by the keys of the orders. */
+  function* readNext(leased: readonly SqlRow[]): Steps<ReadonlyMap<string, SqlRow>> {
     const ids = leased.filter((order) => order['next_id'] !== null).map((order) => Number(order['next_id']))
-    const next =
-      ids.length === 0
-        ? []
-        : yield sql(
-            `SELECT id, order_key, event_time, request_id, payload, attempts,
-               ${now()} - created_at AS age_ms, expires_at - ${now()} AS left_ms, due_at - ${now()} AS wait_ms, state
-             FROM ${events} WHERE id ${among(ids).text}`,
-            among(ids).values,
-          )
+    if (ids.length === 0) return new Map()
+    const rows = yield sqlIn(
+      `SELECT id, order_key, event_time, request_id, payload, attempts, state,
+         ${now()} - created_at AS age_ms, expires_at - ${now()} AS left_ms, due_at - ${now()} AS wait_ms
+       FROM ${events} WHERE id`,
+      ids,
+    )
     // Checked here: with the state in the query, PostgreSQL may read the whole index of waiting events.
-    const waiting = next.filter((row) => Number(row['state']) === STATES.waiting)
-    const byKey = new Map(waiting.map((row) => [keyOf(row), row]))
+    const waiting = rows.filter((row) => Number(row['state']) === STATES.waiting)
+    return new Map(waiting.map((row) => [keyOf(row), row]))
+  }
+
+  function* claim({ limit, leaseMs, policy, keepSentMs }: Parameters<OutboxStore['claim']>[0]): Steps<OutboxClaim> {
+    const { leased, more } = yield* leaseOrders(limit, { leaseEnd: `${now()} + ${wholeMs(leaseMs)}`, policy })
+    const nextOf = yield* readNext(leased)
     const sending: ClaimedOutboxEvent[] = []
     const dropped: DroppedOutboxEvent[] = []
     const unleased: string[] = []
     for (const order of leased) {
       const orderKey = keyOf(order)
-      const row = byKey.get(orderKey)
+      const next = nextOf.get(orderKey)
       const sentTime = order['sent_time'] === null ? Number.NEGATIVE_INFINITY : Number(order['sent_time'])
-      if (row !== undefined && policy === 'latest' && Number(order['total']) > 1) {
-        dropped.push(...(yield* drop(orderKey, { than: row, state: 'skipped', keepSentMs })))
+      if (next !== undefined && policy === 'latest' && Number(order['total']) > 1) {
+        const before = { eventTime: Number(next['event_time']), id: idOf(next) }
+        dropped.push(...(yield* drop(orderKey, { before, reason: 'skipped', keepSentMs })))
       }
-      if (row === undefined || Number(row['wait_ms']) > 0) unleased.push(orderKey)
-      else if (Number(row['event_time']) < sentTime) {
-        const than = { event_time: sentTime, id: 0 }
-        dropped.push(...(yield* drop(orderKey, { than, state: 'stale', keepSentMs })))
+      if (next === undefined || Number(next['wait_ms']) > 0) unleased.push(orderKey)
+      else if (Number(next['event_time']) < sentTime) {
+        const before = { eventTime: sentTime, id: 0 }
+        dropped.push(...(yield* drop(orderKey, { before, reason: 'stale', keepSentMs })))
         unleased.push(orderKey)
-      } else sending.push(toClaimed(row, orderKey, Number(order['token'])))
+      } else sending.push(toClaimed(next, orderKey, Number(order['token'])))
     }
     if (unleased.length > 0) yield release(unleased, policy)
     return { events: sending, dropped, more }
@@ -249,45 +266,44 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
   /** Ends the waiting events of an order that are before another one. */
   function* drop(
     orderKey: string,
-    { than, state, keepSentMs }: { than: SqlRow; state: 'skipped' | 'stale'; keepSentMs: number },
+    { before, reason, keepSentMs }: { before: EventPlace; reason: 'skipped' | 'stale'; keepSentMs: number },
   ): Steps<DroppedOutboxEvent[]> {
-    const values = [orderKey, Number(than['event_time']), Number(than['event_time']), idOf(than)]
-    const before = `state = ${STATES.waiting} AND order_key = ? AND (event_time < ? OR (event_time = ? AND id < ?))`
+    const { eventTime, id } = before
     // Not locked: the order is leased, and in MySQL this would wait for the merchant's transactions that enqueue events of it.
-    const rows = yield sql(`SELECT id, request_id FROM ${events} WHERE ${before}`, values)
-    if (rows.length === 0) return []
-    yield* end(rows.map(idOf), { set: `state = ${STATES[state]}`, keepSentMs })
-    return rows.map((row) => ({ id: textOf(row['id']), requestId: textOf(row['request_id']), reason: state }))
+    const rows = yield sql(
+      `SELECT id, request_id FROM ${events} WHERE state = ${STATES.waiting} AND order_key = ? AND (event_time < ? OR (event_time = ? AND id < ?))`,
+      [orderKey, eventTime, eventTime, id],
+    )
+    if (rows.length > 0) yield end(rows.map(idOf), { set: `state = ${STATES[reason]}`, keepSentMs })
+    return rows.map((row) => ({ id: textOf(row['id']), requestId: textOf(row['request_id']), reason }))
   }
 
-  /** Keeps events that are not sent any more for `keepSentMs`. */
-  function* end(ids: Ids, { set, keepSentMs }: { set: string; keepSentMs: number }): Steps<void> {
+  /** Ends events: keeps them for `keepSentMs`, with the assignments of `set`, or deletes them. */
+  const end = (ids: Ids, { set, keepSentMs }: { set: string; keepSentMs: number }) => {
     const statement = keepSentMs === 0 ? `DELETE FROM ${events}` : `UPDATE ${events} SET ${set}, finished_at = ${now()}`
-    yield sql(`${statement} WHERE id ${among(ids).text}`, among(ids).values)
+    return sqlIn(`${statement} WHERE id`, ids)
   }
 
   function* finish(
     completions: readonly OutboxCompletion[],
     { policy, keepSentMs }: OutboxStoreOptions,
   ): Steps<string[]> {
-    const keys = completions.map(({ orderKey }) => orderKey).sort()
-    const held = yield sql(
-      `SELECT order_key, token, leased FROM ${orders} WHERE order_key ${among(keys).text} ORDER BY order_key ${forUpdate}`,
-      among(keys).values,
+    const keys = inList(completions.map(({ orderKey }) => orderKey).sort())
+    const rows = yield sql(
+      `SELECT order_key, token, leased FROM ${orders} WHERE order_key ${keys.text} ORDER BY order_key ${forUpdate}`,
+      keys.values,
     )
-    const leases = new Map(held.map((row) => [keyOf(row), row]))
+    const leases = new Map(rows.map((row) => [keyOf(row), row]))
     const isCurrent = ({ orderKey, token }: OutboxCompletion) => Number(leases.get(orderKey)?.['token']) === token
-    // Without a lease, the completion was noted before: the response of the database was lost.
-    const kept = completions.filter((one) => isCurrent(one) && Number(leases.get(one.orderKey)?.['leased']) === 1)
-    const sent = kept.filter(({ outcome }) => outcome.kind === 'sent')
+    // Without a lease, the completion was recorded before: the response of the database was lost.
+    const hasLease = ({ orderKey }: OutboxCompletion) => Number(leases.get(orderKey)?.['leased']) === 1
+    const toRecord = completions.filter((completion) => isCurrent(completion) && hasLease(completion))
+    const sent = toRecord.filter(({ outcome }) => outcome.kind === 'sent')
     if (sent.length > 0) {
-      const set = `state = ${STATES.sent}, attempts = attempts + 1, code = NULL`
-      yield* end(
-        sent.map(({ id }) => Number(id)),
-        { set, keepSentMs },
-      )
+      const ids = sent.map(({ id }) => Number(id))
+      yield end(ids, { set: `state = ${STATES.sent}, attempts = attempts + 1, code = NULL`, keepSentMs })
     }
-    for (const { id, outcome } of kept) {
+    for (const { id, outcome } of toRecord) {
       if (outcome.kind === 'retry') {
         yield sql(
           `UPDATE ${events} SET attempts = attempts + 1, due_at = ${now()} + ?, code = ? WHERE id = ? AND state = ${STATES.waiting}`,
@@ -300,10 +316,9 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
         )
       }
     }
-    if (kept.length > 0) {
-      const sentTimes = sent.map(({ orderKey, eventTime }) => [orderKey, eventTime] as const)
-      const keptKeys = kept.map(({ orderKey }) => orderKey)
-      yield release(keptKeys, policy, sentTimes)
+    if (toRecord.length > 0) {
+      const released = toRecord.map(({ orderKey }) => orderKey)
+      yield release(released, policy, sent)
     }
     return completions.filter((completion) => !isCurrent(completion)).map(({ id }) => id)
   }
@@ -350,7 +365,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
             )
             .join(' UNION ALL '),
         )
-        const [leases] = yield sql(`SELECT COUNT(*) AS found FROM ${orders} WHERE leased = 1 AND due_at > ${now()}`)
+        const [leases] = yield sql(`SELECT COUNT(*) AS found FROM ${orders} WHERE ${isLeased()}`)
         return toStats(counts, leases)
       }),
 
@@ -389,7 +404,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
           [wholeMs(keepSentMs)],
         )
         const ids = rows.map(idOf)
-        if (ids.length > 0) yield sql(`DELETE FROM ${events} WHERE id ${among(ids).text}`, among(ids).values)
+        if (ids.length > 0) yield sqlIn(`DELETE FROM ${events} WHERE id`, ids)
         return ids.length
       }),
   }

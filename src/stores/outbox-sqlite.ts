@@ -1,14 +1,13 @@
 import { resolve } from 'node:path'
 import { functionWithDefault, hasMethod, type OptionRules, resolveOptions, wholeNumber } from '../option-rules.ts'
 import {
-  all,
   createSqlOutboxStore,
-  inList,
   type SqlRow,
   type SqlValue,
   type Statement,
   type Steps,
-  valuesList,
+  stepsOf,
+  WITHOUT_ARRAYS,
 } from './outbox-sql.ts'
 import type { OutboxStore } from './outbox-store.ts'
 import {
@@ -107,19 +106,18 @@ export function sqliteOutboxStore(options: SqliteOutboxStoreOptions): SqliteOutb
 
   return {
     ...createSqlOutboxStore({
-      among: inList,
-      rowsOf: valuesList,
+      ...WITHOUT_ARRAYS,
       prefix: '',
       now: () => String(Math.round(now())),
       forUpdate: '',
       skipLocked: '',
       ignoreDuplicate: (columns) => `ON CONFLICT (${columns}) DO NOTHING`,
       onOrderExists: 'ON CONFLICT (order_key) DO UPDATE SET',
-      returning: true,
+      hasReturning: true,
       transaction,
       // All in one turn of the event loop: a transaction of better-sqlite3 cannot wait.
       async write(statements, merchantHandle) {
-        if (merchantHandle === undefined) await transaction(() => all(statements))
+        if (merchantHandle === undefined) await transaction(() => stepsOf(statements))
         else for (const statement of statements) run(toHandle(merchantHandle), statement)
       },
     }),
