@@ -56,7 +56,7 @@ export interface EnqueueOptions {
 export interface RunOptions {
   /** How many events are sent at the same time, 1 to 1,000. @defaultValue 10 */
   readonly concurrency?: number | undefined
-  /** Ends the run: the worker claims no more events, and aborts the attempts in progress. */
+  /** Ends the run: the worker claims no more events, and waits for the attempts in progress. */
   readonly signal?: AbortSignal | undefined
 }
 
