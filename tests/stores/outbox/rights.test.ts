@@ -82,16 +82,16 @@ describe('with only the documented rights, an application can use an outbox that
     ]
     await rows(`CREATE USER ${user} IDENTIFIED BY 'S3CRET'`)
     for (const right of rights) await rows(`GRANT ${right} TO ${user}`)
-    const pool = createPool({ uri: url, user, password: 'S3CRET', database })
+    const pool = createPool({ uri: url, user, password: 'S3CRET', database: 'information_schema' })
     onTestFinished(async () => {
       await pool.end()
       await rows(`DROP USER ${user}`)
       await close()
       await remove()
     })
-    await migrateMysqlOutbox(pool)
-    await useEverything(mysqlOutboxStore({ pool }))
-    await expect(pool.query('DELETE FROM order_sync_outbox_orders')).rejects.toMatchObject({
+    await migrateMysqlOutbox(pool, { database })
+    await useEverything(mysqlOutboxStore({ pool, database }))
+    await expect(pool.query(`DELETE FROM ${database}.order_sync_outbox_orders`)).rejects.toMatchObject({
       code: 'ER_TABLEACCESS_DENIED_ERROR',
     })
   })
