@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { Client, Pool, type PoolClient } from 'pg'
+import { Client, Pool, type PoolClient, type PoolConfig } from 'pg'
 import { beforeEach, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
 import { DeliveryError, type OrderInput, type SyncResult } from '../../../src/public/index.ts'
 import { createOutbox, type OutboxEvent, type OutboxOptions } from '../../../src/public/outbox.ts'
@@ -37,20 +37,32 @@ function createClient(respond: (order: OrderInput) => unknown = () => undefined)
   return { sent, client: { syncOrder } }
 }
 
-describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
-  const url = URLS[kind]
+/** An outbox with tables of its own, which are removed after the test. */
+async function openTables(kind: OutboxKind) {
+  const { place, remove } = await makePlace(kind, URLS[kind] ?? '')
+  onTestFinished(remove)
+  const opened = await openOutbox(place)
+  onTestFinished(async () => void (await opened.close()))
+  const [, connectionString = '', name = ''] = place.split(' ')
+  /** For connections of `pg`. */
+  const connection = { connectionString, options: `-c search_path=${name}` }
+  return { ...opened, connection }
+}
 
+/** A pool of PostgreSQL that ends after the test. */
+function createPool(config: PoolConfig): Pool {
+  const pool = new Pool(config)
+  onTestFinished(() => pool.end())
+  return pool
+}
+
+describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
   beforeEach((context) => {
-    if (url === undefined) context.skip()
+    if (URLS[kind] === undefined) context.skip()
   })
 
   async function open() {
-    const { place, remove } = await makePlace(kind, url ?? '')
-    const opened = await openOutbox(place)
-    onTestFinished(async () => {
-      await opened.close()
-      await remove()
-    })
+    const opened = await openTables(kind)
     const create = (options: Partial<OutboxOptions> = {}) => {
       const happened: OutboxEvent[] = []
       const { client, sent } = createClient()
@@ -283,12 +295,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
 })
 
 test.runIf(URLS.mysql)('in MySQL an error in the transaction of the merchant does not contain the order', async () => {
-  const { place, remove } = await makePlace('mysql', URLS.mysql ?? '')
-  const { store, inTransaction, rows, close } = await openOutbox(place)
-  onTestFinished(async () => {
-    await close()
-    await remove()
-  })
+  const { store, inTransaction, rows } = await openTables('mysql')
   const outbox = createOutbox({ store, client: createClient().client })
   await rows('DROP TABLE order_sync_outbox')
   const error = await rejectionOf(inTransaction((transaction) => outbox.enqueue(event('A-SECRET'), { transaction })))
@@ -297,14 +304,8 @@ test.runIf(URLS.mysql)('in MySQL an error in the transaction of the merchant doe
 })
 
 test.runIf(URLS.postgres)('run sends with a pool of one connection', async () => {
-  const { place, remove } = await makePlace('postgres', URLS.postgres ?? '')
-  const [, connectionString = '', schema = ''] = place.split(' ')
-  const pool = new Pool({ connectionString, options: `-c search_path=${schema}`, max: 1 })
-  onTestFinished(async () => {
-    await pool.end()
-    await remove()
-  })
-  await migratePostgresOutbox(pool)
+  const { connection } = await openTables('postgres')
+  const pool = createPool({ ...connection, max: 1 })
   const stop = new AbortController()
   const { client, sent } = createClient()
   // The first event ends the run: "sent", or "unavailable" while no connection is free.
@@ -318,8 +319,7 @@ test.runIf(URLS.postgres)('run sends with a pool of one connection', async () =>
 test.runIf(URLS.postgres)(
   'a listening connection that opens after the worker has stopped is released once',
   async () => {
-    const pool = new Pool({ connectionString: URLS.postgres ?? '' })
-    onTestFinished(async () => await pool.end())
+    const pool = createPool({ connectionString: URLS.postgres ?? '' })
     const store = postgresOutboxStore({ pool })
     const ended = new Promise<void>((resolve) => pool.once('connect', (client) => client.once('end', resolve)))
     const listener = store.listen?.(() => {})
@@ -333,19 +333,8 @@ test.runIf(URLS.postgres)(
 test.runIf(URLS.postgres)(
   'gives a connection back once, even if the callback of the merchant that gets it throws',
   async () => {
-    const { place, remove } = await makePlace('postgres', URLS.postgres ?? '')
-    const [, connectionString = '', schema = ''] = place.split(' ')
-    const pool = new Pool({
-      connectionString,
-      options: `-c search_path=${schema}`,
-      max: 1,
-      connectionTimeoutMillis: 500,
-    })
-    onTestFinished(async () => {
-      await pool.end()
-      await remove()
-    })
-    await migratePostgresOutbox(pool)
+    const { connection } = await openTables('postgres')
+    const pool = createPool({ ...connection, max: 1, connectionTimeoutMillis: 500 })
     const store = postgresOutboxStore({ pool, notify: false })
     const claiming = store.claim({ limit: 1, leaseMs: 60_000, policy: 'latest', keepSentMs: 60_000 })
     const borrowed = new Promise<PoolClient | undefined>((resolve) => {
@@ -362,8 +351,7 @@ test.runIf(URLS.postgres)(
 )
 
 test.runIf(URLS.postgres)('a listener that is closed twice leaves the last connection of the pool free', async () => {
-  const pool = new Pool({ connectionString: URLS.postgres ?? '', max: 2, connectionTimeoutMillis: 2_000 })
-  onTestFinished(async () => await pool.end())
+  const pool = createPool({ connectionString: URLS.postgres ?? '', max: 2, connectionTimeoutMillis: 2_000 })
   const store = postgresOutboxStore({ pool })
   const first = store.listen?.(() => {})
   await first?.close()
@@ -376,15 +364,9 @@ test.runIf(URLS.postgres)('a listener that is closed twice leaves the last conne
 test.runIf(URLS.postgres)(
   'in PostgreSQL a claim that waits for the outcome of an event does not get that event again',
   async () => {
-    const { place, remove } = await makePlace('postgres', URLS.postgres ?? '')
-    const { store, close } = await openOutbox(place)
-    const [, connectionString = '', schema = ''] = place.split(' ')
-    const other = new Client({ connectionString, options: `-c search_path=${schema}` })
-    onTestFinished(async () => {
-      await other.end()
-      await close()
-      await remove()
-    })
+    const { store, connection } = await openTables('postgres')
+    const other = new Client(connection)
+    onTestFinished(() => other.end())
     await other.connect()
     const outbox = createOutbox({ store, client: createClient().client, policy: 'every' })
     const request = { limit: 1, leaseMs: 60_000, policy: 'every', keepSentMs: 60_000 } as const
@@ -425,19 +407,8 @@ const wrappers: readonly [string, (pool: Pool) => object][] = [
 test.runIf(URLS.postgres).each(wrappers)(
   'takes connections of a pool whose wrapper %s, and gives them back',
   async (_, wrap) => {
-    const { place, remove } = await makePlace('postgres', URLS.postgres ?? '')
-    const [, connectionString = '', schema = ''] = place.split(' ')
-    const pool = new Pool({
-      connectionString,
-      options: `-c search_path=${schema}`,
-      max: 2,
-      connectionTimeoutMillis: 500,
-    })
-    onTestFinished(async () => {
-      await pool.end()
-      await remove()
-    })
-    await migratePostgresOutbox(pool)
+    const { connection } = await openTables('postgres')
+    const pool = createPool({ ...connection, max: 2, connectionTimeoutMillis: 500 })
     const store = postgresOutboxStore({ pool: wrap(pool) as never, notify: false })
     const outbox = createOutbox({ store, client: createClient().client, storeTimeoutMs: 2_000 })
     await outbox.enqueue(event('A'))
@@ -452,12 +423,7 @@ test('rejects a pool whose connect() resolves to something that is not a client'
 })
 
 test.runIf(URLS.postgres)('PostgreSQL sorts orders as the worker does, in the language of any database', async () => {
-  const { place, remove } = await makePlace('postgres', URLS.postgres ?? '')
-  const { rows, close } = await openOutbox(place)
-  onTestFinished(async () => {
-    await close()
-    await remove()
-  })
+  const { rows } = await openTables('postgres')
   // The default of a database is often a language, where "a" is before "B".
   const found = await rows(`SELECT table_name FROM information_schema.columns
     WHERE table_schema = current_schema() AND column_name = 'order_key' AND collation_name = 'C'`)
@@ -465,15 +431,9 @@ test.runIf(URLS.postgres)('PostgreSQL sorts orders as the worker does, in the la
 })
 
 test.runIf(URLS.postgres)('enqueue accepts a client of pg that does not belong to a pool', async () => {
-  const { place, remove } = await makePlace('postgres', URLS.postgres ?? '')
-  const [, url = '', schema = ''] = place.split(' ')
-  const { store, close } = await openOutbox(place)
-  const transaction = new Client({ connectionString: url, options: `-c search_path=${schema}` })
-  onTestFinished(async () => {
-    await transaction.end()
-    await close()
-    await remove()
-  })
+  const { store, connection } = await openTables('postgres')
+  const transaction = new Client(connection)
+  onTestFinished(() => transaction.end())
   const outbox = createOutbox({ store, client: createClient().client })
   await transaction.connect()
   await transaction.query('BEGIN')
@@ -482,79 +442,73 @@ test.runIf(URLS.postgres)('enqueue accepts a client of pg that does not belong t
   expect(await outbox.drain()).toMatchObject({ sent: 1 })
 })
 
-/** Every node of a plan, as EXPLAIN (FORMAT JSON) returns it. */
-function nodesOf(plan: Record<string, unknown>): Record<string, unknown>[] {
-  const children = (plan['Plans'] ?? []) as Record<string, unknown>[]
-  return [plan, ...children.flatMap(nodesOf)]
+interface PlanNode {
+  readonly 'Node Type': string
+  readonly 'Relation Name'?: string
+  readonly 'Actual Rows': number
+  readonly 'Rows Removed by Filter'?: number
+  readonly Plans?: readonly PlanNode[]
 }
 
-describe.runIf(URLS.postgres)(
-  'in PostgreSQL a claim and its outcome read neither what is not due nor what was sent',
-  () => {
-    test.for([true, false])('(the tables have statistics: %s)', async (hasStatistics) => {
-      const { place, remove } = await makePlace('postgres', URLS.postgres ?? '')
-      const opened = await openOutbox(place)
-      const [, url = '', schema = ''] = place.split(' ')
-      const pool = new Pool({ connectionString: url, options: `-c search_path=${schema}` })
-      onTestFinished(async () => {
-        await pool.end()
-        await opened.close()
-        await remove()
-      })
-      await opened.rows(`INSERT INTO order_sync_outbox
-    (order_key, event_time, request_id, payload, state, attempts, due_at, created_at, expires_at, finished_at)
-    SELECT n, n, n, repeat('x', 500), CASE WHEN n % 40 = 0 THEN 1 ELSE 2 END, 1, 4e12, 0, 4e12, 0 FROM generate_series(1, 40000) n`)
-      await opened.rows(`INSERT INTO order_sync_outbox_orders (order_key, due_at, leased, token)
-    SELECT n, CASE WHEN n % 40 = 0 THEN 4000000000000 END, 0, 1 FROM generate_series(1, 40000) n`)
-      if (hasStatistics) await opened.rows('ANALYZE')
-      const outbox = createOutbox({ store: opened.store, client: createClient().client })
-      await outbox.enqueueAll(Array.from({ length: 100 }, (_, no) => event(`new-${no}`)))
+/** Every node of a plan, as EXPLAIN (FORMAT JSON) returns it. */
+const nodesOf = (plan: PlanNode): PlanNode[] => [plan, ...(plan.Plans ?? []).flatMap(nodesOf)]
 
-      const read: { type: unknown; table: unknown; rows: number; text: string }[] = []
-      const explaining = {
-        query: pool.query.bind(pool),
-        async connect() {
-          const client = await pool.connect()
-          const query = client.query.bind(client) as (text: string, values?: unknown[]) => Promise<{ rows: unknown[] }>
-          const explained = async (text: string, values?: unknown[]) => {
-            if (/^(SELECT|INSERT|UPDATE|DELETE)/.test(text)) {
-              await query('SAVEPOINT before')
-              const { rows } = await query(`EXPLAIN (ANALYZE, FORMAT JSON) ${text}`, values)
-              const [
-                {
-                  'QUERY PLAN': [{ Plan: plan }],
-                },
-              ] = rows as [{ 'QUERY PLAN': [{ Plan: Record<string, unknown> }] }]
-              for (const node of nodesOf(plan)) {
-                const {
-                  'Node Type': type,
-                  'Relation Name': table,
-                  'Actual Rows': rows,
-                  'Rows Removed by Filter': removed = 0,
-                } = node
-                read.push({ type, table, rows: Number(rows) + Number(removed), text })
-              }
-              await query('ROLLBACK TO before')
-            }
-            return await query(text, values)
-          }
-          return new Proxy(client, {
-            get: (target, name) => (name === 'query' ? explained : Reflect.get(target, name)),
-          })
-        },
+/** A pool whose connections explain each statement before they run it, and a list of the rows that each node of the plans read. */
+function explainingPool(pool: Pool) {
+  const read: { type: string; table: string | undefined; rows: number; text: string }[] = []
+  const explain = async (client: PoolClient, text: string, values?: unknown[]) => {
+    await client.query('SAVEPOINT before')
+    const { rows } = await client.query(`EXPLAIN (ANALYZE, FORMAT JSON) ${text}`, values)
+    for (const node of nodesOf(rows[0]['QUERY PLAN'][0].Plan)) {
+      const {
+        'Node Type': type,
+        'Relation Name': table,
+        'Actual Rows': actual,
+        'Rows Removed by Filter': removed = 0,
+      } = node
+      read.push({ type, table, rows: actual + removed, text })
+    }
+    await client.query('ROLLBACK TO before')
+  }
+  const explaining = {
+    query: pool.query.bind(pool),
+    async connect() {
+      const client = await pool.connect()
+      const query = async (text: string, values?: unknown[]) => {
+        if (/^(SELECT|INSERT|UPDATE|DELETE)/.test(text)) await explain(client, text, values)
+        return await client.query(text, values)
       }
-      const store = postgresOutboxStore({ pool: explaining as never, notify: false })
-      const { events } = await store.claim({ limit: 100, leaseMs: 60_000, policy: 'latest', keepSentMs: 60_000 })
-      expect(events).toHaveLength(100)
-      const completions = events.map((claimed) => ({ ...claimed, outcome: { kind: 'sent' } as const }))
-      expect(await store.finish(completions, { policy: 'latest', keepSentMs: 60_000 })).toEqual([])
-      const ofClaim = read.splice(0)
-      expect(ofClaim.length).toBeGreaterThan(15)
-      // Without statistics, PostgreSQL scans even a table of 40,000 orders for 100 of them.
-      const isUnavoidable = ({ table }: { table: unknown }) => !hasStatistics && table === 'order_sync_outbox_orders'
-      expect(ofClaim.filter((node) => node.rows > 100 && !isUnavoidable(node))).toEqual([])
-      await store.stats()
-      if (hasStatistics) expect(read).not.toContainEqual(expect.objectContaining({ type: 'Seq Scan' }))
-    })
+      return new Proxy(client, { get: (target, name) => (name === 'query' ? query : Reflect.get(target, name)) })
+    },
+  }
+  return { explaining, read }
+}
+
+test.runIf(URLS.postgres).for([true, false])(
+  'in PostgreSQL a claim and its outcome read neither what is not due nor what was sent (the tables have statistics: %s)',
+  async (hasStatistics) => {
+    const opened = await openTables('postgres')
+    await opened.rows(`INSERT INTO order_sync_outbox
+      (order_key, event_time, request_id, payload, state, attempts, due_at, created_at, expires_at, finished_at)
+      SELECT n, n, n, repeat('x', 500), CASE WHEN n % 40 = 0 THEN 1 ELSE 2 END, 1, 4e12, 0, 4e12, 0 FROM generate_series(1, 40000) n`)
+    await opened.rows(`INSERT INTO order_sync_outbox_orders (order_key, due_at, leased, token)
+      SELECT n, CASE WHEN n % 40 = 0 THEN 4000000000000 END, 0, 1 FROM generate_series(1, 40000) n`)
+    if (hasStatistics) await opened.rows('ANALYZE')
+    const outbox = createOutbox({ store: opened.store, client: createClient().client })
+    await outbox.enqueueAll(Array.from({ length: 100 }, (_, no) => event(`new-${no}`)))
+
+    const { explaining, read } = explainingPool(createPool(opened.connection))
+    const store = postgresOutboxStore({ pool: explaining as never, notify: false })
+    const { events } = await store.claim({ limit: 100, leaseMs: 60_000, policy: 'latest', keepSentMs: 60_000 })
+    expect(events).toHaveLength(100)
+    const completions = events.map((claimed) => ({ ...claimed, outcome: { kind: 'sent' } as const }))
+    expect(await store.finish(completions, { policy: 'latest', keepSentMs: 60_000 })).toEqual([])
+    const ofClaim = read.splice(0)
+    expect(ofClaim.length).toBeGreaterThan(15)
+    // Without statistics, PostgreSQL scans even a table of 40,000 orders for 100 of them.
+    const isUnavoidable = ({ table }: { table: unknown }) => !hasStatistics && table === 'order_sync_outbox_orders'
+    expect(ofClaim.filter((node) => node.rows > 100 && !isUnavoidable(node))).toEqual([])
+    await store.stats()
+    if (hasStatistics) expect(read).not.toContainEqual(expect.objectContaining({ type: 'Seq Scan' }))
   },
 )
