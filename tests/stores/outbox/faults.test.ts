@@ -272,6 +272,9 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
         if (one.kind === 'unavailable') stop.abort()
       },
       random,
+      // So that a claim that runs beside the first attempt does not find the retry due.
+      baseDelayMs: 80_000_000,
+      maxDelayMs: 80_000_000,
     })
     await outbox.enqueue(event('A'))
     await outbox.run({ signal: stop.signal })
