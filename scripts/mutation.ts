@@ -22,7 +22,7 @@ import { run } from './run.ts'
 const TESTS: Readonly<Record<string, readonly string[]>> = {
   client: ['tests/client'],
   crypto: ['tests/crypto', 'tests/keys', 'tests/secure-message'],
-  diagnosis: ['tests/diagnosis', 'tests/server/diagnose.test.ts'],
+  diagnosis: ['tests/diagnosis/changes', 'tests/diagnosis', 'tests/server/diagnose.test.ts'],
   messages: ['tests/messages', 'tests/server/rejections.test.ts', 'tests/client/order.test.ts'],
   // The tests that replace `node:timers/promises` come first: modules are loaded once. No database server is started: of
   // tests/stores, the tests with SQLite run. The slow ones are left out.
