@@ -70,11 +70,15 @@ function addReadings(value: string, add: (bytes: Uint8Array | undefined, fix: st
   const once = decoded(text) ?? text
   const twice = decoded(once) ?? once
   const thrice = decoded(twice) ?? twice
-  add(base64Of(once), `The signature is not in the format of the protocol. ${RIGHT}`)
-  add(
-    base64Of(once.replaceAll(' ', '+')),
-    `The signature was URL-decoded once too often: each "+" has become a space. ${RIGHT}`,
-  )
+  const plain = base64Of(once)
+  add(plain, `The signature is not in the format of the protocol. ${RIGHT}`)
+  if (plain === undefined) {
+    const fix = `The signature was URL-decoded once too often: each "+" has become a space. ${RIGHT}`
+    const spaced = once.replaceAll(' ', '+')
+    add(base64Of(spaced), fix)
+    // A space at the start of a value is removed, and with it the first "+".
+    add(base64Of(`+${spaced}`), fix)
+  }
   add(base64Of(twice), `The signature is URL-encoded twice. ${RIGHT}`)
   add(base64Of(twice.replaceAll(' ', '+')), `The signature is URL-encoded twice. ${RIGHT}`)
   add(base64Of(thrice), `The signature is URL-encoded three times. ${RIGHT}`)
