@@ -4,7 +4,7 @@ import { isOwnTimeoutError, timeoutError, waitFor } from '../timeout.ts'
 
 /**
  * A store whose calls reject when they take too long: on a network that drops packets silently, a driver can wait forever. If a
- * claim or a note takes effect after the timeout, the lease expires as after a crash of the worker, and the event is sent again.
+ * claim or an outcome is written after the timeout, the lease expires as after a crash of the worker, and the event is sent again.
  *
  * `enqueue` has no timeout here: the merchant's transaction limits it.
  */

@@ -51,7 +51,7 @@ export interface OutboxFencedEvent extends OutboxEventBase {
   readonly message: string
 }
 
-/** The store fails, or the outcome of an attempt is unknown because code of the application threw unexpectedly. The worker retries. */
+/** The store fails, or the outcome of an attempt is unknown, because code of the application threw an unexpected error. The worker retries. */
 export interface OutboxUnavailableEvent {
   readonly kind: 'unavailable'
   readonly message: string

@@ -5,8 +5,11 @@ import { describeStoreFailure } from './bounded-store.ts'
 import { type OutboxUnavailableEvent, withError } from './event.ts'
 import type { OutboxSettings } from './options.ts'
 
-/** The result of recording a completion. `unknown`: the store failed until the lease ended, and the event is sent again after its lease. */
-export type Noted = 'noted' | 'fenced' | 'unknown'
+/**
+ * The result of recording a completion. `fenced`: the lease was lost. `unknown`: the store failed until the lease ended, and the event is
+ * sent again.
+ */
+export type Recorded = 'recorded' | 'fenced' | 'unknown'
 
 const MAX_BATCH = 200
 /** Also after the lease, and when the worker stops. */
@@ -17,18 +20,18 @@ const PAUSES = { firstMs: 50, maxMs: 1_000 }
 interface Pending {
   readonly completion: OutboxCompletion
   readonly leaseEndsAt: number
-  readonly resolve: (noted: Noted) => void
+  readonly resolve: (recorded: Recorded) => void
 }
 
 /**
  * Records completions in the store. While a call runs, it collects further completions for the next call. If the store fails, it tries again
- * until the lease ends: an outcome that is not recorded sends the event again. A worker that stops does not wait that long.
+ * until the lease ends: if an outcome is not recorded, the event is sent again. A worker that stops does not wait that long.
  */
 export function createFinisher(
   { store, policy, keepSentMs }: Pick<OutboxSettings, 'store' | 'policy' | 'keepSentMs'>,
   report: (event: OutboxUnavailableEvent) => void,
   stopping: AbortSignal | undefined,
-): (completion: OutboxCompletion, leaseEndsAt: number) => Promise<Noted> {
+): (completion: OutboxCompletion, leaseEndsAt: number) => Promise<Recorded> {
   const pending: Pending[] = []
   let isRunning = false
 
@@ -39,15 +42,15 @@ export function createFinisher(
     await new Promise((resolve) => setImmediate(resolve))
     while (pending.length > 0) {
       const batch = pending.splice(0, MAX_BATCH)
-      const fenced = await noteWithRetries(batch)
+      const fenced = await recordWithRetries(batch)
       for (const { completion, resolve } of batch) {
-        resolve(fenced === undefined ? 'unknown' : fenced.has(completion.id) ? 'fenced' : 'noted')
+        resolve(fenced === undefined ? 'unknown' : fenced.has(completion.id) ? 'fenced' : 'recorded')
       }
     }
     isRunning = false
   }
 
-  async function noteWithRetries(batch: readonly Pending[]): Promise<ReadonlySet<string> | undefined> {
+  async function recordWithRetries(batch: readonly Pending[]): Promise<ReadonlySet<string> | undefined> {
     const completions = batch.map(({ completion }) => completion)
     const leasesEndAt = Math.max(...batch.map(({ leaseEndsAt }) => leaseEndsAt))
     for (let attempt = 1; ; attempt++) {

@@ -54,15 +54,16 @@ export async function runWorker(context: WorkerContext, options: WorkerOptions):
   const { concurrency, signal, untilEmpty } = options
   const { store, policy, leaseMs, pollMs, keepSentMs } = settings
   const counts = { sent: 0, retried: 0, failed: 0, dropped: 0 }
-  /** Attempts, and outcomes that are being recorded. */
+  /** Attempts, and attempts whose outcome is being recorded. */
   const running = new Set<Promise<void>>()
   const waker = createWaker()
   const finish = createFinisher(settings, report, signal)
   const send = createSender(context, { finish, counts, signal })
   const listener = untilEmpty ? undefined : store.listen?.(waker.wake)
-  // One call claims several events.
-  const leastFree = Math.ceil(concurrency / 2)
+  /** A claim waits for half of the slots, so that one call claims several events. */
+  const minFreeSlots = Math.ceil(concurrency / 2)
   let attempting = 0
+  /** Whether the last claim left events that are due. */
   let isBehind = false
   let storeFailures = 0
   let pruning: Promise<void> | undefined
@@ -87,7 +88,7 @@ export async function runWorker(context: WorkerContext, options: WorkerOptions):
     }
   }
 
-  /** The merchant's code threw in an unexpected place, such as a getter of the client's error. An unhandled rejection would end the process. */
+  /** Code of the merchant threw in an unexpected place, such as a getter of the client's error. An unhandled rejection would end the process. */
   function reportUndecided(error: unknown): void {
     const message = `The outcome of an attempt is unknown: ${describeFailure(error)}. The event is sent again after its lease, with the same requestId.`
     report(withError({ kind: 'unavailable', message, delayMs: leaseMs }, error))
@@ -111,10 +112,10 @@ export async function runWorker(context: WorkerContext, options: WorkerOptions):
       if (pruning === undefined && performance.now() >= pruneAt) pruning = prune()
       const claimedAt = performance.now()
       const wasIdle = running.size === 0
-      // If more is due, it is claimed while outcomes are recorded: up to as many outcomes as there are places.
-      const taken = isBehind ? Math.max(attempting, running.size - concurrency) : running.size
-      const free = concurrency - taken
-      const found = free >= leastFree ? await claim(free) : NOTHING
+      // If more events are due, do not wait until outcomes are recorded, unless there are more than `concurrency` of them.
+      const usedSlots = isBehind ? Math.max(attempting, running.size - concurrency) : running.size
+      const freeSlots = concurrency - usedSlots
+      const found = freeSlots >= minFreeSlots ? await claim(freeSlots) : NOTHING
       if (found === undefined) continue
       for (const { id, requestId, reason } of found.dropped) {
         counts.dropped++
@@ -135,7 +136,7 @@ export async function runWorker(context: WorkerContext, options: WorkerOptions):
         running.add(sending)
       }
       if (found.events.length > 0 || found.dropped.length > 0 || found.more) continue
-      // Not if an attempt ended during the claim: the order had a lease then, and can be due now.
+      // If an attempt ended during the claim, its order was still leased for the claim, and can be due now: claim again.
       if (untilEmpty && wasIdle) break
       await waker.wait(pollMs)
     }
@@ -169,6 +170,7 @@ function createSender(
 ) {
   const { leaseMs, random } = settings
 
+  /** Sends an event, and records the outcome. Calls `onAttempted` between the two. */
   return async (event: ClaimedOutboxEvent, claimedAt: number, onAttempted: () => void): Promise<void> => {
     const { id, orderKey, token, eventTime, requestId } = event
     const elapsed = () => performance.now() - claimedAt
@@ -182,8 +184,8 @@ function createSender(
     onAttempted()
     const retryLeftMs = event.retryLeftMs - elapsed()
     const outcome = decideAttempt(error, { attempts, retryLeftMs }, settings, random())
-    const noted = await finish({ id, orderKey, token, eventTime, outcome }, claimedAt + leaseMs)
-    if (noted === 'fenced') {
+    const recorded = await finish({ id, orderKey, token, eventTime, outcome }, claimedAt + leaseMs)
+    if (recorded === 'fenced') {
       const message =
         'An attempt ended after its lease: the event is sent again, with the same requestId. Check whether "leaseMs" is too short.'
       return report({ kind: 'fenced', id, requestId, message })

@@ -183,13 +183,15 @@ export async function migrateMysqlOutbox(pool: MysqlPool, options: MysqlDatabase
   const { connection, giveBack } = await borrow(pool, MIGRATION_TIMEOUT_MS)
   try {
     const send = (sql: string) => query(connection, sql, MIGRATION_TIMEOUT_MS)
-    const version = await schemaVersion(send, prefixOf(database))
+    const prefix = prefixOf(database)
+    const version = await schemaVersion(send, prefix)
     if (version > VERSION) throw new Error('The outbox was migrated by a later release of alipayhk-order-sync')
     if (version < VERSION) {
       // Each statement commits implicitly, and does nothing when it is repeated.
-      for (const statement of tablesOf(prefixOf(database))) await send(statement)
+      for (const statement of tablesOf(prefix)) await send(statement)
     }
-    await query(connection, 'COMMIT', MIGRATION_TIMEOUT_MS)
+    // With `autocommit = 0`, a read opens a transaction.
+    await send('COMMIT')
   } catch (error) {
     giveBack({ close: true })
     throw error

@@ -293,6 +293,7 @@ CREATE TABLE ${prefix}order_sync_outbox (
 CREATE INDEX order_sync_outbox_waiting ON ${prefix}order_sync_outbox (order_key, event_time, id) WHERE state = 1;
 CREATE INDEX order_sync_outbox_failed ON ${prefix}order_sync_outbox (id) WHERE state = 3;
 CREATE INDEX order_sync_outbox_ended ON ${prefix}order_sync_outbox (finished_at) WHERE state IN (2, 4, 5);
+-- Each order: its lease, and what was sent last.
 CREATE TABLE ${prefix}order_sync_outbox_orders (
   order_key text COLLATE "C" PRIMARY KEY,
   -- When the order may be claimed: its next event is due, or its lease is over. NULL: nothing waits.
@@ -301,12 +302,12 @@ CREATE TABLE ${prefix}order_sync_outbox_orders (
   token     bigint NOT NULL,
   sent_time bigint
 );
--- Orders with new events, for the next worker.
+CREATE INDEX order_sync_outbox_due ON ${prefix}order_sync_outbox_orders (due_at) WHERE due_at IS NOT NULL;
+-- Orders with new events that no worker has seen yet.
 CREATE TABLE ${prefix}order_sync_outbox_changes (
   id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   order_key text COLLATE "C" NOT NULL
 );
-CREATE INDEX order_sync_outbox_due ON ${prefix}order_sync_outbox_orders (due_at) WHERE due_at IS NOT NULL;
-INSERT INTO ${prefix}order_sync_outbox_schema (version) VALUES (1);
+INSERT INTO ${prefix}order_sync_outbox_schema (version) VALUES (${VERSION});
 `
 }

@@ -104,7 +104,7 @@ export interface OutboxStore {
   readonly claim: (
     request: OutboxStoreOptions & { readonly limit: number; readonly leaseMs: number },
   ) => Promise<OutboxClaim>
-  /** Notes how attempts ended, also twice. Returns the ids whose lease was lost: their outcome is not noted. */
+  /** Records how attempts ended. A repeated call changes nothing. Returns the ids whose lease was lost: their outcome is not recorded. */
   readonly finish: (completions: readonly OutboxCompletion[], options: OutboxStoreOptions) => Promise<readonly string[]>
   readonly stats: () => Promise<OutboxStats>
   /** The oldest first. */
