@@ -33,8 +33,8 @@ const SERVER_STORES = [
 /** What is built, started and packed: run on the oldest and the latest Node. */
 const BUILT = '--exclude=tests/{cli,demo,package}/**'
 
-/** Slow tests of the command line and of broken networks. `npm test` runs them. */
-const SLOW = [
+/** Without slow tests of the command line and of broken networks. `npm test` runs them. */
+const WITHOUT_SLOW = [
   '--exclude=tests/cli/!(serve-and-send|keygen|explain).test.ts',
   '--exclude=tests/cli/bulk/**',
   '--exclude=tests/stores/dark-network.test.ts',
@@ -53,14 +53,14 @@ const DENO = ['run', '--no-prompt', '--node-modules-dir=manual']
 const DENO_WITHOUT_ENV = [...DENO, '--allow-net', '--allow-read', '--allow-write']
 
 /**
- * Node: the oldest supported version, and the latest of each major since. Nearly all tests run on the latest; on the others, those
- * whose outcome depends on the version. Others: the latest of one major.
+ * Node: the oldest supported version, and the latest version of each later major. The latest Node runs nearly all tests, the others run
+ * the tests whose outcome depends on the version. Other runtimes: the latest version of one major.
  */
 const RUNTIMES: Readonly<Record<string, Runtime>> = {
   'node-20.19': nodeOf('20.19.0', [...SERVER_STORES, ...BUILT_ON_OLDEST]),
   'node-22': nodeOf('22', [...SERVER_STORES, BUILT]),
   'node-24': nodeOf('24', [...SERVER_STORES, BUILT]),
-  'node-26': nodeOf('26', SLOW),
+  'node-26': nodeOf('26', WITHOUT_SLOW),
   bun: {
     package: `@oven/bun-${platform}-${bunArch}`,
     version: '1',
