@@ -74,6 +74,10 @@ export interface OutboxDatabase {
   readonly hasReturning: boolean
   /** What follows a column that must have one of the values: `IN (…)`. */
   readonly inList: (values: Keys | Ids) => Statement
+  /** Deletes the rows with these ids, and locks no others. */
+  readonly deleteRows: (table: string, ids: Ids) => Statement
+  /** A table in an UPDATE or a locking SELECT of rows by their primary keys, which must lock no others. */
+  readonly byKey: (table: string) => string
   /** The rows of an INSERT. `select` lists their expressions. It uses each column once, in their order. */
   readonly rowsOf: (columns: Columns, select: (columns: readonly string[]) => string) => Statement
 }
@@ -122,7 +126,7 @@ interface EventPlace {
 
 /** The outbox in SQL that PostgreSQL, MySQL and SQLite understand. */
 export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore, 'listen'> {
-  const { transaction, now, prefix, forUpdate, skipLocked, inList } = database
+  const { transaction, now, prefix, forUpdate, skipLocked, inList, byKey, deleteRows } = database
   const events = `${prefix}order_sync_outbox`
   const orders = `${prefix}order_sync_outbox_orders`
   const changes = `${prefix}order_sync_outbox_changes`
@@ -143,7 +147,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     const cases = sent.map(({ eventTime }) => `WHEN ? THEN ${Math.trunc(eventTime)}`).join(' ')
     const sentTime = sent.length > 0 ? `, sent_time = CASE order_key ${cases} ELSE sent_time END` : ''
     return sql(
-      `UPDATE ${orders} SET leased = 0${sentTime}, due_at = (
+      `UPDATE ${byKey(orders)} SET leased = 0${sentTime}, due_at = (
          SELECT e.due_at FROM ${events} e
          WHERE e.order_key = ${orders}.order_key AND e.state = ${STATES.waiting}
          ORDER BY ${nextFirst(policy)} LIMIT 1
@@ -163,7 +167,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
   /** Takes the oldest changes, and returns the keys of their orders. */
   function* takeChanges(limit: number): Steps<{ readonly keys: Keys; readonly more: boolean }> {
     const taken = yield sql(`SELECT id, order_key FROM ${changes} ORDER BY id LIMIT ${limit} ${skipLocked}`)
-    if (taken.length > 0) yield sqlIn(`DELETE FROM ${changes} WHERE id`, taken.map(idOf))
+    if (taken.length > 0) yield deleteRows(changes, taken.map(idOf))
     // Sorted, so that two workers cannot deadlock.
     return { keys: [...new Set(taken.map(keyOf))].sort(), more: taken.length === limit }
   }
@@ -207,7 +211,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     )
     if (due.length > 0) {
       const assignments = `leased = 1, due_at = ${leaseEnd}, token = token + 1`
-      yield sqlIn(`UPDATE ${orders} SET ${assignments} WHERE order_key`, due.map(keyOf))
+      yield sqlIn(`UPDATE ${byKey(orders)} SET ${assignments} WHERE order_key`, due.map(keyOf))
     }
     return due
   }
@@ -279,10 +283,10 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
   }
 
   /** Ends events: keeps them for `keepSentMs`, with the assignments of `set`, or deletes them. */
-  const end = (ids: Ids, { set, keepSentMs }: { set: string; keepSentMs: number }) => {
-    const statement = keepSentMs === 0 ? `DELETE FROM ${events}` : `UPDATE ${events} SET ${set}, finished_at = ${now()}`
-    return sqlIn(`${statement} WHERE id`, ids)
-  }
+  const end = (ids: Ids, { set, keepSentMs }: { set: string; keepSentMs: number }) =>
+    keepSentMs === 0
+      ? deleteRows(events, ids)
+      : sqlIn(`UPDATE ${byKey(events)} SET ${set}, finished_at = ${now()} WHERE id`, ids)
 
   function* finish(
     completions: readonly OutboxCompletion[],
@@ -290,7 +294,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
   ): Steps<string[]> {
     const keys = inList(completions.map(({ orderKey }) => orderKey).sort())
     const rows = yield sql(
-      `SELECT order_key, token, leased FROM ${orders} WHERE order_key ${keys.text} ORDER BY order_key ${forUpdate}`,
+      `SELECT order_key, token, leased FROM ${byKey(orders)} WHERE order_key ${keys.text} ORDER BY order_key ${forUpdate}`,
       keys.values,
     )
     const leases = new Map(rows.map((row) => [keyOf(row), row]))
@@ -404,7 +408,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
           [wholeMs(keepSentMs)],
         )
         const ids = rows.map(idOf)
-        if (ids.length > 0) yield sqlIn(`DELETE FROM ${events} WHERE id`, ids)
+        if (ids.length > 0) yield deleteRows(events, ids)
         return ids.length
       }),
   }

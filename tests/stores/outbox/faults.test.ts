@@ -141,6 +141,25 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     },
   )
 
+  test.skipIf(kind === 'better-sqlite3').for([1, 5, 30])(
+    'a worker that sends %i events does not wait for a transaction that has enqueued events of other orders',
+    async (count) => {
+      const { create, inTransaction } = await open()
+      const before = Array.from({ length: count }, (_, no) => event(`before-${no}`))
+      for (const keepSentMs of [0, 86_400_000]) {
+        // Shorter than MySQL waits for a lock.
+        const { outbox } = create({ keepSentMs, storeTimeoutMs: 8_000 })
+        await outbox.enqueueAll(before)
+        await inTransaction(async (transaction) => {
+          await outbox.enqueueAll([event('open-0'), event('open-1')], { transaction })
+          await outbox.enqueue(event('after'))
+          expect(await outbox.drain({ concurrency: count + 1 })).toMatchObject({ sent: count + 1 })
+        })
+        expect(await outbox.drain()).toMatchObject({ sent: 2 })
+      }
+    },
+  )
+
   test('drain sends the next event of an order whose first one is recorded while a claim runs', async () => {
     const { create, store } = await open()
     let onRecorded = () => {}
