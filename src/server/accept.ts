@@ -169,7 +169,8 @@ async function validate<ExtInfo>(
       throw isOrderSyncError(error) ? error : optionThrew('extInfoSchema', error)
     })
     const order = { ...valid, extInfo }
-    const key = orderKey({ ...valid, clientId: credentials.clientId })
+    const { merchantId, merchantBizType, merchantBizNo } = valid
+    const key = orderKey({ clientId: credentials.clientId, merchantId, merchantBizType, merchantBizNo })
     trace.order = order
     trace.orderKey = key
     noteStep(trace, 'validated')

@@ -90,7 +90,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
   }
 
   function handle(request: IncomingRequest, context: HandleContext): Promise<HttpResponse> {
-    const { trace, adopt: adoptTracerId } = createTrace(settings.encryption.randomBytes)
+    const { trace, adopt: adoptTracerId } = createTrace()
     const observed = observers.start(request, trace.startedAt)
     if (observed !== undefined) trace.observed = observed
     const abort = createRequestAbort(timeoutMs, request, () => timeoutError('The request', timeoutMs))
@@ -130,10 +130,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
     const response = toResponse(ended.outcome, settings)
     if (context !== undefined) noteOutcome(context, ended.outcome, response, trace)
     await report(ended, { response, trace })
-    const { httpResponse, failure } = await respondOrFail(response, ended.recipient, {
-      ...settings,
-      tracerId: trace.tracerId,
-    })
+    const { httpResponse, failure } = await respondOrFail(response, ended.recipient, settings, trace.tracerId)
     if (failure !== undefined) {
       const outcome = { kind: 'unavailable', error: failure } as const
       await report({ ...ended, outcome }, { response: toResponse(outcome, settings), trace })

@@ -31,8 +31,6 @@ interface ResponseSettings {
   readonly now: () => number
   readonly timeoutMs: number
   readonly encryption: Encryption
-  /** Sent back, so that both sides can find the request in their logs. */
-  readonly tracerId: string
 }
 
 /**
@@ -44,8 +42,9 @@ async function respond(
   response: StatusAndResponse,
   recipient: Recipient,
   settings: ResponseSettings,
+  tracerId: string,
 ): Promise<HttpResponse> {
-  if (recipient.kind === 'stranger') return respondUnsigned(response, settings)
+  if (recipient.kind === 'stranger') return respondUnsigned(response, settings, tracerId)
   const { credentials, method, path, isEncrypted, aesBits } = recipient
   const { options, randomBytes } = settings.encryption
   const securing = secureMessage(
@@ -60,7 +59,7 @@ async function respond(
     credentials,
     { options: { ...options, aesBits: aesBits ?? options.aesBits }, randomBytes },
   )
-  const { timeoutMs, tracerId } = settings
+  const { timeoutMs } = settings
   const secured = credentials.signingKey.key.isRemote
     ? waitFor(() => securing, { timeoutMs, onTimeout: () => signerTimedOut(timeoutMs) })
     : securing
@@ -79,34 +78,39 @@ export interface Responded {
 /**
  * Like {@link respond}. If the signer or the clock fails, the response is an unsigned HTTP 500. A processed order is stored by
  * then, and the next delivery gets its response.
+ *
+ * @param tracerId Sent back, so that both sides can find the request in their logs.
  */
 export async function respondOrFail(
   response: StatusAndResponse,
   recipient: Recipient,
   settings: ResponseSettings & { readonly alwaysStatus200: boolean },
+  tracerId: string,
 ): Promise<Responded> {
   try {
-    return { httpResponse: await respond(response, recipient, settings) }
+    return { httpResponse: await respond(response, recipient, settings, tracerId) }
   } catch (error) {
     const failure = toOwnSideError(error)
-    return { httpResponse: respondUnavailable(failure, settings), failure }
+    return { httpResponse: respondUnavailable(failure, settings, tracerId), failure }
   }
 }
 
 /** The unsigned response after a failure on this side. */
 export function respondUnavailable(
   error: OwnSideError,
-  settings: Pick<ResponseSettings, 'now' | 'tracerId'> & { readonly alwaysStatus200: boolean },
+  settings: Pick<ResponseSettings, 'now'> & { readonly alwaysStatus200: boolean },
+  tracerId: string,
 ): HttpResponse {
-  return respondUnsigned(toResponse({ kind: 'unavailable', error }, settings), settings)
+  return respondUnsigned(toResponse({ kind: 'unavailable', error }, settings), settings, tracerId)
 }
 
 /** An unsigned response: the request did not verify, or the signer fails. */
 function respondUnsigned(
   response: StatusAndResponse,
-  settings: Pick<ResponseSettings, 'now' | 'tracerId'>,
+  settings: Pick<ResponseSettings, 'now'>,
+  tracerId: string,
 ): HttpResponse {
-  const headers = { 'Content-Type': CONTENT_TYPES.json, ...responseTime(settings), 'Tracer-Id': settings.tracerId }
+  const headers = { 'Content-Type': CONTENT_TYPES.json, ...responseTime(settings), 'Tracer-Id': tracerId }
   return {
     status: response.status,
     headers: withAllow(headers, response),

@@ -1,5 +1,4 @@
 import { match } from 'ts-pattern'
-import { secureRandomBytes } from '../crypto/node.ts'
 import { ConfigurationError, HandlerError, ProtocolError } from '../errors.ts'
 import { toOwnSideError } from './failures.ts'
 import type { HttpResponse } from './http.ts'
@@ -45,7 +44,7 @@ function copyOf(error: NotAccepted['error']): NotAccepted['error'] {
 export function responseToError(error: unknown): HttpResponse {
   const made = typeof error === 'object' && error !== null ? responses.get(error) : undefined
   if (made !== undefined) return made
-  const { trace } = createTrace(secureRandomBytes)
-  const settings = { now: () => Date.now(), alwaysStatus200: false, tracerId: trace.tracerId }
-  return respondUnavailable(toOwnSideError(error), settings)
+  const { trace } = createTrace()
+  const settings = { now: () => Date.now(), alwaysStatus200: false }
+  return respondUnavailable(toOwnSideError(error), settings, trace.tracerId)
 }

@@ -1,4 +1,4 @@
-import { type RandomBytes, secureRandomBytes } from '../crypto/node.ts'
+import { secureRandomUUID } from '../crypto/node.ts'
 import type { Order } from '../messages/order.ts'
 import { type OwnSideError, timedOut, type Waiting } from './failures.ts'
 import type { ObservedDelivery } from './observation.ts'
@@ -35,7 +35,7 @@ export interface RequestTrace {
 }
 
 /** Starts the trace of a request. Once the headers are known, `adopt` sets the `Tracer-Id`. */
-export function createTrace(randomBytes: RandomBytes): {
+export function createTrace(): {
   readonly trace: RequestTrace
   readonly adopt: (tracerId: string | undefined) => void
 } {
@@ -43,7 +43,8 @@ export function createTrace(randomBytes: RandomBytes): {
   return {
     trace: {
       get tracerId() {
-        id ??= newTracerId(randomBytes)
+        // Not from the option `randomBytes`: a response must be sent when that function fails too.
+        id ??= secureRandomUUID().replaceAll('-', '')
         return id
       },
       startedAt: performance.now(),
@@ -54,21 +55,6 @@ export function createTrace(randomBytes: RandomBytes): {
       if (trimmed !== undefined && /^[ -~]{1,128}$/.test(trimmed)) id ??= trimmed
     },
   }
-}
-
-/** A response needs no `randomBytes` of the options: it must be sent when that function fails too. */
-function newTracerId(randomBytes: RandomBytes): string {
-  try {
-    const bytes = randomBytes(16)
-    if (ArrayBuffer.isView(bytes) && bytes.length === 16) return toHex(bytes)
-  } catch {
-    // Reported where the bytes are needed for encryption.
-  }
-  return toHex(secureRandomBytes(16))
-}
-
-function toHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
 /**

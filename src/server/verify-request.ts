@@ -115,7 +115,7 @@ export async function verifyWith<ExtInfo>(
 ): Promise<VerifiedRequest<ExtInfo>> {
   const settings = resolveVerifyOptions(options)
   const { timeoutMs } = settings
-  const { trace, adopt: adoptTracerId } = createTrace(settings.randomBytes)
+  const { trace, adopt: adoptTracerId } = createTrace()
   const abort = createRequestAbort(timeoutMs, request, () => timeoutError('The request', timeoutMs))
   const work = toAccepted(request, { ...state, abort, trace, adoptTracerId }, settings)
   work.then(abort.release, abort.release)
@@ -160,10 +160,12 @@ async function refuse(
   settings: VerifySettings<unknown>,
 ): Promise<OrderSyncError> {
   const { outcome, recipient } = ended
-  const { httpResponse, failure } = await respondOrFail(toResponse(outcome, settings), recipient, {
-    ...settings,
-    tracerId: trace.tracerId,
-  })
+  const { httpResponse, failure } = await respondOrFail(
+    toResponse(outcome, settings),
+    recipient,
+    settings,
+    trace.tracerId,
+  )
   return withResponse(failure ?? withHint(outcome.error, await diagnose(ended)), httpResponse)
 }
 
@@ -176,14 +178,13 @@ function withHint(error: NotAccepted['error'], hint: string | undefined): NotAcc
 async function respondWith(
   decision: OrderResult | Error,
   recipient: Recipient,
-  trace: RequestTrace,
+  { tracerId }: RequestTrace,
   settings: VerifySettings<unknown>,
 ): Promise<HttpResponse> {
-  const responseSettings = { ...settings, tracerId: trace.tracerId }
   const outcome = toOutcomeOf(decision)
   if (outcome.kind === 'unavailable')
-    throw withResponse(outcome.error, respondUnavailable(outcome.error, responseSettings))
-  const { httpResponse, failure } = await respondOrFail(toResponse(outcome, settings), recipient, responseSettings)
+    throw withResponse(outcome.error, respondUnavailable(outcome.error, settings, tracerId))
+  const { httpResponse, failure } = await respondOrFail(toResponse(outcome, settings), recipient, settings, tracerId)
   if (failure !== undefined) throw withResponse(failure, httpResponse)
   return httpResponse
 }
