@@ -62,7 +62,8 @@ export function toIncomingRequest(
     // Routers remove their mount path from `url`.
     path: framework.originalUrl ?? request.originalUrl ?? request.url ?? '',
     headers: readHeaders(request),
-    body: readBody(request, framework),
+    // Opened when the handler reads: a body parser may still run before.
+    body: { [Symbol.asyncIterator]: () => openBody(request, framework) },
     signal: connectionSignal(response),
     // A getter: it is expensive, and only needed for a lost body.
     get parsedBodyHint() {
@@ -77,17 +78,20 @@ function readHeaders({ headers, rawHeaders = [] }: NodeRequest): IncomingRequest
   return types.length > 1 ? { ...headers, 'content-type': types } : headers
 }
 
-/** A generator: a body parser may still run between the creation of the request and the moment the handler reads. */
-async function* readBody(request: NodeRequest, framework: FrameworkRequest): BodyChunks {
+function openBody(request: NodeRequest, framework: FrameworkRequest): BodyChunks {
   const kept = keptBytes(framework)
-  if (kept !== undefined) yield kept
+  if (kept !== undefined) return chunkOf(kept)
   // Someone else reads, or has read, this stream: bytes would be missing.
-  else if (request.readableDidRead || request.readableFlowing) yield PARSED_BODY
+  if (request.readableDidRead || request.readableFlowing) return chunkOf(PARSED_BODY)
   // A handler that stops reading early must not destroy the socket: it still has to send the response.
-  else yield* request.iterator({ destroyOnReturn: false })
+  return request.iterator({ destroyOnReturn: false })
 }
 
-type BodyChunks = AsyncGenerator<Uint8Array | string | typeof PARSED_BODY, void>
+type BodyChunks = AsyncIterator<Uint8Array | string | typeof PARSED_BODY>
+
+async function* chunkOf<Chunk>(chunk: Chunk): AsyncGenerator<Chunk> {
+  yield chunk
+}
 
 /** The bytes that a body parser kept, if it did. */
 function keptBytes(framework: FrameworkRequest): Uint8Array | string | undefined {

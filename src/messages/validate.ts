@@ -41,17 +41,15 @@ export function validateResponse(value: unknown): OrderSyncResponse {
 }
 
 /**
- * Validates `extInfo` with the caller's schema, if there is one.
+ * Validates `extInfo` with the caller's schema.
  *
  * @returns The output of the schema.
  * @throws {@link ProtocolError} `ERR_FIELD_INVALID`
  */
 export async function validateExtInfo<ExtInfo>(
   extInfo: OpenObject,
-  schema: StandardSchema<unknown, ExtInfo> | undefined,
+  schema: StandardSchema<unknown, ExtInfo>,
 ): Promise<ExtInfo> {
-  // Without a schema, ExtInfo is the type that the caller chose: OpenObject by default.
-  if (schema === undefined) return extInfo as ExtInfo
   const result = await schema['~standard'].validate(extInfo)
   if (result.issues === undefined) return result.value
   // Leave out the messages of the schema: many libraries quote the value. The sender may choose the names.

@@ -83,7 +83,7 @@ export async function accept<ExtInfo>(
   }
   try {
     // Bounded: a remote signer, or a schema, may never settle.
-    const accepted = await abort.beforeTimeout(openAndValidate({ ...received, keyVersion }, trace, settings))
+    const accepted = await abort.beforeTimeout(openAndValidate({ keyVersion, ...received }, trace, settings))
     if (accepted.kind === 'accepted') warnOfSeconds(accepted.order)
     return accepted
   } catch (error) {
@@ -165,10 +165,7 @@ async function validate<ExtInfo>(
     const valid = validateOrder(value)
     assertNotInFuture(valid, settings)
     trace.waiting = 'extInfoSchema'
-    const extInfo = await validateExtInfo(valid.extInfo, settings.extInfoSchema).catch((error: unknown) => {
-      throw isOrderSyncError(error) ? error : optionThrew('extInfoSchema', error)
-    })
-    const order = { ...valid, extInfo }
+    const order = await withExtInfo(valid, settings.extInfoSchema)
     const { merchantId, merchantBizType, merchantBizNo } = valid
     const key = orderKey({ clientId: credentials.clientId, merchantId, merchantBizType, merchantBizNo })
     trace.order = order
@@ -188,6 +185,20 @@ async function validate<ExtInfo>(
     }
   } catch (error) {
     return endVerified(error, credentials, recipient)
+  }
+}
+
+/** The order with the `extInfo` that the schema returned. */
+async function withExtInfo<ExtInfo>(
+  order: Order,
+  schema: VerifySettings<ExtInfo>['extInfoSchema'],
+): Promise<Order<ExtInfo>> {
+  // ExtInfo is the type that the caller chose then: OpenObject by default.
+  if (schema === undefined) return order as Order<ExtInfo>
+  try {
+    return { ...order, extInfo: await validateExtInfo(order.extInfo, schema) }
+  } catch (error) {
+    throw isOrderSyncError(error) ? error : optionThrew('extInfoSchema', error)
   }
 }
 

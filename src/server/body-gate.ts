@@ -29,8 +29,8 @@ export interface BodyPlace {
 }
 
 interface ReadOptions {
-  /** How to fix the mounting if a body parser ran first. Read only if it is needed. */
-  readonly parsedBodyHint?: string | undefined
+  /** How to fix the mounting if a body parser ran first. The getter of an adapter is expensive: read it only if it is needed. */
+  readonly request?: { readonly parsedBodyHint?: string | undefined } | undefined
   /** Aborted when the connection closes: ends the wait for a stream. */
   readonly connection?: AbortSignal | undefined
 }
@@ -91,18 +91,26 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
 
   async function collect(place: Arriving, stream: AsyncIterable<unknown>, options: ReadOptions) {
     let size = 0
-    for await (const chunk of untilBroken(stream)) {
-      const next = toBytes(chunk)
-      if (next === undefined) throw notBytes(chunk, options.parsedBodyHint)
-      const end = size + next.length
-      if (end > maxBodyBytes) throw bodyTooLarge(maxBodyBytes)
-      // At least doubled, so that a body is copied a few times and not with every chunk; never above Content-Length. Memory is
-      // reserved as bytes arrive: an attacker could announce 1 MiB with each request and send nothing.
-      if (end > place.bytes) reserve(place, Math.max(end, Math.min(place.bytes * 2, place.maxBytes)))
-      if (place.isStopped) break
-      // Copied into one buffer: chunks of one byte, kept as objects, would cost a hundred times their size.
-      place.buffer.set(next, size)
-      size = end
+    let isWaiting = true
+    try {
+      for await (const chunk of stream) {
+        isWaiting = false
+        const next = toBytes(chunk)
+        if (next === undefined) throw notBytes(chunk, options.request?.parsedBodyHint)
+        const end = size + next.length
+        if (end > maxBodyBytes) throw bodyTooLarge(maxBodyBytes)
+        // At least doubled, so that a body is copied a few times and not with every chunk; never above Content-Length. Memory is
+        // reserved as bytes arrive: an attacker could announce 1 MiB with each request and send nothing.
+        if (end > place.bytes) reserve(place, Math.max(end, Math.min(place.bytes * 2, place.maxBytes)))
+        if (place.isStopped) break
+        // Copied into one buffer: chunks of one byte, kept as objects, would cost a hundred times their size.
+        place.buffer.set(next, size)
+        size = end
+        isWaiting = true
+      }
+    } catch (error) {
+      // Errors of the stream, and only those, mean that the connection closed.
+      throw isWaiting && !isOrderSyncError(error) ? bodyIncomplete() : error
     }
     return place.buffer.subarray(0, size)
   }
@@ -151,7 +159,7 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
         if (isStream(body)) return await readStream(body, options)
         leave(place)
         const bytes = toBytes(body ?? EMPTY)
-        if (bytes === undefined) throw notBytes(body, options.parsedBodyHint)
+        if (bytes === undefined) throw notBytes(body, options.request?.parsedBodyHint)
         if (bytes.length > maxBodyBytes) throw bodyTooLarge(maxBodyBytes)
         return bytes
       },
@@ -160,15 +168,6 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
 }
 
 const EMPTY = new Uint8Array()
-
-/** Turns the errors of a stream, and only those, into `ERR_BODY_INCOMPLETE`. */
-async function* untilBroken(stream: AsyncIterable<unknown>): AsyncGenerator<unknown, void> {
-  try {
-    yield* stream
-  } catch (error) {
-    throw isOrderSyncError(error) ? error : bodyIncomplete()
-  }
-}
 
 function isStream(body: unknown): body is AsyncIterable<unknown> {
   return isObject(body) && Symbol.asyncIterator in body && !ArrayBuffer.isView(body)

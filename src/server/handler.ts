@@ -90,12 +90,12 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
   }
 
   function handle(request: IncomingRequest, context: HandleContext): Promise<HttpResponse> {
-    const { trace, adopt: adoptTracerId } = createTrace()
+    const trace = createTrace()
     const observed = observers.start(request, trace.startedAt)
     if (observed !== undefined) trace.observed = observed
     const abort = createRequestAbort(timeoutMs, request, () => timeoutError('The request', timeoutMs))
     // Three promises, not one async function: at the deadline, the response depends on the step that was reached.
-    const received = receive(request, { abort, trace, adoptTracerId, enter }, settings)
+    const received = receive(request, { abort, trace, enter }, settings)
     const accepted = received.then((step) => (step.kind === 'ended' ? step : startWork(step)))
     const ended = accepted.then(async (step) =>
       step.kind === 'ended' ? step : endAccepted(step, await processOrder(step, { abort, trace }, settings)),

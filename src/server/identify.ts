@@ -8,7 +8,7 @@ import { type Ended, endUnverified } from './ended.ts'
 import { isOwnSideError, lookupThrew, optionThrew } from './failures.ts'
 import type { IncomingRequest } from './http.ts'
 import type { NotAccepted } from './outcome.ts'
-import type { RequestTrace } from './trace.ts'
+import { noteTracerId, type RequestTrace } from './trace.ts'
 import type { VerifySettings } from './verify-options.ts'
 
 /** A request with a known caller. Its body may not be complete. */
@@ -27,8 +27,6 @@ export interface Identified {
 export interface ReceiveContext {
   readonly abort: RequestAbort
   readonly trace: RequestTrace
-  /** Takes over the `Tracer-Id` of the request. */
-  readonly adoptTracerId: (tracerId: string | undefined) => void
   /** Takes a place for the body. */
   readonly enter: (contentLength: string | undefined) => BodyPlace
 }
@@ -38,13 +36,13 @@ type Settings = Pick<VerifySettings<unknown>, 'credentials' | 'signedPath'>
 /** Checks the first line and the headers, takes a place for the body, and looks up the credentials of the caller. */
 export async function identify(
   request: IncomingRequest,
-  { abort, trace, adoptTracerId, enter }: ReceiveContext,
+  { abort, trace, enter }: ReceiveContext,
   settings: Settings,
 ): Promise<Identified | Ended<NotAccepted>> {
   try {
     const method = requireMethod(request)
     const headers = collectHeaders(request.headers)
-    adoptTracerId(headers.get('tracer-id'))
+    noteTracerId(trace, headers.get('tracer-id'))
     const path = resolveSignedPath(request, settings.signedPath)
     assertOneLine(method, path)
     if (method !== ORDER_SYNC_METHOD) throw new ProtocolError('ERR_METHOD', `The method is not ${ORDER_SYNC_METHOD}.`)

@@ -148,9 +148,9 @@ async function runOnce<ExtInfo, Transaction>(
 ): Promise<Outcome> {
   const runOnOrder = async (transaction: Transaction): Promise<SerializedResponse> => {
     const context = {
-      ...toRequestContext(accepted, trace),
       fencingToken: held.token,
       transaction,
+      ...toRequestContext(accepted, trace),
       get signal() {
         return abort.signal
       },

@@ -47,15 +47,8 @@ async function readMessage(
     const keyVersion = credentials.peerPublicKeys.get(head.signature.keyVersion)?.version ?? head.signature.keyVersion
     if (keyVersion !== undefined) trace.keyVersion = keyVersion
     trace.waiting = 'body'
-    const options = {
-      connection: abort.connection,
-      // A getter, because the getter of an adapter is expensive.
-      get parsedBodyHint() {
-        return request.parsedBodyHint
-      },
-    }
     if (trace.observed !== undefined) trace.observed.isBodyTaken = true
-    const body = await abort.beforeTimeout(place.read(given, options))
+    const body = await abort.beforeTimeout(place.read(given, { request, connection: abort.connection }))
     if (trace.observed !== undefined) trace.observed.body = body
     noteStep(trace, 'received')
     return { kind: 'received', credentials, headers, message: { method, path, head, body } }

@@ -57,7 +57,7 @@ async function respond(
       encryptTo: isEncrypted ? requireEncryptionKey(credentials) : undefined,
     },
     credentials,
-    { options: { ...options, aesBits: aesBits ?? options.aesBits }, randomBytes },
+    { options: aesBits === undefined ? options : { ...options, aesBits }, randomBytes },
   )
   const { timeoutMs } = settings
   const secured = credentials.signingKey.key.isRemote
@@ -66,7 +66,7 @@ async function respond(
   const { headers, body } = await secured.catch((error: unknown) => {
     throw isOwnSideError(error) ? error : signerThrew('sign', error)
   })
-  return { status: response.status, headers: withAllow({ ...headers, 'Tracer-Id': tracerId }, response), body }
+  return { status: response.status, headers: withAllow({ 'Tracer-Id': tracerId, ...headers }, response), body }
 }
 
 /** A response, and the failure on this side that left it unsigned, if there was one. */

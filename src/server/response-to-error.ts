@@ -44,7 +44,7 @@ function copyOf(error: NotAccepted['error']): NotAccepted['error'] {
 export function responseToError(error: unknown): HttpResponse {
   const made = typeof error === 'object' && error !== null ? responses.get(error) : undefined
   if (made !== undefined) return made
-  const { trace } = createTrace()
+  const { tracerId } = createTrace()
   const settings = { now: () => Date.now(), alwaysStatus200: false }
-  return respondUnavailable(toOwnSideError(error), settings, trace.tracerId)
+  return respondUnavailable(toOwnSideError(error), settings, tracerId)
 }

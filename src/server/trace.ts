@@ -9,7 +9,7 @@ import type { ObservedDelivery } from './observation.ts'
  */
 export interface RequestTrace {
   /** The `Tracer-Id` of the request, if it is printable; otherwise a new one. */
-  readonly tracerId: string
+  tracerId: string
   /** From `performance.now()`, in milliseconds. */
   readonly startedAt: number
   /** What the request waits for now. */
@@ -34,27 +34,15 @@ export interface RequestTrace {
   observed?: ObservedDelivery
 }
 
-/** Starts the trace of a request. Once the headers are known, `adopt` sets the `Tracer-Id`. */
-export function createTrace(): {
-  readonly trace: RequestTrace
-  readonly adopt: (tracerId: string | undefined) => void
-} {
-  let id: string | undefined
-  return {
-    trace: {
-      get tracerId() {
-        // Not from the option `randomBytes`: a response must be sent when that function fails too.
-        id ??= secureRandomUUID().replaceAll('-', '')
-        return id
-      },
-      startedAt: performance.now(),
-      waiting: 'verification',
-    },
-    adopt(tracerId) {
-      const trimmed = tracerId?.trim()
-      if (trimmed !== undefined && /^[ -~]{1,128}$/.test(trimmed)) id ??= trimmed
-    },
-  }
+/** Starts the trace of a request, with a new `Tracer-Id`. */
+export function createTrace(): RequestTrace {
+  return { tracerId: secureRandomUUID().replaceAll('-', ''), startedAt: performance.now(), waiting: 'verification' }
+}
+
+/** Takes over the `Tracer-Id` of the request, if it is printable. */
+export function noteTracerId(trace: RequestTrace, tracerId: string | undefined): void {
+  const trimmed = tracerId?.trim()
+  if (trimmed !== undefined && /^[ -~]{1,128}$/.test(trimmed)) trace.tracerId = trimmed
 }
 
 /**

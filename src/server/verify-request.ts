@@ -115,9 +115,9 @@ export async function verifyWith<ExtInfo>(
 ): Promise<VerifiedRequest<ExtInfo>> {
   const settings = resolveVerifyOptions(options)
   const { timeoutMs } = settings
-  const { trace, adopt: adoptTracerId } = createTrace()
+  const trace = createTrace()
   const abort = createRequestAbort(timeoutMs, request, () => timeoutError('The request', timeoutMs))
-  const work = toAccepted(request, { ...state, abort, trace, adoptTracerId }, settings)
+  const work = toAccepted(request, { ...state, abort, trace }, settings)
   work.then(abort.release, abort.release)
   const step = (await Promise.race([work, abort.timedOut])) ?? endTimedOut(trace, timeoutMs)
   if (step.kind === 'ended') throw await refuse(step, { ...state, trace }, settings)
@@ -133,17 +133,16 @@ export async function verifyWith<ExtInfo>(
 interface VerifyContext extends VerifyState {
   readonly abort: RequestAbort
   readonly trace: RequestTrace
-  readonly adoptTracerId: (tracerId: string | undefined) => void
 }
 
 async function toAccepted<ExtInfo>(
   request: IncomingRequest,
-  { adoptTracerId, ...context }: VerifyContext,
+  context: VerifyContext,
   settings: VerifySettings<ExtInfo>,
 ): Promise<Accepted<ExtInfo> | Ended<NotAccepted>> {
   const { maxBodyBytes, bodyTimeoutMs } = settings
   const enter = createBodyGate({ maxBodyBytes, bodyTimeoutMs, maxReading: 1, maxReadingBytes: maxBodyBytes })
-  const received = await receive(request, { ...context, adoptTracerId, enter }, settings)
+  const received = await receive(request, { ...context, enter }, settings)
   if (received.kind === 'ended') return received
   return await accept(received, context, settings)
 }

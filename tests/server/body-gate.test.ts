@@ -11,7 +11,7 @@ import { rejectionOf, thrownBy } from '../support/thrown.ts'
 const LIMITS = { maxBodyBytes: 10, maxReading: 100, maxReadingBytes: 1_000, bodyTimeoutMs: 5_000 }
 
 const readBody = (body: RequestBody, options: { parsedBodyHint?: string; connection?: AbortSignal } = {}) =>
-  createBodyGate(LIMITS)(undefined).read(body, options)
+  createBodyGate(LIMITS)(undefined).read(body, { request: options, connection: options.connection })
 const textOf = async (body: RequestBody) => Buffer.from(await readBody(body)).toString()
 
 async function* stream(...parts: (Uint8Array | string | Error)[]): AsyncGenerator<Uint8Array | string> {
