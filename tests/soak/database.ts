@@ -1,5 +1,5 @@
 import { Pool } from 'pg'
-import { migratePostgresOutbox } from '../../src/stores/outbox-postgres.ts'
+import { migratePostgresOutbox } from '../../src/stores/outbox-postgres-migration.ts'
 import { migratePostgres } from '../../src/stores/postgres.ts'
 import type { Effect } from '../chaos/effects.ts'
 import type { CommittedVersion } from './sending-books.ts'

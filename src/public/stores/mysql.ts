@@ -11,6 +11,6 @@ export { MYSQL_MIGRATIONS, MYSQL_SCHEMA_VERSION, MYSQL_SQL_MODE } from '../../st
 export {
   type MysqlExecutor,
   type MysqlOutboxStoreOptions,
-  migrateMysqlOutbox,
   mysqlOutboxStore,
 } from '../../stores/outbox-mysql.ts'
+export { migrateMysqlOutbox } from '../../stores/outbox-mysql-migration.ts'

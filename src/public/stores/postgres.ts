@@ -5,11 +5,11 @@
  */
 
 export {
-  migratePostgresOutbox,
   type PostgresExecutor,
   type PostgresOutboxStoreOptions,
   postgresOutboxStore,
 } from '../../stores/outbox-postgres.ts'
+export { migratePostgresOutbox } from '../../stores/outbox-postgres-migration.ts'
 export {
   type ClientOf,
   forgetExpired,
