@@ -8,7 +8,7 @@ test.skipIf(inject('postgresUrl') === undefined)(
   'a claim of the outbox survives a crash of PostgreSQL: its worker is alive and still sends',
   async () => {
     const postgres = (await startPrivatePostgres()) ?? expect.fail('PostgreSQL cannot be started')
-    onTestFinished(postgres.stop)
+    onTestFinished(postgres.stop, 30_000)
     const { store, rows, close } = await openOutbox(`postgres ${postgres.url} public`)
     onTestFinished(async () => void (await close()))
     // Only a commit that waits for the disk is on the disk.

@@ -6,6 +6,7 @@ import { createOutbox, type OutboxEvent, type OutboxOptions } from '../../../src
 import { createTestOrder } from '../../../src/public/testing.ts'
 import { postgresOutboxStore } from '../../../src/stores/outbox-postgres.ts'
 import { migratePostgresOutbox } from '../../../src/stores/outbox-postgres-migration.ts'
+import { deferred } from '../../support/deferred.ts'
 import { OUTBOX_KINDS, type OutboxKind, openOutbox } from '../../support/outbox.ts'
 import { betterSqliteWorks, makePlace } from '../../support/stores.ts'
 import { rejectionOf } from '../../support/thrown.ts'
@@ -163,21 +164,18 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
 
   test('drain sends the next event of an order whose first one is recorded while a claim runs', async () => {
     const { create, store } = await open()
-    let onRecorded = () => {}
-    const recorded = new Promise<void>((resolve) => {
-      onRecorded = resolve
-    })
+    const recorded = deferred()
     const finish: typeof store.finish = async (...args) => {
       const fenced = await store.finish(...args)
-      setImmediate(onRecorded)
+      setImmediate(recorded.resolve)
       return fenced
     }
     let claims = 0
     const claim: typeof store.claim = async (request) => {
       const isSecond = ++claims === 2
       const claimed = await store.claim(request)
-      // It found the lease of the first event. Its response arrives when that event has ended.
-      if (isSecond) await recorded
+      // This claim saw the lease of the first event. It resolves when the outcome of that event is recorded.
+      if (isSecond) await recorded.promise
       return claimed
     }
     const { outbox } = create({ store: { ...store, claim, finish }, policy: 'every' })

@@ -252,7 +252,7 @@ describe.for(OUTBOX_KINDS)('outbox in %s', (kind) => {
     const { outbox, events, ...opened } = await open({ client: slow.client })
     await outbox.enqueue(event('A', 0))
     const first = outbox.drain()
-    await vi.waitFor(() => expect(slow.sent).toHaveLength(1))
+    await vi.waitFor(() => expect(slow.sent).toHaveLength(1), { timeout: 10_000 })
     const other = createOutbox({ store: opened.store, client: slow.client, onEvent: () => {} })
     expect(await other.drain()).toMatchObject({ sent: 0 })
     expect(await other.stats()).toMatchObject({ waiting: 1, inFlight: 1 })
