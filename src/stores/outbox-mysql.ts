@@ -91,13 +91,13 @@ export function mysqlOutboxStore(options: MysqlOutboxStoreOptions): OutboxStore 
     ignoreDuplicate: () => 'ON DUPLICATE KEY UPDATE id = id',
     onOrderExists: 'ON DUPLICATE KEY UPDATE',
     hasReturning: false,
-    // For several keys, MySQL may scan a table, and wait for rows that an open transaction of the merchant has written. FORCE INDEX
-    // prevents that, except in a DELETE: a join from the ids to the table does.
+    // For several keys, MySQL can scan the table. It then waits for rows that an open transaction of the merchant has written. FORCE INDEX
+    // prevents the scan. A DELETE of one table does not accept it, so the ids are joined with the table.
+    byPrimaryKey: 'FORCE INDEX (PRIMARY)',
     deleteRows: (table, ids) => ({
       text: `DELETE ${table} FROM JSON_TABLE('[${ids.join(', ')}]', '$[*]' COLUMNS (id BIGINT PATH '$')) AS ids STRAIGHT_JOIN ${table} ON ${table}.id = ids.id`,
       values: [],
     }),
-    byKey: (table) => `${table} FORCE INDEX (PRIMARY)`,
     transaction: inOwnTransaction,
     async write(statements, transaction) {
       if (transaction === undefined) await inOwnTransaction(() => stepsOf(statements))

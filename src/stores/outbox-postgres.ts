@@ -78,8 +78,7 @@ export function postgresOutboxStore(options: PostgresOutboxStoreOptions): Outbox
     ignoreDuplicate: (columns) => `ON CONFLICT (${columns}) DO NOTHING`,
     onOrderExists: 'ON CONFLICT (order_key) DO UPDATE SET',
     hasReturning: true,
-    deleteRows: (table, ids) => ({ text: `DELETE FROM ${table} WHERE id = ANY (${arrayOf(ids)})`, values: [ids] }),
-    byKey: (table) => table,
+    byPrimaryKey: '',
     transaction: (work) =>
       explaining(() =>
         repeatTransient(

@@ -74,10 +74,10 @@ export interface OutboxDatabase {
   readonly hasReturning: boolean
   /** What follows a column that must have one of the values: `IN (…)`. */
   readonly inList: (values: Keys | Ids) => Statement
-  /** Deletes the rows with these ids, and locks no others. */
-  readonly deleteRows: (table: string, ids: Ids) => Statement
-  /** A table in an UPDATE or a locking SELECT of rows by their primary keys, which must lock no others. */
-  readonly byKey: (table: string) => string
+  /** After a table, in an UPDATE or a locking SELECT of rows by their primary keys: no other rows are locked. */
+  readonly byPrimaryKey: string
+  /** Deletes the rows with these ids, and locks no others. @defaultValue `DELETE FROM … WHERE id IN (…)` */
+  readonly deleteRows?: ((table: string, ids: Ids) => Statement) | undefined
   /** The rows of an INSERT. `select` lists their expressions. It uses each column once, in their order. */
   readonly rowsOf: (columns: Columns, select: (columns: readonly string[]) => string) => Statement
 }
@@ -126,7 +126,7 @@ interface EventPlace {
 
 /** The outbox in SQL that PostgreSQL, MySQL and SQLite understand. */
 export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore, 'listen'> {
-  const { transaction, now, prefix, forUpdate, skipLocked, inList, byKey, deleteRows } = database
+  const { transaction, now, prefix, forUpdate, skipLocked, inList, byPrimaryKey } = database
   const events = `${prefix}order_sync_outbox`
   const orders = `${prefix}order_sync_outbox_orders`
   const changes = `${prefix}order_sync_outbox_changes`
@@ -136,6 +136,8 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     const list = inList(values)
     return sql(`${text} ${list.text}`, list.values)
   }
+
+  const deleteRows = database.deleteRows ?? ((table: string, ids: Ids) => sqlIn(`DELETE FROM ${table} WHERE id`, ids))
 
   /** The event of an order that is sent next. */
   const nextFirst = (policy: OutboxPolicy) =>
@@ -147,7 +149,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     const cases = sent.map(({ eventTime }) => `WHEN ? THEN ${Math.trunc(eventTime)}`).join(' ')
     const sentTime = sent.length > 0 ? `, sent_time = CASE order_key ${cases} ELSE sent_time END` : ''
     return sql(
-      `UPDATE ${byKey(orders)} SET leased = 0${sentTime}, due_at = (
+      `UPDATE ${orders} ${byPrimaryKey} SET leased = 0${sentTime}, due_at = (
          SELECT e.due_at FROM ${events} e
          WHERE e.order_key = ${orders}.order_key AND e.state = ${STATES.waiting}
          ORDER BY ${nextFirst(policy)} LIMIT 1
@@ -211,7 +213,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     )
     if (due.length > 0) {
       const assignments = `leased = 1, due_at = ${leaseEnd}, token = token + 1`
-      yield sqlIn(`UPDATE ${byKey(orders)} SET ${assignments} WHERE order_key`, due.map(keyOf))
+      yield sqlIn(`UPDATE ${orders} ${byPrimaryKey} SET ${assignments} WHERE order_key`, due.map(keyOf))
     }
     return due
   }
@@ -286,7 +288,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
   const end = (ids: Ids, { set, keepSentMs }: { set: string; keepSentMs: number }) =>
     keepSentMs === 0
       ? deleteRows(events, ids)
-      : sqlIn(`UPDATE ${byKey(events)} SET ${set}, finished_at = ${now()} WHERE id`, ids)
+      : sqlIn(`UPDATE ${events} ${byPrimaryKey} SET ${set}, finished_at = ${now()} WHERE id`, ids)
 
   function* finish(
     completions: readonly OutboxCompletion[],
@@ -294,7 +296,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
   ): Steps<string[]> {
     const keys = inList(completions.map(({ orderKey }) => orderKey).sort())
     const rows = yield sql(
-      `SELECT order_key, token, leased FROM ${byKey(orders)} WHERE order_key ${keys.text} ORDER BY order_key ${forUpdate}`,
+      `SELECT order_key, token, leased FROM ${orders} ${byPrimaryKey} WHERE order_key ${keys.text} ORDER BY order_key ${forUpdate}`,
       keys.values,
     )
     const leases = new Map(rows.map((row) => [keyOf(row), row]))

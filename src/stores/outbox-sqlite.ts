@@ -114,11 +114,7 @@ export function sqliteOutboxStore(options: SqliteOutboxStoreOptions): SqliteOutb
       ignoreDuplicate: (columns) => `ON CONFLICT (${columns}) DO NOTHING`,
       onOrderExists: 'ON CONFLICT (order_key) DO UPDATE SET',
       hasReturning: true,
-      deleteRows(table, ids) {
-        const { text, values } = WITHOUT_ARRAYS.inList(ids)
-        return { text: `DELETE FROM ${table} WHERE id ${text}`, values }
-      },
-      byKey: (table) => table,
+      byPrimaryKey: '',
       transaction,
       // All in one turn of the event loop: a transaction of better-sqlite3 cannot wait.
       async write(statements, merchantHandle) {
