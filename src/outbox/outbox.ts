@@ -77,10 +77,10 @@ export interface Outbox {
   ) => Promise<{ readonly requestIds: readonly string[] }>
   /** Sends events until the signal is aborted. Run it in one or several processes. While the store fails, it waits. */
   readonly run: (options?: RunOptions) => Promise<OutboxRunResult>
-  /** Sends the events that are due, and resolves. For scripts and cron. Events with a later retry stay. Rejects if the store fails. */
+  /** Sends the events that are due, and resolves. For scripts and cron. Events whose retry is not due yet stay. Rejects if the store fails. */
   readonly drain: (options?: RunOptions) => Promise<OutboxRunResult>
   readonly stats: () => Promise<OutboxStats>
-  /** The events that are not retried, oldest first. @defaultValue 100 */
+  /** The events that are not retried, oldest first: at most `limit`, 1 to 1,000. @defaultValue 100 */
   readonly failed: (options?: { readonly limit?: number | undefined }) => Promise<readonly OutboxFailure[]>
   /** Sends a failed event again, with the same `requestId`. Resolves to whether there was one. */
   readonly retry: (id: string) => Promise<boolean>

@@ -108,7 +108,7 @@ export async function runWorker(context: WorkerContext, options: WorkerOptions):
 
   try {
     while (!signal?.aborted) {
-      // Beside the sends: a worker that is always busy deletes, too.
+      // During sends, so that a worker that is always busy deletes too.
       if (pruning === undefined && performance.now() >= pruneAt) pruning = prune()
       const claimedAt = performance.now()
       const wasIdle = running.size === 0

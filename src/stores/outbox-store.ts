@@ -44,7 +44,7 @@ export interface DroppedOutboxEvent {
 export interface OutboxClaim {
   readonly events: readonly ClaimedOutboxEvent[]
   readonly dropped: readonly DroppedOutboxEvent[]
-  /** Whether the next claim may find events at once, even if this one found none. @defaultValue false */
+  /** Whether the next claim can find events immediately, even if this one found none. @defaultValue false */
   readonly more?: boolean | undefined
 }
 
@@ -115,6 +115,6 @@ export interface OutboxStore {
   readonly discard: (id: string) => Promise<boolean>
   /** Deletes up to 1,000 events that ended longer ago than this, and returns their number. */
   readonly prune: (keepSentMs: number) => Promise<number>
-  /** Calls `wake` after new events were committed. Without it, only polling finds them. */
+  /** Calls `wake` after new events were committed. Without `listen`, only polling finds them. */
   readonly listen?: (wake: () => void) => { readonly close: () => Promise<void> }
 }
