@@ -94,6 +94,7 @@ export function mysqlOutboxStore(options: MysqlOutboxStoreOptions): OutboxStore 
     // For several keys, MySQL can scan the table. It then waits for rows that an open transaction of the merchant has written. FORCE INDEX
     // prevents the scan. A DELETE of one table does not accept it, so the ids are joined with the table.
     byPrimaryKey: 'FORCE INDEX (PRIMARY)',
+    endedOrder: 'state, finished_at',
     deleteRows: (table, ids) => ({
       text: `DELETE ${table} FROM JSON_TABLE('[${ids.join(', ')}]', '$[*]' COLUMNS (id BIGINT PATH '$')) AS ids STRAIGHT_JOIN ${table} ON ${table}.id = ids.id`,
       values: [],

@@ -79,6 +79,7 @@ export function postgresOutboxStore(options: PostgresOutboxStoreOptions): Outbox
     onOrderExists: 'ON CONFLICT (order_key) DO UPDATE SET',
     hasReturning: true,
     byPrimaryKey: '',
+    endedOrder: 'finished_at',
     transaction: (work) =>
       explaining(() =>
         repeatTransient(

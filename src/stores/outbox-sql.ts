@@ -76,6 +76,8 @@ export interface OutboxDatabase {
   readonly inList: (values: Keys | Ids) => Statement
   /** After a table, in an UPDATE or a locking SELECT of rows by their primary keys: no other rows are locked. */
   readonly byPrimaryKey: string
+  /** The columns by which an index sorts events that ended: without a sort, prune reads and locks only what it deletes. */
+  readonly endedOrder: string
   /** Deletes the rows with these ids, and locks no others. @defaultValue `DELETE FROM … WHERE id IN (…)` */
   readonly deleteRows?: ((table: string, ids: Ids) => Statement) | undefined
   /** The rows of an INSERT. `select` lists their expressions. It uses each column once, in their order. */
@@ -406,7 +408,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
       transaction(function* () {
         const { sent, skipped, stale } = STATES
         const rows = yield sql(
-          `SELECT id FROM ${events} WHERE state IN (${sent}, ${skipped}, ${stale}) AND finished_at <= ${now()} - ? ORDER BY finished_at LIMIT ${DELETED_AT_ONCE} ${skipLocked}`,
+          `SELECT id FROM ${events} WHERE state IN (${sent}, ${skipped}, ${stale}) AND finished_at <= ${now()} - ? ORDER BY ${database.endedOrder} LIMIT ${DELETED_AT_ONCE} ${skipLocked}`,
           [wholeMs(keepSentMs)],
         )
         const ids = rows.map(idOf)

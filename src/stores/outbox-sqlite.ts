@@ -115,6 +115,7 @@ export function sqliteOutboxStore(options: SqliteOutboxStoreOptions): SqliteOutb
       onOrderExists: 'ON CONFLICT (order_key) DO UPDATE SET',
       hasReturning: true,
       byPrimaryKey: '',
+      endedOrder: 'finished_at',
       transaction,
       // All in one turn of the event loop: a transaction of better-sqlite3 cannot wait.
       async write(statements, merchantHandle) {

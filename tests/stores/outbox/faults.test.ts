@@ -4,11 +4,12 @@ import { beforeEach, describe, expect, inject, onTestFinished, test, vi } from '
 import { DeliveryError, type OrderInput, type SyncResult } from '../../../src/public/index.ts'
 import { createOutbox, type OutboxEvent, type OutboxOptions } from '../../../src/public/outbox.ts'
 import { createTestOrder } from '../../../src/public/testing.ts'
+import { mysqlOutboxStore } from '../../../src/stores/outbox-mysql.ts'
 import { postgresOutboxStore } from '../../../src/stores/outbox-postgres.ts'
 import { migratePostgresOutbox } from '../../../src/stores/outbox-postgres-migration.ts'
 import { deferred } from '../../support/deferred.ts'
 import { OUTBOX_KINDS, type OutboxKind, openOutbox } from '../../support/outbox.ts'
-import { betterSqliteWorks, makePlace } from '../../support/stores.ts'
+import { betterSqliteWorks, makePlace, mysqlPoolAt } from '../../support/stores.ts'
 import { rejectionOf } from '../../support/thrown.ts'
 
 const URLS: Readonly<Record<OutboxKind, string | undefined>> = {
@@ -48,7 +49,7 @@ async function openTables(kind: OutboxKind) {
   const [, connectionString = '', name = ''] = place.split(' ')
   /** For connections of `pg`. */
   const connection = { connectionString, options: `-c search_path=${name}` }
-  return { ...opened, connection }
+  return { ...opened, connection, name }
 }
 
 /** A pool of PostgreSQL that ends after the test. */
@@ -322,6 +323,24 @@ test.runIf(URLS.mysql)('in MySQL an error in the transaction of the merchant doe
   const error = await rejectionOf(inTransaction((transaction) => outbox.enqueue(event('A-SECRET'), { transaction })))
   expect(error).toMatchObject({ code: 'ERR_STORE_NOT_MIGRATED', cause: { code: 'ER_NO_SUCH_TABLE' } })
   expect(inspect(error, { depth: 9 })).not.toContain(Buffer.from('A-SECRET').toString('hex'))
+})
+
+test.runIf(URLS.mysql)('in MySQL prune reads only the events that it deletes', async () => {
+  const { rows, connection, name } = await openTables('mysql')
+  const pool = mysqlPoolAt(connection.connectionString, name, { connectionLimit: 1 })
+  onTestFinished(async () => await pool.end())
+  const digits = `(${Array.from({ length: 10 }, (_, digit) => `SELECT ${digit} AS d`).join(' UNION ALL ')})`
+  await rows(`INSERT INTO order_sync_outbox
+    (order_key, event_time, request_id, payload, state, attempts, due_at, created_at, expires_at, finished_at)
+    SELECT UUID(), 0, UUID(), '{}', CASE a.d WHEN 0 THEN 4 WHEN 1 THEN 5 ELSE 2 END, 1, 0, 0, 0, b.d
+    FROM ${digits} a, ${digits} b, ${digits} c, ${digits} d`)
+  const reads = async () => {
+    const [found] = await pool.query("SHOW SESSION STATUS LIKE 'Handler_read_next'")
+    return Number((found as { Value: string }[])[0]?.Value)
+  }
+  const before = await reads()
+  expect(await mysqlOutboxStore({ pool }).prune(0)).toBe(1_000)
+  expect((await reads()) - before).toBeLessThan(2_000)
 })
 
 test.runIf(URLS.postgres)('run sends with a pool of one connection', async () => {
