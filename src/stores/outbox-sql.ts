@@ -268,7 +268,15 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
       } else sending.push(toClaimed(next, orderKey, Number(order['token'])))
     }
     if (unleased.length > 0) yield release(unleased, policy)
-    return { events: sending, dropped, more }
+    const foundNothing = sending.length === 0 && dropped.length === 0
+    return { events: sending, dropped, more: more || (foundNothing && (yield* isAnyDue(unleased))) }
+  }
+
+  /** Orders can be due again at once: the query that leased them may have waited for another worker, and read the events as they were before. */
+  function* isAnyDue(keys: Keys): Steps<boolean> {
+    if (keys.length === 0) return false
+    const due = yield sqlIn(`SELECT order_key FROM ${orders} WHERE due_at <= ${now()} AND order_key`, keys)
+    return due.length > 0
   }
 
   /** Ends the waiting events of an order that are before another one. */

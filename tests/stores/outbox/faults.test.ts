@@ -401,6 +401,19 @@ test.runIf(URLS.postgres)('a listener that is closed twice leaves the last conne
   expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
 })
 
+/** Waits until another session waits for a lock of a client, which is in a transaction. */
+async function untilBlockedBy(client: Client): Promise<void> {
+  const blocked = 'SELECT 1 FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))'
+  await vi.waitFor(
+    async () => {
+      // In a transaction, the view shows the same sessions until then.
+      await client.query('SELECT pg_stat_clear_snapshot()')
+      expect((await client.query(blocked)).rows).toHaveLength(1)
+    },
+    { timeout: 10_000 },
+  )
+}
+
 test.runIf(URLS.postgres)(
   'in PostgreSQL a claim that waits for the outcome of an event does not get that event again',
   async () => {
@@ -418,11 +431,34 @@ test.runIf(URLS.postgres)(
     await other.query('UPDATE order_sync_outbox_orders SET leased = 0, due_at = 0')
     await other.query('UPDATE order_sync_outbox SET state = 2 WHERE id = $1', [first?.id])
     const claiming = store.claim(request)
-    const blocked = 'SELECT 1 FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))'
-    await vi.waitFor(async () => expect((await other.query(blocked)).rows).toHaveLength(1), { timeout: 10_000 })
+    await untilBlockedBy(other)
     await other.query('COMMIT')
     const [claimed] = [...(await claiming).events, ...(await store.claim(request)).events]
     expect(claimed?.eventTime).toBe(BASE + 1)
+  },
+)
+
+test.runIf(URLS.postgres)(
+  'in PostgreSQL drain sends the next event of an order whose outcome a claim has waited for',
+  async () => {
+    const { store, connection } = await openTables('postgres')
+    const other = new Client(connection)
+    onTestFinished(() => other.end())
+    await other.connect()
+    const { client, sent } = createClient()
+    const outbox = createOutbox({ store, client, policy: 'every' })
+    await outbox.enqueue(event('A', 0))
+    const [first] = (await store.claim({ limit: 1, leaseMs: 60_000, policy: 'every', keepSentMs: 60_000 })).events
+    await outbox.enqueue(event('A', 1))
+    // Another worker, which is stopping, records the outcome of the first event. It has not committed yet.
+    await other.query('BEGIN')
+    await other.query('UPDATE order_sync_outbox_orders SET leased = 0, due_at = 0')
+    await other.query('UPDATE order_sync_outbox SET state = 2 WHERE id = $1', [first?.id])
+    const draining = outbox.drain()
+    await untilBlockedBy(other)
+    await other.query('COMMIT')
+    expect(await draining).toMatchObject({ sent: 1 })
+    expect(sent.map((order) => order.orderModifyTime)).toEqual([BASE + 1])
   },
 )
 
