@@ -7,6 +7,7 @@ import { assertPool, assertPoolOption, type MysqlPool } from './mysql-pool.ts'
 import {
   createSqlOutboxStore,
   outboxNotMigrated,
+  replaceMarks,
   runSteps,
   type Sql,
   type SqlRow,
@@ -158,7 +159,7 @@ async function waitForQuery(connection: Connection, sql: string, timeoutMs: numb
 export function toSql(send: (sql: string) => Promise<unknown>): Sql {
   return async (text, values = []) => {
     const rest = [...values]
-    const result = await send(text.replaceAll('?', () => literalOf(rest.shift() ?? null)))
+    const result = await send(replaceMarks(text, () => literalOf(rest.shift() ?? null)))
     const [rows] = Array.isArray(result) ? result : []
     return Array.isArray(rows) ? (rows as SqlRow[]) : []
   }

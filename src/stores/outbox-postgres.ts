@@ -1,7 +1,7 @@
 import { assertFunction, flag, hasMethod, type OptionRules, resolveOptions } from '../option-rules.ts'
 import { repeatTransient } from '../timeout.ts'
 import { CHANNEL, listen } from './outbox-postgres-listen.ts'
-import { createSqlOutboxStore, outboxNotMigrated, runSteps, type Sql, type SqlRow } from './outbox-sql.ts'
+import { createSqlOutboxStore, outboxNotMigrated, replaceMarks, runSteps, type Sql, type SqlRow } from './outbox-sql.ts'
 import type { OutboxStore } from './outbox-store.ts'
 import { assertPool, assertPoolOption, inTransaction, listenToPool, type PostgresPool } from './postgres-pool.ts'
 import { prefixOf, SCHEMA_RULE } from './postgres-schema-name.ts'
@@ -139,7 +139,7 @@ function toExecutor(transaction: unknown): PostgresExecutor {
 function toSql(executor: PostgresExecutor | Pick<PostgresPool, 'query'>): Sql {
   return async (text, values = []) => {
     let place = 0
-    const numbered = text.replaceAll('?', () => `$${++place}`)
+    const numbered = replaceMarks(text, () => `$${++place}`)
     const result = await executor.query(numbered, [...values])
     return rowsOf(result)
   }

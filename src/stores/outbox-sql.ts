@@ -21,6 +21,10 @@ export type SqlRow = Readonly<Record<string, unknown>>
 /** Sends one statement, with `?` for each value, and resolves to its rows. */
 export type Sql = (text: string, values?: readonly SqlValue[]) => Promise<readonly SqlRow[]>
 
+/** Replaces each `?` that stands for a value. The quoted name of a schema or a database may contain others. */
+export const replaceMarks = (text: string, replacement: () => string) =>
+  text.replace(/"[^"]*"|`[^`]*`|\?/g, (part) => (part === '?' ? replacement() : part))
+
 /** A statement or a part of one, with `?` for each value. */
 export interface Statement {
   readonly text: string

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { inspect } from 'node:util'
 import { Client, Pool, type PoolClient, type PoolConfig } from 'pg'
 import { beforeEach, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
@@ -5,8 +6,10 @@ import { DeliveryError, type OrderInput, type SyncResult } from '../../../src/pu
 import { createOutbox, type OutboxEvent, type OutboxOptions } from '../../../src/public/outbox.ts'
 import { createTestOrder } from '../../../src/public/testing.ts'
 import { mysqlOutboxStore } from '../../../src/stores/outbox-mysql.ts'
+import { migrateMysqlOutbox } from '../../../src/stores/outbox-mysql-migration.ts'
 import { postgresOutboxStore } from '../../../src/stores/outbox-postgres.ts'
 import { migratePostgresOutbox } from '../../../src/stores/outbox-postgres-migration.ts'
+import type { OutboxStore } from '../../../src/stores/outbox-store.ts'
 import { deferred } from '../../support/deferred.ts'
 import { OUTBOX_KINDS, type OutboxKind, openOutbox } from '../../support/outbox.ts'
 import { betterSqliteWorks, makePlace, mysqlPoolAt } from '../../support/stores.ts'
@@ -341,6 +344,36 @@ test.runIf(URLS.mysql)('in MySQL prune reads only the events that it deletes', a
   const before = await reads()
   expect(await mysqlOutboxStore({ pool }).prune(0)).toBe(1_000)
   expect((await reads()) - before).toBeLessThan(2_000)
+})
+
+describe('in a schema or database with "?" in its name', () => {
+  const name = `what?${randomUUID()}`
+  async function sendIn(store: OutboxStore) {
+    const outbox = createOutbox({ store, client: createClient().client })
+    await outbox.enqueue(event('A'))
+    expect(await outbox.drain()).toMatchObject({ sent: 1 })
+  }
+
+  test.runIf(URLS.postgres)('PostgreSQL finds the tables', async () => {
+    const pool = new Pool({ connectionString: URLS.postgres ?? '' })
+    onTestFinished(async () => {
+      await pool.query(`DROP SCHEMA "${name}" CASCADE`)
+      await pool.end()
+    })
+    await migratePostgresOutbox(pool, { schema: name })
+    await sendIn(postgresOutboxStore({ pool, schema: name, notify: false }))
+  })
+
+  test.runIf(URLS.mysql)('MySQL finds the tables', async () => {
+    const pool = mysqlPoolAt(URLS.mysql ?? '', 'mysql')
+    await pool.query(`CREATE DATABASE \`${name}\``)
+    onTestFinished(async () => {
+      await pool.query(`DROP DATABASE \`${name}\``)
+      await pool.end()
+    })
+    await migrateMysqlOutbox(pool, { database: name })
+    await sendIn(mysqlOutboxStore({ pool, database: name }))
+  })
 })
 
 test.runIf(URLS.postgres)('run sends with a pool of one connection', async () => {
