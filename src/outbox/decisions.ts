@@ -38,8 +38,10 @@ export function decideAttempt(
   const code = codeOf(error)
   if (isFinal(error)) return { kind: 'failed', code }
   if (retryLeftMs <= 0) return { kind: 'failed', code }
-  const { retryAfterMs } = error as { retryAfterMs?: number }
-  const delayMs = retryDelay(attempts, { ...limits, retryAfterMs }, random)
+  const { retryAfterMs } = error as { retryAfterMs?: unknown }
+  // A foreign error can have anything there. A delay that is no number would keep the store from recording all outcomes of the batch.
+  const isTime = typeof retryAfterMs === 'number' && retryAfterMs > 0
+  const delayMs = retryDelay(attempts, { ...limits, retryAfterMs: isTime ? retryAfterMs : 0 }, random)
   // The last attempt is at the end of the time, not after it.
   return { kind: 'retry', delayMs: Math.min(delayMs, Math.ceil(retryLeftMs)), code }
 }

@@ -25,6 +25,13 @@ describe('after an attempt, an event', () => {
     expect(decide(Object.assign(new Error(), { retryAfterMs: 70_000 }))).toMatchObject({ delayMs: 60_000 })
   })
 
+  test.each([Number.NaN, -5, 'soon', {}, null])(
+    'is retried without the "retryAfterMs" of a foreign error that is no length of time: %s',
+    (retryAfterMs) => {
+      expect(decide(Object.assign(new Error(), { retryAfterMs }))).toMatchObject({ delayMs: 500 })
+    },
+  )
+
   test('is retried for the last time at the end of its time, in whole milliseconds', () => {
     expect(decide(noResponse, { retryLeftMs: 300 })).toMatchObject({ kind: 'retry', delayMs: 300 })
     expect(decide(noResponse, { retryLeftMs: 299.2 })).toMatchObject({ kind: 'retry', delayMs: 300 })
