@@ -24,6 +24,19 @@ interface Pending {
 }
 
 /**
+ * Takes the next completions, each of another event: the store names lost leases by event. Two are of one event if the store failed until
+ * its lease ended, and the worker then sent it again.
+ */
+function takeBatch(pending: Pending[]): readonly Pending[] {
+  const ids = new Set<string>()
+  for (const { completion } of pending.slice(0, MAX_BATCH)) {
+    if (ids.has(completion.id)) break
+    ids.add(completion.id)
+  }
+  return pending.splice(0, ids.size)
+}
+
+/**
  * Records completions in the store. While a call runs, it collects further completions for the next call. If the store fails, it tries again
  * until the lease ends: if an outcome is not recorded, the event is sent again. A worker that stops does not wait that long.
  */
@@ -41,7 +54,7 @@ export function createFinisher(
     // Collect all attempts that end in this turn of the event loop.
     await new Promise((resolve) => setImmediate(resolve))
     while (pending.length > 0) {
-      const batch = pending.splice(0, MAX_BATCH)
+      const batch = takeBatch(pending)
       const fenced = await recordWithRetries(batch)
       for (const { completion, resolve } of batch) {
         resolve(fenced === undefined ? 'unknown' : fenced.has(completion.id) ? 'fenced' : 'recorded')

@@ -35,7 +35,7 @@ test('completions of one turn of the event loop are recorded by one call', async
   const { finish, store } = start()
   store.finish.mockResolvedValue(['2'])
   const noted = await Promise.all([1, 2, 3].map((id) => finish(sent(id), FAR)))
-  expect(noted).toEqual(['noted', 'fenced', 'noted'])
+  expect(noted).toEqual(['recorded', 'fenced', 'recorded'])
   expect(store.finish.mock.calls).toEqual([[[sent(1), sent(2), sent(3)], { policy: 'every', keepSentMs: 5 }]])
 })
 
@@ -49,15 +49,23 @@ test('completions that come while a call runs are recorded by the next calls, up
   for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
   expect(batches()).toEqual([['1']])
   recorded.resolve([])
-  expect(await first).toBe('noted')
-  expect(new Set(await Promise.all(others))).toEqual(new Set(['noted']))
+  expect(await first).toBe('recorded')
+  expect(new Set(await Promise.all(others))).toEqual(new Set(['recorded']))
   expect(batches()).toEqual([['1'], ids(2, 201), ids(202, 401), ['402']])
+})
+
+test('two completions of one event, of a lost lease and of the next one, are recorded by two calls', async () => {
+  const { finish, store, batches } = start()
+  store.finish.mockResolvedValueOnce(['1'])
+  const noted = await Promise.all([finish(sent(1), FAR), finish(sent(2), FAR), finish(sent(1), FAR)])
+  expect(noted).toEqual(['fenced', 'recorded', 'recorded'])
+  expect(batches()).toEqual([['1', '2'], ['1']])
 })
 
 test('records a completion that comes when all others are recorded', async () => {
   const { finish, batches } = start()
-  expect(await finish(sent(1), FAR)).toBe('noted')
-  expect(await finish(sent(2), FAR)).toBe('noted')
+  expect(await finish(sent(1), FAR)).toBe('recorded')
+  expect(await finish(sent(2), FAR)).toBe('recorded')
   expect(batches()).toEqual([['1'], ['2']])
 })
 
@@ -102,7 +110,7 @@ test('is repeated four times even if the lease has ended, and its success counts
   await vi.advanceTimersByTimeAsync(749)
   expect(store.finish).toHaveBeenCalledTimes(4)
   await vi.advanceTimersByTimeAsync(1)
-  expect(await noted).toBe('noted')
+  expect(await noted).toBe('recorded')
   expect(store.finish).toHaveBeenCalledTimes(5)
 })
 
@@ -134,6 +142,6 @@ test('a batch that could not be recorded does not keep the next one', async () =
   await until(() => store.finish.mock.calls.length === 1)
   const second = finish(sent(2), 0)
   await vi.advanceTimersByTimeAsync(750)
-  expect(await Promise.all([first, second])).toEqual(['unknown', 'noted'])
+  expect(await Promise.all([first, second])).toEqual(['unknown', 'recorded'])
   expect(batches()).toEqual([['1'], ['1'], ['1'], ['1'], ['1'], ['2']])
 })
