@@ -43,6 +43,12 @@ const examples = ['tests/examples/**/*.test.ts']
 /** They take a minute or more. The last file to end must not be one that has a core for itself. */
 const slow = ['tests/stores/race.test.ts', 'tests/stores/crash.test.ts']
 
+/** What does not depend on the version of Node: documents, and how the repository is built. Runs with `npm test` only. */
+const onOneNode =
+  process.env['SHORT'] !== undefined
+    ? ['tests/docs/**', 'tests/repository.test.ts', 'tests/architecture.test.ts', 'tests/supply-chain.test.ts']
+    : []
+
 class SlowFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const isSlow = ({ moduleId }: TestSpecification) => slow.some((file) => moduleId.endsWith(file))
@@ -77,11 +83,11 @@ export default defineConfig({
         test: {
           name: 'source',
           include: ['tests/**/*.test.ts'],
-          exclude: [...isolated, ...built, ...stores, ...examples],
+          exclude: [...isolated, ...built, ...stores, ...examples, ...onOneNode],
           isolate: false,
         },
       },
-      { extends: true, test: { name: 'isolated', include: isolated } },
+      { extends: true, test: { name: 'isolated', include: isolated, exclude: onOneNode } },
       {
         extends: true,
         test: {
