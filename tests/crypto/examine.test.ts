@@ -1,4 +1,12 @@
-import { constants, createHash, generateKeyPairSync, type SigningOptions, sign } from 'node:crypto'
+import {
+  constants,
+  createHash,
+  generateKeyPairSync,
+  type KeyObject,
+  privateEncrypt,
+  type SigningOptions,
+  sign,
+} from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decodeEcdsa } from '../../src/crypto/ecdsa-forms.ts'
@@ -82,6 +90,126 @@ describe('examineSignature, for RSA,', () => {
   })
 })
 
+/** The number that becomes this block when the public key is applied to it. */
+const signBlock = (block: Uint8Array, key: KeyObject = gatewayRsa().privateKey) =>
+  privateEncrypt({ key, padding: constants.RSA_NO_PADDING }, block)
+/** `00 01 FF … 00 payload`, with other bytes at some places. */
+const pkcs1 = (payload: Uint8Array, changes: Readonly<Record<number, number>> = {}) => {
+  const block = Buffer.concat([Buffer.of(0, 1), Buffer.alloc(253 - payload.length, 0xff), Buffer.of(0), payload])
+  for (const [at, byte] of Object.entries(changes)) block[Number(at)] = byte
+  return block
+}
+const hash = (digest: string, content: Uint8Array) => createHash(digest).update(content).digest()
+
+describe('examineSignature, for the block inside of an RSA signature,', () => {
+  const NONE = { ...RIGHT, digest: 'none' }
+
+  test.each([
+    ['the content', CONTENT],
+    ['its SHA-256 digest', hash('sha256', CONTENT)],
+    ['its SHA-1 digest', hash('sha1', CONTENT)],
+    ['no DigestInfo but its bytes', Buffer.from('608648016503040201', 'hex')],
+  ])('recognizes %s without a DigestInfo', (_, payload) => {
+    const [form] = examineSignature(gatewayRsa().publicKey, 'RSA256', signBlock(pkcs1(payload))) ?? []
+    expect(form).toMatchObject({ padding: 'PKCS1', digest: 'none', encoding: undefined, isCertain: true })
+    expect(form?.matches(CONTENT) || form?.matches(payload)).toBe(true)
+    expect(form?.matches(OTHER)).toBe(false)
+  })
+
+  test('does not take another digest for one without a DigestInfo', () => {
+    expect(examine(signBlock(pkcs1(hash('sha512', CONTENT))))).toEqual([{ ...NONE, matches: [false, false] }])
+  })
+
+  test('recognizes a digest by the object identifier at the start of a DigestInfo only', () => {
+    const digestInfo = Buffer.concat([
+      Buffer.from('3031300d060960864801650304020105000420', 'hex'),
+      hash('sha256', CONTENT),
+    ])
+    expect(examine(signBlock(pkcs1(digestInfo)))).toEqual([RIGHT])
+    const shifted = Buffer.concat([Buffer.alloc(16, 0x30), digestInfo])
+    expect(examine(signBlock(pkcs1(shifted)))).toEqual([{ ...NONE, matches: [false, false] }])
+    const otherStart = Buffer.from(digestInfo)
+    otherStart[0] = 0x31
+    expect(examine(signBlock(pkcs1(otherStart)))).toEqual([{ ...NONE, matches: [false, false] }])
+    const otherLength = Buffer.from(digestInfo)
+    otherLength[5] = 0x08
+    expect(examine(signBlock(pkcs1(otherLength)))).toEqual([{ ...NONE, matches: [false, false] }])
+  })
+
+  test('recognizes the padding by at least eight bytes of FF', () => {
+    expect(examine(signBlock(pkcs1(Buffer.alloc(245, 1))))).toEqual([{ ...NONE, matches: [false, false] }])
+    expect(examine(signBlock(pkcs1(Buffer.alloc(246, 1))))).toEqual([])
+  })
+
+  test.each<[what: string, changes: Readonly<Record<number, number>>]>([
+    ['a first byte of 1', { 0: 1 }],
+    ['the block type of encryption', { 1: 2 }],
+    ['the block type 0', { 1: 0 }],
+    ['padding that is not FF', { 100: 0xfe }],
+    ['no separator', { 248: 1 }],
+  ])('recognizes no padding in a block with %s', (_, changes) => {
+    expect(examine(signBlock(pkcs1(CONTENT)))).toEqual([{ ...NONE, matches: [true, false] }])
+    expect(examine(signBlock(pkcs1(CONTENT, changes)))).toEqual([])
+  })
+
+  test('recognizes a signature without its leading zeros, up to four', () => {
+    const shortest = (length: number) => signBlock(pkcs1(CONTENT)).subarray(256 - length)
+    expect(examine(shortest(251))).toEqual([])
+    let number = 0
+    let signature = sign('sha256', Buffer.from(String(number)), gatewayRsa().privateKey)
+    while (signature[0] !== 0) signature = sign('sha256', Buffer.from(String(++number)), gatewayRsa().privateKey)
+    const [form] = examineSignature(gatewayRsa().publicKey, 'RSA256', signature.subarray(1)) ?? []
+    expect(form).toMatchObject({ encoding: 'without its leading zeros', digest: 'SHA-256', isCertain: true })
+    expect(form?.matches(Buffer.from(String(number)))).toBe(true)
+    expect(examine(Buffer.concat([Buffer.alloc(1), signature]))).toEqual([])
+  })
+})
+
+/** EMSA-PSS of RFC 8017 section 9.1.1 for 2048 bits. The zeros are counted in front of the 1 before the salt. */
+function pss(digest: string, maskDigest: string, salt: Uint8Array, lead?: Uint8Array): Buffer {
+  const seed = hash(digest, Buffer.concat([Buffer.alloc(8), hash(digest, CONTENT), salt]))
+  const length = 255 - seed.length
+  const end = Buffer.concat([Buffer.of(1), salt])
+  const data = Buffer.concat([Buffer.alloc(length - end.length), end])
+  if (lead !== undefined) data.set(lead)
+  const mask: Buffer[] = []
+  for (let counter = 0; counter * 20 < length; counter++)
+    mask.push(hash(maskDigest, Buffer.concat([seed, Buffer.of(0, 0, 0, counter)])))
+  const masked = data.map((byte, at) => byte ^ (Buffer.concat(mask)[at] ?? 0))
+  masked[0] = (masked[0] ?? 0) & 0x7f
+  return Buffer.concat([masked, seed, Buffer.of(0xbc)])
+}
+
+describe('examineSignature, for PSS,', () => {
+  const NAMES = { sha1: 'SHA-1', sha256: 'SHA-256', sha384: 'SHA-384', sha512: 'SHA-512' } as const
+  const digests = ['sha1', 'sha256', 'sha384', 'sha512'] as const
+  const salt = Buffer.alloc(20, 7)
+  const found = (block: Uint8Array) => examine(signBlock(block))
+
+  test.each(digests.flatMap((digest) => digests.map((mask) => [digest, mask] as const)))(
+    'recognizes the digest %s with the mask of %s',
+    (digest, mask) => {
+      expect(found(pss(digest, mask, salt))).toEqual([{ ...RIGHT, padding: 'PSS', digest: NAMES[digest] }])
+    },
+  )
+
+  test('is certain from eight zeros in front of the salt on', () => {
+    const zeros = (count: number) => Buffer.alloc(255 - 32 - 1 - count, 7)
+    const PSS_FORM = { ...RIGHT, padding: 'PSS' }
+    expect(found(pss('sha256', 'sha256', zeros(0)))).toEqual([{ ...PSS_FORM, isCertain: false }])
+    expect(found(pss('sha256', 'sha256', zeros(8)))).toEqual([PSS_FORM])
+    expect(found(pss('sha256', 'sha256', zeros(7)))).toEqual([])
+    expect(found(pss('sha256', 'sha256', zeros(1)))).toEqual([])
+  })
+
+  test('recognizes nothing without the 1 in front of the salt, or without the last byte BC', () => {
+    expect(found(pss('sha256', 'sha256', salt, Buffer.of(0, 2)))).toEqual([])
+    const block = pss('sha256', 'sha256', salt)
+    block[255] = 0xbd
+    expect(found(block)).toEqual([])
+  })
+})
+
 const der = () => sign('sha256', CONTENT, merchantEcc().privateKey)
 const p1363 = () => sign('sha256', CONTENT, { key: merchantEcc().privateKey, dsaEncoding: 'ieee-p1363' })
 /** Both numbers with four zeros in front. */
@@ -109,25 +237,78 @@ describe('examineSignature, for ECDSA,', () => {
   })
 })
 
+/** DER with any numbers. */
+const writeDer = (...numbers: Uint8Array[]) => {
+  const content = Buffer.concat(numbers.map((number) => Buffer.concat([Buffer.of(2, number.length), number])))
+  return Buffer.concat([Buffer.of(0x30, content.length), content])
+}
+
 describe('decodeEcdsa', () => {
-  test('reads DER with and without the zeros that numbers need', () => {
-    const r = Buffer.from(createHash('sha224').update('r').digest())
-    const s = Buffer.from(createHash('sha224').update('s').digest())
-    r[0] = 0x80
-    s[0] = 0x01
-    const write = (...numbers: Buffer[]) => {
-      const content = Buffer.concat(numbers.map((number) => Buffer.concat([Buffer.of(2, number.length), number])))
-      return Buffer.concat([Buffer.of(0x30, content.length), content])
-    }
-    const expected = new Uint8Array(Buffer.concat([r, s]))
-    const zero = Buffer.of(0)
-    const cases: [Buffer, string | undefined][] = [
-      [write(Buffer.concat([zero, r]), s), undefined],
-      [write(r, s), 'in DER that is not canonical'],
-      [write(Buffer.concat([zero, r]), Buffer.concat([zero, s])), 'in DER that is not canonical'],
-    ]
-    for (const [bytes, encoding] of cases) expect(decodeEcdsa(bytes)).toEqual([{ p1363: expected, encoding }])
+  const NOT_CANONICAL = 'in DER that is not canonical'
+  const number = (first: number) => Buffer.concat([Buffer.of(first), hash('sha224', Buffer.of(first)).subarray(1)])
+  const zeros = (count: number, digits: Uint8Array) => Buffer.concat([Buffer.alloc(count), digits])
+  const [high, low] = [number(0x80), number(0x7f)]
+  const both = (r: Uint8Array, s: Uint8Array) => new Uint8Array(Buffer.concat([r, s]))
+
+  test.each<[what: string, r: Uint8Array, s: Uint8Array, encoding: string | undefined, p1363: Uint8Array]>([
+    ['with the zero that a high number needs', zeros(1, high), low, undefined, both(high, low)],
+    ['with the zero that a high number needs, in s', low, zeros(1, high), undefined, both(low, high)],
+    ['without the zero that r needs', high, low, NOT_CANONICAL, both(high, low)],
+    ['without the zero that s needs', low, high, NOT_CANONICAL, both(low, high)],
+    ['with a zero that r does not need', zeros(1, low), low, NOT_CANONICAL, both(low, low)],
+    ['with a zero that s does not need', low, zeros(1, low), NOT_CANONICAL, both(low, low)],
+    ['with two zeros', zeros(2, high), low, NOT_CANONICAL, both(high, low)],
+    [
+      'with short numbers',
+      Buffer.of(1),
+      Buffer.of(0x7f),
+      undefined,
+      both(zeros(27, Buffer.of(1)), zeros(27, Buffer.of(0x7f))),
+    ],
+  ])('reads DER %s', (_, r, s, encoding, p1363) => {
+    expect(decodeEcdsa(writeDer(r, s))).toEqual([{ p1363, encoding }])
   })
+
+  test('reads DER with a length of two bytes', () => {
+    const [, ...rest] = writeDer(low, low)
+    expect(decodeEcdsa(Buffer.from([0x30, 0x81, ...rest]))).toEqual([
+      { p1363: both(low, low), encoding: NOT_CANONICAL },
+    ])
+  })
+
+  test('reads P1363 of 56 bytes as it is', () => {
+    expect(decodeEcdsa(both(high, low))).toEqual([{ p1363: both(high, low), encoding: undefined }])
+  })
+
+  test.each([58, 64, 132])('reads P1363 of %i bytes with zeros in front', (length) => {
+    const pad = (digits: Uint8Array) => zeros(length / 2 - 28, digits)
+    expect(decodeEcdsa(both(pad(high), pad(low)))).toEqual([
+      { p1363: both(high, low), encoding: `in P1363 form of ${length} bytes instead of 56` },
+    ])
+  })
+
+  test('reads P1363 that is shorter', () => {
+    expect(decodeEcdsa(Buffer.of(1, 2))).toEqual([
+      {
+        p1363: both(zeros(27, Buffer.of(1)), zeros(27, Buffer.of(2))),
+        encoding: 'in P1363 form of 2 bytes instead of 56',
+      },
+    ])
+  })
+
+  test.each<[what: string, bytes: Uint8Array]>([
+    ['P1363 of 134 bytes', both(zeros(39, high), zeros(39, low))],
+    ['P1363 of an odd length', both(zeros(1, high), low)],
+    ['P1363 with a number that is too large', both(Buffer.concat([high, Buffer.of(1)]), zeros(1, low))],
+    ['P1363 with a zero', both(Buffer.alloc(29), zeros(1, low))],
+    ['DER with a zero', writeDer(Buffer.of(0), low)],
+    ['DER with a number that is too large', writeDer(Buffer.concat([low, Buffer.of(1)]), low)],
+    ['DER with a third number', writeDer(low, low, Buffer.of(1))],
+    ['DER with a number of no bytes', writeDer(new Uint8Array(), zeros(1, high))],
+    ['DER with another tag of a number', Buffer.from(writeDer(low, low)).fill(3, 2, 3)],
+    ['DER with another tag of the second number', Buffer.from(writeDer(low, low)).fill(3, 32, 33)],
+    ['DER with another length', Buffer.from(writeDer(low, low)).fill(57, 1, 2)],
+  ])('reads nothing from %s', (_, bytes) => expect(decodeEcdsa(bytes)).toEqual([]))
 
   test.each([
     '',
