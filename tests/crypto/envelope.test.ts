@@ -171,6 +171,15 @@ describe('encryptBody and decryptBody', () => {
     )
   })
 
+  test.each(['\n', '\r\n', ' ', '\t', '\r\n\r\n '])(
+    'decrypt base64 that an encoder has wrapped with %j',
+    async (space) => {
+      const { body, symmetricKey } = encryptBody(plaintext, publicKey)
+      const wrapped = `${text(body).slice(0, 10)}${space}${text(body).slice(10)}${space}`
+      expect(text(await decryptBody({ body: bytesOf(wrapped), symmetricKey }, privateKey))).toBe(text(plaintext))
+    },
+  )
+
   test('work with a key whose modulus is not a whole number of bytes', async () => {
     const odd = generateKeyPairSync('rsa', { modulusLength: 2050 })
     const encrypted = encryptBody(plaintext, parsePublicKey(odd.publicKey))
@@ -269,6 +278,7 @@ describe('resolveEncryptionOptions', () => {
     [{ aesBits: 128, mode: 'CBC' }, '"encryption" has no option "mode"'],
     [{ suite: undefined }, '"encryption" has no option "suite"'],
     [JSON.parse('{"__proto__":{}}'), '"encryption" has no option "__proto__"'],
+    [{ ['x'.repeat(65)]: 1 }, `"encryption" has no option "${'x'.repeat(64)}"`],
     [null, '"encryption" must be an object'],
     ['CBC', '"encryption" must be an object'],
     [256, '"encryption" must be an object'],
@@ -289,7 +299,13 @@ describe('a decryption failure', () => {
     const error = await rejectionOf(
       decryptBody({ ...encryptBody(plaintext, publicKey), body: bytesOf('AAAA') }, privateKey),
     )
-    expect(error).toMatchObject({ name: 'ProtocolError', code: 'ERR_DECRYPTION', issues: [] })
+    expect(error).toMatchObject({
+      name: 'ProtocolError',
+      code: 'ERR_DECRYPTION',
+      issues: [],
+      message:
+        'The encrypted body could not be decrypted. Check that the sender encrypts to your current public key, with the same encryption options.',
+    })
     expect('cause' in error).toBe(false)
   })
 
