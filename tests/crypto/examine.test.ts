@@ -1,6 +1,7 @@
 import {
   constants,
   createHash,
+  createSecretKey,
   generateKeyPairSync,
   type KeyObject,
   privateEncrypt,
@@ -63,6 +64,11 @@ describe('examineSignature, for RSA,', () => {
   test('recognizes reversed bytes', () => {
     const signature = sign('sha256', CONTENT, gatewayRsa().privateKey).reverse()
     expect(examine(signature)).toEqual([{ ...RIGHT, encoding: 'with its bytes in reverse order' }])
+  })
+
+  test('reports another key for a number above the modulus, and for a key that is not RSA', () => {
+    expect(examine(new Uint8Array(256).fill(0xff))).toEqual([])
+    expect(examine(new Uint8Array(256), createSecretKey(new Uint8Array(32)))).toEqual([])
   })
 
   test('reports that another key made the signature', () => {
@@ -128,8 +134,7 @@ describe('examineSignature, for the block inside of an RSA signature,', () => {
     expect(examine(signBlock(pkcs1(digestInfo)))).toEqual([RIGHT])
     const shifted = Buffer.concat([Buffer.alloc(16, 0x30), digestInfo])
     expect(examine(signBlock(pkcs1(shifted)))).toEqual([{ ...NONE, matches: [false, false] }])
-    const otherStart = Buffer.from(digestInfo)
-    otherStart[0] = 0x31
+    const otherStart = Buffer.concat([Buffer.of(0x31), digestInfo])
     expect(examine(signBlock(pkcs1(otherStart)))).toEqual([{ ...NONE, matches: [false, false] }])
     const otherLength = Buffer.from(digestInfo)
     otherLength[5] = 0x08
@@ -202,8 +207,17 @@ describe('examineSignature, for PSS,', () => {
     expect(found(pss('sha256', 'sha256', zeros(1)))).toEqual([])
   })
 
+  // With another digest, one block in 128 looks like one with the longest salt.
+  test('prefers what is certain', () => {
+    for (let first = 0; first < 50; first++) {
+      const [form] = examine(signBlock(pss('sha512', 'sha512', Buffer.of(first, 7)))) ?? []
+      expect(form).toEqual({ ...RIGHT, padding: 'PSS', digest: 'SHA-512' })
+    }
+  })
+
   test('recognizes nothing without the 1 in front of the salt, or without the last byte BC', () => {
-    expect(found(pss('sha256', 'sha256', salt, Buffer.of(0, 2)))).toEqual([])
+    expect(found(pss('sha256', 'sha256', salt, Buffer.of(2)))).toEqual([])
+    expect(found(pss('sha256', 'sha256', salt, Buffer.concat([Buffer.alloc(8), Buffer.of(2)])))).toEqual([])
     const block = pss('sha256', 'sha256', salt)
     block[255] = 0xbd
     expect(found(block)).toEqual([])
@@ -230,10 +244,15 @@ describe('examineSignature, for ECDSA,', () => {
     expect(digests(signature())).toEqual([{ digest: 'SHA-256', encoding, isCertain: false, other: false }])
   })
 
-  test('recognizes SHA-1', () => {
-    expect(digests(sign('sha1', CONTENT, merchantEcc().privateKey))).toEqual([
-      { digest: 'SHA-1', encoding: undefined, isCertain: false, other: false },
+  test.each(['SHA-1', 'SHA-224', 'SHA-384', 'SHA-512'])('recognizes %s', (digest) => {
+    expect(digests(sign(digest.replace('-', ''), CONTENT, merchantEcc().privateKey))).toEqual([
+      { digest, encoding: undefined, isCertain: false, other: false },
     ])
+  })
+
+  test('matches nothing with a key that cannot verify', () => {
+    const forms = examineSignature(createSecretKey(new Uint8Array(32)), 'ECC224', p1363()) ?? []
+    expect(forms.map(({ matches }) => matches(CONTENT))).toEqual(Array(5).fill(false))
   })
 })
 
@@ -258,6 +277,7 @@ describe('decodeEcdsa', () => {
     ['with a zero that r does not need', zeros(1, low), low, NOT_CANONICAL, both(low, low)],
     ['with a zero that s does not need', low, zeros(1, low), NOT_CANONICAL, both(low, low)],
     ['with two zeros', zeros(2, high), low, NOT_CANONICAL, both(high, low)],
+    ['with many zeros', zeros(99, low), low, NOT_CANONICAL, both(low, low)],
     [
       'with short numbers',
       Buffer.of(1),
@@ -287,6 +307,16 @@ describe('decodeEcdsa', () => {
     ])
   })
 
+  test('reads bytes that only begin like DER as P1363', () => {
+    const bytes = writeDer(new Uint8Array(), low)
+    expect(decodeEcdsa(bytes)).toEqual([
+      {
+        p1363: both(zeros(11, bytes.subarray(0, 17)), zeros(11, bytes.subarray(17))),
+        encoding: 'in P1363 form of 34 bytes instead of 56',
+      },
+    ])
+  })
+
   test('reads P1363 that is shorter', () => {
     expect(decodeEcdsa(Buffer.of(1, 2))).toEqual([
       {
@@ -304,6 +334,8 @@ describe('decodeEcdsa', () => {
     ['DER with a zero', writeDer(Buffer.of(0), low)],
     ['DER with a number that is too large', writeDer(Buffer.concat([low, Buffer.of(1)]), low)],
     ['DER with a third number', writeDer(low, low, Buffer.of(1))],
+    ['DER with another first byte', Buffer.from(writeDer(low, low)).fill(0x31, 0, 1)],
+    ['DER with a number of 128 bytes', writeDer(zeros(100, low), low)],
     ['DER with a number of no bytes', writeDer(new Uint8Array(), zeros(1, high))],
     ['DER with another tag of a number', Buffer.from(writeDer(low, low)).fill(3, 2, 3)],
     ['DER with another tag of the second number', Buffer.from(writeDer(low, low)).fill(3, 32, 33)],

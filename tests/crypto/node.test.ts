@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { secureRandomBytes, secureRandomUUID, sha256 } from '../../src/crypto/node.ts'
 
 describe('sha256', () => {
@@ -9,6 +9,18 @@ describe('sha256', () => {
     expect(sha256(text, 'hex')).toBe(digest)
     expect(sha256(new TextEncoder().encode(text), 'hex')).toBe(digest)
     expect(sha256(text, 'base64url')).toBe(Buffer.from(digest, 'hex').toString('base64url'))
+  })
+
+  test('returns the same where the runtime has no one-shot function', async () => {
+    vi.doMock('node:crypto', async (original) => ({ ...(await original<object>()), hash: undefined }))
+    onTestFinished(() => {
+      vi.doUnmock('node:crypto')
+    })
+    vi.resetModules()
+    const other = await import('../../src/crypto/node.ts')
+    expect(other.sha256).not.toBe(sha256)
+    expect(other.sha256('abc', 'hex')).toBe(sha256('abc', 'hex'))
+    expect(other.sha256('abc', 'base64url')).toBe(sha256('abc', 'base64url'))
   })
 
   test('hashes text as UTF-8', () => {
