@@ -1,8 +1,11 @@
 import {
   constants,
   createHash,
+  createPrivateKey,
+  createPublicKey,
   createSecretKey,
   generateKeyPairSync,
+  generatePrimeSync,
   type KeyObject,
   privateEncrypt,
   type SigningOptions,
@@ -31,6 +34,39 @@ const certain = (signature: Uint8Array) =>
 
 const RIGHT = { padding: 'PKCS1', digest: 'SHA-256', encoding: undefined, isCertain: true, matches: [true, false] }
 
+/** OpenSSL generates no modulus with an odd number of bits. With 8 n + 1 bits, a PSS block is a byte shorter than the modulus. */
+function oddKey(bits: number) {
+  const prime = (size: number) => generatePrimeSync(size, { bigint: true })
+  const [e, half] = [65_537n, (bits - 1) / 2]
+  for (;;) {
+    const [p, q] = [prime(half + 1), prime(half)]
+    const [n, d] = [p * q, inverse(e, (p - 1n) * (q - 1n))]
+    if (n.toString(2).length !== bits) continue
+    const numbers = { n, e, d, p, q, dp: d % (p - 1n), dq: d % (q - 1n), qi: inverse(q, p) }
+    const text = (number: bigint) => {
+      const hex = number.toString(16)
+      return Buffer.from(hex.padStart(hex.length + (hex.length % 2), '0'), 'hex').toString('base64url')
+    }
+    const members = Object.entries(numbers).map(([name, number]) => [name, text(number)])
+    const privateKey = createPrivateKey({ key: { kty: 'RSA', ...Object.fromEntries(members) }, format: 'jwk' })
+    return { privateKey, publicKey: createPublicKey(privateKey) }
+  }
+}
+
+/** The inverse of a number by the extended Euclidean algorithm. */
+function inverse(number: bigint, modulus: bigint): bigint {
+  let [[a, x], [b, y]] = [
+    [number, 1n],
+    [modulus, 0n],
+  ]
+  while (b !== 0n)
+    [[a, x], [b, y]] = [
+      [b, y],
+      [a % b, x - (a / b) * y],
+    ]
+  return ((x % modulus) + modulus) % modulus
+}
+
 describe('examineSignature, for RSA,', () => {
   test.each<readonly [string, string, SigningOptions, object]>([
     ['PKCS#1 v1.5 with SHA-256', 'sha256', {}, {}],
@@ -54,8 +90,10 @@ describe('examineSignature, for RSA,', () => {
     expect(examine(signature)).toEqual([{ ...RIGHT, ...changes }])
   })
 
-  test.each([2048, 2049, 2056, 3072])('recognizes PKCS#1 v1.5 and PSS of a key of %i bits', (modulusLength) => {
-    const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength })
+  test.each([2048, 2049, 2050, 2056, 3072])('recognizes PKCS#1 v1.5 and PSS of a key of %i bits', (bits) => {
+    const { privateKey, publicKey } =
+      bits % 2 === 0 ? generateKeyPairSync('rsa', { modulusLength: bits }) : oddKey(bits)
+    expect(publicKey.asymmetricKeyDetails).toMatchObject({ modulusLength: bits })
     expect(examine(sign('sha256', CONTENT, privateKey), publicKey)).toEqual([RIGHT])
     const pss = sign('sha256', CONTENT, { key: privateKey, ...PSS, saltLength: 32 })
     expect(examine(pss, publicKey)).toEqual([{ ...RIGHT, padding: 'PSS' }])
