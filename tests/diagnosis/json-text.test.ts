@@ -12,6 +12,7 @@ describe('compact removes the white space of JSON', () => {
     ['"a \\" b" "\\\\" c', '"a \\" b""\\\\"c'],
     ['{ "a": "b  c', '{"a":"b  c'],
     ['"a\\', '"a\\'],
+    ['"a\\ b" 1', '"a\\ b"1'],
     ['\u00a0{}\ufeff', '\u00a0{}\ufeff'],
   ])('%j', (text, expected) => expect(compact(text)).toBe(expected))
 })
@@ -34,6 +35,12 @@ describe('layOut', () => {
       ...[60, 61, 62, 63, 64, 64, 64, 64, 64, 64, 64],
       ...[64, 64, 64, 64, 64, 64, 63, 62, 61],
     ])
+  })
+
+  test('makes a text at most eight times as long, and 1,024 characters more', () => {
+    const colon = (length: number) => layOut('{"a":1', { ...PYTHON, colon: ' '.repeat(length) })
+    expect(colon(1_068)).toHaveLength(1_073)
+    expect(colon(1_069)).toBeUndefined()
   })
 
   test('returns undefined when nesting would make the text much longer', () => {
@@ -67,6 +74,7 @@ describe('reorder', () => {
     ['[ 1 , { "a":1,"b":2 } ]', '[ 1 , { "b":2,"a":1 } ]'],
     ['{"a":1,"a":2}', '{"a":2,"a":1}'],
     ['{"n":1.50,"s":"\\u0041"}', '{"s":"\\u0041","n":1.50}'],
+    ['{"a":"]","b":"{,:"}', '{"b":"{,:","a":"]"}'],
     ['[]', '[]'],
     ['[ ]', '[ ]'],
     ['{ }', '{ }'],
@@ -92,6 +100,8 @@ describe('reorder', () => {
     '[1,',
     '[1,]',
     '[1 2]',
+    '[1:2]',
+    '{"a":1:"b":2}',
     '[,1]',
     '[:]',
     ']',

@@ -82,12 +82,16 @@ describe('parseAmount', () => {
     ['XXX', 'no currency'],
     ['constructor', 'a member of every object'],
   ])('rejects the currency %j: %s', (currency) => {
-    expect(() => parseAmount('1', currency)).toThrow(RangeError)
+    const message =
+      'The currency must be a current ISO 4217 code such as "HKD". For a currency that is newer than this release, write the amount as { value, currency }'
+    expect(() => parseAmount('1', currency)).toThrow(new RangeError(message))
     expect(() => formatAmount({ value: '100', currency })).toThrow(RangeError)
   })
 
   test('rejects a number, which floating point may have rounded', () => {
-    expect(() => parseAmount(10.5 as unknown as string, 'HKD')).toThrow(RangeError)
+    expect(() => parseAmount(10.5 as unknown as string, 'HKD')).toThrow(
+      new RangeError('A decimal amount must be a string of digits, such as "10.50"'),
+    )
   })
 })
 
@@ -116,7 +120,8 @@ describe('formatAmount', () => {
   })
 
   test.each(['', '-1', '1.5', ' 1', '1\n', '1e3', '١', '1'.repeat(65)])('rejects the value %j', (value) => {
-    expect(() => formatAmount({ value, currency: 'HKD' })).toThrow(RangeError)
+    const message = '"value" must be a string of 1 to 64 digits'
+    expect(() => formatAmount({ value, currency: 'HKD' })).toThrow(new RangeError(message))
   })
 
   test('rejects a number', () => {

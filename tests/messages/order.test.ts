@@ -80,6 +80,18 @@ describe('validateOrder', () => {
     for (const { field } of issues) expect(message).toContain(`"${field}"`)
   })
 
+  test('names each field with its rule, also next to a user that is missing', () => {
+    const message = { ...orderWithout('userId'), tradeNo: '', orderStatus: 5 }
+    const expected = [
+      '"tradeNo" must be a string with content',
+      '"orderStatus" must be a string with content',
+      '"userId" must be present with content, unless "openId" is',
+    ]
+    const { message: text } = thrownBy(() => validateOrder(message))
+    const rules = /^The order is invalid: (.*)\.$/.exec(text)?.[1]?.split('; ')
+    expect(rules?.toSorted()).toEqual(expected.toSorted())
+  })
+
   test('throws an error without the values and the unknown names of the order', () => {
     const message = {
       ...order({ userId: 5, tradeNo: ['SECRET-1'], orderStatus: { s: 'SECRET-2' }, merchantBizType: 'SECRET-3' }),

@@ -17,6 +17,10 @@ const codesFor = (body: string | Uint8Array, signed: string | Uint8Array) => {
   return found.filter(({ content }) => content.equals(bytesOf(signed))).map(({ code }) => code)
 }
 
+test('bodyChanges changes the body alone', () => {
+  expect(new Set(changes('{}', { plaintext: bytesOf('') }).map(({ part }) => part))).toEqual(new Set(['body']))
+})
+
 test('bodyChanges tries an empty body, but not for an empty one', () => {
   const fix = 'The sender signed an empty body. Sign the body that is sent.'
   expect(tried('{}', /an empty body/)).toEqual([[fix, '']])
@@ -57,6 +61,16 @@ describe('bodyChanges tries line breaks:', () => {
       [fix('with CRLF at its end, which was lost'), '{\n\n}\r\n'],
       [fix('without line breaks'), '{}'],
     ])
+  })
+
+  test('of LF at the end', () => {
+    expect(breaks('[]\n')[0]).toEqual([fix('without the line break at its end'), '[]'])
+  })
+
+  test('of base64 alone', () => {
+    const long = 'a'.repeat(100)
+    for (const body of [`{${long}`, `${long}}`])
+      expect(lines(body).filter(([, signed]) => signed.trimEnd() !== body)).toEqual([])
   })
 
   test('of CRLF in the middle and at the end', () => {
@@ -162,7 +176,7 @@ describe('bodyChanges tries base64:', () => {
     expect(codesFor(body, signed)).toContain('body-base64')
   })
 
-  test.each(['abc', '', '{"a":1}', '"a"b"', '===='])('nothing for %j', (body) => {
+  test.each(['abc', '', 'x"eyJhIjoxfQ"', '"eyJhIjoxfQ"x', '{"a":1}', '"a"b"', '===='])('nothing for %j', (body) => {
     expect(tried(body, /before it was encoded as base64/)).toEqual([])
   })
 
@@ -222,6 +236,7 @@ describe('bodyChanges tries URL encoding:', () => {
       [decoded, 'data={ }'],
       [decoded, '{ }='],
     ])
+    expect(tried('+x=%7B', /before it was URL-encoded/).at(-1)).toEqual([decoded, ' x={'])
     expect(codesFor('%5B%5d', '[]')).toEqual(Array(4).fill('body-url-encoded'))
   })
 
@@ -244,6 +259,7 @@ test('bodyChanges tries the texts that programs sign after they have lost the bo
   const texts = ['{}', 'null', 'undefined', '[object Object]', '""']
   expect(tried('{"a":1}', /instead of the body/)).toEqual(texts.map((text) => [fix(text), text]))
   expect(codesFor('{"a":1}', 'null')).toEqual(['body-empty'])
+  expect(tried('{}', /the text \{\} instead/)).toEqual([])
 })
 
 test('bodyChanges rewrites JSON up to maxRewrittenBytes', () => {

@@ -8,6 +8,10 @@ const tried = (body: string | Uint8Array) => bodiesSignedInstead(charsetChanges(
 const hex = (text: string) => Buffer.from(text).toString('hex')
 const fromHex = (text: string) => new Uint8Array(Buffer.from(text, 'hex'))
 
+test('charsetChanges changes the body, and has one code', () => {
+  expect(new Set(charsetChanges().map(({ code, part }) => `${part}: ${code}`))).toEqual(new Set(['body: body-charset']))
+})
+
 describe('charsetChanges tries, for', () => {
   test('a text of Western Europe, every charset that has its characters', () => {
     expect(tried('café™')).toEqual([
@@ -20,6 +24,12 @@ describe('charsetChanges tries, for', () => {
       [fix('in UTF-16, big-endian'), '00630061006600e92122'],
       [fix('in the Unicode form NFD'), hex('cafe\u0301™')],
     ])
+  })
+
+  test('a control character, no charset that lacks it', () => {
+    const found = tried('\u0080').map(([text]) => text)
+    expect(found).toContain(fix('in Latin-1'))
+    expect(found).not.toContain(fix('in Windows-1252'))
   })
 
   test('a text of Latin-1', () => {
@@ -43,6 +53,8 @@ describe('charsetChanges tries, for', () => {
         [fix('in Latin-1, with "?" for other characters'), '3f'],
       ]),
     )
+    // Three characters of GBK too.
+    expect(tried('點心').filter(([text]) => text.includes('arrived in'))).toEqual([])
   })
 
   test('UTF-8 that was read as Latin-1 or Windows-1252 and written as UTF-8 again, the text before', () => {
@@ -75,6 +87,12 @@ describe('charsetChanges tries, for', () => {
       expect.arrayContaining([[fix('in UTF-8, but it arrived in GBK'), hex('奶茶')]]),
     )
   })
+
+  test('the byte 80, what it is in Latin-1', () => {
+    expect(tried(fromHex('6180'))).toContainEqual([fix('after its UTF-8 was read as Latin-1'), hex('a\u0080')])
+  })
+
+  test('an empty body, nothing', () => expect(tried('')).toEqual([]))
 
   test('ASCII, UTF-16 only', () => {
     expect(tried('{}')).toEqual([

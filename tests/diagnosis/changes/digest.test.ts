@@ -16,6 +16,7 @@ test('digestChanges tries the digests that a sender may take before it signs, an
     ['the SHA-256 digest of the text in base64', Buffer.from(digest.toString('base64'))],
     ['the signed text in base64', Buffer.from(text.toString('base64'))],
   ]
+  expect(new Set(digestChanges().map(({ part }) => part))).toEqual(new Set(['digest']))
   expect(signedInstead(digestChanges())).toEqual(
     expected.map(([what, content]) => ({ code: 'digest', fix: fix(what), content })),
   )

@@ -35,7 +35,10 @@ describe('layoutChanges tries the signed text', () => {
     expect(others).toEqual([])
   })
 
-  test('and no other', () => expect(found()).toHaveLength(LAYOUTS.length))
+  test('and no other', () => {
+    expect(found()).toHaveLength(LAYOUTS.length)
+    expect(new Set(layoutChanges().map(({ part }) => part))).toEqual(new Set(['layout']))
+  })
 })
 
 describe('clientIdChanges tries', () => {
@@ -66,6 +69,11 @@ describe('clientIdChanges tries', () => {
     ['the text "undefined" as Client-Id', 'undefined'],
     ['the text "null" as Client-Id', 'null'],
   ]
+
+  test('only ids that differ from the configured one', () => {
+    const sent = new Map([['client-id', clientId]])
+    expect(clientIdChanges(clientId, sent)).toHaveLength(tried(sent).length)
+  })
 
   test('forms of the configured id', () => expect(tried(new Map([['host', 'H']]))).toEqual(ALWAYS))
 
@@ -106,4 +114,9 @@ describe('methodChanges tries', () => {
     ['post', ['GET', 'PUT', 'PATCH', 'HEAD', 'OPTIONS', 'HTTP', '', 'post', 'Post']],
     ['PUT', ['POST', 'GET', 'PATCH', 'HEAD', 'OPTIONS', 'HTTP', '', 'put', 'post', 'Post']],
   ])('the methods of HTTP, for %s', (method, expected) => expect(tried(method)).toEqual(expected))
+
+  test('and changes the layout for another case, because the method is signed in upper case', () => {
+    const parts = methodChanges('POST').map(({ part }) => part)
+    expect(parts).toEqual([...Array(7).fill('method'), 'layout', 'layout'])
+  })
 })

@@ -110,6 +110,8 @@ describe('orderChanges tries the members', () => {
 
   test.each([
     ['sorted by name', '{"b":{"d":1,"c":2},"a":1,"B":2}', '{"B":2,"a":1,"b":{"c":2,"d":1}}'],
+    ['sorted by name', '{"b":1,"c":2,"a":3,"a":4,"d":5}', '{"a":3,"a":4,"b":1,"c":2,"d":5}'],
+    ['sorted by name, upper and lower case alike', '{"b":1,"A":2,"c":3}', '{"A":2,"b":1,"c":3}'],
     ['of the outermost object sorted by name', '{"b":{"d":1,"c":2},"a":1}', '{"a":1,"b":{"d":1,"c":2}}'],
     ['sorted by name, upper and lower case alike', '{"b":{"D":1,"c":2},"A":1}', '{"A":1,"b":{"c":2,"D":1}}'],
     ['in reverse order', '{"a":{"b":1,"c":2},"d":[{"e":1,"f":2}]}', '{"d":[{"f":2,"e":1}],"a":{"c":2,"b":1}}'],
@@ -130,7 +132,7 @@ describe('orderChanges tries the members', () => {
 
   test.each([
     [
-      'x extInfo openId userId orderModifyTime orderCreateTime orderStatus discountAmount payAmount amount merchantBizType merchantBizNo tradeNo merchantId requestId',
+      'extInfo x openId userId orderModifyTime orderCreateTime orderStatus discountAmount payAmount amount merchantBizType merchantBizNo tradeNo merchantId requestId',
       'requestId merchantId tradeNo merchantBizNo merchantBizType amount payAmount discountAmount orderStatus orderCreateTime orderModifyTime userId openId x extInfo',
     ],
     ['x orderId result', 'result orderId x'],

@@ -67,6 +67,7 @@ describe('pathChanges tries', () => {
     ['/Orders/SYNC', ['/orders/sync']],
     ['/order.json', ['/order']],
     ['/a?c=1&b=2&a=3', ['/a?a=3&b=2&c=1']],
+    ['?b=1&a=2', ['?a=2&b=1']],
   ])('then what programs make of %s', (received, signed) => {
     expect(paths(2, received)).toEqual(expect.arrayContaining(signed))
   })
@@ -75,6 +76,8 @@ describe('pathChanges tries', () => {
     ['/1/2/3/4/5/6/7/8/9', ['/8/9', '/9']],
     ['/order.jsonjsonj', ['/order']],
     ['/a.json/b', ['/a/b']],
+    ['a/b', ['ab']],
+    ['/ab', ['/a?/ab']],
   ])('nothing unusual for %s', (received, not) => {
     for (const path of not) expect(paths(2, received)).not.toContain(path)
   })

@@ -13,7 +13,6 @@ const tried = (time: string, headers: Readonly<Record<string, string>> = {}, hea
     )
     return [what, text]
   })
-const textsOf = (time: string) => tried(time).map(([, text]) => text)
 
 /** The forms of 2024-05-22T01:12:21.120Z. */
 const FORMS = [
@@ -57,11 +56,14 @@ describe('timeChanges tries', () => {
     ['1716340341120', '1716340342120'],
     ['1716340341', '1716340342'],
     ['2024-05-22T23:59:59+08:00', '2024-05-23T00:00:00+08:00'],
-  ])('a second later in the form of the header: %s', (time, later) => expect(textsOf(time)).toContain(later))
+  ])('a second later in the form of the header: %s', (time, later) =>
+    expect(tried(time)).toContainEqual(['a time that is 1 s later', later]),
+  )
 
   test.each([
     ['2024-05-22T09:12:21 08:00', ['the time as ISO 8601 with the offset of Hong Kong', '2024-05-22T09:12:21+08:00']],
     ['2024-05-22T09:12:21 0800', ['the time as an offset without a colon', '2024-05-22T09:12:21+0800']],
+    [' 1716340341 ', ['the time as ISO 8601 in UTC', '2024-05-22T01:12:21Z']],
     [' soon ', ['the time without white space', 'soon']],
     ['x+y', ['the time with a space instead of "+"', 'x y']],
     ['x y', ['the time with "+" instead of a space', 'x+y']],
@@ -78,16 +80,28 @@ describe('timeChanges tries', () => {
       ['the value of the header nonce', 'N'],
       ['no time', ''],
     ])
+    expect(tried('now', { 'request-time': 'other' })).toEqual([['no time', '']])
     expect(tried('now', { 'request-time': 'R' }, 'Response-Time')).toContainEqual([
       'the value of the header request-time',
       'R',
     ])
   })
 
-  test.each(['now', '%zz', '17163403411200', '+10000-01-01T00:00:00Z', '-271821-04-20T00:00:00Z'])(
+  test.each(['now', '%zz', '17163403411200', '+010000-01-01T00:00:00Z', '-271821-04-20T00:00:00Z'])(
     'no form and no second around %s, which is not a time of this protocol',
     (time) => expect(tried(time).filter(([what]) => /^the time as|^a time that/.test(what ?? ''))).toEqual([]),
   )
+
+  test('no second around a time with white space, whose form is unclear', () => {
+    expect(tried(' 2024-05-22T09:12:21Z').filter(([what]) => what?.startsWith('a time that'))).toEqual([])
+  })
+
+  test.each(['now', '%zz', '1716340341120', '2024-05-22T09:12:21+08:00'])('only texts that differ from %s', (time) => {
+    const changes = timeChanges(time, 'Request-Time', new Map([['date', time]]))
+    expect(tried(time, { date: time })).toHaveLength(changes.length)
+    expect(tried(time, { date: time }).map(([, text]) => text)).not.toContain('undefined')
+    expect(new Set(changes.map(({ part }) => part))).toEqual(new Set(['time']))
+  })
 
   test('each text once, with the first explanation', () => {
     const texts = tried('2024-05-22T09:12:21+08:00', { date: '2024-05-22T01:12:21Z' })
