@@ -83,13 +83,13 @@ const SCHEMA = `
 export function sqliteOutboxStore(options: SqliteOutboxStoreOptions): SqliteOutboxStore {
   const { file, driver, busyTimeoutMs, now } = resolveOptions('sqliteOutboxStore', OPTIONS, options)
   const database = openSqliteFile(file, driver, (opened) => {
+    // Without a lock: a transaction of the merchant may be open.
+    const version = schemaVersion(opened)
+    if (version > VERSION) throw new Error('The outbox was written by a later release of alipayhk-order-sync')
+    if (version === VERSION) return
     opened.exec('BEGIN IMMEDIATE')
     opened.exec(SCHEMA)
     opened.exec('COMMIT')
-    const { version } = opened.prepare('SELECT MAX(version) AS version FROM order_sync_outbox_schema').get() as {
-      version: number
-    }
-    if (version > VERSION) throw new Error('The outbox was written by a later release of alipayhk-order-sync')
   })
   const path = resolve(file)
   let isClosed = false
@@ -132,6 +132,16 @@ export function sqliteOutboxStore(options: SqliteOutboxStoreOptions): SqliteOutb
       })
     },
   }
+}
+
+function schemaVersion(database: SqliteDatabase): number {
+  // The newest table: a file of an earlier commit has version 1, too.
+  const tables = database.prepare(
+    `SELECT count(*) AS found FROM sqlite_master WHERE name = 'order_sync_outbox_changes'`,
+  )
+  if ((tables.get() as { found: number }).found === 0) return 0
+  const versions = database.prepare('SELECT MAX(version) AS version FROM order_sync_outbox_schema')
+  return (versions.get() as { version: number | null }).version ?? 0
 }
 
 function toHandle(transaction: unknown): SqliteDatabase {

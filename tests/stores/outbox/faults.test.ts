@@ -9,6 +9,7 @@ import { mysqlOutboxStore } from '../../../src/stores/outbox-mysql.ts'
 import { migrateMysqlOutbox } from '../../../src/stores/outbox-mysql-migration.ts'
 import { postgresOutboxStore } from '../../../src/stores/outbox-postgres.ts'
 import { migratePostgresOutbox } from '../../../src/stores/outbox-postgres-migration.ts'
+import { sqliteOutboxStore } from '../../../src/stores/outbox-sqlite.ts'
 import type { OutboxStore } from '../../../src/stores/outbox-store.ts'
 import { deferred } from '../../support/deferred.ts'
 import { OUTBOX_KINDS, type OutboxKind, openOutbox } from '../../support/outbox.ts'
@@ -327,6 +328,22 @@ test.runIf(URLS.mysql)('in MySQL an error in the transaction of the merchant doe
   expect(error).toMatchObject({ code: 'ERR_STORE_NOT_MIGRATED', cause: { code: 'ER_NO_SUCH_TABLE' } })
   expect(inspect(error, { depth: 9 })).not.toContain(Buffer.from('A-SECRET').toString('hex'))
 })
+
+test.runIf(URLS['better-sqlite3'])(
+  'in SQLite a store opens a file that is up to date during a transaction',
+  async () => {
+    const { inTransaction, connection } = await openTables('better-sqlite3')
+    await inTransaction(async () => {
+      const second = sqliteOutboxStore({
+        file: connection.connectionString,
+        driver: 'better-sqlite3',
+        busyTimeoutMs: 0,
+      })
+      onTestFinished(() => second.close())
+      await expect(second.stats()).rejects.toThrow('database is locked')
+    })
+  },
+)
 
 test.runIf(URLS.mysql)('in MySQL prune reads only the events that it deletes', async () => {
   const { rows, connection, name } = await openTables('mysql')
