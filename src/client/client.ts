@@ -175,7 +175,7 @@ async function sync<ExtInfo>(
   const { extInfoSchema, retries, json, random } = settings
   const { requestId } = trace
   const merchantBizType = input.merchantBizType ?? 'TRADE_ORDER'
-  const order = toOutgoingOrder({ ...input, requestId, merchantBizType })
+  const order = toOutgoingOrder(Object.assign({}, input, { requestId, merchantBizType }))
   if (extInfoSchema !== undefined) await waitFor(() => validateExtInfo(order.extInfo, extInfoSchema), { signal })
   const plaintext = formatJson(order, json)
   if (trace.observed !== undefined) trace.observed.plaintext = plaintext

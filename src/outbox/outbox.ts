@@ -136,10 +136,10 @@ export function createOutbox(options: OutboxOptions): Outbox {
 
   function toEvent(input: OrderInput, tenant: string | undefined): NewOutboxEvent {
     const { requestId = randomUUID().replaceAll('-', ''), merchantBizType = 'TRADE_ORDER' } = input
-    const order = toOutgoingOrder({ ...input, requestId, merchantBizType })
+    const order = toOutgoingOrder(Object.assign({}, input, { requestId, merchantBizType }))
     const text = Buffer.from(formatJson(order, json)).toString()
     const identity = { orderKey: keyOf(order, tenant), eventTime: order.orderModifyTime, requestId }
-    return { ...identity, payload: codec.encode(writePayload(text, tenant), identity), maxRetryMs }
+    return { payload: codec.encode(writePayload(text, tenant), identity), maxRetryMs, ...identity }
   }
 
   async function enqueueAll(orders: readonly OrderInput[], enqueueOptions: EnqueueOptions = {}) {

@@ -115,7 +115,7 @@ async function open(
     if (trace.observed !== undefined) trace.observed.plaintext = decrypted.plaintext
     noteStep(trace, 'decrypted')
     const { value, aesBits } = parseAndNote(decrypted, trace, settings)
-    return { kind: 'verified', value, recipient: aesBits === undefined ? recipient : { ...recipient, aesBits } }
+    return { kind: 'verified', value, recipient: aesBits === undefined ? recipient : { aesBits, ...recipient } }
   } catch (error) {
     return endVerified(error, credentials, recipient)
   }
