@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { ConfigurationError } from '../../src/errors.ts'
 import { boundOutboxStore, describeStoreFailure } from '../../src/outbox/bounded-store.ts'
-import { ConfigurationError } from '../../src/public/index.ts'
 import type { OutboxStore } from '../../src/public/outbox.ts'
 import { fakeStore } from '../support/fake-outbox.ts'
 import { rejectionOf } from '../support/thrown.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { DeliveryError, OrderRefusedError, ProtocolError } from '../../src/errors.ts'
 import { codeOf, decideAttempt } from '../../src/outbox/decisions.ts'
-import { DeliveryError, OrderRefusedError, ProtocolError } from '../../src/public/index.ts'
 
 const LIMITS = { baseDelayMs: 1_000, maxDelayMs: 60_000 }
 const noResponse = new DeliveryError('ERR_NETWORK', 'no response', { requestId: 'r' })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { resolveOutboxOptions } from '../../src/outbox/options.ts'
-import { createOutbox } from '../../src/public/outbox.ts'
+import { createOutbox } from '../../src/outbox/outbox.ts'
 import { fakeClient, fakeStore } from '../support/fake-outbox.ts'
 import { thrownBy } from '../support/thrown.ts'
 

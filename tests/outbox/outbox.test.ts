@@ -3,7 +3,7 @@ import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import type { OrderInput } from '../../src/public/index.ts'
 import type { NewOutboxEvent } from '../../src/public/outbox.ts'
-import { createTestOrder } from '../../src/public/testing.ts'
+import { createTestOrder } from '../../src/testing/test-order.ts'
 import { fakeOutbox } from '../support/fake-outbox.ts'
 import { rejectionOf } from '../support/thrown.ts'
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
+import { ConfigurationError } from '../../src/errors.ts'
 import { assertEncryptAtRest, createPayloadCodec, readPayload, writePayload } from '../../src/outbox/payload.ts'
-import { ConfigurationError } from '../../src/public/index.ts'
 import { thrownBy } from '../support/thrown.ts'
 
 const [first, second] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)]

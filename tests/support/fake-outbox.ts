@@ -1,5 +1,7 @@
 import { vi } from 'vitest'
-import { createOutbox, type OutboxClient, type OutboxEvent, type OutboxOptions } from '../../src/public/outbox.ts'
+import type { OutboxEvent } from '../../src/outbox/event.ts'
+import type { OutboxClient, OutboxOptions } from '../../src/outbox/options.ts'
+import { createOutbox } from '../../src/outbox/outbox.ts'
 import type { ClaimedOutboxEvent, OutboxClaim, OutboxStore } from '../../src/stores/outbox-store.ts'
 
 /** An event that a claim returns. Its payload is an order with a few members: the fake client does not validate it. */
