@@ -151,6 +151,20 @@ describe('failed', () => {
     expect(inspect(failures)).not.toContain('SECRET')
   })
 
+  test('decrypts the order with the identity of its event', async () => {
+    const encryptAtRest = Buffer.alloc(32, 1)
+    const { outbox, store } = fakeOutbox({ encryptAtRest })
+    await outbox.enqueue(order({ requestId: 'r-1' }))
+    const [event] = store.enqueue.mock.calls[0]?.[0] ?? []
+    const { orderKey = '', eventTime = 0, payload = '' } = event ?? {}
+    store.failed.mockResolvedValue([
+      { ...row, orderKey, eventTime, payload },
+      { ...row, orderKey, eventTime, payload, requestId: 'r-2' },
+    ])
+    const failures = await outbox.failed()
+    expect(failures.map((failure) => failure.order?.merchantBizNo)).toEqual(['A-1', undefined])
+  })
+
   test.each([
     [undefined, 100],
     [{}, 100],

@@ -104,6 +104,11 @@ describe('the outcome of an attempt', () => {
     expect(events).toMatchObject([{ kind: 'retry', message }])
   })
 
+  test('has an error in its event, even if the client rejects without one', async () => {
+    const { events } = await drainOne(() => Promise.reject())
+    expect(events[0]).toHaveProperty('error', new Error('The client rejected without an error'))
+  })
+
   test('is "failed" if the time of the event ends during the attempt', async () => {
     const slowly = () => new Promise<never>((_, reject) => setTimeout(reject, 100, new TypeError()))
     const ended = await drainOne(slowly, {}, claimed('1', { retryLeftMs: 100 }))
@@ -222,8 +227,8 @@ describe('the time of a lease', () => {
   })
 
   test.each([
-    ['an outcome', 0, [0, 50, 150, 350, 750, 1_550]],
-    ['an event that is given back', 900, [900, 950, 1_050, 1_250, 1_650]],
+    ['an outcome', 0, [0, 50, 150, 350, 750, 1_550, 2_550, 3_550, 4_550]],
+    ['an event that is given back', 2_600, [2_600, 2_650, 2_750, 2_950, 3_350, 4_150]],
   ])('%s is recorded until the end of the lease, which begins with the claim', async (_, claimMs, tries) => {
     const { store } = fakeOutbox()
     store.claim.mockImplementationOnce(async () => {
@@ -236,7 +241,7 @@ describe('the time of a lease', () => {
       at.push(performance.now() - startedAt)
       throw new Error('down')
     })
-    running({ store, leaseMs: 1_700 })
+    running({ store, leaseMs: 5_000 })
     await settle()
     await pass(claimMs)
     await pass(10_000)
