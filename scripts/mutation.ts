@@ -1,6 +1,6 @@
 /**
- * Mutation testing of one folder of src/, with the tests of that folder: `npm run mutation -- policy [--check] [--files GLOB,GLOB…]
- * [--tests PATH,PATH…]`.
+ * Mutation testing of one folder of src/, with the tests of that folder: `npm run mutation -- policy [--check] [--fast]
+ * [--files GLOB,GLOB…] [--tests PATH,PATH…]`. With --fast, `--files` takes paths.
  *
  * Stryker changes one expression after the other and runs the tests. A change that no test notices has "survived". Each
  * survivor is killed by a new test, or explained in tests/mutation/survivors.md. With --check, fails when one is neither, or when
@@ -11,11 +11,12 @@
  * times more often than the original; the others have only taken too long.
  */
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import process from 'node:process'
 import { parseArgs } from 'node:util'
 import { install } from './install.ts'
+import { type Mutant, type Report, testFast } from './mutation-fast.ts'
 import { run } from './run.ts'
 
 /** The tests of a folder of src/. */
@@ -50,26 +51,12 @@ const LIMIT_MS = 3_600_000
 const SURVIVORS = 'tests/mutation/survivors.md'
 const TOOL = '.cache/mutation'
 
-interface Mutant {
-  readonly mutatorName: string
-  readonly replacement?: string
-  readonly status: string
-  readonly statusReason?: string
-  readonly location: {
-    readonly start: { readonly line: number; readonly column: number }
-    readonly end: { readonly line: number; readonly column: number }
-  }
-}
-
-interface Report {
-  readonly files: Readonly<Record<string, { readonly source: string; readonly mutants: readonly Mutant[] }>>
-}
-
 const { values, positionals } = parseArgs({
   options: {
     check: { type: 'boolean', default: false },
     files: { type: 'string' },
     tests: { type: 'string' },
+    fast: { type: 'boolean', default: false },
     concurrency: { type: 'string', default: '2' },
   },
   allowPositionals: true,
@@ -87,6 +74,7 @@ run('npx', ['vitest', 'run', '--config=tests/mutation/vitest.config.ts', '--repo
   timeoutMs: LIMIT_MS,
 })
 
+const excluded = (path: string) => path.includes('.generated.') || BUILT_ONLY.includes(`!${path}`)
 const config = `${TOOL}/${folder}.config.json`
 const report = `${TOOL}/${folder}.report.json`
 const settings = {
@@ -107,12 +95,17 @@ const settings = {
   timeoutMS: 30_000,
   allowEmpty: false,
 }
-writeFileSync(config, JSON.stringify(settings, undefined, 2))
-forgetTimeouts(settings.incrementalFile)
-run(process.execPath, [`${TOOL}/node_modules/@stryker-mutator/core/bin/stryker.js`, 'run', config], '.', {
-  env,
-  timeoutMs: LIMIT_MS,
-})
+if (values.fast) {
+  const paths = values.files?.split(',') ?? sourcesOf(`src/${folder}`).filter((path) => !excluded(path))
+  writeFileSync(report, JSON.stringify(await testFast(paths, TOOL, env)))
+} else {
+  writeFileSync(config, JSON.stringify(settings, undefined, 2))
+  forgetTimeouts(settings.incrementalFile)
+  run(process.execPath, [`${TOOL}/node_modules/@stryker-mutator/core/bin/stryker.js`, 'run', config], '.', {
+    env,
+    timeoutMs: LIMIT_MS,
+  })
+}
 
 const { files } = JSON.parse(readFileSync(report, 'utf8')) as Report
 const mutants = Object.entries(files).flatMap(([path, { source, mutants: ofFile }]) => {
@@ -139,6 +132,11 @@ console.log(
   `${folder}: ${score.toFixed(1)} %, ${killed} of ${total} killed (${timeouts.length} by timeout: ${endless} in an endless loop, ${timeouts.length - endless} too slow), ${open.length} of ${survivors.length} survivors not explained`,
 )
 if (values.check && (score < MIN_SCORE || open.length + stale.length > 0)) process.exitCode = 1
+
+function sourcesOf(folder: string): string[] {
+  const paths = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+  return paths.filter((path) => path.endsWith('.ts')).map((path) => `${folder}/${path}`)
+}
 
 /** The next run tries again what has only taken too long: the machine may have been busy. */
 function forgetTimeouts(path: string): void {

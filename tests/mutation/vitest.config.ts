@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import process from 'node:process'
 import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
@@ -13,8 +14,16 @@ class InOrder extends BaseSequencer {
   }
 }
 
+/** The changed code, by path, of scripts/mutation-fast.ts. Absent with Stryker, which writes a copy of the project. */
+const instrumentedPath = process.env['MUTATION_INSTRUMENTED']
+const instrumented: Readonly<Record<string, string>> =
+  instrumentedPath === undefined ? {} : JSON.parse(readFileSync(instrumentedPath, 'utf8'))
+/** One run has all changes. */
+const isFast = process.env['MUTATION_RESULT'] !== undefined
+
 /** The tests of one folder, for scripts/mutation.ts. */
 export default defineConfig({
+  plugins: [{ name: 'instrumented', enforce: 'pre', load: (id: string) => instrumented[id] }],
   test: {
     include,
     // Code that Stryker has instrumented is too slow for the bounds of the first one. The others run for 5 s each.
@@ -24,6 +33,13 @@ export default defineConfig({
     isolate: false,
     restoreMocks: true,
     unstubGlobals: true,
-    testTimeout: 30_000,
+    testTimeout: isFast ? 5_000 : 30_000,
+    ...(isFast && {
+      runner: './tests/mutation/runner.ts',
+      hookTimeout: 5_000,
+      // Changed code often leaves a rejection behind.
+      dangerouslyIgnoreUnhandledErrors: true,
+    }),
+    ...(instrumentedPath !== undefined && { fileParallelism: false, pool: 'threads' as const }),
   },
 })
