@@ -49,7 +49,8 @@ describe('readBody, above maxBodyBytes,', () => {
     ['a stream', () => stream('012345', '6789a')],
     ['a stream of one chunk', () => stream('0123456789a')],
   ])('rejects %s with ERR_BODY_TOO_LARGE', async (_, body) => {
-    expect(await rejectionOf(readBody(body()))).toMatchObject({ code: 'ERR_BODY_TOO_LARGE' })
+    const message = 'The body is larger than the limit of 10 bytes.'
+    expect(await rejectionOf(readBody(body()))).toMatchObject({ code: 'ERR_BODY_TOO_LARGE', message })
   })
 
   test('does not read a stream to its end', async () => {
@@ -74,9 +75,9 @@ describe('readBody, above maxBodyBytes,', () => {
 test('readBody rejects with ERR_BODY_INCOMPLETE when the stream fails with any error, and does not quote the error', async () => {
   for (const reason of [new Error('SECRET-1'), new TypeError('aborted')]) {
     const error = await rejectionOf(readBody(stream('0123', reason)))
-    expect(error).toMatchObject({ code: 'ERR_BODY_INCOMPLETE' })
+    const message = 'The connection closed before the body was complete.'
+    expect(error).toMatchObject({ code: 'ERR_BODY_INCOMPLETE', message })
     expect(error).not.toHaveProperty('cause')
-    expect(error.message).not.toContain('SECRET-1')
   }
 })
 
@@ -176,6 +177,11 @@ describe('readBody, after a body parser,', () => {
     ['a Blob', new Blob(['{}']), 'The request body is a Blob. Give the handler its bytes: await body.arrayBuffer().'],
     ['a Response', new Response('{}'), 'The request body is a Response. Give the handler its bytes'],
     ['a function', () => '{}', 'The request body is a function. Give the handler the raw bytes'],
+    [
+      'a stream without an iterator',
+      { getReader: () => {} },
+      'The request body is an object. Give the handler a stream',
+    ],
     ['a stream of an old kind', { pipe: () => {} }, 'The request body is an object. Give the handler a stream'],
     ['a stream of Blobs', Readable.from([new Blob(['{}'])]), 'The request body is a Blob.'],
   ])('rejects %s with ERR_REQUEST, and names it', async (_, body, message) => {
@@ -223,7 +229,11 @@ describe('bodies that are received slowly', () => {
     }
     return body()
   }
-  const TRAFFIC = { name: 'ProtocolError', code: 'ERR_TRAFFIC' }
+  const TRAFFIC = {
+    name: 'ProtocolError',
+    code: 'ERR_TRAFFIC',
+    message: 'Too many request bodies are being received at the same time.',
+  }
 
   test('above maxReading, the oldest is rejected, and the newest is read', async () => {
     const enter = createBodyGate({ ...LIMITS, maxReading: 2 })
@@ -253,7 +263,8 @@ describe('bodies that are received slowly', () => {
 
   test('a body that takes longer than bodyTimeoutMs is rejected with ERR_BODY_TIMEOUT', async () => {
     const enter = createBodyGate({ ...LIMITS, bodyTimeoutMs: 1 })
-    expect(await rejectionOf(enter('8').read(halfSent()))).toMatchObject({ code: 'ERR_BODY_TIMEOUT' })
+    const message = 'The body was not received in time.'
+    expect(await rejectionOf(enter('8').read(halfSent()))).toMatchObject({ code: 'ERR_BODY_TIMEOUT', message })
   })
 
   test('a place that is released without reading is free again', async () => {

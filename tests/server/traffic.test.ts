@@ -1,7 +1,9 @@
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { createBodyGate } from '../../src/server/body-gate.ts'
 import { deferred, until } from '../support/deferred.ts'
 import { merchant, SUCCESS, summarize } from '../support/merchant.ts'
 import { order, request } from '../support/messages.ts'
+import { rejectionOf } from '../support/thrown.ts'
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
@@ -68,4 +70,14 @@ describe('maxConcurrent', () => {
     await handler.drain()
     expect(summarize(await handler(delivery(2)))).toEqual(SUCCESS)
   })
+})
+
+test('a body that is late is reported as late, even if its connection closes in the same moment', async () => {
+  const limits = { maxBodyBytes: 10, maxReading: 1, maxReadingBytes: 10, bodyTimeoutMs: 100 }
+  const caller = new AbortController()
+  const place = createBodyGate(limits)(undefined)
+  const error = rejectionOf(place.read(new ReadableStream<Uint8Array>(), { connection: caller.signal }))
+  vi.advanceTimersByTime(100)
+  caller.abort()
+  expect(await error).toMatchObject({ code: 'ERR_BODY_TIMEOUT' })
 })
