@@ -27,6 +27,8 @@ const isolated = [
   'tests/outbox/finisher.test.ts',
   'tests/outbox/waker.test.ts',
   'tests/outbox/worker.test.ts',
+  'tests/server/abort.test.ts',
+  'tests/server/bounded-store.test.ts',
   'tests/server/observation.test.ts',
   'tests/server/own-side-failures.test.ts',
   'tests/server/process-order.test.ts',

@@ -4,8 +4,10 @@ import {
   createOrderSyncHandler,
   DeliveryError,
   memoryStore,
+  type OpenObject,
   OrderRefusedError,
   type OrderResult,
+  type OrderSyncEvent,
   ProtocolError,
 } from '../../src/public/index.ts'
 import type { StandardSchema } from '../../src/public/messages.ts'
@@ -126,6 +128,11 @@ test('the store receives no customer data', async () => {
   for (const value of ['r1', 'BIZ-0001', 'TRADE-20240522-0001', 'USER-2088012345678901', 'NOTE-']) {
     expect(received).not.toContain(value)
   }
+  const key = expect.stringMatching(/^[\w-]{43}$/)
+  expect(store.claim.mock.calls[0]?.[0]).toStrictEqual({
+    ...{ orderKey: key, requestKey: key, digest: key, contentDigest: key },
+    orderModifyTime: T,
+  })
   expect(store.claim.mock.calls[0]?.[1]).toStrictEqual({ leaseMs: 30_000, compareModifyTimeWith: 'orderModifyTime' })
 })
 
@@ -279,8 +286,10 @@ describe('while an order is being processed', () => {
   })
 
   test('the same requestId with another body is rejected at once', async () => {
-    const { handler, first, gate } = await startProcessing()
+    const { handler, first, gate, events } = await startProcessing()
     expect(summarize(await handler(delivery('r1', T, { orderStatus: 'x' })))).toStrictEqual(CONFLICT)
+    const message = 'The requestId was used before, with other content.'
+    expect(events).toMatchObject([{ kind: 'rejected', code: 'ERR_REQUEST_CONFLICT', message }])
     gate.resolve({ orderId: 'A-1' })
     expect(summarize(await first)).toStrictEqual(SUCCESS)
   })
@@ -515,21 +524,29 @@ describe('when the store fails', () => {
     expect(onOrder).toHaveBeenCalledOnce()
   })
 
-  test('in finish, it is retried with growing delays of at most a second, until the lease expires', async () => {
-    const startedAt = performance.now()
-    const at: number[] = []
-    const finish = () => {
-      at.push(performance.now() - startedAt)
-      return rejects()
-    }
-    const { handler } = merchant({ store: { ...memoryStore(), finish }, timeoutMs: 1_000, leaseMs: 4_000 })
-    const response = handler(delivery('r1'))
-    await until(() => at.length === 1)
-    await vi.advanceTimersByTimeAsync(20_000)
-    await response
-    await handler.drain()
-    expect(at).toEqual([0, 50, 150, 350, 750, 1_550, 2_550, 3_550])
-  })
+  test.each([
+    [4_000, [0, 50, 150, 350, 750, 1_550, 2_550, 3_550]],
+    // A call at the end of the lease would come too late.
+    [1_550, [0, 50, 150, 350, 750]],
+    [1_551, [0, 50, 150, 350, 750, 1_550]],
+  ])(
+    'in finish, it is retried with growing delays of at most a second, until the lease of %i ms expires',
+    async (leaseMs, times) => {
+      const startedAt = performance.now()
+      const at: number[] = []
+      const finish = () => {
+        at.push(performance.now() - startedAt)
+        return rejects()
+      }
+      const { handler } = merchant({ store: { ...memoryStore(), finish }, timeoutMs: 1_000, leaseMs })
+      const response = handler(delivery('r1'))
+      await until(() => at.length === 1)
+      await vi.advanceTimersByTimeAsync(20_000)
+      await response
+      await handler.drain()
+      expect(at).toEqual(times)
+    },
+  )
 
   test('in the commit, the response is UNKNOWN_EXCEPTION, the order is released, and the next delivery runs onOrder', async () => {
     let commits = 0
@@ -550,6 +567,72 @@ describe('when the store fails', () => {
     expect(store.release).toHaveBeenCalledOnce()
     expect(summarize(await handler(delivery('r1')))).toStrictEqual({ ...SUCCESS, orderId: 'A-2' })
     expect(onOrder).toHaveBeenCalledTimes(2)
+  })
+
+  /** A handler whose store has transactions. */
+  function transactional(finishInTransaction: NonNullable<OrderSyncStore<string>['finishInTransaction']>) {
+    const base = memoryStore()
+    const store = { ...base, release: vi.fn(base.release), finish: vi.fn(base.finish), finishInTransaction }
+    const onOrder = vi.fn<(order: unknown, context: { transaction: string }) => OrderResult>(countRuns())
+    const events: OrderSyncEvent[] = []
+    const onEvent = (event: OrderSyncEvent) => void events.push(event)
+    const options = { credentials: merchantCredentials(), now: () => NOW, timeoutMs: 1_000 }
+    const handler = createOrderSyncHandler<OpenObject, string>({ ...options, store, onOrder, onEvent })
+    return { handler, store, onOrder, events }
+  }
+
+  test('in the commit, because another delivery has the lease, the response is UNKNOWN_EXCEPTION, and nothing is released', async () => {
+    const { handler, store, onOrder, events } = transactional(async (_held, work) => {
+      await work('transaction')
+      return false
+    })
+    expect(summarize(await handler(delivery('r1')))).toStrictEqual(TRY_LATER)
+    expect(events).toMatchObject([{ kind: 'fenced', code: 'ERR_FENCED' }])
+    expect(onOrder.mock.calls[0]?.[1]).toMatchObject({ transaction: 'transaction' })
+    expect(store.release).not.toHaveBeenCalled()
+    expect(store.finish).not.toHaveBeenCalled()
+  })
+
+  test('by committing without running onOrder, the response is UNKNOWN_EXCEPTION, and the order is released', async () => {
+    const { handler, store, events } = transactional(async () => true)
+    expect(summarize(await handler(delivery('r1')))).toStrictEqual(TRY_LATER)
+    const message = 'The store reported a commit without running the work.'
+    expect(events).toMatchObject([{ kind: 'failed', code: 'ERR_STORE', message }])
+    expect(store.release).toHaveBeenCalledOnce()
+  })
+
+  test.each<[string, NonNullable<OrderSyncStore<string>['finishInTransaction']>]>([
+    ['before onOrder', () => new Promise<never>(() => {})],
+    [
+      'in the commit',
+      async (_held, work) => {
+        await work('transaction')
+        return await new Promise<never>(() => {})
+      },
+    ],
+  ])('by not responding %s, the event says that its transaction was still running', async (_, finishInTransaction) => {
+    const { handler, events, store } = transactional(vi.fn(finishInTransaction))
+    const response = handler(delivery('r1'))
+    await until(() => vi.mocked(store.finishInTransaction).mock.calls.length > 0)
+    for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate)
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(summarize(await response)).toStrictEqual(TRY_LATER)
+    const message = 'The request timed out after 1000 ms ("timeoutMs"): store.finishInTransaction() was still running.'
+    expect(events).toMatchObject([{ kind: 'failed', code: 'ERR_STORE_TIMEOUT', message }])
+  })
+
+  test('by not storing a refusal in time, the event says that finish was still running', async () => {
+    const store = { ...memoryStore(), finish: vi.fn(() => new Promise<never>(() => {})) }
+    const { handler, events } = merchant({
+      ...{ store, timeoutMs: 1_000 },
+      onOrder: () => Promise.reject(new OrderRefusedError('PROCESS_FAIL')),
+    })
+    const response = handler(delivery('r1'))
+    await until(() => store.finish.mock.calls.length > 0)
+    await vi.advanceTimersByTimeAsync(1_000)
+    await response
+    const message = 'The request timed out after 1000 ms ("timeoutMs"): store.finish() was still running.'
+    expect(events).toMatchObject([{ kind: 'failed', code: 'ERR_STORE_TIMEOUT', message }])
   })
 
   test('in finish, after it took effect, the order is not reported as fenced', async () => {
@@ -578,7 +661,26 @@ describe('when the store fails', () => {
     expect(onOrder).toHaveBeenCalledOnce()
     expect(store.release).not.toHaveBeenCalled()
     expect(kinds(events)).toStrictEqual(['failed', 'late'])
+    const consequence = '"onOrder" had succeeded: the next delivery of the order may run it again.'
+    expect(events[1]?.error?.message).toContain(consequence)
     await handler.drain()
+  })
+
+  test('in finish of a refusal, and does not recover, the next delivery runs onOrder', async () => {
+    const { handler, store, events } = merchant({
+      store: { ...memoryStore(), finish: rejects },
+      onOrder: () => Promise.reject(new OrderRefusedError('PROCESS_FAIL')),
+    })
+    const response = handler(delivery('r1'))
+    await vi.advanceTimersByTimeAsync(10_000)
+    expect(summarize(await response)).toStrictEqual(TRY_LATER)
+    await vi.advanceTimersByTimeAsync(50_000)
+    await handler.drain()
+    expect(kinds(events)).toStrictEqual(['failed', 'late'])
+    expect(events[1]).toMatchObject({ ended: 'failed', code: 'ERR_STORE' })
+    const consequence = '"onOrder" had refused the order with PROCESS_FAIL: the next delivery runs it again.'
+    expect(events[1]?.error?.message).toContain(consequence)
+    expect(store.release).not.toHaveBeenCalled()
   })
 
   test('in release, the response is UNKNOWN_EXCEPTION, and the event has the error of onOrder', async () => {
@@ -890,13 +992,15 @@ describe('when the peer closes the connection', () => {
   test('while it waits for another delivery of the order, the wait ends', async () => {
     const peer = new AbortController()
     const gate = deferred<OrderResult>()
-    const { handler, onOrder } = merchant({ onOrder: () => gate.promise })
+    const { handler, onOrder, events, store } = merchant({ onOrder: () => gate.promise })
     const first = handler(delivery('r1'))
     await until(() => onOrder.mock.calls.length > 0)
     const second = handler({ ...delivery('r2'), signal: peer.signal })
     await vi.advanceTimersByTimeAsync(10)
     peer.abort(new Error('gone'))
     expect(summarize(await second)).toStrictEqual(TRY_LATER)
+    expect(kinds(events)).toStrictEqual(['busy'])
+    expect(store.claim).toHaveBeenCalledTimes(2)
     gate.resolve({ orderId: 'A-1' })
     await first
   })
