@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { relative, resolve } from 'node:path'
 import process from 'node:process'
 import type { FastResult } from '../tests/mutation/runner.ts'
@@ -54,8 +54,8 @@ export async function testFast(paths: readonly string[], tool: string, env: Read
   }))
   const options = { plugins: null, excludedMutations: [], ignorers: [] }
   const { files, mutants } = await new Instrumenter(SILENT).instrument(inputs, options)
-  const instrumented = resolve(tool, 'instrumented.json')
-  const resultPath = resolve(tool, 'fast-result.json')
+  const instrumented = resolve(tool, `instrumented-${process.pid}.json`)
+  const resultPath = resolve(tool, `result-${process.pid}.json`)
   writeFileSync(instrumented, JSON.stringify(Object.fromEntries(files.map(({ name, content }) => [name, content]))))
 
   const runTests = (more: Readonly<Record<string, string>>, timeout: number, ...args: readonly string[]) =>
@@ -97,5 +97,6 @@ export async function testFast(paths: readonly string[], tool: string, env: Read
     }))
     return [relative(process.cwd(), name), { source, mutants: judged }] as const
   })
+  for (const path of [instrumented, resultPath]) rmSync(path)
   return { files: Object.fromEntries(report) } satisfies Report
 }
