@@ -92,9 +92,9 @@ export function mysqlOutboxStore(options: MysqlOutboxStoreOptions): OutboxStore 
     ignoreDuplicate: () => 'ON DUPLICATE KEY UPDATE id = id',
     onOrderExists: 'ON DUPLICATE KEY UPDATE',
     hasReturning: false,
-    // For several keys, MySQL can scan the table. It then waits for rows that an open transaction of the merchant has written. FORCE INDEX
-    // prevents the scan. A DELETE of one table does not accept it, so the ids are joined with the table.
-    byPrimaryKey: 'FORCE INDEX (PRIMARY)',
+    // MySQL can scan the table. It then waits for rows that an open transaction of the merchant has written, or locks all orders that are due.
+    // FORCE INDEX prevents the scan. A DELETE of one table does not accept it, so the ids are joined with the table.
+    useIndex: (index) => `FORCE INDEX (${index})`,
     endedOrder: 'state, finished_at',
     deleteRows: (table, ids) => ({
       text: `DELETE ${table} FROM JSON_TABLE('[${ids.join(', ')}]', '$[*]' COLUMNS (id BIGINT PATH '$')) AS ids STRAIGHT_JOIN ${table} ON ${table}.id = ids.id`,

@@ -78,7 +78,7 @@ export function postgresOutboxStore(options: PostgresOutboxStoreOptions): Outbox
     ignoreDuplicate: (columns) => `ON CONFLICT (${columns}) DO NOTHING`,
     onOrderExists: 'ON CONFLICT (order_key) DO UPDATE SET',
     hasReturning: true,
-    byPrimaryKey: '',
+    useIndex: () => '',
     endedOrder: 'finished_at',
     transaction: (work) =>
       explaining(() =>

@@ -78,8 +78,8 @@ export interface OutboxDatabase {
   readonly hasReturning: boolean
   /** What follows a column that must have one of the values: `IN (…)`. */
   readonly inList: (values: Keys | Ids) => Statement
-  /** After a table, in an UPDATE or a locking SELECT of rows by their primary keys: no other rows are locked. */
-  readonly byPrimaryKey: string
+  /** After a table, in an UPDATE or a locking SELECT of rows that an index finds: no other rows are locked. */
+  readonly useIndex: (index: 'PRIMARY' | 'order_sync_outbox_due' | 'order_sync_outbox_ended') => string
   /** The columns by which an index sorts events that ended: without a sort, prune reads and locks only what it deletes. */
   readonly endedOrder: string
   /** Deletes the rows with these ids, and locks no others. @defaultValue `DELETE FROM … WHERE id IN (…)` */
@@ -132,7 +132,8 @@ interface EventPlace {
 
 /** The outbox in SQL that PostgreSQL, MySQL and SQLite understand. */
 export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore, 'listen'> {
-  const { transaction, now, prefix, forUpdate, skipLocked, inList, byPrimaryKey } = database
+  const { transaction, now, prefix, forUpdate, skipLocked, inList, useIndex } = database
+  const byPrimaryKey = useIndex('PRIMARY')
   const events = `${prefix}order_sync_outbox`
   const orders = `${prefix}order_sync_outbox_orders`
   const changes = `${prefix}order_sync_outbox_changes`
@@ -174,7 +175,9 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
 
   /** Takes the oldest changes, and returns the keys of their orders. */
   function* takeChanges(limit: number): Steps<{ readonly keys: Keys; readonly more: boolean }> {
-    const taken = yield sql(`SELECT id, order_key FROM ${changes} ORDER BY id LIMIT ${limit} ${skipLocked}`)
+    const taken = yield sql(
+      `SELECT id, order_key FROM ${changes} ${byPrimaryKey} ORDER BY id LIMIT ${limit} ${skipLocked}`,
+    )
     if (taken.length > 0) yield deleteRows(changes, taken.map(idOf))
     // Sorted, so that two workers cannot deadlock.
     return { keys: [...new Set(taken.map(keyOf))].sort(), more: taken.length === limit }
@@ -215,7 +218,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
   /** Leases orders that are due. */
   function* leaseDue(limit: number, { leaseEnd, policy }: Lease): Steps<readonly SqlRow[]> {
     const due = yield sql(
-      `SELECT order_key, token + 1 AS token, sent_time, ${nextEvent(policy)} FROM ${orders} WHERE due_at <= ${now()} ORDER BY due_at LIMIT ${limit} ${skipLocked}`,
+      `SELECT order_key, token + 1 AS token, sent_time, ${nextEvent(policy)} FROM ${orders} ${useIndex('order_sync_outbox_due')} WHERE due_at <= ${now()} ORDER BY due_at LIMIT ${limit} ${skipLocked}`,
     )
     if (due.length > 0) {
       const assignments = `leased = 1, due_at = ${leaseEnd}, token = token + 1`
@@ -420,7 +423,7 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
       transaction(function* () {
         const { sent, skipped, stale } = STATES
         const rows = yield sql(
-          `SELECT id FROM ${events} WHERE state IN (${sent}, ${skipped}, ${stale}) AND finished_at <= ${now()} - ? ORDER BY ${database.endedOrder} LIMIT ${DELETED_AT_ONCE} ${skipLocked}`,
+          `SELECT id FROM ${events} ${useIndex('order_sync_outbox_ended')} WHERE state IN (${sent}, ${skipped}, ${stale}) AND finished_at <= ${now()} - ? ORDER BY ${database.endedOrder} LIMIT ${DELETED_AT_ONCE} ${skipLocked}`,
           [wholeMs(keepSentMs)],
         )
         const ids = rows.map(idOf)

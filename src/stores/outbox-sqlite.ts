@@ -114,7 +114,7 @@ export function sqliteOutboxStore(options: SqliteOutboxStoreOptions): SqliteOutb
       ignoreDuplicate: (columns) => `ON CONFLICT (${columns}) DO NOTHING`,
       onOrderExists: 'ON CONFLICT (order_key) DO UPDATE SET',
       hasReturning: true,
-      byPrimaryKey: '',
+      useIndex: () => '',
       endedOrder: 'finished_at',
       transaction,
       // All in one turn of the event loop: a transaction of better-sqlite3 cannot wait.
