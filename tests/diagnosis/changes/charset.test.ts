@@ -57,6 +57,21 @@ describe('charsetChanges tries, for', () => {
     expect(tried('點心').filter(([text]) => text.includes('arrived in'))).toEqual([])
   })
 
+  test('the first and the last characters of each charset', () => {
+    expect(tried('\u00a0ÿ')).toEqual(expect.arrayContaining([[fix('in Latin-1'), 'a0ff']]))
+    expect(tried('€ÿ')).toEqual(expect.arrayContaining([[fix('in Windows-1252'), '80ff']]))
+    expect(tried('丂鼤')).toEqual(expect.arrayContaining([[fix('in GBK'), '8140fc95']]))
+    expect(tried('\u3000龤')).toEqual(expect.arrayContaining([[fix('in Big5'), 'a140f9a1']]))
+  })
+
+  test('a character with two places in Big5, the first', () => {
+    expect(tried('═')).toContainEqual([fix('in Big5'), 'a2a4'])
+  })
+
+  test('U+FFFD, no charset, because none has it', () => {
+    expect(tried('\ufffd').map(([text]) => text)).not.toContainEqual(expect.stringMatching(/body in (?:GBK|Big5)\./))
+  })
+
   test('UTF-8 that was read as Latin-1 or Windows-1252 and written as UTF-8 again, the text before', () => {
     const asLatin1 = Buffer.from(Buffer.from('點€').toString('latin1'))
     const [first, ...others] = tried(asLatin1)
