@@ -191,7 +191,12 @@ describe('encryptBody and decryptBody', () => {
 describe('a key', () => {
   const signer = (decrypt?: Signer['decrypt']) =>
     parsePrivateKey({ algorithm: 'RSA256', sign: () => new Uint8Array(), ...(decrypt && { decrypt }) })
-  const unfit = expect.objectContaining({ name: 'ConfigurationError', code: 'ERR_KEY_USE' })
+  const unfit = (use: 'Encryption' | 'Decryption') =>
+    expect.objectContaining({
+      name: 'ConfigurationError',
+      code: 'ERR_KEY_USE',
+      message: expect.stringMatching(`^${use} needs an RSA key`),
+    })
 
   test.each([
     ['for RSA256 has wrap, so that encryptBody accepts it', publicKey, true],
@@ -201,7 +206,7 @@ describe('a key', () => {
     expect(key.wrap !== undefined).toBe(able)
     const run = () => encryptBody(plaintext, key)
     if (able) expect(run).not.toThrow()
-    else expect(run).toThrow(unfit)
+    else expect(run).toThrow(unfit('Encryption'))
   })
 
   test.each([
@@ -221,7 +226,7 @@ describe('a key', () => {
     const options = { keyWrap: 'RSA-OAEP' } as const
     const decrypting = decryptBody(encryptBody(plaintext, publicKey, options), key, options)
     if (able) expect(text(await decrypting)).toBe(text(plaintext))
-    else await expect(decrypting).rejects.toEqual(unfit)
+    else await expect(decrypting).rejects.toEqual(unfit('Decryption'))
   })
 })
 
