@@ -15,6 +15,7 @@ describe('sha256', () => {
     vi.doMock('node:crypto', async (original) => ({ ...(await original<object>()), hash: undefined }))
     onTestFinished(() => {
       vi.doUnmock('node:crypto')
+      vi.resetModules()
     })
     vi.resetModules()
     const other = await import('../../src/crypto/node.ts')

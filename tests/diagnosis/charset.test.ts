@@ -30,6 +30,8 @@ test('encodeIn and decodeIn return undefined where the runtime lacks the charset
   vi.resetModules()
   onTestFinished(() => {
     vi.unstubAllGlobals()
+    // Without isolation, other tests would get this module with its empty tables.
+    vi.resetModules()
   })
   const without = await import('../../src/diagnosis/charset.ts')
   expect(without.encodeIn('big5', '點')).toBeUndefined()
