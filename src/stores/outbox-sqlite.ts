@@ -56,8 +56,9 @@ const SCHEMA = `
     expires_at INTEGER NOT NULL, finished_at INTEGER, code TEXT,
     UNIQUE (request_id, order_key, event_time)
   );
-  CREATE INDEX IF NOT EXISTS order_sync_outbox_state ON order_sync_outbox (state, id);
+  -- Not an index of all states: SQLite would prefer it, and read all events of a state.
   CREATE INDEX IF NOT EXISTS order_sync_outbox_waiting ON order_sync_outbox (order_key, event_time, id) WHERE state = 1;
+  CREATE INDEX IF NOT EXISTS order_sync_outbox_failed ON order_sync_outbox (id) WHERE state = 3;
   CREATE INDEX IF NOT EXISTS order_sync_outbox_ended ON order_sync_outbox (finished_at) WHERE state IN (2, 4, 5);
   CREATE TABLE IF NOT EXISTS order_sync_outbox_orders (
     order_key TEXT PRIMARY KEY, due_at INTEGER, leased INTEGER NOT NULL, token INTEGER NOT NULL, sent_time INTEGER

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { createRequire } from 'node:module'
 import { inspect } from 'node:util'
 import { Client, Pool, type PoolClient, type PoolConfig } from 'pg'
 import { beforeEach, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
@@ -11,6 +12,7 @@ import { postgresOutboxStore } from '../../../src/stores/outbox-postgres.ts'
 import { migratePostgresOutbox } from '../../../src/stores/outbox-postgres-migration.ts'
 import { sqliteOutboxStore } from '../../../src/stores/outbox-sqlite.ts'
 import type { OutboxStore } from '../../../src/stores/outbox-store.ts'
+import type { SqliteDriver } from '../../../src/stores/sqlite-database.ts'
 import { deferred } from '../../support/deferred.ts'
 import { OUTBOX_KINDS, type OutboxKind, openOutbox } from '../../support/outbox.ts'
 import { betterSqliteWorks, makePlace, mysqlPoolAt } from '../../support/stores.ts'
@@ -342,6 +344,32 @@ test.runIf(URLS['better-sqlite3'])(
       onTestFinished(() => second.close())
       await expect(second.stats()).rejects.toThrow('database is locked')
     })
+  },
+)
+
+test.runIf(URLS['better-sqlite3'])(
+  'in SQLite a claim, an outcome and prune read neither all waiting events nor all that ended',
+  async () => {
+    const { connection } = await openTables('better-sqlite3')
+    const plans: string[] = []
+    const Database = createRequire(import.meta.url)('better-sqlite3') as SqliteDriver
+    class Explained extends Database {
+      override prepare(text: string) {
+        const explain = super.prepare(`EXPLAIN QUERY PLAN ${text}`) as unknown as { all(...values: null[]): unknown }
+        const steps = explain.all(...[...text.matchAll(/\?/g)].map(() => null)) as { detail: string }[]
+        plans.push(...steps.map(({ detail }) => detail))
+        return super.prepare(text)
+      }
+    }
+    const store = sqliteOutboxStore({ file: connection.connectionString, driver: Explained })
+    onTestFinished(() => store.close())
+    plans.splice(0)
+    const { client } = createClient(({ merchantBizNo }) => merchantBizNo === 'C' && noResponse())
+    const outbox = createOutbox({ store, client, keepSentMs: 60_000 })
+    await outbox.enqueueAll([event('A'), event('A', 1), event('B'), event('C')])
+    expect(await outbox.drain()).toMatchObject({ sent: 2, retried: 1, dropped: 1 })
+    expect(plans.length).toBeGreaterThan(20)
+    expect(plans.filter((step) => /TEMP B-TREE|\(state=\?\)|SCAN order_sync_outbox( |$)/.test(step))).toEqual([])
   },
 )
 
