@@ -14,7 +14,7 @@ import { type OrderSource, type SyncOrdersOptions, type SyncOrdersOutcome, syncA
 import { attemptEvent, type ClientEvent, failureEvent, type SyncTrace, successEvent } from './event.ts'
 import { createObservers, type ObserveClient } from './observation.ts'
 import { type ClientOptions, type ClientSettings, resolveClientOptions } from './options.ts'
-import { type OrderInput, toOutgoingOrder } from './order.ts'
+import { completeOrder, type OrderInput, toOutgoingOrder } from './order.ts'
 import type { SyncResult } from './response.ts'
 
 /** The client that {@link createOrderSyncClient} returns. */
@@ -175,7 +175,7 @@ async function sync<ExtInfo>(
   const { extInfoSchema, retries, json, random } = settings
   const { requestId } = trace
   const merchantBizType = input.merchantBizType ?? 'TRADE_ORDER'
-  const order = toOutgoingOrder(Object.assign({}, input, { requestId, merchantBizType }))
+  const order = toOutgoingOrder(completeOrder(input, { requestId, merchantBizType }))
   if (extInfoSchema !== undefined) await waitFor(() => validateExtInfo(order.extInfo, extInfoSchema), { signal })
   const plaintext = formatJson(order, json)
   if (trace.observed !== undefined) trace.observed.plaintext = plaintext

@@ -1,5 +1,5 @@
 import type { OrderInput } from '../client/order.ts'
-import { toOutgoingOrder } from '../client/order.ts'
+import { completeOrder, toOutgoingOrder } from '../client/order.ts'
 import { sha256 } from '../crypto/node.ts'
 import type { Order } from '../messages/order.ts'
 import { anyValue, assertSignal, assertText, type OptionRules, resolveOptions, wholeNumber } from '../option-rules.ts'
@@ -136,7 +136,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
 
   function toEvent(input: OrderInput, tenant: string | undefined): NewOutboxEvent {
     const { requestId = randomUUID().replaceAll('-', ''), merchantBizType = 'TRADE_ORDER' } = input
-    const order = toOutgoingOrder(Object.assign({}, input, { requestId, merchantBizType }))
+    const order = toOutgoingOrder(completeOrder(input, { requestId, merchantBizType }))
     const text = Buffer.from(formatJson(order, json)).toString()
     const identity = { orderKey: keyOf(order, tenant), eventTime: order.orderModifyTime, requestId }
     return { payload: codec.encode(writePayload(text, tenant), identity), maxRetryMs, ...identity }

@@ -255,6 +255,7 @@ describe('syncOrder rejects with ERR_FIELD_INVALID, and sends nothing', () => {
     ['when amount.value is a number', { amount: { value: 1000, currency: 'HKD' } }, 'amount.value'],
     ['when extInfo contains NaN', { extInfo: { rate: Number.NaN } }, 'extInfo.rate'],
     ['when extInfo contains a fraction', { extInfo: { rate: 0.5 } }, 'extInfo.rate'],
+    ['when a parsed order has a "__proto__" member', JSON.parse('{"__proto__":{"merchantId":"M-2"}}'), '__proto__'],
     ['when extInfo contains a BigInt', { extInfo: { big: 1n } }, 'extInfo.big'],
   ])('%s', async (_, changes, field) => {
     const { error, requests } = await errorOf([], {}, { ...ORDER, ...changes } as OrderInput)

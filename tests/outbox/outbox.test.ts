@@ -46,6 +46,19 @@ describe('enqueue', () => {
     expect(payload.order).toMatchObject({ requestId: '0d3f4a5b', merchantBizType: 'TRADE_ORDER' })
   })
 
+  test('fills in the requestId and the type of the order, also when they are undefined', async () => {
+    const { outbox, store } = fakeOutbox({ randomUUID: () => '0d3f-4a-5b' })
+    const unset = { requestId: undefined, merchantBizType: undefined }
+    await outbox.enqueue({ ...order(), ...unset } as unknown as OrderInput)
+    const payload = JSON.parse(store.enqueue.mock.calls[0]?.[0][0]?.payload ?? '')
+    expect(payload.order).toMatchObject({ requestId: '0d3f4a5b', merchantBizType: 'TRADE_ORDER' })
+  })
+
+  test('rejects a parsed order with a "__proto__" member', async () => {
+    const input = { ...order(), ...JSON.parse('{"__proto__":{"merchantId":"M-2"}}') }
+    await expect(fakeOutbox().outbox.enqueue(input)).rejects.toMatchObject({ issues: [{ field: '__proto__' }] })
+  })
+
   test('writes the tenant', async () => {
     const { payload } = await written(order(), { tenant: 'shop-2' })
     expect(JSON.parse(payload)).toMatchObject({ tenant: 'shop-2' })
