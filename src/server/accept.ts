@@ -193,7 +193,7 @@ async function withExtInfo<ExtInfo>(
   order: Order,
   schema: VerifySettings<ExtInfo>['extInfoSchema'],
 ): Promise<Order<ExtInfo>> {
-  // ExtInfo is the type that the caller chose then: OpenObject by default.
+  // Without a schema, ExtInfo is the type that the caller chose: OpenObject by default.
   if (schema === undefined) return order as Order<ExtInfo>
   try {
     return { ...order, extInfo: await validateExtInfo(order.extInfo, schema) }

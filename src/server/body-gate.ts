@@ -68,7 +68,7 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
   }
 
   /** Rejects the oldest body. Returns false if no body is being received. */
-  function refuseLongest(): boolean {
+  function refuseOldest(): boolean {
     for (const place of places) {
       if (!place.isReading) continue
       leave(place)
@@ -86,11 +86,12 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
     const larger = new Uint8Array(bytes)
     larger.set(place.buffer)
     place.buffer = larger
-    while (totalBytes > maxReadingBytes && refuseLongest());
+    while (totalBytes > maxReadingBytes && refuseOldest());
   }
 
   async function collect(place: Arriving, stream: AsyncIterable<unknown>, options: ReadOptions) {
     let size = 0
+    // Whether the loop waits for the stream: an error is then an error of the stream.
     let isWaiting = true
     try {
       for await (const chunk of stream) {
@@ -109,7 +110,7 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
         isWaiting = true
       }
     } catch (error) {
-      // Errors of the stream, and only those, mean that the connection closed.
+      // Only an error of the stream means that the connection closed.
       throw isWaiting && !isOrderSyncError(error) ? bodyIncomplete() : error
     }
     return place.buffer.subarray(0, size)
@@ -125,7 +126,7 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
   return function enter(contentLength: string | undefined): BodyPlace {
     const announced = Number(contentLength ?? 0)
     if (announced > maxBodyBytes) throw bodyTooLarge(maxBodyBytes)
-    if (places.size >= maxReading && !refuseLongest()) throw tooManyBodies()
+    if (places.size >= maxReading && !refuseOldest()) throw tooManyBodies()
     const maxBytes = announced > 0 ? Math.ceil(announced) : maxBodyBytes
     const place: Arriving = {
       bytes: 0,

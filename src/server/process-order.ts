@@ -146,6 +146,8 @@ async function runOnce<ExtInfo, Transaction>(
   { abort, trace }: ProcessContext,
   settings: HandlerSettings<ExtInfo, Transaction>,
 ): Promise<Outcome> {
+  // "storeTimeoutMs" does not limit it, because it contains onOrder: see bounded-store.ts.
+  const { finishInTransaction } = settings.store
   const runOnOrder = async (transaction: Transaction): Promise<SerializedResponse> => {
     const context = {
       fencingToken: held.token,
@@ -163,11 +165,9 @@ async function runOnce<ExtInfo, Transaction>(
       () => ({ clientId, requestId, tracerId, orderKey }),
       () => callOnOrder(() => settings.onOrder(accepted.order, context)),
     ).finally(() => noteStep(trace, 'onOrderEnded'))
-    trace.waiting = settings.store.finishInTransaction ? 'transaction' : 'finish'
+    trace.waiting = finishInTransaction ? 'transaction' : 'finish'
     return successResponse(requireOrderId(result, '"onOrder" must return'))
   }
-  // It already has a timeout: see bounded-store.ts.
-  const { finishInTransaction } = settings.store
   if (finishInTransaction) trace.waiting = 'transaction'
   const run = finishInTransaction
     ? await runInTransaction(runOnOrder, (work) => finishInTransaction(held, work))

@@ -44,6 +44,7 @@ async function readMessage(
     trace.clockSkewMs = head.sentAt - received
     assertFresh(head.sentAt, { now: received, clockToleranceSeconds, header: 'Request-Time' })
     trace.encrypted = head.encrypt !== undefined
+    // A header without a version means the latest key. Keep an unknown version: the event shows it.
     const keyVersion = credentials.peerPublicKeys.get(head.signature.keyVersion)?.version ?? head.signature.keyVersion
     if (keyVersion !== undefined) trace.keyVersion = keyVersion
     trace.waiting = 'body'

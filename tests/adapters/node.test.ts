@@ -60,6 +60,21 @@ describe('createOrderSyncServer', () => {
     expect(summarize(await send(port, { ...request(), path: '/inside' }))).toStrictEqual(SUCCESS)
   })
 
+  test('reports ERR_BODY_PARSED, and no wrong signature, when a request is handled a second time', async () => {
+    const { handler, events } = merchant()
+    const { port, close } = await listen(
+      createServer(async (request, response) => {
+        const incoming = toIncomingRequest(request, response)
+        const { status, headers, body } = await handler(incoming)
+        await handler(incoming)
+        response.writeHead(status, headers).end(body)
+      }),
+    )
+    onTestFinished(close)
+    expect(summarize(await send(port, request()))).toStrictEqual(SUCCESS)
+    expect(events).toMatchObject([{ kind: 'processed' }, { kind: 'unavailable', code: 'ERR_BODY_PARSED' }])
+  })
+
   test.each([
     ['in one piece', (bytes: Buffer) => [bytes]],
     ['byte by byte', (bytes: Buffer) => [...bytes].map((byte) => Buffer.of(byte))],
