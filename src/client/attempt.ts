@@ -40,8 +40,8 @@ export async function attempt<ExtInfo>(order: OrderToSend, settings: ClientSetti
   const startedAt = performance.now()
   const message = `There was no verified response from ${settings.url.host} within ${timeoutMs} ms.`
   const onTimeout = () => new DeliveryError('ERR_TIMEOUT', message, { requestId })
-  // In a process that was suspended, a timer that is over may fire after the signature has arrived. Nothing is sent then: another process may
-  // have sent a newer event of the order.
+  // After a suspension of the process, the signature may arrive before the expired timer fires. Send nothing then: another
+  // process may have sent a newer event of the order.
   const assertInTime = () => {
     if (performance.now() - startedAt > timeoutMs) throw onTimeout()
   }

@@ -185,6 +185,7 @@ async function* run<ExtInfo>(
 
   /** Stops reading and starting. Orders in flight end immediately, with an unknown outcome. */
   function end(reason: unknown): void {
+    // If every order that was read has its outcome, a late abort is no failure.
     if (state !== 'ended' || inFlight + ready.length + waitingCount > 0) failure = { error: reason }
     state = 'ended'
     for (const { key: _, ...task } of [...ready.splice(0), ...[...waiting.values()].flat()]) {
