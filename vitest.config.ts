@@ -32,6 +32,7 @@ const isolated = [
   'tests/server/observation.test.ts',
   'tests/server/own-side-failures.test.ts',
   'tests/server/process-order.test.ts',
+  'tests/server/running.test.ts',
   'tests/server/traffic.test.ts',
   'tests/server/verify-request.test.ts',
   'tests/client/timers.test.ts',
