@@ -195,6 +195,12 @@ describe('readBody, after a body parser,', () => {
     expect(error.message).toContain('The request body is an object: it was parsed before')
   })
 
+  test('says what to give the handler if there is no hint', async () => {
+    const error = await rejectionOf(createBodyGate(LIMITS)(undefined).read({ a: 1 } as never))
+    expect(error).toMatchObject({ code: 'ERR_BODY_PARSED' })
+    expect(error.message).toMatch(/ Give the handler the raw bytes of the request\.$/)
+  })
+
   test('rejects a stream of objects with ERR_BODY_PARSED', async () => {
     const error = await rejectionOf(readBody(Readable.from([{ a: 1 }]) as RequestBody))
     expect(error).toMatchObject({ name: 'ConfigurationError', code: 'ERR_BODY_PARSED' })
