@@ -34,6 +34,7 @@ interface Instrumenter {
   }>
 }
 
+const VITEST = 'node_modules/vitest/vitest.mjs'
 const LIMIT_MS = 3_600_000
 /** For one change that is active when the modules are loaded. */
 const LOADED_LIMIT_MS = 120_000
@@ -59,10 +60,12 @@ export async function testFast(paths: readonly string[], tool: string, env: Read
   writeFileSync(instrumented, JSON.stringify(Object.fromEntries(files.map(({ name, content }) => [name, content]))))
 
   const runTests = (more: Readonly<Record<string, string>>, timeout: number, ...args: readonly string[]) =>
-    spawnSync('npx', ['vitest', 'run', '--config=tests/mutation/vitest.config.ts', '--silent', ...args], {
+    // Not with npx: the signal after the timeout must reach the process that runs the tests.
+    spawnSync(process.execPath, [VITEST, 'run', '--config=tests/mutation/vitest.config.ts', '--silent', ...args], {
       env: { ...process.env, ...env, MUTATION_INSTRUMENTED: instrumented, ...more },
       stdio: ['ignore', 'ignore', 'ignore'],
       timeout,
+      killSignal: 'SIGKILL',
     })
   runTests({ MUTATION_RESULT: resultPath }, LIMIT_MS)
   const { killed, covered, loaded, broken } = JSON.parse(readFileSync(resultPath, 'utf8')) as FastResult
