@@ -45,14 +45,16 @@ describe('the error of a request that timed out', () => {
 describe('the error of a function of the merchant', () => {
   const cause = Object.assign(new TypeError('SECRET'), { code: 'E_42' })
 
-  test.each<[HandlerError | unknown, string, string]>([
-    [onOrderThrew(cause), 'ERR_ON_ORDER', '"onOrder" threw TypeError (code E_42).'],
-    [lookupThrew(cause), 'ERR_CREDENTIALS_LOOKUP', 'The function "credentials" threw TypeError (code E_42).'],
-    [optionThrew('now', cause), 'ERR_OPTION', '"now" threw TypeError (code E_42).'],
-    [signerThrew('sign', cause), 'ERR_SIGNER', '"sign" of the signer threw TypeError (code E_42).'],
-    [storeThrew('claim', cause), 'ERR_STORE', 'store.claim() threw TypeError (code E_42).'],
-    [toOwnSideError(cause), 'ERR_INTERNAL', 'Handling the request failed with TypeError (code E_42).'],
-  ])('has the thrown value as its cause, and does not quote it: %s', (error, code, message) => {
+  // Functions, so that the errors are made in the test.
+  test.each<[string, () => unknown, string]>([
+    ['ERR_ON_ORDER', () => onOrderThrew(cause), '"onOrder" threw TypeError (code E_42).'],
+    ['ERR_CREDENTIALS_LOOKUP', () => lookupThrew(cause), 'The function "credentials" threw TypeError (code E_42).'],
+    ['ERR_OPTION', () => optionThrew('now', cause), '"now" threw TypeError (code E_42).'],
+    ['ERR_SIGNER', () => signerThrew('sign', cause), '"sign" of the signer threw TypeError (code E_42).'],
+    ['ERR_STORE', () => storeThrew('claim', cause), 'store.claim() threw TypeError (code E_42).'],
+    ['ERR_INTERNAL', () => toOwnSideError(cause), 'Handling the request failed with TypeError (code E_42).'],
+  ])('has the thrown value as its cause, and does not quote it: %s', (code, make, message) => {
+    const error = make()
     expect(error).toBeInstanceOf(HandlerError)
     expect(error).toMatchObject({ code, message: `${message} ${IN_CAUSE}` })
     expect(error).toHaveProperty('cause', cause)

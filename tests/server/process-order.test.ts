@@ -1,3 +1,4 @@
+import * as diagnostics from 'node:diagnostics_channel'
 import { getEventListeners } from 'node:events'
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import {
@@ -134,6 +135,18 @@ test('the store receives no customer data', async () => {
     orderModifyTime: T,
   })
   expect(store.claim.mock.calls[0]?.[1]).toStrictEqual({ leaseMs: 30_000, compareModifyTimeWith: 'orderModifyTime' })
+})
+
+test('a subscriber of the tracing channel "onOrder" sees the ids of the order', async () => {
+  const seen: unknown[] = []
+  const channel = diagnostics.channel('tracing:alipayhk-order-sync:onOrder:start')
+  const subscriber = (context: unknown) => void seen.push(context)
+  channel.subscribe(subscriber)
+  onTestFinished(() => void channel.unsubscribe(subscriber))
+  const { handler, events } = merchant()
+  await handler(delivery('r1'))
+  const { tracerId, orderKey } = events[0] as { tracerId: string; orderKey?: string }
+  expect(seen).toMatchObject([{ clientId: CLIENT_ID, requestId: 'r1', tracerId, orderKey }])
 })
 
 describe('deliveries at the same time', () => {
