@@ -25,7 +25,7 @@ describe('after an attempt, an event', () => {
     expect(decide(Object.assign(new Error(), { retryAfterMs: 70_000 }))).toMatchObject({ delayMs: 60_000 })
   })
 
-  test.each([Number.NaN, -5, 'soon', {}, null])(
+  test.each([Number.NaN, -5, 'soon', {}, null, '7000'])(
     'is retried without the "retryAfterMs" of a foreign error that is no length of time: %s',
     (retryAfterMs) => {
       expect(decide(Object.assign(new Error(), { retryAfterMs }))).toMatchObject({ delayMs: 500 })

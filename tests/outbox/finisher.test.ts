@@ -62,6 +62,12 @@ test('two completions of one event, of a lost lease and of the next one, are rec
   expect(batches()).toEqual([['1', '2'], ['1']])
 })
 
+test('two completions of one event that follow each other are recorded by two calls, with those after them', async () => {
+  const { finish, batches } = start()
+  await Promise.all([finish(sent(1), FAR), finish(sent(1), FAR), finish(sent(2), FAR)])
+  expect(batches()).toEqual([['1'], ['1', '2']])
+})
+
 test('records a completion that comes when all others are recorded', async () => {
   const { finish, batches } = start()
   expect(await finish(sent(1), FAR)).toBe('recorded')

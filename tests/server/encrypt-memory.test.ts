@@ -74,8 +74,9 @@ describe('createEncryptMemory', () => {
   test('rejects a plaintext message with an added Encrypt header', () => {
     const assertUnchanged = create()
     assertUnchanged(received(request()))
+    const message = 'The same signed content was sent before with another Encrypt header.'
     expect(thrownBy(() => assertUnchanged(received(otherKey(request()))))).toMatchObject({
-      code: 'ERR_ENCRYPT_CHANGED',
+      ...{ code: 'ERR_ENCRYPT_CHANGED', message },
     })
   })
 

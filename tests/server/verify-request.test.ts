@@ -156,6 +156,17 @@ describe("a failure on the merchant's side", () => {
     })
   })
 
+  test('rejects a body above maxBodyBytes, and one that takes longer than bodyTimeoutMs', async () => {
+    const incoming = request({ message: newOrder() })
+    const large = await rejectionOf(verifyRequest(incoming, options({ maxBodyBytes: 100 })))
+    expect(large).toMatchObject({ code: 'ERR_BODY_TOO_LARGE', message: expect.stringContaining('100 bytes') })
+    expect(responseToError(large).status).toBe(413)
+    const body = new ReadableStream<Uint8Array>()
+    const slow = await rejectionOf(verifyRequest({ ...incoming, body }, options({ bodyTimeoutMs: 1 })))
+    expect(slow).toMatchObject({ code: 'ERR_BODY_TIMEOUT' })
+    expect(responseToError(slow).status).toBe(408)
+  })
+
   test('rejects when the time is up', async () => {
     vi.useFakeTimers()
     try {
