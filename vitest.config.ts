@@ -34,6 +34,7 @@ const isolated = [
   'tests/server/process-order.test.ts',
   'tests/server/running.test.ts',
   'tests/server/traffic.test.ts',
+  'tests/server/unread-body.test.ts',
   'tests/server/verify-request.test.ts',
   'tests/client/timers.test.ts',
   'tests/console/readers.test.ts',

@@ -11,6 +11,8 @@ import { rejectionOf } from '../support/thrown.ts'
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
   onTestFinished(() => void vi.useRealTimers())
+  // The clock of `performance` is not 0 when a process begins to work.
+  vi.advanceTimersByTime(1_234)
 })
 
 const neverValidates: StandardSchema<unknown, never> = {
