@@ -1,9 +1,18 @@
+import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { formatTime } from '../../src/protocol/time.ts'
-import { ConfigurationError, HandlerError, ProtocolError, responseToError } from '../../src/public/index.ts'
+import {
+  ConfigurationError,
+  HandlerError,
+  OrderRefusedError,
+  ProtocolError,
+  responseToError,
+} from '../../src/public/index.ts'
+import { toOutcome, toResponse } from '../../src/server/outcome.ts'
 import { withResponse } from '../../src/server/response-to-error.ts'
+import { gatewayRsa, strangerRsa } from '../support/keys.ts'
 import { merchant, summarize, TRY_LATER } from '../support/merchant.ts'
-import { NOW, request } from '../support/messages.ts'
+import { aesKeyOf, encryptedRequest, encryptHeader, NOW, request, withHeaders } from '../support/messages.ts'
 
 describe('an unsigned response', () => {
   test('has the time of the clock', async () => {
@@ -37,6 +46,43 @@ describe('an unsigned response', () => {
     const ageMs = Date.now() - Date.parse(headers['Response-Time'] ?? '')
     expect(ageMs).toBeGreaterThanOrEqual(0)
     expect(ageMs).toBeLessThan(60_000)
+  })
+})
+
+test('the response to a message that cannot be decrypted is encrypted with the key size of the options', async () => {
+  const { handler } = merchant()
+  const damaged = encryptedRequest()
+  const header = encryptHeader(randomBytes(32), strangerRsa().publicKey)
+  const response = await handler(withHeaders(damaged, { Encrypt: header }))
+  expect(summarize(response)).toStrictEqual({
+    ...{ status: 200, resultCode: 'PARAM_ILLEGAL', resultStatus: 'F' },
+    ...{ signed: true, encrypted: true },
+  })
+  expect(aesKeyOf(response, gatewayRsa().privateKey)).toHaveLength(32)
+})
+
+describe('the outcome of an error', () => {
+  test('is a rejection if this release knows its code', () => {
+    const error = new ProtocolError('ERR_METHOD', 'The method is not POST.')
+    expect(toOutcome(error)).toStrictEqual({ kind: 'rejected', error })
+  })
+
+  test('is a failure of this side for all others', () => {
+    const handlerError = new HandlerError('ERR_SIGNER', 'The signer failed.')
+    expect(toOutcome(handlerError)).toStrictEqual({ kind: 'unavailable', error: handlerError })
+    const unknown = new ProtocolError('ERR_OF_ANOTHER_RELEASE' as never, 'unknown')
+    const refusal = Object.assign(new OrderRefusedError('PROCESS_FAIL'), { code: 'ERR_METHOD' })
+    const foreign = Object.assign(new Error('own'), { name: 'ProtocolError', code: 'ERR_METHOD' })
+    for (const error of [unknown, refusal, foreign, undefined]) {
+      expect(toOutcome(error)).toMatchObject({ kind: 'unavailable', error: { code: 'ERR_INTERNAL' } })
+    }
+  })
+
+  test('has HTTP status 200 with "alwaysStatus200", and the same body', () => {
+    const outcome = toOutcome(new ProtocolError('ERR_METHOD', 'The method is not POST.'))
+    const { status, response } = toResponse(outcome, { alwaysStatus200: false })
+    expect(status).toBe(405)
+    expect(toResponse(outcome, { alwaysStatus200: true })).toStrictEqual({ status: 200, response })
   })
 })
 
