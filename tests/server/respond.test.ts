@@ -50,7 +50,7 @@ describe('an unsigned response', () => {
 })
 
 test('the response to a message that cannot be decrypted is encrypted with the key size of the options', async () => {
-  const { handler } = merchant()
+  const { handler } = merchant({ encryption: { aesBits: 128 } })
   const damaged = encryptedRequest()
   const header = encryptHeader(randomBytes(32), strangerRsa().publicKey)
   const response = await handler(withHeaders(damaged, { Encrypt: header }))
@@ -58,7 +58,7 @@ test('the response to a message that cannot be decrypted is encrypted with the k
     ...{ status: 200, resultCode: 'PARAM_ILLEGAL', resultStatus: 'F' },
     ...{ signed: true, encrypted: true },
   })
-  expect(aesKeyOf(response, gatewayRsa().privateKey)).toHaveLength(32)
+  expect(aesKeyOf(response, gatewayRsa().privateKey)).toHaveLength(16)
 })
 
 describe('the outcome of an error', () => {
