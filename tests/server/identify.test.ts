@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { IncomingRequest } from '../../src/public/index.ts'
-import { merchant } from '../support/merchant.ts'
-import { encryptedRequest, merchantCredentials, NOW, order, request } from '../support/messages.ts'
+import { merchant, SUCCESS, summarize } from '../support/merchant.ts'
+import { encryptedRequest, merchantCredentials, NOW, order, request, withHeaders } from '../support/messages.ts'
 import { recordWarnings } from '../support/warnings.ts'
 
 beforeEach(() => void recordWarnings())
@@ -72,4 +72,25 @@ test('a message that a remote signer cannot decrypt is a mistake of the sender, 
   }
   const event = await eventOf(encryptedRequest(), { credentials })
   expect(event).toMatchObject({ kind: 'rejected', code: 'ERR_DECRYPTION' })
+})
+
+test('a request that is rejected before its body is read releases its place', async () => {
+  const { handler, events } = merchant({ maxReading: 1 })
+  await handler(request({ time: '2024-05-22T08:12:21+08:00' }))
+  expect(events).toMatchObject([{ kind: 'rejected', code: 'ERR_TIME_RANGE' }])
+  expect(events[0]).toHaveProperty('message', expect.stringContaining('Request-Time'))
+  expect(summarize(await handler(request()))).toStrictEqual(SUCCESS)
+})
+
+test('a Content-Length above maxBodyBytes is rejected before the body is read', async () => {
+  const event = await eventOf(withHeaders(request(), { 'Content-Length': '1048577' }))
+  expect(event).toMatchObject({ kind: 'rejected', code: 'ERR_BODY_TOO_LARGE' })
+})
+
+test('a URL in the query of a path stays there', async () => {
+  expect(await eventOf(request({ path: '/hook?next=https://other.example/x' }))).toMatchObject({ kind: 'processed' })
+})
+
+test('the event of an encrypted message names the key that decrypted it', async () => {
+  expect(await eventOf(encryptedRequest())).toMatchObject({ encrypted: true, decryptionKeyVersion: '1' })
 })
