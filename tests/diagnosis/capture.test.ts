@@ -145,6 +145,38 @@ describe('readCapture reads', () => {
   })
 })
 
+describe('readCapture recognizes', () => {
+  const formOf = (captured: unknown) => readCapture(captured, MAX, undefined).form
+
+  test.each([
+    ['curl', 'curl https://a.example/'],
+    ['curl', ' \n$ curl.exe https://a.example/'],
+    ['http', 'POST /curl HTTP/1.1\r\nA: b\r\n\r\n'],
+    ['json', ' \n{"headers":{}}'],
+    ['har', [har][0]],
+  ])('%s', (form, captured) => expect(formOf(captured)).toBe(form))
+
+  test('a byte order mark at the start only', () => {
+    expect(() => formOf('cu\ufeffrl https://a.example/')).toThrow('This is not a message')
+    const { body } = readCapture('{"headers":{},"body":"\ufeffx"}', MAX, undefined)
+    expect(Buffer.from(body).toString()).toBe('\ufeffx')
+  })
+})
+
+describe('readCapture accepts', () => {
+  test('a body of the largest size, and no larger one', () => {
+    const captured = (size: number) => ({ headers: {}, body: 'x'.repeat(size) })
+    expect(readCapture(captured(10), 10, undefined).body).toHaveLength(10)
+    expect(() => readCapture(captured(11), 10, undefined)).toThrow('The limit is 10 bytes')
+  })
+
+  test('six characters for each byte of a body, and a mebibyte of headers', () => {
+    const largest = 6 * 600 + 1_048_576
+    expect(() => readCapture('x'.repeat(largest), 600, undefined)).toThrow('This is not a message')
+    expect(() => readCapture('x'.repeat(largest + 1), 600, undefined)).toThrow('larger than a message')
+  })
+})
+
 describe('readCapture notes', () => {
   test.each([
     [

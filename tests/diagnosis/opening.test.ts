@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { findOpenings } from '../../src/diagnosis/opening.ts'
 import { readSignature } from '../../src/diagnosis/signature-texts.ts'
 import { type Credentials, parseCredentials } from '../../src/secure-message/credentials.ts'
-import { der, gatewayEcc, gatewayRsa, merchantRsa, strangerRsa } from '../support/keys.ts'
+import { der, gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, strangerRsa } from '../support/keys.ts'
 import { merchantCredentials } from '../support/messages.ts'
 
 const CONTENT = Buffer.from('content')
@@ -170,8 +170,10 @@ describe('findOpenings finds', () => {
   })
 
   test('no version cause in a header without any pair', async () => {
-    expect(await opening(signature().toString('hex'), twoKeys())).toMatchObject({
-      causes: [{ code: 'signature-encoding' }],
+    const hex = signature(strangerRsa().privateKey).toString('hex')
+    expect(await opening(hex, twoKeys())).toMatchObject({ cost: 1, causes: [{ code: 'signature-encoding' }] })
+    expect(await opening(`keyVersion: 9; sign=${hex}`, twoKeys())).toMatchObject({
+      causes: [{ code: 'key-version' }, { code: 'signature-encoding' }],
     })
   })
 
@@ -183,6 +185,27 @@ describe('findOpenings finds', () => {
     const others = open(header(signature(strangerRsa().privateKey)), credentials)
     expect(others).toMatchObject({ isByNoKey: false, openings: [{ causes: [], cost: 0 }] })
     expect(await others.openings[0]?.matches(CONTENT)).toBe(false)
+  })
+
+  test('the cheap ways of all keys first', () => {
+    const credentials = {
+      ...merchantCredentials(),
+      peerPublicKeys: { 1: gatewayEcc().publicKey, 2: merchantEcc().publicKey },
+    }
+    const { openings } = open(header(signature(gatewayEcc().privateKey), 'algorithm=ECC224,keyVersion=1,'), credentials)
+    expect(openings.map(({ cost }) => cost)).toEqual([0, 1, 1, 2, 2, 2, 2, 3, 3, 3])
+  })
+
+  test('one certain way instead of what a CryptoKey would have to verify', async () => {
+    const algorithm = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }
+    const key = await webcrypto.subtle.importKey('spki', der(strangerRsa().publicKey), algorithm, true, ['verify'])
+    const credentials = { ...merchantCredentials(), peerPublicKeys: { 1: key, 2: gatewayRsa().publicKey } }
+    expect(open(header(signature()), credentials).openings.map(({ isCertain }) => isCertain)).toEqual([true])
+  })
+
+  test('the ways of the other keys, next to a key that only decrypts', async () => {
+    const privateKeys = { 1: merchantRsa().privateKey, 2: { decrypt: strangerRsa().privateKey } }
+    expect(await opening(header(signature()), { ...merchantCredentials(), privateKeys })).toMatchObject({ cost: 0 })
   })
 
   test('one certain way instead of all possible ways', () => {

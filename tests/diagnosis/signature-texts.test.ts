@@ -57,6 +57,24 @@ describe('readSignature reads a signature', () => {
     ],
     ['with escaped line breaks', BASE64.replaceAll('v', 'v\\r\\n'), 'The signature contains JSON or HTML escapes.'],
     ['between other characters', `*${BASE64}*`, 'The signature contains characters that are not base64.'],
+    ['before another character', `${BASE64}!`, 'The signature contains characters that are not base64.'],
+    ['with a quote inside', BASE64.replace('v', 'v"'), 'The signature contains characters that are not base64.'],
+    [
+      'in base64 of URL encoding, with spaces',
+      base64(` ${encode(BASE64)} `),
+      'The signature is encoded as base64 twice.',
+    ],
+    [
+      'in both alphabets, the other way',
+      BASE64.replace('/', '_'),
+      'The signature is not in the format of the protocol.',
+    ],
+    ['in quotes and spaces', `" ${BASE64} "`, 'The signature is not in the format of the protocol.'],
+    [
+      'in quotes, in lines',
+      `"${BASE64.slice(0, 20)}\r\n${BASE64.slice(20)}"`,
+      'The signature is not in the format of the protocol.',
+    ],
     ['in both alphabets', BASE64.replace('+', '-'), 'The signature is not in the format of the protocol.'],
     ['in quotes', `"${BASE64}"`, 'The signature is not in the format of the protocol.'],
     ['in single quotes', `'${BASE64}'`, 'The signature is not in the format of the protocol.'],
@@ -92,10 +110,21 @@ describe('readSignature reads a signature', () => {
     expect(readSignature(header(encode(Buffer.alloc(length, 1).toString('base64')))).readings).toHaveLength(times)
   })
 
-  test.each(['', '?', 'signature=', 'signature=%zz', header('A'.repeat(45)), header('f'.repeat(63))])(
-    'nowhere in %j',
-    (text) => expect(explanations(text)).toEqual([]),
-  )
+  test.each([
+    '',
+    '?',
+    'signature=',
+    'signature=%zz',
+    header('A'.repeat(45)),
+    header('f'.repeat(63)),
+    header(`${HEX}f`),
+    header(`${HEX}zz`),
+  ])('nowhere in %j', (text) => expect(explanations(text)).toEqual([]))
+
+  test('with padding at the end only', () => {
+    const fixes = readSignature(header(`${BASE64}AAAA`)).readings.map(({ fix }) => fix)
+    expect(fixes).toEqual([`The signature contains characters that are not base64. ${RIGHT}`])
+  })
 
   test('once for the same bytes', () => {
     for (const text of [BASE64, encode(BASE64), HEX, base64(BASE64)]) {

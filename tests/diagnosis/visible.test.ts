@@ -21,6 +21,11 @@ describe('visible shows', () => {
     expect(visible(Uint8Array.of(0x7b, 0xff, 0xe9, 0x7f, 0x80, 0x7d))).toBe('{\\xff\\xe9␡\\x80}')
   })
 
+  test('bytes that are not UTF-8 far inside', () => {
+    const bytes = Buffer.concat([Buffer.alloc(3_000, 'a'), Buffer.of(0xff)])
+    expect(visible(bytes)).toBe(`${'a'.repeat(3_000)}\\xff`)
+  })
+
   test('4,000 characters, and how many more there are', () => {
     expect(visible(bytesOf('é'.repeat(4_000)))).toBe('é'.repeat(4_000))
     expect(visible(bytesOf('é'.repeat(4_001)))).toBe(`${'é'.repeat(4_000)}… (1 more characters)`)
@@ -36,6 +41,9 @@ describe('maskBody hides', () => {
     ['names that only contain a known one', '{"xamount":1,"amountx":2}', '{"xxxxxxx":0,"xxxxxxx":0}'],
     ['a name with an escape', '{"amount\\n":1}', '{"xxxxxx\\n":0}'],
     ['escapes of characters, but not their form', '["\\u00E9\\"\\\\\\/\\n"]', '["\\uxxxx\\"\\\\\\/\\n"]'],
+    ['a known name behind an escaped quote', '{"x\\"amount":1}', '{"x\\"xxxxxx":0}'],
+    ['a known name behind an escape that is none', '{"x\\ "amount":1}', '{"x\\ "xxxxxx":0}'],
+    ['words that only end or begin like a literal', '[untrue,nullx]', '[xxxxxx,xxxxx]'],
     ['text that is not JSON', 'Chan=1&b="x', 'xxxx=0&x="x'],
     ['a string that is cut off', '{"tradeNo":"AB', '{"tradeNo":"xx'],
     ['nothing invisible', '["\ufeff\u00a0 "]', '["\ufeff\u00a0 "]'],
@@ -53,6 +61,7 @@ describe('maskBody hides', () => {
   test('all of a long body, and keeps its length', () => {
     const long = `["${'A1'.repeat(5_000)}"]`
     expect(maskOf(long)).toBe(`["${'x0'.repeat(3_999)}${'x'.repeat(10_004 - 8_000)}`)
+    expect(maskOf('A'.repeat(3_000))).toBe('x'.repeat(3_000))
     expect(maskOf('A'.repeat(8_000))).toBe('x'.repeat(8_000))
     expect(maskOf('1'.repeat(8_001))).toBe(`${'0'.repeat(8_000)}x`)
   })

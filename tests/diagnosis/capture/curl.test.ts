@@ -66,6 +66,7 @@ describe('readCurl reads', () => {
     ['-H "A;"', [['A', '']]],
     ['-H A', [['A', '']]],
     ['-HA:b', [['A', 'b']]],
+    ['-H :b', [['', 'b']]],
   ])('the headers of curl URL %s', (options, headers) => expect(headersOf(options)).toEqual(headers))
 
   test('Host from the URL, unless it is a header', () => {
@@ -80,6 +81,8 @@ describe('readCurl reads', () => {
     [`curl ${URL} -G`, '/hook'],
     [`curl --url ${URL} https://other.example/`, '/hook'],
     [`curl ${URL} https://other.example/`, '/hook'],
+    [`curl  ${URL}`, '/hook'],
+    ['curl https://a.example/x--data=b', '/x--data=b'],
   ])('the path of %s: %s', (command, path) => expect(read(command)).toMatchObject({ path, body: '' }))
 
   test.each([
@@ -103,6 +106,8 @@ describe('readCurl splits words as a shell does:', () => {
   test.each([
     ["'a'\\''b'", "a'b"],
     ["'a\\nb'", 'a\\nb'],
+    ["'a\\\\b'", 'a\\\\b'],
+    ["'a$ b'", 'a$ b'],
     ['a"b"\'c\'d', 'abcd'],
     ['"a\\"b\\\\c\\$d\\`e\\nf"', 'a"b\\c$d`e\\nf'],
     ['"a\\\nb"', 'ab'],
@@ -136,6 +141,7 @@ describe('readCurl splits words as a shell does:', () => {
 describe('readCurl rejects', () => {
   test.each([
     ['curl', 'The curl command has no URL.'],
+    ['curl ; x', 'The curl command has no URL.'],
     ['curl -d https://a.example', 'The curl command has no URL.'],
     ...['-d @f', '--data @f', '--data-binary @f', '--data-ascii=@f', '--data-urlencode @f', '--json @f'].map(
       (option) => [

@@ -19,6 +19,9 @@ describe('readHttp reads the first line', () => {
     ['>POST /a HTTP/1.1', 'POST', '/a'],
     ['\ufeffPOST /a HTTP/1.1', 'POST', '/a'],
     ['\r\n\n \nPOST /a HTTP/1.1', 'POST', '/a'],
+    ['\nPOST /a HTTP/1.1', 'POST', '/a'],
+    ['> \n> POST /a HTTP/1.1', 'POST', '/a'],
+    ['POST /a  HTTP/1.1', 'POST', '/a'],
   ])('of a request: %j', (line, method, path) => {
     expect(read(`${line}\r\nA: b\r\n\r\nbody`)).toEqual({
       direction: 'request',
@@ -31,17 +34,20 @@ describe('readHttp reads the first line', () => {
     })
   })
 
-  test.each(['HTTP/1.1 401 Unauthorized', 'HTTP/2 401', '< HTTP/1.1\t401'])('of a response: %j', (line) => {
-    expect(read(`${line}\nA: b\n\nbody`)).toEqual({
-      direction: 'response',
-      method: undefined,
-      path: undefined,
-      status: 401,
-      headers: [['A', 'b']],
-      body: 'body',
-      notes: [],
-    })
-  })
+  test.each(['HTTP/1.1 401 Unauthorized', 'HTTP/2 401', '< HTTP/1.1\t401', 'HTTP/1.1  401'])(
+    'of a response: %j',
+    (line) => {
+      expect(read(`${line}\nA: b\n\nbody`)).toEqual({
+        direction: 'response',
+        method: undefined,
+        path: undefined,
+        status: 401,
+        headers: [['A', 'b']],
+        body: 'body',
+        notes: [],
+      })
+    },
+  )
 
   test('in the pseudo-headers of HTTP/2', () => {
     const request = ':method: POST\n:path: /a\n:authority: b.example\nA: b\n\nbody'
@@ -96,6 +102,7 @@ describe('readHttp reads headers', () => {
       ],
     ],
     ['A: é', [['A', 'é']]],
+    ['A: <b>', [['A', '<b>']]],
   ])('in %j', (lines, headers) => expect(headersOf(lines)).toEqual(headers))
 
   test.each([
@@ -173,6 +180,8 @@ describe('readHttp reads the body', () => {
     '4\r\nbody',
     '4\r\nbodyx\r\n0\r\n',
     '4\r\nbody\r\n',
+    '4\r\nbody\r\n00',
+    '4\r\nbodyx0\r\n\r\n',
     '4 4\r\nbody\r\n0\r\n',
     'x4\r\nbody\r\n0\r\n',
     '000000004\r\nbody\r\n0\r\n',

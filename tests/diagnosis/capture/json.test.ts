@@ -44,7 +44,8 @@ describe('readJson reads an object', () => {
     [{ rawPath: '/c', rawQueryString: '' }, '/c'],
     [{ rawQueryString: 'd=1' }, undefined],
     [{ path: 'HTTPS://a.example/b?c#d' }, '/b?c'],
-    [{ path: '/x?u=https://a.example/b' }, '/x?u=https://a.example/b'],
+    [{ path: '/x?u=https://a.example/b#c' }, '/x?u=https://a.example/b#c'],
+    [{ path: 'http://a.example/b' }, '/b'],
     [{ path: 1 }, undefined],
   ])('with the path of %j', (members, path) => expect(read({ headers: {}, ...members }).path).toBe(path))
 
@@ -88,6 +89,7 @@ describe('readJson reads an object', () => {
     [{ body: 'a', text: 'b' }, 'a'],
     [{ text: 'b' }, 'b'],
     [{ body: null, text: 'b' }, 'b'],
+    [{ text: null }, ''],
     [{ bodyBase64: 'YQ==', body: 'b' }, 'a'],
     [{ bodyBase64: null, body: 'b' }, 'b'],
     [{ bodyBase64: '' }, ''],
@@ -122,6 +124,10 @@ describe('readJson reads an object', () => {
   ])('and rejects it with a body that cannot be read', (members, message) =>
     rejects({ headers: {}, ...members }, message),
   )
+
+  test('and rejects it with headers that are none', () => {
+    expect(() => read({ headers: [null] })).toThrow(ConfigurationError)
+  })
 
   test('and rejects it without headers', () => {
     rejects(
@@ -171,7 +177,14 @@ describe('readJson reads a HAR entry', () => {
   })
 
   test('with the Host of its headers before that of its URL', () => {
-    expect(read(entry({ headers: [{ name: 'HOST', value: 'h' }] })).headers).toEqual([['HOST', 'h']])
+    const [host, other] = [
+      { name: 'HOST', value: 'h' },
+      { name: 'A', value: 'b' },
+    ]
+    expect(read(entry({ headers: [host, other] })).headers).toEqual([
+      ['HOST', 'h'],
+      ['A', 'b'],
+    ])
   })
 
   test('as a response', () => {
@@ -192,6 +205,7 @@ describe('readJson reads a HAR entry', () => {
       body: 'x',
     })
     expect(read(entry({}, { response: { headers: [], status: 0 } }), 'response').status).toBeUndefined()
+    expect(read(entry({ status: 5 }), 'request').status).toBeUndefined()
     expect(read(entry({}, { response }), 'request')).toMatchObject({ direction: 'request', status: undefined })
   })
 
