@@ -30,12 +30,14 @@ export function readCurl(command: string): CaptureParts {
   let isGet = false
   let isJson = false
   for (let at = 1; at < words.length; at++) {
-    const { option, value, skip } = readOption(words, at)
+    const { flags, option, value, skip } = readOption(words, at)
     at += skip
+    isGet ||= flags.includes('G')
+    if (flags.includes('I')) method ??= 'HEAD'
     const name = Object.hasOwn(NAMES, option) ? NAMES[option] : undefined
     if (name === undefined) {
-      if (option === '-G' || option === '--get') isGet = true
-      else if (option === '-I' || option === '--head') method ??= 'HEAD'
+      if (option === '--get') isGet = true
+      else if (option === '--head') method ??= 'HEAD'
       else if (!option.startsWith('-')) url ??= option
       continue
     }
@@ -72,16 +74,35 @@ export function readCurl(command: string): CaptureParts {
   }
 }
 
-/** The option at a position, its value, and how many words the value takes. `-XPOST` and `--request=POST` hold theirs. */
-function readOption(words: readonly string[], at: number): { option: string; value: string; skip: number } {
+interface CurlOption {
+  /** The letters of short options without a value. */
+  readonly flags: string
+  readonly option: string
+  readonly value: string
+  /** How many words the value takes. */
+  readonly skip: 0 | 1
+}
+
+/** The option at a position. `-XPOST` and `--request=POST` hold their value; `-sX POST` is `-s` and `-X POST`. */
+function readOption(words: readonly string[], at: number): CurlOption {
   const word = words[at] ?? ''
-  const [, long, longValue] = /^(--[\w-]+)=([\s\S]*)$/.exec(word) ?? []
-  if (long !== undefined) return { option: long, value: longValue ?? '', skip: 0 }
-  const short = word.slice(0, 2)
-  if (/^-\w./.test(word) && (Object.hasOwn(NAMES, short) || OTHER_VALUES.test(short)))
-    return { option: short, value: word.slice(2), skip: 0 }
-  const takesValue = Object.hasOwn(NAMES, word) || OTHER_VALUES.test(word)
-  return { option: word, value: takesValue ? (words[at + 1] ?? '') : '', skip: takesValue ? 1 : 0 }
+  const [, long, longValue = ''] = /^(--[\w-]+)=([\s\S]*)$/.exec(word) ?? []
+  if (long !== undefined) return { flags: '', option: long, value: longValue, skip: 0 }
+  const next = words[at + 1] ?? ''
+  if (!/^-\w/.test(word)) {
+    return takesValue(word)
+      ? { flags: '', option: word, value: next, skip: 1 }
+      : { flags: '', option: word, value: '', skip: 0 }
+  }
+  const letters = [...word.slice(1)]
+  const last = letters.findIndex((letter) => takesValue(`-${letter}`))
+  if (last < 0) return { flags: word.slice(1), option: word, value: '', skip: 0 }
+  const [flags, option, value] = [word.slice(1, last + 1), `-${letters[last]}`, word.slice(last + 2)]
+  return value === '' ? { flags, option, value: next, skip: 1 } : { flags, option, value, skip: 0 }
+}
+
+function takesValue(option: string): boolean {
+  return Object.hasOwn(NAMES, option) || OTHER_VALUES.test(option)
 }
 
 function splitHeader(text: string): [string, string] {

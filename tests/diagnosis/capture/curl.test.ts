@@ -38,6 +38,12 @@ describe('readCurl reads', () => {
     ['--request=PUT', 'PUT'],
     ['-G -d x', 'GET'],
     ['--get -d x', 'GET'],
+    ['-sX PUT', 'PUT'],
+    ['-sSXPUT', 'PUT'],
+    ['-sd x', 'POST'],
+    ['-sSI', 'HEAD'],
+    ['-sG -d x', 'GET'],
+    ['-Gd x', 'GET'],
     ['-X', ''],
   ])('the method of curl URL %s: %s', (options, method) => expect(read(`curl ${URL} ${options}`).method).toBe(method))
 
@@ -53,6 +59,7 @@ describe('readCurl reads', () => {
     ['--data-urlencode "n=a b=c"', 'n=a%20b%3Dc'],
     ['--data-urlencode "=a b"', '=a%20b'],
     ['-dabc', 'abc'],
+    ['-sdG', 'G'],
     ['-d', ''],
   ])('the body of curl URL %s', (options, body) => expect(read(`curl ${URL} ${options}`).body).toBe(body))
 
