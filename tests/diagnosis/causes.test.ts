@@ -11,6 +11,8 @@ import {
   NOW,
   order,
   request,
+  signedResponse,
+  success,
   withHeaders,
 } from '../support/messages.ts'
 import { capture, JSON_BODY } from './broken.ts'
@@ -74,6 +76,17 @@ describe('explainRequest names the rules that a message breaks, although its sig
     expect(explanation.verified).toBe(false)
   })
 
+  test('next to a change that explains the signature', async () => {
+    const captured = capture({ body: `${JSON_BODY}\n`, received: { clientId: 'OTHER' } })
+    expect((await causesOf(captured)).map(([code]) => code)).toEqual(['body-newline', 'client-id'])
+  })
+
+  test('but not the method of a response, which has none', async () => {
+    const response = { status: 200, ...signedResponse(success()) }
+    const { error } = await explain(response, { method: 'PUT', maxTrials: 1 })
+    expect(error?.code).toBe('ERR_SIGNATURE_INVALID')
+  })
+
   test('the Encrypt header', async () => {
     const captured = withHeaders(encryptedRequest(), { Encrypt: 'x' })
     expect(await causesOf(captured)).toEqual([['header', expect.stringContaining('Encrypt header is malformed')]])
@@ -89,6 +102,12 @@ describe('explainRequest, for a header that is malformed,', () => {
     ])
     const codes = (await causesOf(capture({ algorithm: 'X' }))).map(([code]) => code)
     expect(codes).toEqual(['algorithm'])
+  })
+
+  test('checks the time although the Signature header cannot be read', async () => {
+    const { time, notes } = await explain(capture({ key: privateKey, algorithm: 'X' }))
+    expect(time?.isFresh).toBe(true)
+    expect(notes).toEqual([expect.stringContaining('a key that is not configured')])
   })
 
   test('names the Signature header before a time that is malformed too', async () => {
@@ -166,6 +185,7 @@ describe('explainRequest, when no change explains the signature,', () => {
     expect(await notesOf(captured, { maxTrials: 5 })).toEqual([
       `No tested change makes the signature verify. The body has ${bytesOf(large).length} bytes; above 262144 bytes, changes of the JSON format are not tested.`,
     ])
+    expect(await notesOf(capture({ signed: large, body: `${large}\n` }))).toEqual([])
     const largest = 'x'.repeat(262_144)
     expect(await notesOf(capture({ signed: 'y', body: largest }), { maxTrials: 5 })).toEqual([
       expect.stringMatching(/^The search reached its limits/),
@@ -196,3 +216,10 @@ test.each([
     )
   },
 )
+
+test('explainRequest notes no form of IEEE P1363 for an RSA key, whatever the length of the signature', async () => {
+  const Signature = `algorithm=RSA256,keyVersion=1,signature=${encodeURIComponent(Buffer.alloc(56, 1).toString('base64'))}`
+  expect(await notesOf(withHeaders(request(), { Signature }))).toEqual([
+    expect.stringContaining('a key that is not configured'),
+  ])
+})
