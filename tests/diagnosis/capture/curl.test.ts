@@ -76,6 +76,10 @@ describe('readCurl reads', () => {
     ['-H :b', [['', 'b']]],
   ])('the headers of curl URL %s', (options, headers) => expect(headersOf(options)).toEqual(headers))
 
+  test('a URL that ends like an option, and what follows it', () => {
+    expect(read('curl https://a.example/x--output -d y')).toMatchObject({ path: '/x--output', body: 'y' })
+  })
+
   test('Host from the URL, unless it is a header', () => {
     expect(read(`curl ${URL}`).headers).toEqual([['Host', 'shop.example']])
     expect(read(`curl ${URL} -H 'HOST: other'`).headers).toEqual([['HOST', 'other']])
