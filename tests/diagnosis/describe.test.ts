@@ -105,7 +105,7 @@ describe('explainRequest describes', () => {
     const algorithm = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }
     const key = await webcrypto.subtle.importKey('spki', der(gatewayRsa().publicKey), algorithm, true, ['verify'])
     const explanation = await explain(request(), {}, { ...merchantCredentials(), peerPublicKeys: { 1: key } })
-    expect(explanation.key).toEqual({ version: '1', algorithm: 'RSA256' })
+    expect(explanation.key).toStrictEqual({ version: '1', algorithm: 'RSA256' })
   })
 })
 
