@@ -1,9 +1,10 @@
+import { webcrypto } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { diagnoseSignature } from '../../src/diagnosis/signature.ts'
 import { describeKey } from '../../src/keys/keys.ts'
 import { collectHeaders, parseMessageHead } from '../../src/protocol/headers.ts'
 import { type Credentials, parseCredentials } from '../../src/secure-message/credentials.ts'
-import { gatewayEcc, gatewayRsa, merchantRsa, strangerRsa } from '../support/keys.ts'
+import { der, gatewayEcc, gatewayRsa, merchantEcc, merchantRsa, strangerRsa } from '../support/keys.ts'
 import {
   bytesOf,
   merchantCredentials,
@@ -11,9 +12,12 @@ import {
   PATH,
   type RequestParts,
   request,
+  signedResponse,
+  success,
   type TestRequest,
   withHeaders,
 } from '../support/messages.ts'
+import { capture } from './broken.ts'
 
 const diagnose = (
   { headers, body, method, path }: TestRequest,
@@ -203,5 +207,69 @@ describe('the limits of diagnoseSignature', () => {
     expect(await diagnose(request({ path: '/hook', message: largest }), { path: '/hook/' })).toContain(explained)
     const tooLarge = await diagnose(request({ path: '/hook', message: `${largest}x` }), { path: '/hook/' })
     expect(tooLarge).toBe('The body is too large to be diagnosed.')
+  })
+
+  /** A path that is tried late: after more than 64 texts, and before 500. */
+  const late = (message?: unknown) =>
+    request({ path: 'https://open.alipay.hk/hook', ...(message !== undefined && { message }) })
+  const received = { path: '/hook' }
+
+  test('up to 500 texts are tried with RSA keys, also next to a key that only decrypts', async () => {
+    const privateKeys = { 1: merchantRsa().privateKey, 2: { decrypt: strangerRsa().privateKey } }
+    for (const credentials of [merchantCredentials(), { ...merchantCredentials(), privateKeys }])
+      expect(await diagnose(late(), received, credentials)).toMatch(/^The sender signed the path https:/)
+  })
+
+  test.each<[what: string, credentials: () => Credentials]>([
+    [
+      'of the peer',
+      () => ({ ...merchantCredentials(), peerPublicKeys: { 1: gatewayRsa().publicKey, 2: gatewayEcc().publicKey } }),
+    ],
+    [
+      'of your own',
+      () => ({ ...merchantCredentials(), privateKeys: { 1: merchantRsa().privateKey, 2: merchantEcc().privateKey } }),
+    ],
+  ])('fewer texts are tried with an ECC key %s', async (_, credentials) => {
+    expect(await diagnose(late(), received, credentials())).toMatch(/^No common mistake explains it/)
+  })
+
+  test('fewer texts are tried of a large body', async () => {
+    expect(await diagnose(late('x'.repeat(65_536)), received)).toMatch(/^No common mistake explains it/)
+  })
+})
+
+describe('diagnoseSignature explains', () => {
+  test('a response by its own time', async () => {
+    const { headers, body } = signedResponse(success())
+    const collected = collectHeaders(headers)
+    const message = { method: 'POST', path: `${PATH}/`, head: parseMessageHead(collected, 'response'), body }
+    const hint = await diagnoseSignature(message, collected, parseCredentials(merchantCredentials()), () => 0)
+    expect(hint).toMatch(/^The sender signed the path/)
+  })
+
+  test('two causes in two sentences', async () => {
+    expect(await diagnose(capture({ digest: 'sha1', keyVersion: '7' }))).toMatch(
+      /^The header names keyVersion 7; .*, or correct the header\. The signature was made with SHA-1\. /,
+    )
+  })
+
+  test('nothing for a signature that verifies', async () => {
+    expect(await diagnose(request())).toMatch(/^No common mistake explains it/)
+  })
+
+  test('a version that is not configured, also when no change makes the signature verify', async () => {
+    const hint = await diagnose(request({ keyVersion: '7' }), { body: bytesOf('{}') }, twoKeys())
+    expect(hint).toBe('The header names keyVersion 7; peerPublicKeys has 2, 1.')
+  })
+
+  test('that a CryptoKey has no fingerprint', async () => {
+    const algorithm = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }
+    const key = await webcrypto.subtle.importKey('spki', der(gatewayRsa().publicKey), algorithm, true, ['verify'])
+    const hint = await diagnose(
+      request(),
+      { body: bytesOf('{}') },
+      { ...merchantCredentials(), peerPublicKeys: { 1: key } },
+    )
+    expect(hint).toContain('the key (here peerPublicKeys[1], a CryptoKey, which has no fingerprint)')
   })
 })
