@@ -21,6 +21,7 @@ describe('layOut', () => {
   test.each([
     ['{"a":[1,"x:,{} y"],"b":{}}', PYTHON, '{"a": [1, "x:,{} y"], "b": {}}'],
     ['{ "a" : 1 ,\n"b":2}', PYTHON, '{"a": 1, "b": 2}'],
+    ['["a\\ b"]', PYTHON, '["a\\ b"]'],
     ['{"a":[[],{}]}', { ...INDENTED, empty: ' ' }, '{\n "a": [\n  [ ],\n  { }\n ]\n}'],
     ['{"a":[1,2]}', { ...INDENTED, newline: '\r\n' }, '{\r\n "a": [\r\n  1,\r\n  2\r\n ]\r\n}'],
     ['[1]]]{"a":1}', INDENTED, '[\n 1\n]\n]\n]{\n "a": 1\n}'],
