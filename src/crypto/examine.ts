@@ -39,13 +39,16 @@ function examineRsa(key: KeyObject, signature: Uint8Array): readonly SignatureFo
     { bytes: padded, encoding: signature.length === size ? undefined : 'without its leading zeros' },
     { bytes: padded.toReversed(), encoding: 'with its bytes in reverse order' },
   ]
+  const possible: SignatureForm[] = []
   for (const { bytes, encoding } of encodings) {
     const block = rawPublicOperation(key, bytes)
-    if (block === undefined) continue
-    const form = readPkcs1(block) ?? readPss(block, key)
-    if (form !== undefined) return [{ ...form, encoding }]
+    const form = block && (readPkcs1(block) ?? readPss(block, key))
+    if (form === undefined) continue
+    if (form.isCertain) return [{ ...form, encoding }]
+    // Continue: one number in 2,048 looks like PSS with the longest salt by chance.
+    possible.push({ ...form, encoding })
   }
-  return canExamine(key, size) ? [] : undefined
+  return possible.length > 0 || canExamine(key, size) ? possible : undefined
 }
 
 /** Undefined for a number that is not below the modulus, and if the runtime has no such operation. */

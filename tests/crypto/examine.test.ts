@@ -87,7 +87,17 @@ describe('examineSignature, for RSA,', () => {
     ],
   ])('recognizes %s', (_, digest, options, changes) => {
     const signature = sign(digest, CONTENT, { key: gatewayRsa().privateKey, ...options })
-    expect(examine(signature)).toEqual([{ ...RIGHT, ...changes }])
+    expect(certain(signature)).toEqual([{ ...RIGHT, ...changes }])
+  })
+
+  test('recognizes bytes in reverse order, also where they look like PSS by chance', () => {
+    const { privateKey, publicKey } = gatewayRsa()
+    const expected = [{ padding: 'PKCS1', isCertain: true, encoding: 'with its bytes in reverse order' }]
+    // One signature in about 2,048 does.
+    for (let index = 0; index < 4_096; index++) {
+      const reversed = sign('sha256', Buffer.from(`content ${index}`), privateKey).reverse()
+      expect(examineSignature(publicKey, 'RSA256', reversed)).toMatchObject(expected)
+    }
   })
 
   test.each([2048, 2049, 2050, 2056, 3072])('recognizes PKCS#1 v1.5 and PSS of a key of %i bits', (bits) => {
