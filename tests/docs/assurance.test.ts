@@ -9,6 +9,7 @@ const SECTIONS = [
   'Mutation testing',
   'Fuzzing',
   'Timing',
+  'Outbox',
   'Comparison',
   'KMS and HSM',
   'Soak',
