@@ -78,6 +78,11 @@ export function postgresOutboxStore(options: PostgresOutboxStoreOptions): Outbox
     ignoreDuplicate: (columns) => `ON CONFLICT (${columns}) DO NOTHING`,
     onOrderExists: 'ON CONFLICT (order_key) DO UPDATE SET',
     hasReturning: true,
+    deleteOldest(table, columns, limit) {
+      // By their places, in an array that is read once: with ids, PostgreSQL may read the whole table, or lock more rows than the limit.
+      const oldest = `SELECT ctid FROM ${table} ORDER BY id LIMIT ${limit} FOR UPDATE SKIP LOCKED`
+      return { text: `DELETE FROM ${table} WHERE ctid = ANY (ARRAY(${oldest})) RETURNING ${columns}`, values: [] }
+    },
     useIndex: () => '',
     endedOrder: 'finished_at',
     transaction: (work) =>

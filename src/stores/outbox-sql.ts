@@ -82,6 +82,8 @@ export interface OutboxDatabase {
   readonly useIndex: (index: 'PRIMARY' | 'order_sync_outbox_due' | 'order_sync_outbox_ended') => string
   /** The columns by which an index sorts events that ended: without a sort, prune reads and locks only what it deletes. */
   readonly endedOrder: string
+  /** Deletes the rows with the lowest ids that no other transaction has locked, and returns these columns. @defaultValue reads them first */
+  readonly deleteOldest?: ((table: string, columns: string, limit: number) => Statement) | undefined
   /** Deletes the rows with these ids, and locks no others. @defaultValue `DELETE FROM … WHERE id IN (…)` */
   readonly deleteRows?: ((table: string, ids: Ids) => Statement) | undefined
   /** The rows of an INSERT. `select` lists their expressions. It uses each column once, in their order. */
@@ -173,12 +175,18 @@ export function createSqlOutboxStore(database: OutboxDatabase): Omit<OutboxStore
     return limit - Number(row?.['found'])
   }
 
-  /** Takes the oldest changes, and returns the keys of their orders. */
-  function* takeChanges(limit: number): Steps<{ readonly keys: Keys; readonly more: boolean }> {
-    const taken = yield sql(
+  function* deleteOldestChanges(limit: number): Steps<readonly SqlRow[]> {
+    if (database.deleteOldest !== undefined) return yield database.deleteOldest(changes, 'order_key', limit)
+    const oldest = yield sql(
       `SELECT id, order_key FROM ${changes} ${byPrimaryKey} ORDER BY id LIMIT ${limit} ${skipLocked}`,
     )
-    if (taken.length > 0) yield deleteRows(changes, taken.map(idOf))
+    if (oldest.length > 0) yield deleteRows(changes, oldest.map(idOf))
+    return oldest
+  }
+
+  /** Takes the oldest changes, and returns the keys of their orders. */
+  function* takeChanges(limit: number): Steps<{ readonly keys: Keys; readonly more: boolean }> {
+    const taken = yield* deleteOldestChanges(limit)
     // Sorted, so that two workers cannot deadlock.
     return { keys: [...new Set(taken.map(keyOf))].sort(), more: taken.length === limit }
   }

@@ -115,6 +115,10 @@ export function sqliteOutboxStore(options: SqliteOutboxStoreOptions): SqliteOutb
       ignoreDuplicate: (columns) => `ON CONFLICT (${columns}) DO NOTHING`,
       onOrderExists: 'ON CONFLICT (order_key) DO UPDATE SET',
       hasReturning: true,
+      deleteOldest(table, columns, limit) {
+        const oldest = `SELECT id FROM ${table} ORDER BY id LIMIT ${limit}`
+        return { text: `DELETE FROM ${table} WHERE id IN (${oldest}) RETURNING ${columns}`, values: [] }
+      },
       useIndex: () => '',
       endedOrder: 'finished_at',
       transaction,
