@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import type { PublicKey } from '../../src/crypto/key.ts'
 import { type Evidence, type SearchLimits, search } from '../../src/diagnosis/search.ts'
+import type { VersionedKey } from '../../src/keys/key-ring.ts'
 import { parseCredentials } from '../../src/secure-message/credentials.ts'
 import { strangerRsa } from '../support/keys.ts'
 import { CLIENT_ID, merchantCredentials, PATH, TIME } from '../support/messages.ts'
@@ -14,16 +16,56 @@ const LIMITS: SearchLimits = {
   clock: () => 0,
 }
 
-const find = (broken: Broken, limits: Partial<SearchLimits> = {}, more: Partial<Evidence> = {}) => {
+const find = (
+  broken: Broken,
+  limits: Partial<SearchLimits> = {},
+  more: Partial<Evidence> = {},
+  credentials = parseCredentials(merchantCredentials()),
+) => {
   const { method, path, headers, body } = capture(broken)
   const byName = new Map(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
   const evidence: Evidence = { method, path, headers: byName, timeHeader: 'Request-Time', body, ...more }
-  return search(evidence, parseCredentials(merchantCredentials()), { ...LIMITS, ...limits })
+  return search(evidence, credentials, { ...LIMITS, ...limits })
 }
 const codesOf = ({ causes }: { causes: readonly { code: string }[] | undefined }) => causes?.map(({ code }) => code)
 
 /** A body without any of the forms that are rewritten, so that the number of trials is small. */
 const PLAIN: Broken = { signed: 'a', body: 'b' }
+
+/** A short message without a time, for which there are few changes. */
+const SHORT: Broken = {
+  path: '/h',
+  time: '',
+  signed: 'a',
+  received: { path: '/h', headers: { 'Request-Time': undefined } },
+}
+/** What the sender of {@link SHORT} signs. */
+const signedText = (path: string, body: string) => `POST ${path}\n${CLIENT_ID}..${body}`
+
+/** The texts that are compared with the signature of {@link SHORT}, in order. It may be by the key that the header names, or by another. */
+const tryAll = async (limits: Partial<SearchLimits> = {}) => {
+  const tried: (readonly [key: 'named' | 'other', text: string])[] = []
+  const credentials = parseCredentials(merchantCredentials())
+  const { peerPublicKeys } = credentials
+  const watched = (version: string, name: 'named' | 'other'): VersionedKey<PublicKey> => {
+    const matches = (content: Uint8Array) => {
+      tried.push([name, Buffer.from(content).toString('latin1')])
+      return false
+    }
+    const form = { padding: 'PKCS1', digest: 'SHA-256', encoding: undefined, isCertain: false, matches } as const
+    return { version, key: { ...peerPublicKeys.latest.key, examine: () => [form] } }
+  }
+  const newestFirst = [watched('2', 'other'), watched('1', 'named')]
+  const found = await find(
+    SHORT,
+    { maxRewrittenBytes: 0, ...limits },
+    {},
+    { ...credentials, peerPublicKeys: { ...peerPublicKeys, newestFirst } },
+  )
+  expect(found).toMatchObject({ causes: undefined, trials: tried.length, isCut: false })
+  const textsOf = (name: 'named' | 'other') => tried.flatMap(([key, text]) => (key === name ? [text] : []))
+  return { tried, named: textsOf('named'), other: textsOf('other') }
+}
 
 describe('search', () => {
   test('finds no cause, at the first trial, for a signature that verifies', async () => {
@@ -119,5 +161,86 @@ describe('search', () => {
       'path',
     ])
     expect(codesOf(await find({ path: '/one', received: { path: PATH } }))).toBeUndefined()
+  })
+
+  test('takes a missing time as an empty one', async () => {
+    expect(await find(SHORT)).toMatchObject({ causes: [], parts: { time: '' }, trials: 1 })
+  })
+
+  test('does not say that it was cut when the last trial finds the cause', async () => {
+    expect(await find({}, { maxTrials: 1 })).toMatchObject({ causes: [], trials: 1, isCut: false })
+  })
+
+  test('tries no other paths when none are known', async () => {
+    const { trials } = await find(PLAIN, { maxChanges: 1 })
+    expect(await find(PLAIN, { maxChanges: 1 }, { otherPaths: [] })).toMatchObject({ trials })
+    expect(await find(PLAIN, { maxChanges: 1 }, { otherPaths: ['/one'] })).not.toMatchObject({ trials })
+  })
+
+  test('explains the first of two changes that have one code', async () => {
+    expect(await find({ ...SHORT, signed: 'a\n\r\n', body: 'a' })).toMatchObject({
+      causes: [
+        {
+          code: 'body-newline',
+          fix: expect.stringMatching(/^The sender signed the body with a line break at its end/),
+        },
+      ],
+    })
+    expect(await find({ ...SHORT, signed: 'a\r\n\n', body: 'a' })).toMatchObject({
+      causes: [
+        { code: 'body-newline', fix: expect.stringMatching(/^The sender signed the body with CRLF at its end/) },
+      ],
+    })
+  })
+
+  test('tries each body of a single change once', async () => {
+    const { named, other } = await tryAll({ maxChanges: 1 })
+    expect(named.slice(0, 2)).toEqual([signedText('/h', 'a'), signedText(PATH, 'a')])
+    // A line break is added at the end by three changes.
+    const bodies = named.filter((text) => text.startsWith(signedText('/h', '')))
+    expect(bodies).toContain(signedText('/h', 'a\n'))
+    expect(new Set(bodies).size).toBe(bodies.length)
+    // Another key is a change too.
+    expect(other).toEqual([signedText('/h', 'a')])
+  })
+
+  test('tries the single changes for another key before the pairs for the named one', async () => {
+    const { tried, named, other } = await tryAll()
+    expect(tried.slice(0, 2)).toEqual([
+      ['named', signedText('/h', 'a')],
+      ['other', signedText('/h', 'a')],
+    ])
+    const single = other.length - 1
+    expect(other).toEqual(named.slice(0, other.length))
+    expect(tried.slice(2, 2 + 2 * single).map(([key]) => key)).toEqual([
+      ...Array(single).fill('named'),
+      ...Array(single).fill('other'),
+    ])
+    expect(tried.slice(2 + 2 * single).every(([key]) => key === 'named')).toBe(true)
+  })
+
+  test('tries each pair of changes of two parts once, the likely pairs first', async () => {
+    const { named } = await tryAll()
+    const isOfPath = (text: string) => /^POST (?!\/h\n)\S*\n/.test(text) && text.includes(`\n${CLIENT_ID}..`)
+    const ofPath = named.filter(isOfPath)
+    expect(ofPath.length).toBeGreaterThan(500)
+    expect(ofPath.filter((text, index) => ofPath.indexOf(text) !== index)).toEqual([])
+    // Costs of 1 and 1, 1 and 3, 3 and 1, and of 3 and 3, which is the limit.
+    const origin = 'https://open.alipay.hk/h'
+    const pairs = [
+      signedText('/h/', 'a\n'),
+      signedText(origin, 'a\n'),
+      signedText('/h/', 'YQ'),
+      signedText(origin, 'YQ'),
+    ]
+    expect(ofPath.filter((text) => pairs.includes(text))).toEqual(pairs)
+  })
+
+  test('tries two changes of the body once in each order, and no change together with itself', async () => {
+    const { named } = await tryAll()
+    const timesOf = (body: string) => named.filter((text) => text === signedText('/h', body)).length
+    expect(timesOf('a\n\r\n')).toBe(1)
+    expect(timesOf('a\r\n\n')).toBe(1)
+    expect(timesOf('a\n\n')).toBe(0)
   })
 })
