@@ -19,6 +19,8 @@ const stores = ['tests/stores/**/*.test.ts']
  * replacements, and these would see their events.
  */
 const isolated = [
+  'tests/crypto/node.test.ts',
+  'tests/diagnosis/charset.test.ts',
   'tests/telemetry/opentelemetry.test.ts',
   'tests/timeout.test.ts',
   'tests/correctness/ours.test.ts',
