@@ -48,7 +48,7 @@ function examineRsa(key: KeyObject, signature: Uint8Array): readonly SignatureFo
     // Continue: one number in 2,048 looks like PSS with the longest salt by chance.
     possible.push({ ...form, encoding })
   }
-  return possible.length > 0 || canExamine(key, size) ? possible : undefined
+  return canExamine(key, size) ? possible : undefined
 }
 
 /** Undefined for a number that is not below the modulus, and if the runtime has no such operation. */
