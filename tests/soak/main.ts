@@ -240,9 +240,10 @@ async function run(): Promise<void> {
   const rows = tooManyRows(samples)
   console.log(`  rows that expire: ${rows.length === 0 ? 'within their bounds' : 'TOO MANY'}`)
   violations.push(...rows)
-  const subtitle = `${new Date().toISOString().slice(0, 10)}, ${Math.round(seconds / 60)} minutes, ${orders.size.toLocaleString('en')} orders received, ${committed.length.toLocaleString('en')} events sent, ${spans.length} faults, ${violations.length === 0 ? 'none lost, none processed twice' : `${violations.length} violations`}`
+  const subtitle = `${new Date().toISOString().slice(0, 10)}, ${Math.round(seconds / 60)} minutes, ${orders.size.toLocaleString('en')} orders received, ${committed.length.toLocaleString('en')} events sent, ${spans.length} faults`
+  const verdict = violations.length === 0 ? 'none lost, none processed twice' : `${violations.length} violations`
   mkdirSync(dirname(values.picture), { recursive: true })
-  writeFileSync(values.picture, soakPicture({ seconds: now(), samples, faults: spans, subtitle }))
+  writeFileSync(values.picture, soakPicture({ seconds: now(), samples, faults: spans, subtitle, verdict }))
   writeFileSync(values.picture.replace(/\.svg$/, '.json'), JSON.stringify({ samples, faults: spans, books }))
 }
 

@@ -15,6 +15,7 @@ export interface SoakRun {
   readonly faults: readonly FaultSpan[]
   /** One line, such as the date, the length and the number of orders. */
   readonly subtitle: string
+  readonly verdict: string
 }
 
 const LEFT = 160
@@ -24,7 +25,7 @@ const CHART_HEIGHT = 78
 const TOP = 76
 
 /** Draws a run: when each fault was on, and the figures that must come back to where they were. */
-export function soakPicture({ seconds, samples, faults, subtitle }: SoakRun): string {
+export function soakPicture({ seconds, samples, faults, subtitle, verdict }: SoakRun): string {
   const x = (at: number) => round(LEFT + (at / seconds) * (RIGHT - LEFT))
   const names = [...new Set(faults.map(({ name }) => name))].sort()
   const chartsAt = TOP + names.length * LANE_HEIGHT + 34
@@ -42,13 +43,13 @@ export function soakPicture({ seconds, samples, faults, subtitle }: SoakRun): st
   const bottom = chartsAt + charts.length * CHART_HEIGHT
   return picture({
     title: 'Soak test',
-    description: `${subtitle}. Above, when each fault was on: ${names.join(', ')}. Below, over the same time: ${charts
+    description: `${subtitle}, ${verdict}. Above, when each fault was on: ${names.join(', ')}. Below, over the same time: ${charts
       .map(({ name, unit }) => `${name} (${unit})`)
       .join(', ')}. The numbers are in docs/assurance.md.`,
     height: bottom + 40,
     shapes: [
       text(20, 32, `**Soak test:** ${subtitle}`),
-      text(20, 54, 'Each bar is one fault.', { muted: true }),
+      text(20, 54, `Result: ${verdict}. Each bar is one fault.`, { muted: true }),
       ...names.flatMap((name, lane) => {
         const y = TOP + lane * LANE_HEIGHT
         const bars = faults
