@@ -27,9 +27,13 @@ describe.each(WRAPS)('unwrap, with %s,', (keyWrap) => {
       expect(new Uint8Array(result)).not.toEqual(AES_KEY)
   })
 
-  test.each([0, 255, 257])('returns the substitute for a wrapped key of %i bytes', (length) => {
-    expect(unwrap(job(new Uint8Array(length).fill(1)))).toEqual(substitute)
-  })
+  // With RSA1_5, OpenSSL 3.2 and later takes 255 bytes, and returns a substitute of its own. hasModulusLength() is asked before.
+  test.each(keyWrap === 'RSA1_5' ? [0, 257] : [0, 255, 257])(
+    'returns the substitute for a wrapped key of %i bytes',
+    (length) => {
+      expect(unwrap(job(new Uint8Array(length).fill(1)))).toEqual(substitute)
+    },
+  )
 
   test.each(WRAPS.filter((other) => other !== keyWrap && other !== 'RSA1_5'))(
     'does not return a key that is wrapped with %s',
