@@ -16,7 +16,7 @@ ${commands.flatMap(valueCases).join('\n')}
   esac
   case "$current" in
     -*) case "\${COMP_WORDS[1]}" in
-${commands.map(({ name, options }) => `      ${name}) ${reply(optionNames(options))} ;;`).join('\n')}
+${commands.map(({ name, options }) => `      ${name}) ${suggest(optionNames(options))} ;;`).join('\n')}
     esac ;;
     *) case "\${COMP_WORDS[1]}" in
 ${commands.map(argumentCase).join('\n')}
@@ -29,19 +29,19 @@ complete -F _alipayhk_order_sync alipayhk-order-sync`
 function valueCases({ name, options }: Command): string[] {
   return Object.entries(options)
     .filter(([, { placeholder }]) => placeholder !== undefined)
-    .map(([option, kind]) => `    '${name} --${option}') ${replyOf(kind)}return ;;`)
+    .map(([option, kind]) => `    '${name} --${option}') ${suggestionOf(kind)}return ;;`)
 }
 
-function replyOf({ choices, completes }: Pick<Option<unknown>, 'choices' | 'completes'>): string {
-  if (choices !== undefined) return `${reply(choices)}; `
-  return completes === undefined ? '' : `${replyFiles(completes)}; `
+function suggestionOf({ choices, completes }: Pick<Option<unknown>, 'choices' | 'completes'>): string {
+  if (choices !== undefined) return `${suggest(choices)}; `
+  return completes === undefined ? '' : `${suggestFiles(completes)}; `
 }
 
 function argumentCase({ name, options, argument }: Command): string {
-  if (argument?.completes !== undefined) return `      ${name}) ${replyFiles(argument.completes)} ;;`
-  const others = reply(optionNames(options))
+  if (argument?.completes !== undefined) return `      ${name}) ${suggestFiles(argument.completes)} ;;`
+  const others = suggest(optionNames(options))
   if (argument?.choices === undefined) return `      ${name}) ${others} ;;`
-  const choices = reply(Object.keys(argument.choices))
+  const choices = suggest(Object.keys(argument.choices))
   return `      ${name}) if [ "$COMP_CWORD" -eq 2 ]; then ${choices}; else ${others}; fi ;;`
 }
 
@@ -49,8 +49,8 @@ const optionNames = (options: Command['options']) => [...Object.keys(options), '
 
 const words = (names: readonly string[]) => `$'${names.join('\\n')}'`
 
-const reply = (names: readonly string[]) => `COMPREPLY=($(compgen -W ${words(names)} -- "$current"))`
+const suggest = (names: readonly string[]) => `COMPREPLY=($(compgen -W ${words(names)} -- "$current"))`
 
 /** compopt, for spaces in names of files, is missing in Bash 3.2 of macOS. */
-const replyFiles = (kind: 'file' | 'folder') =>
+const suggestFiles = (kind: 'file' | 'folder') =>
   `compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen ${kind === 'file' ? '-f' : '-d'} -- "$current"))`

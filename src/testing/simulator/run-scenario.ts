@@ -58,7 +58,7 @@ async function runDelivery(delivery: Delivery, run: Run, { orderIds }: State): P
   const known = orderIds.get(delivery.order)
   const first = outcomes.find(({ response }) => response?.result.resultStatus === 'S')?.response?.orderId
   const expectedId = delivery.expect === 'same-order-id' ? known : outcomes.length > 1 ? first : undefined
-  for (const outcome of outcomes) judge(delivery, outcome, run, expectedId)
+  for (const outcome of outcomes) checkOutcome(delivery, outcome, run, expectedId)
   if (first !== undefined && delivery.expect !== 'refused' && (known === undefined || delivery.expect === 'success')) {
     orderIds.set(delivery.order, first)
   }
@@ -88,13 +88,13 @@ async function openHalf({ connections }: HalfSent, run: Run) {
 }
 
 /** Compares an outcome with what the delivery expects. */
-function judge(delivery: Delivery, outcome: Outcome, run: Run, expectedId: string | undefined): void {
+function checkOutcome(delivery: Delivery, outcome: Outcome, run: Run, expectedId: string | undefined): void {
   if (run.signal.aborted) return
   const name = `${nameOf(delivery)}, attempt ${outcome.attempts}`
   const { isRight, actual = outcome.text } = compare(delivery, outcome, expectedId)
   if (isRight) run.findings.pass(delivery.rule)
   else run.findings.fail(delivery.rule, { delivery: name, expected: EXPECTED[delivery.expect], actual })
-  if (delivery.expect === 'refused') judgeRefusal(delivery, outcome, run, name)
+  if (delivery.expect === 'refused') checkRefusal(delivery, outcome, run, name)
 }
 
 function compare(
@@ -130,7 +130,7 @@ const SIGNED_FAULTS: ReadonlySet<SimulatedFault> = new Set([
 ])
 
 /** How a request that did not verify should be rejected. No response is a rejection too. */
-function judgeRefusal(
+function checkRefusal(
   { tamper }: Delivery,
   { status, isSigned, response, text }: Outcome,
   run: Run,
