@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { relative, resolve } from 'node:path'
 import process from 'node:process'
 import type { FastResult } from '../tests/mutation/runner.ts'
@@ -68,6 +68,8 @@ export async function testFast(paths: readonly string[], tool: string, env: Read
       killSignal: 'SIGKILL',
     })
   runTests({ MUTATION_RESULT: resultPath }, LIMIT_MS)
+  if (!existsSync(resultPath))
+    throw new Error('The tests of the changes ended without a result: they took too long, or could not be loaded')
   const { killed, covered, loaded, broken } = JSON.parse(readFileSync(resultPath, 'utf8')) as FastResult
   for (const name of broken) console.log(`FAILS     without a change: ${name}`)
 
@@ -92,13 +94,13 @@ export async function testFast(paths: readonly string[], tool: string, env: Read
   const report = inputs.map(({ name, content: source }) => {
     const ofFile = mutants.filter(({ fileName }) => fileName === name)
     const fromOne = ({ line, column }: Position) => ({ line: line + 1, column: column + 1 })
-    const judged = ofFile.map(({ id, mutatorName, replacement, location: { start, end } }) => ({
+    const withOutcomes = ofFile.map(({ id, mutatorName, replacement, location: { start, end } }) => ({
       mutatorName,
       ...(replacement !== undefined && { replacement }),
       location: { start: fromOne(start), end: fromOne(end) },
       ...outcomeOf(id),
     }))
-    return [relative(process.cwd(), name), { source, mutants: judged }] as const
+    return [relative(process.cwd(), name), { source, mutants: withOutcomes }] as const
   })
   for (const path of [instrumented, resultPath]) rmSync(path)
   return { files: Object.fromEntries(report) } satisfies Report
