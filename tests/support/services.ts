@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, execFileSync, type StdioOptions, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -123,12 +123,15 @@ export interface PrivatePostgres {
   readonly stop: () => Promise<void>
 }
 
+/** The error of a command then contains what it printed: why a database cannot be created. */
+const SHOW_ERRORS: StdioOptions = ['ignore', 'ignore', 'pipe']
+
 /** Starts a PostgreSQL for one test. Undefined where it is not installed. */
 export async function startPrivatePostgres(): Promise<PrivatePostgres | undefined> {
   const [initdb, server] = [program('initdb'), program('postgres')]
   if (initdb === undefined || server === undefined) return undefined
   const { data, as } = newDataFolder('postgres')
-  execFileSync(initdb, ['-D', data, '-U', 'postgres', '-A', 'trust'], { ...as, stdio: 'ignore' })
+  execFileSync(initdb, ['-D', data, '-U', 'postgres', '-A', 'trust'], { ...as, stdio: SHOW_ERRORS })
   const port = await freePort()
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`
   const start = () =>
@@ -190,7 +193,7 @@ async function startPostgres(stops: (() => void)[]): Promise<string | undefined>
   const [initdb, server] = [program('initdb'), program('postgres')]
   if (initdb === undefined || server === undefined) return undefined
   const { data, as } = newDataFolder('postgres')
-  execFileSync(initdb, ['-D', data, '-U', 'postgres', '-A', 'trust'], { ...as, stdio: 'ignore' })
+  execFileSync(initdb, ['-D', data, '-U', 'postgres', '-A', 'trust'], { ...as, stdio: SHOW_ERRORS })
   const port = await freePort()
   const child = spawn(server, ['-D', data, '-p', String(port), '-h', '127.0.0.1', '-k', data], {
     ...as,
@@ -210,7 +213,7 @@ async function startMariadb(stops: (() => void)[]): Promise<string | undefined> 
   const settings = ['--no-defaults', `--datadir=${data}`]
   execFileSync(install, [...settings, '--auth-root-authentication-method=normal', '--skip-test-db'], {
     ...as,
-    stdio: 'ignore',
+    stdio: SHOW_ERRORS,
   })
   const port = await freePort()
   const where = [`--port=${port}`, '--bind-address=127.0.0.1', `--socket=${join(data, 'socket')}`]
