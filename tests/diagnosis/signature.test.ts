@@ -1,5 +1,5 @@
 import { webcrypto } from 'node:crypto'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { diagnoseSignature } from '../../src/diagnosis/signature.ts'
 import { describeKey } from '../../src/keys/keys.ts'
 import { collectHeaders, parseMessageHead } from '../../src/protocol/headers.ts'
@@ -52,6 +52,18 @@ describe('diagnoseSignature finds that the sender signed another path', () => {
       `The sender signed the path ${masked(path)}, but it was verified for ${masked(received)}. Set the option "signedPath" to the path that the sender signs.`,
     )
   })
+})
+
+test('diagnoseSignature stops after 100 ms of the clock of the process, without the cause', async () => {
+  const { method, headers, body } = request({ path: '/hook/' })
+  const received = { method, path: '/hook', head: parseMessageHead(collectHeaders(headers), 'request'), body }
+  let now = 0
+  vi.spyOn(performance, 'now').mockImplementation(() => {
+    now += 100
+    return now
+  })
+  const hint = await diagnoseSignature(received, collectHeaders(headers), parseCredentials(merchantCredentials()))
+  expect(hint).toContain('No common mistake explains it.')
 })
 
 describe('diagnoseSignature finds that', () => {
