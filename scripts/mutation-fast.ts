@@ -34,16 +34,28 @@ interface Instrumenter {
   }>
 }
 
+/** The part of Vitest's JSON report that we use. */
+interface TestReport {
+  readonly testResults: readonly {
+    readonly name: string
+    readonly status: string
+    readonly message: string
+    readonly assertionResults: readonly { readonly failureMessages: readonly string[] | null }[]
+  }[]
+}
+
 const VITEST = 'node_modules/vitest/vitest.mjs'
 const LIMIT_MS = 3_600_000
-/** For one change that is active when the modules are loaded. */
-const LOADED_LIMIT_MS = 120_000
+/** The time limit of a run with one change: five times the time without a change, and a minute, because the machine may be busy. */
+const limitFor = (durationMs: number) => 60_000 + 5 * Math.ceil(durationMs)
+const TIMED_OUT = /^(?:Error: )?(?:Test|Hook) timed out in/
 const SILENT = { isDebugEnabled: () => false, debug() {}, info() {}, warn() {} }
 
 /**
- * Changes the code as Stryker does, and runs the tests of all changes in one process: see tests/mutation/runner.ts. Ten to a hundred times
- * faster than Stryker. Two differences: a change is not tried with tests that are slow, and work that a test leaves
- * behind can disturb the next test.
+ * Changes the code as Stryker does, and tests all changes in one process: see tests/mutation/runner.ts. That is ten to a hundred
+ * times faster than Stryker. A process of its own decides about a change that timed out, after which the test also fails without
+ * it, or that runs when its module is loaded. Two differences from Stryker remain: slow tests run without changes, and work that
+ * a test leaves behind can disturb the next test.
  */
 export async function testFast(paths: readonly string[], tool: string, env: Readonly<Record<string, string>>) {
   const module = resolve(tool, 'node_modules/@stryker-mutator/instrumenter/dist/src/index.js')
@@ -57,38 +69,70 @@ export async function testFast(paths: readonly string[], tool: string, env: Read
   const { files, mutants } = await new Instrumenter(SILENT).instrument(inputs, options)
   const instrumented = resolve(tool, `instrumented-${process.pid}.json`)
   const resultPath = resolve(tool, `result-${process.pid}.json`)
+  const reportPath = resolve(tool, `tests-${process.pid}.json`)
   writeFileSync(instrumented, JSON.stringify(Object.fromEntries(files.map(({ name, content }) => [name, content]))))
 
-  const runTests = (more: Readonly<Record<string, string>>, timeout: number, ...args: readonly string[]) =>
+  /** Returns why the tests fail: an empty list if they pass, `undefined` if they take too long. */
+  function runTests(more: Readonly<Record<string, string>>, timeout: number, ...args: readonly string[]) {
+    rmSync(reportPath, { force: true })
+    const reporter = ['--reporter=json', `--outputFile=${reportPath}`]
     // Not with npx: the signal after the timeout must reach the process that runs the tests.
-    spawnSync(process.execPath, [VITEST, 'run', '--config=tests/mutation/vitest.config.ts', '--silent', ...args], {
-      env: { ...process.env, ...env, MUTATION_INSTRUMENTED: instrumented, ...more },
-      stdio: ['ignore', 'ignore', 'ignore'],
-      timeout,
-      killSignal: 'SIGKILL',
-    })
-  runTests({ MUTATION_RESULT: resultPath }, LIMIT_MS)
-  if (!existsSync(resultPath))
+    const { status, signal } = spawnSync(
+      process.execPath,
+      [VITEST, 'run', '--config=tests/mutation/vitest.config.ts', '--silent', ...reporter, ...args],
+      {
+        env: { ...process.env, ...env, MUTATION_INSTRUMENTED: instrumented, ...more },
+        stdio: ['ignore', 'ignore', 'ignore'],
+        timeout,
+        killSignal: 'SIGKILL',
+      },
+    )
+    if (signal !== null) return undefined
+    return status === 0 ? [] : failuresIn(reportPath)
+  }
+
+  const durations = new Map<string, number>()
+  /** How long tests take without a change. Throws if they fail: then they would fail with every change. */
+  function durationOf(...args: readonly string[]): number {
+    const known = durations.get(args.join())
+    if (known !== undefined) return known
+    const start = performance.now()
+    const failures = runTests({}, LIMIT_MS, ...args)
+    if (failures === undefined || failures.length > 0)
+      throw new Error(`The tests fail without a change: ${failures?.join('\n') ?? 'they take too long'}`)
+    const duration = performance.now() - start
+    durations.set(args.join(), duration)
+    return duration
+  }
+
+  /** Runs one test file with the change, and then all of them, in processes of their own. */
+  function outcomeAlone(id: string, file?: string): Pick<Mutant, 'status' | 'statusReason'> {
+    for (const args of file === undefined ? [[]] : [[file], []]) {
+      const limit = limitFor(durationOf(...args))
+      const failures = runTests({ __STRYKER_ACTIVE_MUTANT__: id }, limit, '--bail=1', ...args)
+      if (failures === undefined) return { status: 'Timeout', statusReason: 'the tests do not end' }
+      const [failure] = failures
+      if (failure !== undefined)
+        return { status: TIMED_OUT.test(failure) ? 'Timeout' : 'Killed', statusReason: failure }
+    }
+    return { status: 'Survived' }
+  }
+
+  durationOf()
+  const failures = runTests({ MUTATION_RESULT: resultPath }, LIMIT_MS)
+  if (failures === undefined || !existsSync(resultPath))
     throw new Error('The tests of the changes ended without a result: they took too long, or could not be loaded')
-  const { killed, covered, loaded, broken } = JSON.parse(readFileSync(resultPath, 'utf8')) as FastResult
-  for (const name of broken) console.log(`FAILS     without a change: ${name}`)
+  const { killed, doubtful, covered, loaded } = JSON.parse(readFileSync(resultPath, 'utf8')) as FastResult
+  for (const failure of failures) console.log(`FAILS     ${failure}`)
 
   function outcomeOf(id: string): Pick<Mutant, 'status' | 'statusReason'> {
     const kill = killed[id]
-    if (kill !== undefined) {
-      const reason = /^Stryker: (Hit .*)/.exec(kill.message)?.[1]
-      const isTimeout = reason !== undefined || /timed out in/.test(kill.message)
-      return {
-        status: isTimeout ? 'Timeout' : 'Killed',
-        statusReason: reason?.replace('Hit count', 'Hit') ?? kill.test,
-      }
-    }
-    if (id in covered) return { status: 'Survived' }
-    if (!(id in loaded)) return { status: 'NoCoverage' }
-    const { status, signal } = runTests({ __STRYKER_ACTIVE_MUTANT__: id }, LOADED_LIMIT_MS, '--bail=1')
-    if (signal !== null)
-      return { status: 'Timeout', statusReason: 'a change that is active when the modules are loaded' }
-    return { status: status === 0 ? 'Survived' : 'Killed' }
+    const hits = /^Stryker: Hit count (.*)/.exec(kill?.message ?? '')?.[1]
+    if (hits !== undefined) return { status: 'Timeout', statusReason: `Hit ${hits}` }
+    if (kill !== undefined && !TIMED_OUT.test(kill.message)) return { status: 'Killed', statusReason: kill.test }
+    const file = kill?.file ?? doubtful[id]
+    if (file !== undefined || id in loaded) return outcomeAlone(id, file)
+    return { status: id in covered ? 'Survived' : 'NoCoverage' }
   }
 
   const report = inputs.map(({ name, content: source }) => {
@@ -102,6 +146,20 @@ export async function testFast(paths: readonly string[], tool: string, env: Read
     }))
     return [relative(process.cwd(), name), { source, mutants: withOutcomes }] as const
   })
-  for (const path of [instrumented, resultPath]) rmSync(path)
+  for (const path of [instrumented, resultPath, reportPath]) rmSync(path, { force: true })
   return { files: Object.fromEntries(report) } satisfies Report
+}
+
+/** The first line of each error. A file that cannot be loaded has one without a test. */
+function failuresIn(reportPath: string): string[] {
+  if (!existsSync(reportPath)) return ['the process ended without a report']
+  const { testResults } = JSON.parse(readFileSync(reportPath, 'utf8')) as TestReport
+  const messages = testResults
+    .filter(({ status }) => status === 'failed')
+    .flatMap(({ message, assertionResults }) => [
+      message,
+      ...assertionResults.flatMap((test) => test.failureMessages ?? []),
+    ])
+    .filter((message) => message !== '')
+  return messages.length === 0 ? ['an error outside of the tests'] : messages.map((text) => text.split('\n')[0] ?? '')
 }

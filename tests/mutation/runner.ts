@@ -3,7 +3,7 @@ import process from 'node:process'
 import { type RunnerTestCase, TestRunner } from 'vitest'
 
 /**
- * Runs each test once, and then once more for each change of the code that it executes and that no test has noticed yet, in one
+ * Runs each test once, and then once more for each change of the code that it executes and that no test has detected yet, in one
  * process. `npm run mutation -- FOLDER --fast` uses it: Stryker loads all modules again for each change.
  */
 
@@ -18,14 +18,14 @@ interface Stryker {
 
 /** What is known about the changes, by their id. */
 export interface FastResult {
-  /** The first test that noticed a change, and the message of its error. */
-  readonly killed: Record<string, { readonly test: string; readonly message: string }>
+  /** The first test that detected a change, its file, and the message of its error. */
+  readonly killed: Record<string, { readonly file: string; readonly test: string; readonly message: string }>
+  /** Changes that this process cannot decide, because a test also fails without them, and the file of that test. */
+  readonly doubtful: Record<string, string>
   /** Changes that tests execute. */
   readonly covered: Record<string, true>
   /** Changes of expressions that are executed when a module is loaded. */
   readonly loaded: Record<string, number>
-  /** Tests that fail without a change. */
-  readonly broken: string[]
 }
 
 /** A test that takes more processor time is run once: with a hundred changes it would take minutes. In milliseconds. */
@@ -35,50 +35,65 @@ const HIT_FACTOR = 100
 
 const globals = globalThis as { __stryker__?: Stryker; mutationResult?: FastResult }
 globals.__stryker__ ??= {}
-globals.mutationResult ??= { killed: {}, covered: {}, loaded: {}, broken: [] }
+globals.mutationResult ??= { killed: {}, doubtful: {}, covered: {}, loaded: {} }
 const stryker = globals.__stryker__
 const result = globals.mutationResult
 
-/** How often the test that runs executes each change. */
-let changes: [id: string, hits: number][] = []
+/** What the test that runs is repeated with. Without an id, nothing is changed. */
+let repetitions: { readonly id?: string; readonly hits: number }[] = []
 let cpuUsage = process.cpuUsage()
 
 export default class MutationRunner extends TestRunner {
   override async onBeforeRunTask(test: RunnerTestCase): Promise<void> {
     await super.onBeforeRunTask(test)
-    changes = []
-    // Read before each repetition: the number is only known after the first one.
-    test.repeats = { valueOf: () => changes.length } as unknown as number
+    repetitions = []
+    // Read before each repetition: the number is only known after the first run.
+    test.repeats = { valueOf: () => repetitions.length } as unknown as number
     test.retry = 0
   }
 
   override onBeforeTryTask(test: RunnerTestCase, { repeats = 0 }: { repeats?: number } = {}): void {
-    const change = changes[repeats - 1]
-    stryker.currentTestId = change === undefined ? 'test' : 'change'
-    stryker.activeMutant = change?.[0]
-    stryker.hitCount = change && 0
-    stryker.hitLimit = HIT_FACTOR * (change?.[1] ?? 0)
+    const { id, hits = 0 } = repetitions[repeats - 1] ?? {}
+    stryker.currentTestId = repeats === 0 ? 'test' : 'change'
+    stryker.activeMutant = id
+    stryker.hitCount = id === undefined ? undefined : 0
+    stryker.hitLimit = HIT_FACTOR * hits
     cpuUsage = process.cpuUsage()
     super.onBeforeTryTask(test)
   }
 
   onAfterRetryTask(test: RunnerTestCase, { repeats }: { repeats: number }): void {
     const { state, errors } = test.result ?? {}
-    const name = `${test.file.name} > ${test.name}`
-    const change = changes[repeats - 1]
     stryker.activeMutant = undefined
-    if (change === undefined) {
-      const { user, system } = process.cpuUsage(cpuUsage)
-      const hits = Object.entries(stryker.mutantCoverage?.perTest['test'] ?? {})
-      for (const [id] of hits) result.covered[id] = true
-      if (state === 'fail') result.broken.push(name)
-      else if (user + system < MAX_TEST_MS * 1_000) changes = hits.filter(([id]) => !(id in result.killed))
-    } else if (state === 'fail') {
-      result.killed[change[0]] = { test: name, message: errors?.[0]?.message ?? '' }
-    }
+    if (repeats === 0) this.#afterFirst(test, state === 'fail')
+    else if (state === 'fail') this.#afterFailure(test, repeats, errors?.[0]?.message ?? '')
     stryker.currentTestId = 'change'
     if (stryker.mutantCoverage !== undefined) stryker.mutantCoverage.perTest = {}
     if (test.result !== undefined) Object.assign(test.result, { state: 'pass', errors: undefined })
+  }
+
+  #afterFirst(test: RunnerTestCase, hasFailed: boolean): void {
+    const { user, system } = process.cpuUsage(cpuUsage)
+    const changes = Object.entries(stryker.mutantCoverage?.perTest['test'] ?? {}).map(([id, hits]) => ({ id, hits }))
+    for (const { id } of changes) result.covered[id] = true
+    if (hasFailed) for (const { id } of changes) result.doubtful[id] = test.file.name
+    else if (user + system < MAX_TEST_MS * 1_000) repetitions = changes.filter(({ id }) => !(id in result.killed))
+  }
+
+  #afterFailure(test: RunnerTestCase, repeats: number, message: string): void {
+    const { id } = repetitions[repeats - 1] ?? {}
+    const file = test.file.name
+    if (id !== undefined) {
+      result.killed[id] = { file, test: `${file} > ${test.name}`, message }
+      // Once without a change: what this change has left behind must not kill the next one.
+      repetitions.splice(repeats, 0, { hits: 0 })
+      return
+    }
+    for (const { id } of repetitions.splice(repeats - 2)) {
+      if (id === undefined) continue
+      delete result.killed[id]
+      result.doubtful[id] = file
+    }
   }
 
   override onAfterRunFiles(): void {
