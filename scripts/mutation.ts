@@ -1,14 +1,14 @@
 /**
- * Mutation testing of one folder of src/, with the tests of that folder: `npm run mutation -- policy [--check] [--fast]
- * [--files GLOB,GLOB…] [--tests PATH,PATH…]`. With --fast, `--files` takes paths.
+ * Mutation testing of one folder of src/ with its tests: `npm run mutation -- policy [--check] [--fast] [--files GLOB,GLOB…]
+ * [--tests PATH,PATH…]`. With --fast, `--files` takes paths.
  *
- * Stryker changes one expression after the other and runs the tests. A change that no test notices has "survived". Each
- * survivor is killed by a new test, or explained in tests/mutation/survivors.md. With --check, fails when one is neither, or when
+ * Stryker changes one expression after the other and runs the tests. A change that no test detects survives: add a test that
+ * detects it, or explain it in tests/mutation/survivors.md. With --check, the command fails if a survivor is not explained, or if
  * the score is below {@link MIN_SCORE}.
  *
- * Two traps: a test file that cannot be loaded would count as "survived", so the tests run once before; and a slow run counts
- * as "timeout", which is a kill, so timeouts are counted and shown. One "in an endless loop" has executed its expression a hundred
- * times more often than the original; the others have only taken too long.
+ * Stryker can be wrong in two ways. It counts a change as survived if a test file cannot be loaded, so the tests run once before,
+ * without changes. It counts a timeout as a kill, also on a busy machine, so timeouts are shown, and the next run repeats them. A
+ * timeout "in an endless loop" is certain: the expression was executed a hundred times more often than without the change.
  */
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -25,7 +25,7 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   crypto: ['tests/crypto', 'tests/keys', 'tests/secure-message'],
   diagnosis: ['tests/diagnosis/changes', 'tests/diagnosis', 'tests/server/diagnose.test.ts'],
   messages: ['tests/messages', 'tests/server/rejections.test.ts', 'tests/client/order.test.ts'],
-  // The tests that replace `node:timers/promises` come first: modules are loaded once. tests/stores/outbox is left out: it needs
+  // Modules are loaded once, so the tests that replace `node:timers/promises` come first. Without tests/stores/outbox: it needs
   // databases, and is slow.
   outbox: ['tests/outbox/worker.test.ts', 'tests/outbox/finisher.test.ts', 'tests/outbox'],
   policy: ['tests/policy'],
@@ -44,7 +44,7 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Worker threads run the built file, which Stryker does not change: tests/package/decrypting.test.ts tests it. */
-const BUILT_ONLY = ['!src/crypto/unwrap-pool.ts', '!src/crypto/unwrap-worker.ts']
+const BUILT_ONLY = ['src/crypto/unwrap-pool.ts', 'src/crypto/unwrap-worker.ts']
 
 const MIN_SCORE = 90
 const LIMIT_MS = 3_600_000
@@ -69,19 +69,17 @@ mkdirSync(TOOL, { recursive: true })
 install('tests/mutation', TOOL)
 const globs = tests.map((path) => (path.endsWith('.ts') ? path : `${path}/**/*.test.ts`))
 const env = { MUTATION_TESTS: globs.join(',') }
-run('npx', ['vitest', 'run', '--config=tests/mutation/vitest.config.ts', '--reporter=default', '--silent'], '.', {
-  env,
-  timeoutMs: LIMIT_MS,
-})
 
-const excluded = (path: string) => path.includes('.generated.') || BUILT_ONLY.includes(`!${path}`)
 const config = `${TOOL}/${folder}.config.json`
 const report = `${TOOL}/${folder}.report.json`
 const settings = {
   testRunner: 'vitest',
   plugins: [resolve(TOOL, 'node_modules/@stryker-mutator/vitest-runner/dist/src/index.js')],
   vitest: { configFile: 'tests/mutation/vitest.config.ts', related: false },
-  mutate: [...(values.files ?? `src/${folder}/**/*.ts`).split(','), '!src/**/*.generated.*', ...BUILT_ONLY],
+  mutate: [
+    ...(values.files ?? `src/${folder}/**/*.ts`).split(','),
+    ...['src/**/*.generated.*', ...BUILT_ONLY].map((glob) => `!${glob}`),
+  ],
   ignorePatterns: ['.cache', 'dist', 'docs/api', 'examples', 'benchmarks'],
   tempDirName: `${TOOL}/sandbox`,
   coverageAnalysis: 'perTest',
@@ -96,9 +94,13 @@ const settings = {
   allowEmpty: false,
 }
 if (values.fast) {
-  const paths = values.files?.split(',') ?? sourcesOf(`src/${folder}`).filter((path) => !excluded(path))
+  const paths = values.files?.split(',') ?? sourcesOf(`src/${folder}`)
   writeFileSync(report, JSON.stringify(await testFast(paths, TOOL, env)))
 } else {
+  run('npx', ['vitest', 'run', '--config=tests/mutation/vitest.config.ts', '--reporter=default', '--silent'], '.', {
+    env,
+    timeoutMs: LIMIT_MS,
+  })
   writeFileSync(config, JSON.stringify(settings, undefined, 2))
   forgetTimeouts(settings.incrementalFile)
   run(process.execPath, [`${TOOL}/node_modules/@stryker-mutator/core/bin/stryker.js`, 'run', config], '.', {
@@ -135,10 +137,13 @@ if (values.check && (score < MIN_SCORE || open.length + stale.length > 0)) proce
 
 function sourcesOf(folder: string): string[] {
   const paths = readdirSync(folder, { recursive: true, encoding: 'utf8' })
-  return paths.filter((path) => path.endsWith('.ts')).map((path) => `${folder}/${path}`)
+  return paths
+    .filter((path) => path.endsWith('.ts') && !path.includes('.generated.'))
+    .map((path) => `${folder}/${path}`)
+    .filter((path) => !BUILT_ONLY.includes(path))
 }
 
-/** The next run tries again what has only taken too long: the machine may have been busy. */
+/** The next run repeats the changes that timed out: the machine may have been busy. */
 function forgetTimeouts(path: string): void {
   if (!existsSync(path)) return
   const earlier = JSON.parse(readFileSync(path, 'utf8')) as Report
@@ -150,8 +155,8 @@ function forgetTimeouts(path: string): void {
 }
 
 /**
- * What a row of the survivors says: the change, shortened, and a hash of the complete lines. So it names one change only, and stays
- * the same when lines move. A number follows if a file has the same line more than once.
+ * The key of a row in the survivors: the change, shortened, and a hash of the change and its complete lines. It stays the same when
+ * lines move. If a file has the same line more than once, a number makes the key unique.
  */
 function keyOf({ location, replacement = '' }: Mutant, path: string, source: string, seen: Map<string, number>) {
   const { start, end } = location
