@@ -74,8 +74,7 @@ function verifyOnly({ key: { verify, algorithm } }: Candidate, { bytes }: Signat
 function candidatesOf({ isParsed, algorithm, keyVersion }: ReadSignature, credentials: ParsedCredentials): Candidate[] {
   const { peerPublicKeys, privateKeys } = credentials
   const named = peerPublicKeys.get(keyVersion)
-  const ordered = peerPublicKeys.newestFirst.toSorted((a, b) => Number(b === named) - Number(a === named))
-  const peers = ordered.map(({ version, key }): Candidate => {
+  const peers = peerPublicKeys.newestFirst.map(({ version, key }): Candidate => {
     // A header without any pair names no version, not the latest one.
     const isNamed = version === named?.version || (!isParsed && keyVersion === undefined)
     const causes = isNamed ? [] : [versionCause(version, keyVersion, named?.version, credentials)]
