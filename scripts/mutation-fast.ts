@@ -48,7 +48,8 @@ const VITEST = 'node_modules/vitest/vitest.mjs'
 const LIMIT_MS = 3_600_000
 /** The time limit of a run with one change: five times the time without a change, and a minute, because the machine may be busy. */
 const limitFor = (durationMs: number) => 60_000 + 5 * Math.ceil(durationMs)
-const TIMED_OUT = /^(?:Error: )?(?:Test|Hook) timed out in/
+/** In its JSON report, Vitest writes the stack of such an error, which has another message. */
+const TIMED_OUT = /^(?:Test|Hook) timed out in|^Error: STACK_TRACE_ERROR/
 const SILENT = { isDebugEnabled: () => false, debug() {}, info() {}, warn() {} }
 
 /**
@@ -111,11 +112,14 @@ export async function testFast(paths: readonly string[], tool: string, env: Read
       const limit = limitFor(durationOf(...args))
       const failures = runTests({ __STRYKER_ACTIVE_MUTANT__: id }, limit, '--bail=1', ...args)
       if (failures?.length === 0) continue
-      const failure = failures?.[0] ?? 'the tests do not end'
-      if (failures !== undefined && !TIMED_OUT.test(failure)) return { status: 'Killed', statusReason: failure }
+      const [failure] = failures ?? []
+      if (failure !== undefined && !TIMED_OUT.test(failure)) return { status: 'Killed', statusReason: failure }
       // Not a kill if the machine is so busy that the same tests also fail without the change.
       const isBusy = runTests({}, limit, ...args)?.length !== 0
-      return { status: isBusy ? 'Survived' : 'Timeout', statusReason: failure }
+      return {
+        status: isBusy ? 'Survived' : 'Timeout',
+        statusReason: failures ? 'a test times out' : 'the tests do not end',
+      }
     }
     return { status: 'Survived' }
   }
