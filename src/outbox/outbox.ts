@@ -3,7 +3,7 @@ import { completeOrder, toOutgoingOrder } from '../client/order.ts'
 import { sha256 } from '../crypto/node.ts'
 import type { Order } from '../messages/order.ts'
 import { anyValue, assertSignal, assertText, type OptionRules, resolveOptions, wholeNumber } from '../option-rules.ts'
-import { formatJson, STRICT_JSON } from '../protocol/json.ts'
+import { formatJsonText, STRICT_JSON } from '../protocol/json.ts'
 import type { NewOutboxEvent, OutboxStats } from '../stores/outbox-store.ts'
 import { describeStoreFailure } from './bounded-store.ts'
 import { type OutboxOptions, resolveOutboxOptions } from './options.ts'
@@ -137,7 +137,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   function toEvent(input: OrderInput, tenant: string | undefined): NewOutboxEvent {
     const { requestId = randomUUID().replaceAll('-', ''), merchantBizType = 'TRADE_ORDER' } = input
     const order = toOutgoingOrder(completeOrder(input, { requestId, merchantBizType }))
-    const text = Buffer.from(formatJson(order, json)).toString()
+    const text = formatJsonText(order, json)
     const identity = { orderKey: keyOf(order, tenant), eventTime: order.orderModifyTime, requestId }
     return { payload: codec.encode(writePayload(text, tenant), identity), maxRetryMs, ...identity }
   }

@@ -87,6 +87,11 @@ export function assertStrict({ text, value }: LooseJson, limits: JsonLimits): un
  * ```
  */
 export function formatJson(value: object, limits: JsonLimits = STRICT_JSON): Uint8Array {
+  return encodeUtf8(formatJsonText(value, limits))
+}
+
+/** Like {@link formatJson}, as text. */
+export function formatJsonText(value: object, limits: JsonLimits): string {
   let text: string | undefined
   /** The objects and arrays around the member that is being written, each with its own name. */
   const around: { readonly holder: unknown; readonly key: string }[] = []
@@ -102,7 +107,7 @@ export function formatJson(value: object, limits: JsonLimits = STRICT_JSON): Uin
   if (measureDepth(text).deepest > limits.maxDepth) {
     throw invalidOrder('', `nested at most ${limits.maxDepth} levels deep`)
   }
-  return encodeUtf8(text)
+  return text
 
   function checkMember(this: unknown, key: string, member: unknown): unknown {
     while (around.length > 0 && around.at(-1)?.holder !== this) around.pop()
