@@ -57,18 +57,21 @@ export function toIncomingRequest(
   framework: FrameworkRequest = request,
   parsedBodyHint: string = PARSED_BODY_HINT,
 ): IncomingRequest {
-  return {
+  const incoming = {
     method: request.method ?? '',
     // Routers remove their mount path from `url`.
     path: framework.originalUrl ?? request.originalUrl ?? request.url ?? '',
     headers: readHeaders(request),
     // Opened when the handler reads: a body parser may still run before.
-    body: { [Symbol.asyncIterator]: () => openBody(request, framework) },
+    body: { [Symbol.asyncIterator]: () => openBody(request, framework, onLost) },
     signal: connectionSignal(response),
-    // A getter: it is expensive, and only needed for a lost body.
-    get parsedBodyHint() {
-      return addFrameworkHint(parsedBodyHint, request, framework)
-    },
+    parsedBodyHint,
+  }
+  return incoming
+
+  /** Only now, because it reads the file system. */
+  function onLost(): void {
+    incoming.parsedBodyHint = addFrameworkHint(parsedBodyHint, request, framework)
   }
 }
 
@@ -78,11 +81,15 @@ function readHeaders({ headers, rawHeaders = [] }: NodeRequest): IncomingRequest
   return types.length > 1 ? { ...headers, 'content-type': types } : headers
 }
 
-function openBody(request: NodeRequest, framework: FrameworkRequest): BodyChunks {
+/** @param onLost Called if the bytes cannot be read any more. */
+function openBody(request: NodeRequest, framework: FrameworkRequest, onLost: () => void): BodyChunks {
   const kept = keptBytes(framework)
   if (kept !== undefined) return chunkOf(kept)
   // Someone else reads, or has read, this stream: bytes would be missing.
-  if (request.readableDidRead || request.readableFlowing) return chunkOf(PARSED_BODY)
+  if (request.readableDidRead || request.readableFlowing) {
+    onLost()
+    return chunkOf(PARSED_BODY)
+  }
   // A handler that stops reading early must not destroy the socket: it still has to send the response.
   return request.iterator({ destroyOnReturn: false })
 }

@@ -25,35 +25,22 @@ export function createRequestAbort(
   request: { readonly signal?: AbortSignal | undefined } | null | undefined,
   timeoutReason: () => Error,
 ): RequestAbort & { readonly release: () => void } {
+  const controller = new AbortController()
   const peer = signalOf(request)
+  const abortForPeer = () => controller.abort(peer?.reason)
+  if (peer?.aborted) abortForPeer()
+  else peer?.addEventListener('abort', abortForPeer)
   let isTimedOut = false
-  let isReleased = false
-  let controller: AbortController | undefined
-  const abortForPeer = () => controller?.abort(peer?.reason)
   let timer: ReturnType<typeof setTimeout> | undefined
   const timedOut = new Promise<void>((resolve) => {
     timer = setTimeout(() => {
       isTimedOut = true
-      controller?.abort(timeoutReason())
+      controller.abort(timeoutReason())
       resolve()
     }, timeoutMs)
   })
-
-  function createController(): AbortController {
-    const created = new AbortController()
-    if (isTimedOut) created.abort(timeoutReason())
-    else if (isReleased) return created
-    else if (peer?.aborted) created.abort(peer.reason)
-    else peer?.addEventListener('abort', abortForPeer)
-    return created
-  }
-
   return {
-    // Created when it is first used: with its listeners, it costs as much as parsing an order.
-    get signal() {
-      controller ??= createController()
-      return controller.signal
-    },
+    signal: controller.signal,
     connection: peer,
     timedOut,
     isTimedOut: () => isTimedOut,
@@ -64,9 +51,6 @@ export function createRequestAbort(
       return await Promise.race([work, expired])
     },
     release() {
-      // Fix the state now: a signal that is read later must not change it.
-      if (peer?.aborted) controller ??= createController()
-      isReleased = true
       clearTimeout(timer)
       peer?.removeEventListener('abort', abortForPeer)
     },

@@ -65,14 +65,17 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
     totalBytes -= place.bytes
     // A stream that never continues keeps its reader in memory, but must not keep the bytes.
     place.buffer = EMPTY
+    // V8 can keep a deleted entry of a Set until a full garbage collection, but then not the request.
+    place.rejectWait = () => {}
   }
 
   /** Rejects the oldest body. Returns false if no body is being received. */
   function refuseOldest(): boolean {
     for (const place of places) {
       if (!place.isReading) continue
+      const { rejectWait } = place
       leave(place)
-      place.rejectWait(tooManyBodies())
+      rejectWait(tooManyBodies())
       return true
     }
     return false

@@ -258,16 +258,25 @@ async function settledWithin(work: Promise<unknown>, timeoutMs: number | undefin
 
 /** Tracks promises until they settle. */
 function createInFlight() {
-  const descriptions = new Map<Promise<unknown>, () => Promise<RunningRequest>>()
+  const tracked = new Set<Tracked>()
   return {
-    size: () => descriptions.size,
+    size: () => tracked.size,
     track<Value>(promise: Promise<Value>, describe: () => Promise<RunningRequest>): Promise<Value> {
-      descriptions.set(promise, describe)
-      const remove = () => void descriptions.delete(promise)
+      const entry: Tracked = { work: { promise, describe } }
+      tracked.add(entry)
+      const remove = () => {
+        tracked.delete(entry)
+        entry.work = undefined
+      }
       promise.then(remove, remove)
       return promise
     },
-    settled: () => Promise.allSettled(descriptions.keys()),
-    describe: () => Promise.all([...descriptions.values()].map((describe) => describe())),
+    settled: () => Promise.allSettled([...tracked].map(({ work }) => work?.promise)),
+    describe: () => Promise.all([...tracked].flatMap(({ work }) => (work === undefined ? [] : [work.describe()]))),
   }
+}
+
+/** Empty when its promise has settled. V8 can keep a deleted entry of a Set until a full garbage collection, but then not its request. */
+interface Tracked {
+  work: { readonly promise: Promise<unknown>; readonly describe: () => Promise<RunningRequest> } | undefined
 }

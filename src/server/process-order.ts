@@ -149,14 +149,8 @@ async function runOnce<ExtInfo, Transaction>(
   // "storeTimeoutMs" does not limit it, because it contains onOrder: see bounded-store.ts.
   const { finishInTransaction } = settings.store
   const runOnOrder = async (transaction: Transaction): Promise<SerializedResponse> => {
-    const context = {
-      fencingToken: held.token,
-      transaction,
-      ...toRequestContext(accepted, trace),
-      get signal() {
-        return abort.signal
-      },
-    }
+    const { signal } = abort
+    const context = { fencingToken: held.token, transaction, signal, ...toRequestContext(accepted, trace) }
     trace.waiting = 'onOrder'
     const { clientId, requestId, tracerId, orderKey } = context
     noteStep(trace, 'onOrder')
