@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Readable, Writable } from 'node:stream'
-import { type IncomingRequest, PARSED_BODY } from '../server/http.ts'
+import { type HintCompleter, type IncomingRequest, PARSED_BODY } from '../server/http.ts'
 import { addFrameworkHint } from './framework-hint.ts'
 
 /** The members that the adapters use of a request of `node:http` or `node:http2`, with those that frameworks add. */
@@ -57,21 +57,14 @@ export function toIncomingRequest(
   framework: FrameworkRequest = request,
   parsedBodyHint: string = PARSED_BODY_HINT,
 ): IncomingRequest {
-  const incoming = {
+  return {
     method: request.method ?? '',
     // Routers remove their mount path from `url`.
     path: framework.originalUrl ?? request.originalUrl ?? request.url ?? '',
     headers: readHeaders(request),
-    // Opened when the handler reads: a body parser may still run before.
-    body: { [Symbol.asyncIterator]: () => openBody(request, framework, onLost) },
+    body: createBody(request, framework, parsedBodyHint),
     signal: connectionSignal(response),
     parsedBodyHint,
-  }
-  return incoming
-
-  /** Only now, because it reads the file system. */
-  function onLost(): void {
-    incoming.parsedBodyHint = addFrameworkHint(parsedBodyHint, request, framework)
   }
 }
 
@@ -81,15 +74,22 @@ function readHeaders({ headers, rawHeaders = [] }: NodeRequest): IncomingRequest
   return types.length > 1 ? { ...headers, 'content-type': types } : headers
 }
 
-/** @param onLost Called if the bytes cannot be read any more. */
-function openBody(request: NodeRequest, framework: FrameworkRequest, onLost: () => void): BodyChunks {
+function createBody(request: NodeRequest, framework: FrameworkRequest, parsedBodyHint: string): AdapterBody {
+  return {
+    // Opened when the handler reads: a body parser may still run before.
+    [Symbol.asyncIterator]: () => openBody(request, framework),
+    // A hint that replaced this one stays as it is.
+    completeHint: (hint) => (hint === parsedBodyHint ? addFrameworkHint(hint, request, framework) : hint),
+  }
+}
+
+type AdapterBody = HintCompleter & { readonly [Symbol.asyncIterator]: () => BodyChunks }
+
+function openBody(request: NodeRequest, framework: FrameworkRequest): BodyChunks {
   const kept = keptBytes(framework)
   if (kept !== undefined) return chunkOf(kept)
   // Someone else reads, or has read, this stream: bytes would be missing.
-  if (request.readableDidRead || request.readableFlowing) {
-    onLost()
-    return chunkOf(PARSED_BODY)
-  }
+  if (request.readableDidRead || request.readableFlowing) return chunkOf(PARSED_BODY)
   // A handler that stops reading early must not destroy the socket: it still has to send the response.
   return request.iterator({ destroyOnReturn: false })
 }

@@ -1,7 +1,7 @@
 import { ConfigurationError, describeKind, isOrderSyncError, ProtocolError } from '../errors.ts'
 import { encodeUtf8 } from '../protocol/encoding.ts'
 import { waitFor } from '../timeout.ts'
-import { PARSED_BODY, type RequestBody } from './http.ts'
+import { type HintCompleter, PARSED_BODY, type RequestBody } from './http.ts'
 
 /** The limits of bodies that are being received. */
 export interface BodyLimits {
@@ -29,7 +29,7 @@ export interface BodyPlace {
 }
 
 interface ReadOptions {
-  /** How to fix the mounting if a body parser ran first. The getter of an adapter is expensive: read it only if it is needed. */
+  /** How to fix the mounting if a body parser ran first. Read only if it is needed: it may be a getter. */
   readonly request?: { readonly parsedBodyHint?: string | undefined } | undefined
   /** Aborted when the connection closes: ends the wait for a stream. */
   readonly connection?: AbortSignal | undefined
@@ -92,7 +92,7 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
     while (totalBytes > maxReadingBytes && refuseOldest());
   }
 
-  async function collect(place: Arriving, stream: AsyncIterable<unknown>, options: ReadOptions) {
+  async function collect(place: Arriving, stream: BodyStream, options: ReadOptions) {
     let size = 0
     // Whether the loop waits for the stream: an error is then an error of the stream.
     let isWaiting = true
@@ -100,7 +100,7 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
       for await (const chunk of stream) {
         isWaiting = false
         const next = toBytes(chunk)
-        if (next === undefined) throw notBytes(chunk, options.request?.parsedBodyHint)
+        if (next === undefined) throw notBytes(chunk, hintFor(stream, options))
         const end = size + next.length
         if (end > maxBodyBytes) throw bodyTooLarge(maxBodyBytes)
         // At least doubled, so that a body is copied a few times and not with every chunk; never above Content-Length. Memory is
@@ -141,7 +141,7 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
     }
     places.add(place)
 
-    async function readStream(stream: AsyncIterable<unknown>, options: ReadOptions) {
+    async function readStream(stream: BodyStream, options: ReadOptions) {
       const refused = new Promise<never>((_, reject) => {
         place.rejectWait = reject
       })
@@ -173,12 +173,20 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
 
 const EMPTY = new Uint8Array()
 
-function isStream(body: unknown): body is AsyncIterable<unknown> {
+type BodyStream = AsyncIterable<unknown> & Partial<HintCompleter>
+
+function isStream(body: unknown): body is BodyStream {
   return isObject(body) && Symbol.asyncIterator in body && !ArrayBuffer.isView(body)
 }
 
 function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null
+}
+
+/** How to fix the mounting, completed by the stream of an adapter. */
+function hintFor(stream: BodyStream, { request }: ReadOptions): string | undefined {
+  const hint = request?.parsedBodyHint
+  return hint && (stream.completeHint?.(hint) ?? hint)
 }
 
 /** The bytes of a body, or of a part of it, in any form that holds bytes. */

@@ -3,6 +3,12 @@ import type { HeadersInput } from '../protocol/headers.ts'
 /** Marks a body whose bytes a body parser, or another reader, has consumed. */
 export const PARSED_BODY: unique symbol = Symbol.for('alipayhk-order-sync/parsed-body')
 
+/** A stream that completes `parsedBodyHint`. Not a member of the request: a copy of the request has the same stream. */
+export interface HintCompleter {
+  /** Called only if the hint is shown: it is expensive. */
+  readonly completeHint: (hint: string) => string
+}
+
 /**
  * The body of a request: its bytes, or a stream of them. A string stands for its UTF-8 bytes.
  * {@link PARSED_BODY}, alone or in the stream, means that the bytes were consumed.

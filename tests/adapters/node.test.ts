@@ -367,6 +367,27 @@ describe('toNodeListener behind middleware', () => {
     expect(onOrder).not.toHaveBeenCalled()
   })
 
+  test.each<[string, object, RegExp]>([
+    ['completely', {}, / Mount the handler .*\n\nIn Sails, .*\n\nTest with a plain and with an encrypted order: /s],
+    ['with the hint of the copy', { parsedBodyHint: 'Ask Ada.' }, / Ask Ada\.$/],
+  ])('explains the fix for a copy of toIncomingRequest() %s', async (_, changes, hint) => {
+    vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const { handler, events } = merchant()
+    const { port, close } = await listen(
+      createServer(async (incoming, response) => {
+        await readAll(incoming)
+        // As Sails does.
+        Object.assign(incoming, { _sails: {} })
+        const copy = { ...toIncomingRequest(incoming, response), ...changes }
+        const { status, headers, body } = await handler(copy)
+        response.writeHead(status, headers).end(body)
+      }),
+    )
+    onTestFinished(close)
+    expect(summarize(await send(port, request()))).toStrictEqual({ ...TRY_LATER, status: 500, signed: false })
+    expect(events).toMatchObject([{ code: 'ERR_BODY_PARSED', message: expect.stringMatching(hint) }])
+  })
+
   test('verifies the path as received when the middleware shortened it', async () => {
     const { port } = await serveBehind(async (incoming) => {
       Object.assign(incoming, { originalUrl: incoming.url, url: '/' })
