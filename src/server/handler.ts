@@ -154,7 +154,9 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
     if (limitMs !== undefined && !(limitMs >= 0)) throw new RangeError('"timeoutMs" must not be negative')
     // A timer above 2 ** 31 would fire at once.
     await settledWithin(waitUntilIdle(), limitMs !== undefined && limitMs < 2 ** 31 ? limitMs : undefined)
-    return { stillRunning: [...(await responding.describe()), ...(await outliving.describe())] }
+    // A Set: while the response after a timeout is made, a request is in both.
+    const describes = new Set([...responding.describes(), ...outliving.describes()])
+    return { stillRunning: await Promise.all([...describes].map((describe) => describe())) }
   }
 
   async function health(): Promise<HandlerHealth> {
@@ -272,7 +274,7 @@ function createInFlight() {
       return promise
     },
     settled: () => Promise.allSettled([...tracked].map(({ work }) => work?.promise)),
-    describe: () => Promise.all([...tracked].flatMap(({ work }) => (work === undefined ? [] : [work.describe()]))),
+    describes: () => [...tracked].flatMap(({ work }) => (work === undefined ? [] : [work.describe])),
   }
 }
 

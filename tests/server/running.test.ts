@@ -5,7 +5,7 @@ import type { ObserveHandler } from '../../src/server/observation.ts'
 import { OBSERVE } from '../../src/telemetry/observe.ts'
 import { deferred, until } from '../support/deferred.ts'
 import { merchant, SUCCESS, summarize, TRY_LATER } from '../support/merchant.ts'
-import { CLIENT_ID, order, request } from '../support/messages.ts'
+import { CLIENT_ID, merchantCredentials, order, request } from '../support/messages.ts'
 import { rejectionOf } from '../support/thrown.ts'
 
 beforeEach(() => {
@@ -55,6 +55,22 @@ describe('drain', () => {
     expect(await stillRunning(handler)).toStrictEqual([{ runningMs: 20 }])
     gate.resolve(undefined)
     await response
+  })
+
+  test('lists a request once while its response is made after its time is up', async () => {
+    const gate = deferred<Uint8Array>()
+    // The first call is the probe for the merchant's own key.
+    const sign = vi.fn(() => gate.promise).mockResolvedValueOnce(new Uint8Array(256))
+    const credentials = { ...merchantCredentials(), privateKeys: { 1: { algorithm: 'RSA256' as const, sign } } }
+    const { handler, response, end } = await startProcessing({ credentials })
+    await vi.advanceTimersByTimeAsync(1_000)
+    await until(() => sign.mock.calls.length > 1)
+    expect(await stillRunning(handler)).toStrictEqual([
+      { clientId: CLIENT_ID, requestId: order()['requestId'], runningMs: 1_000 },
+    ])
+    gate.resolve(new Uint8Array(256))
+    await response
+    end()
   })
 
   test.each([-1, Number.NaN])('rejects the timeout %s', async (timeoutMs) => {
