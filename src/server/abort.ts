@@ -30,12 +30,15 @@ export function createRequestAbort(
   const abortForPeer = () => controller.abort(peer?.reason)
   if (peer?.aborted) abortForPeer()
   else peer?.addEventListener('abort', abortForPeer)
+  const leavePeer = () => peer?.removeEventListener('abort', abortForPeer)
   let isTimedOut = false
   let timer: ReturnType<typeof setTimeout> | undefined
   const timedOut = new Promise<void>((resolve) => {
     timer = setTimeout(() => {
       isTimedOut = true
       controller.abort(timeoutReason())
+      // Not only in release(): work that never ends must not stay on a signal that several requests share.
+      leavePeer()
       resolve()
     }, timeoutMs)
   })
@@ -52,7 +55,7 @@ export function createRequestAbort(
     },
     release() {
       clearTimeout(timer)
-      peer?.removeEventListener('abort', abortForPeer)
+      leavePeer()
     },
   }
 }

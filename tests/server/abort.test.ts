@@ -49,6 +49,15 @@ describe('the signal of a request', () => {
     expect(getEventListeners(peer.signal, 'abort')).toStrictEqual([])
   })
 
+  test('leaves the signal of the peer when the time is up, because work can continue forever', async () => {
+    const peer = new AbortController()
+    const abort = create(peer.signal)
+    await vi.advanceTimersByTimeAsync(100)
+    expect(getEventListeners(peer.signal, 'abort')).toStrictEqual([])
+    peer.abort(gone)
+    expect(abort.signal.reason).toBe(late)
+  })
+
   test('stays aborted after the request has ended', () => {
     const peer = new AbortController()
     const abort = create(peer.signal)
