@@ -78,7 +78,7 @@ function createBody(request: NodeRequest, framework: FrameworkRequest, parsedBod
   return {
     // Opened when the handler reads: a body parser may still run before.
     [Symbol.asyncIterator]: () => openBody(request, framework),
-    // A hint that replaced this one stays as it is.
+    // A copy of the request can have a hint of its own: do not change that one.
     completeHint: (hint) => (hint === parsedBodyHint ? addFrameworkHint(hint, request, framework) : hint),
   }
 }

@@ -90,7 +90,7 @@ export function formatJson(value: object, limits: JsonLimits = STRICT_JSON): Uin
   return encodeUtf8(formatJsonText(value, limits))
 }
 
-/** Like {@link formatJson}, as text. */
+/** Like {@link formatJson}, but returns text. */
 export function formatJsonText(value: object, limits: JsonLimits): string {
   let text: string | undefined
   /** The objects and arrays around the member that is being written, each with its own name. */

@@ -37,7 +37,8 @@ export function createRequestAbort(
     timer = setTimeout(() => {
       isTimedOut = true
       controller.abort(timeoutReason())
-      // Not only in release(): work that never ends must not stay on a signal that several requests share.
+      // Not only in release(), which waits for the end of the work: work that never ends would keep its listener here, and several
+      // requests can share the signal of the peer.
       leavePeer()
       resolve()
     }, timeoutMs)

@@ -29,7 +29,7 @@ export interface BodyPlace {
 }
 
 interface ReadOptions {
-  /** How to fix the mounting if a body parser ran first. Read only if it is needed: it may be a getter. */
+  /** Its hint explains how to fix the mounting if a body parser ran first. It may be a getter: read it only for an error. */
   readonly request?: { readonly parsedBodyHint?: string | undefined } | undefined
   /** Aborted when the connection closes: ends the wait for a stream. */
   readonly connection?: AbortSignal | undefined
@@ -65,7 +65,7 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
     totalBytes -= place.bytes
     // A stream that never continues keeps its reader in memory, but must not keep the bytes.
     place.buffer = EMPTY
-    // V8 can keep a deleted entry of a Set until a full garbage collection, but then not the request.
+    // V8 can keep a deleted entry of a Set until a full garbage collection. With the callback, it would keep the request too.
     place.rejectWait = () => {}
   }
 
@@ -183,7 +183,7 @@ function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null
 }
 
-/** How to fix the mounting, completed by the stream of an adapter. */
+/** How to fix the mounting. The stream of an adapter adds what is known about the framework. */
 function hintFor(stream: BodyStream, { request }: ReadOptions): string | undefined {
   const hint = request?.parsedBodyHint
   return hint && (stream.completeHint?.(hint) ?? hint)

@@ -154,7 +154,7 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
     if (limitMs !== undefined && !(limitMs >= 0)) throw new RangeError('"timeoutMs" must not be negative')
     // A timer above 2 ** 31 would fire at once.
     await settledWithin(waitUntilIdle(), limitMs !== undefined && limitMs < 2 ** 31 ? limitMs : undefined)
-    // A Set: while the response after a timeout is made, a request is in both.
+    // Until its response is made, a request whose time is up is in both lists with the same function. The Set lists it once.
     const describes = new Set([...responding.describes(), ...outliving.describes()])
     return { stillRunning: await Promise.all([...describes].map((describe) => describe())) }
   }
@@ -278,7 +278,10 @@ function createInFlight() {
   }
 }
 
-/** Empty when its promise has settled. V8 can keep a deleted entry of a Set until a full garbage collection, but then not its request. */
+/**
+ * A promise, and how to describe its request. Emptied when the promise settles: V8 can keep a deleted entry of a Set until a full
+ * garbage collection, and would keep the request with it.
+ */
 interface Tracked {
   work: { readonly promise: Promise<unknown>; readonly describe: () => Promise<RunningRequest> } | undefined
 }

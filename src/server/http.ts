@@ -3,9 +3,9 @@ import type { HeadersInput } from '../protocol/headers.ts'
 /** Marks a body whose bytes a body parser, or another reader, has consumed. */
 export const PARSED_BODY: unique symbol = Symbol.for('alipayhk-order-sync/parsed-body')
 
-/** A stream that completes `parsedBodyHint`. Not a member of the request: a copy of the request has the same stream. */
+/** Completes `parsedBodyHint`. A member of the body, not of the request: `{ ...request, path }` keeps it without calling it. */
 export interface HintCompleter {
-  /** Called only if the hint is shown: it is expensive. */
+  /** Adds the fix for the framework to `parsedBodyHint`. Expensive: call it only when the hint is shown. */
   readonly completeHint: (hint: string) => string
 }
 
