@@ -46,17 +46,17 @@ interface TestReport {
 
 const VITEST = 'node_modules/vitest/vitest.mjs'
 const LIMIT_MS = 3_600_000
-/** The time limit of a run with one change: five times the time without a change, and a minute, because the machine may be busy. */
+/** The time limit of a run with one change: five times the time without a change, plus a minute for a busy machine. */
 const limitFor = (durationMs: number) => 60_000 + 5 * Math.ceil(durationMs)
-/** In its JSON report, Vitest writes the stack of such an error, which has another message. */
+/** The error of a timeout. Vitest's JSON report has its stack, which begins with another message. */
 const TIMED_OUT = /^(?:Test|Hook) timed out in|^Error: STACK_TRACE_ERROR/
 const SILENT = { isDebugEnabled: () => false, debug() {}, info() {}, warn() {} }
 
 /**
  * Changes the code as Stryker does, and tests all changes in one process: see tests/mutation/runner.ts. That is ten to a hundred
- * times faster than Stryker. A process of its own decides about a change that timed out, after which the test also fails without
- * it, or that runs when its module is loaded. Two differences from Stryker remain: slow tests run without changes, and work that
- * a test leaves behind can disturb the next test.
+ * times faster than Stryker. Three kinds of changes are decided in processes of their own: those that time out, those after which a
+ * test also fails without a change, and those in code that runs when its module is loaded. Two differences from Stryker remain:
+ * slow tests run without changes, and work that a test leaves behind can disturb the next test.
  */
 export async function testFast(paths: readonly string[], tool: string, env: Readonly<Record<string, string>>) {
   const module = resolve(tool, 'node_modules/@stryker-mutator/instrumenter/dist/src/index.js')
@@ -106,7 +106,7 @@ export async function testFast(paths: readonly string[], tool: string, env: Read
     return duration
   }
 
-  /** Runs one test file with the change, and then all of them, in processes of their own. */
+  /** Runs the tests with the change: `file` first if it is given, then all. Each run has a process of its own. */
   function outcomeAlone(id: string, file?: string): Pick<Mutant, 'status' | 'statusReason'> {
     for (const args of file === undefined ? [[]] : [[file], []]) {
       const limit = limitFor(durationOf(...args))

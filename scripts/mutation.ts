@@ -138,9 +138,8 @@ if (values.check && (score < MIN_SCORE || open.length + stale.length > 0)) proce
 function sourcesOf(folder: string): string[] {
   const paths = readdirSync(folder, { recursive: true, encoding: 'utf8' })
   return paths
-    .filter((path) => path.endsWith('.ts') && !path.includes('.generated.'))
     .map((path) => `${folder}/${path}`)
-    .filter((path) => !BUILT_ONLY.includes(path))
+    .filter((path) => path.endsWith('.ts') && !path.includes('.generated.') && !BUILT_ONLY.includes(path))
 }
 
 /** The next run repeats the changes that timed out: the machine may have been busy. */

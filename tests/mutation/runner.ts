@@ -39,7 +39,7 @@ globals.mutationResult ??= { killed: {}, doubtful: {}, covered: {}, loaded: {} }
 const stryker = globals.__stryker__
 const result = globals.mutationResult
 
-/** What the test that runs is repeated with. Without an id, nothing is changed. */
+/** The repetitions of the current test, after its first run. A repetition without an `id` runs the code without a change. */
 let repetitions: { readonly id?: string; readonly hits: number }[] = []
 let cpuUsage = process.cpuUsage()
 
@@ -85,10 +85,11 @@ export default class MutationRunner extends TestRunner {
     const file = test.file.name
     if (id !== undefined) {
       result.killed[id] = { file, test: `${file} > ${test.name}`, message }
-      // Once without a change: what this change has left behind must not kill the next one.
+      // Next, run without a change. If the test still fails, it cannot decide about this change and the next ones.
       repetitions.splice(repeats, 0, { hits: 0 })
       return
     }
+    // The test failed without a change. Index `repeats - 2` is the change before this run.
     for (const { id } of repetitions.splice(repeats - 2)) {
       if (id === undefined) continue
       delete result.killed[id]

@@ -18,9 +18,9 @@ class InOrder extends BaseSequencer {
 const instrumentedPath = process.env['MUTATION_INSTRUMENTED']
 const instrumented: Readonly<Record<string, string>> =
   instrumentedPath === undefined ? {} : JSON.parse(readFileSync(instrumentedPath, 'utf8'))
-/** One run has all changes. */
+/** Whether this run tests all changes in one process. */
 const isFast = process.env['MUTATION_RESULT'] !== undefined
-/** Most tests that time out wait forever. A timeout in the run with all changes is tried again alone. */
+/** Most tests that time out wait forever. A change that times out in the fast run is repeated in a process of its own. */
 const timeoutMs = isFast ? 5_000 : instrumentedPath !== undefined ? 10_000 : 30_000
 
 /** The tests of one folder, for scripts/mutation.ts. */
