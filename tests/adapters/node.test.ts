@@ -368,9 +368,13 @@ describe('toNodeListener behind middleware', () => {
   })
 
   test.each<[string, object, RegExp]>([
-    ['completely', {}, / Mount the handler .*\n\nIn Sails, .*\n\nTest with a plain and with an encrypted order: /s],
-    ['with the hint of the copy', { parsedBodyHint: 'Ask Ada.' }, / Ask Ada\.$/],
-  ])('explains the fix for a copy of toIncomingRequest() %s', async (_, changes, hint) => {
+    [
+      'the fix for the framework',
+      {},
+      / Mount the handler .*\n\nIn Sails, .*\n\nTest with a plain and with an encrypted order: /s,
+    ],
+    ['the hint of the copy', { parsedBodyHint: 'Ask Ada.' }, / Ask Ada\.$/],
+  ])('shows %s when the request is a copy of toIncomingRequest()', async (_, changes, hint) => {
     vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
     const { handler, events } = merchant()
     const { port, close } = await listen(

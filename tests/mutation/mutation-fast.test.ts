@@ -28,7 +28,7 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(tool, { recursive: true }))
 
-test('testFast finds what becomes of each change, also after a change that disturbs the next tests', {
+test('testFast reports the status of each change, also after a change that breaks the next tests', {
   timeout: 180_000,
 }, async () => {
   const { files } = await testFast([CODE], tool, { MUTATION_TESTS: SUITE })
@@ -42,7 +42,7 @@ test('testFast finds what becomes of each change, also after a change that distu
   })
 })
 
-test('testFast rejects tests that fail without a change: they would kill all changes', {
+test('testFast rejects tests that fail without a change, because they would fail with every change', {
   timeout: 60_000,
 }, async () => {
   const tests = { MUTATION_TESTS: `${SUITE},tests/mutation/fixture/unloadable.suite.ts` }

@@ -49,7 +49,7 @@ describe('the signal of a request', () => {
     expect(getEventListeners(peer.signal, 'abort')).toStrictEqual([])
   })
 
-  test('leaves the signal of the peer when the time is up, because work can continue forever', async () => {
+  test('has no listener on the signal of the peer after the time is up, even if the work never ends', async () => {
     const peer = new AbortController()
     const abort = create(peer.signal)
     await vi.advanceTimersByTimeAsync(100)

@@ -4,9 +4,9 @@ import { run } from '../support/processes.ts'
 
 const [major] = process.versions.node.split('.')
 
-// From Node 24 on, V8 counts other objects too.
+// Since Node 24, V8 also counts other objects.
 test.skipIf(Number(major) >= 24)(
-  'the handler releases a request when it ends: less than 8 KB become old objects of V8',
+  'the handler releases a request when it ends: less than 8 KB an order become old objects of V8',
   async () => {
     const { code, stdout, stderr } = await run('tests/server/promoted-bytes.ts', [])
     expect({ code, stderr }).toStrictEqual({ code: 0, stderr: '' })

@@ -1,4 +1,4 @@
-/** Handles orders, and prints V8's trace of garbage collections: each one between the lines START and END counts. */
+/** Handles orders, and prints V8's trace of garbage collections. The test reads those between the lines START and END. */
 import process from 'node:process'
 import { setFlagsFromString } from 'node:v8'
 import { createOrderSyncHandler } from '../../src/server/handler.ts'

@@ -57,7 +57,7 @@ describe('drain', () => {
     await response
   })
 
-  test('lists a request once while its response is made after its time is up', async () => {
+  test('lists a request once if its time is up and its response is being signed', async () => {
     const gate = deferred<Uint8Array>()
     // The first call is the probe for the merchant's own key.
     const sign = vi.fn(() => gate.promise).mockResolvedValueOnce(new Uint8Array(256))
