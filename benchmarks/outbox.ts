@@ -81,7 +81,7 @@ export async function outbox(rounds: number): Promise<Figure[]> {
       },
       rounds,
     )
-    // Statistics for both. Without them, pg-boss takes about twice as long until autovacuum runs, once a minute.
+    // Give both outboxes statistics: without them, pg-boss takes about twice as long until autovacuum runs, once a minute.
     await pool.query('VACUUM ANALYZE')
     const batched = await compare(
       {
