@@ -39,7 +39,7 @@ export interface Call {
 const NOT_FOUND = text(404, 'Not found')
 
 /** Handles one request of the page. */
-export async function answer(call: Call, parts: Parts): Promise<ConsoleResponse> {
+export async function respondTo(call: Call, parts: Parts): Promise<ConsoleResponse> {
   const { method, path } = call
   const [area = '', name = '', id = '', action = ''] = path.split('/')
   if (path === '') return method === 'GET' ? await pageResponse() : text(405, 'The method must be GET.')

@@ -6,7 +6,7 @@ import type { Credentials } from '../secure-message/credentials.ts'
 import type { ObservedDelivery, ObserveHandler } from '../server/observation.ts'
 import { OBSERVE } from '../telemetry/observe.ts'
 import { waitFor } from '../timeout.ts'
-import { answer, type Parts } from './api.ts'
+import { type Parts, respondTo } from './api.ts'
 import { createCharts } from './charts.ts'
 import { toDetail } from './detail.ts'
 import { deliveryEntry, type Entry, syncEntry } from './entry.ts'
@@ -169,7 +169,7 @@ export function createConsole(options: ConsoleOptions): OrderSyncConsole {
       if (body === undefined) return text(400, 'The body must be JSON, at most 1 MiB')
     }
     try {
-      return await answer({ method, path: rest.join('/'), show, body }, parts)
+      return await respondTo({ method, path: rest.join('/'), show, body }, parts)
     } catch {
       return text(500, 'The console failed')
     }

@@ -73,7 +73,7 @@ export function createChaosGateway(ports: () => readonly number[], random: Rando
   }
 
   function isAccepted(event: OrderEvent, response: ReceivedResponse): boolean {
-    // A request that could not be judged gets an unsigned response: deliver it again.
+    // A request that could not be verified gets an unsigned response: deliver it again.
     if (response.status !== 200) return false
     if (!isSignedBy(response, merchantRsa().publicKey)) {
       violations.push(`${event.requestId}: a response with HTTP 200 was not signed`)

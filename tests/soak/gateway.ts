@@ -79,7 +79,7 @@ export function createSoakGateway(
   }
 
   function isAccepted({ requestId }: OrderEvent, response: ReceivedResponse): boolean {
-    // A request that could not be judged gets an unsigned response: deliver it again.
+    // A request that could not be verified gets an unsigned response: deliver it again.
     if (response.status !== 200) return false
     const signed = keys.merchantPublicKey(versionIn(response, 'signature'))
     const decryptsWith = keys.gatewayPrivateKey(versionIn(response, 'encrypt'))

@@ -16,7 +16,7 @@ interface RequestRow {
   orderKey?: string | undefined
 }
 
-/** A database in memory that answers in a later turn, as one over the network does. */
+/** A database in memory that responds in a later turn, as one over the network does. */
 export interface FakeDatabase {
   readonly orders: Map<string, OrderRow>
   readonly requests: Map<string, RequestRow>
@@ -239,12 +239,12 @@ export const brokenStores: readonly BrokenStore[] = [
     () => ({ atomically: mutex(), betweenReadAndWrite: (order) => (order === undefined ? undefined : pause()) }),
   ),
   broken(
-    'judges leases by the clock of the machine',
+    'uses the clock of the machine for leases',
     'leases do not follow the clock of this process: an hour more or less changes nothing',
     { now: () => Date.now() },
   ),
   broken(
-    'judges leases by new Date()',
+    'uses new Date() for leases',
     'leases do not follow the clock of this process: an hour more or less changes nothing',
     { now: () => Date.parse(new Date().toISOString()) },
   ),

@@ -25,7 +25,7 @@ export type Mistake =
   | 'verifies JSON that it has written again'
   | 'knows one key'
   | 'takes any key version'
-  | 'answers unsigned'
+  | 'responds unsigned'
   | 'signs another path'
   | 'signs before it formats'
   | 'sends the time of the request'
@@ -37,9 +37,9 @@ export type Mistake =
   | 'believes a changed request'
   | 'remembers forged requests'
   | 'claims nothing'
-  | 'answers encrypted requests in the clear'
+  | 'responds in the clear to encrypted requests'
   | 'tells decryption errors apart'
-  | 'says 500 to invalid orders'
+  | 'responds with 500 to invalid orders'
   | 'signs refusals'
   | 'never responds'
   | 'leaves the orderId out'
@@ -88,10 +88,10 @@ export async function startEndpoint(...mistakes: readonly Mistake[]): Promise<st
           .split(',')
           .map((pair) => pair.trim().split(/=(.*)/s).slice(0, 2)),
       )
-    const reply = (status: number, result: object, { sign = status === 200, encrypt = false } = {}) => {
+    const respond = (status: number, result: object, { sign = status === 200, encrypt = false } = {}) => {
       let text = Buffer.from(JSON.stringify(result))
       const extra: Record<string, string> = { 'Content-Type': 'application/json; charset=UTF-8' }
-      if (encrypt && !has('answers encrypted requests in the clear')) {
+      if (encrypt && !has('responds in the clear to encrypted requests')) {
         const key = randomBytes(32)
         const cipher = createCipheriv('aes-256-ecb', key, null)
         text = Buffer.from(Buffer.concat([cipher.update(text), cipher.final()]).toString('base64'))
@@ -100,7 +100,7 @@ export async function startEndpoint(...mistakes: readonly Mistake[]): Promise<st
           `algorithm=RSA_AES,keyVersion=1,symmetricKey=${encodeURIComponent(wrapped.toString('base64'))}`
         extra['Content-Type'] = 'text/plain; charset=UTF-8'
       }
-      if (sign && !has('answers unsigned')) {
+      if (sign && !has('responds unsigned')) {
         const time = has('sends the time of the request') ? '2024-05-22T09:12:21+08:00' : new Date().toISOString()
         const signedPath = has('signs another path') ? path.replace('/api', '') : path
         const signer = createSign('RSA-SHA256').update(`POST ${signedPath}\nTEST-CLIENT.${time}.`).update(text)
@@ -119,7 +119,7 @@ export async function startEndpoint(...mistakes: readonly Mistake[]): Promise<st
       ...more,
     })
     const refuse = (status: number, code: string) => {
-      reply(has('signs refusals') ? 200 : status, result('F', code))
+      respond(has('signs refusals') ? 200 : status, result('F', code))
     }
     if (!/json|text\/plain/.test(header('content-type'))) return refuse(415, 'MEDIA_TYPE_NOT_ACCEPTABLE')
     if (header('client-id') !== 'TEST-CLIENT') return refuse(401, 'INVALID_CLIENT')
@@ -149,19 +149,21 @@ export async function startEndpoint(...mistakes: readonly Mistake[]): Promise<st
     }
 
     const isEncrypted = headers['encrypt'] !== undefined
-    const answer = (value: object) => reply(200, value, { encrypt: isEncrypted })
+    const respondVerified = (value: object) => respond(200, value, { encrypt: isEncrypted })
     let content: string
     try {
       content = (isEncrypted ? decrypt(pairs('encrypt')['symmetricKey'], body) : body).toString()
     } catch (error) {
       const isPadding = has('tells decryption errors apart') && String(error) === 'Error: padding'
-      return answer(result('F', isPadding ? 'KEY_NOT_FOUND' : 'PARAM_ILLEGAL'))
+      return respondVerified(result('F', isPadding ? 'KEY_NOT_FOUND' : 'PARAM_ILLEGAL'))
     }
     let order: Record<string, unknown>
     try {
       order = JSON.parse(content)
     } catch {
-      return has('says 500 to invalid orders') ? refuse(500, 'UNKNOWN_EXCEPTION') : answer(result('F', 'PARAM_ILLEGAL'))
+      return has('responds with 500 to invalid orders')
+        ? refuse(500, 'UNKNOWN_EXCEPTION')
+        : respondVerified(result('F', 'PARAM_ILLEGAL'))
     }
     const { requestId, merchantBizNo, orderModifyTime, orderStatus } = order as Record<string, string>
     const isInvalid =
@@ -170,20 +172,20 @@ export async function startEndpoint(...mistakes: readonly Mistake[]): Promise<st
       /"orderStatus".*"orderStatus"/s.test(content) ||
       content.length > 100_000 ||
       content.includes('[[[[')
-    if (isInvalid && has('says 500 to invalid orders')) return refuse(500, 'UNKNOWN_EXCEPTION')
-    if (isInvalid) return answer(result('F', 'PARAM_ILLEGAL'))
-    if (has('refuses unknown fields') && 'newField' in order) return answer(result('F', 'PARAM_ILLEGAL'))
+    if (isInvalid && has('responds with 500 to invalid orders')) return refuse(500, 'UNKNOWN_EXCEPTION')
+    if (isInvalid) return respondVerified(result('F', 'PARAM_ILLEGAL'))
+    if (has('refuses unknown fields') && 'newField' in order) return respondVerified(result('F', 'PARAM_ILLEGAL'))
 
     const success = (orderId: string) =>
-      answer(result('S', 'SUCCESS', has('leaves the orderId out') ? {} : { orderId }))
+      respondVerified(result('S', 'SUCCESS', has('leaves the orderId out') ? {} : { orderId }))
     const id = String(requestId)
-    if (forged.has(id)) return answer(result('F', 'PROCESS_FAIL'))
+    if (forged.has(id)) return respondVerified(result('F', 'PROCESS_FAIL'))
     const canonical = JSON.stringify(order)
     const known = requests.get(id)
     if (known !== undefined && !has('processes duplicates again')) {
-      if (has('refuses duplicates')) return answer(result('F', 'PROCESS_FAIL'))
+      if (has('refuses duplicates')) return respondVerified(result('F', 'PROCESS_FAIL'))
       if (known.content !== canonical && !has('believes a changed request'))
-        return answer(result('F', 'REPEAT_REQ_INCONSISTENT'))
+        return respondVerified(result('F', 'REPEAT_REQ_INCONSISTENT'))
       return success(known.orderId)
     }
     const before = orders.get(String(merchantBizNo))
