@@ -81,6 +81,10 @@ test('readBody rejects with ERR_BODY_INCOMPLETE when the stream fails with any e
   }
 })
 
+test('readBody rejects with ERR_BODY_INCOMPLETE when the stream fails before its first chunk', async () => {
+  expect(await rejectionOf(readBody(stream(new Error('SECRET-1'))))).toMatchObject({ code: 'ERR_BODY_INCOMPLETE' })
+})
+
 test('readBody copies each chunk, so that a stream can reuse its buffer', async () => {
   async function* reuseBuffer() {
     const chunk = Buffer.alloc(1)
@@ -130,10 +134,12 @@ describe('readBody, with a stream that never continues,', () => {
     const caller = new AbortController()
     const gate = deferred()
     const ended = vi.fn()
+    const producedMore = vi.fn()
     async function* lateStream() {
       try {
         await gate.promise
         yield '01234'
+        producedMore()
         yield '56789'
       } finally {
         ended()
@@ -144,6 +150,49 @@ describe('readBody, with a stream that never continues,', () => {
     await reading
     gate.resolve()
     await vi.waitFor(() => expect(ended).toHaveBeenCalledOnce())
+    expect(producedMore).not.toHaveBeenCalled()
+  })
+})
+
+describe('maxReadingBytes', () => {
+  const gateOf = (maxReadingBytes: number) => createBodyGate({ ...LIMITS, maxBodyBytes: 100, maxReadingBytes })
+
+  test.each<[string, number, string | undefined, string[]]>([
+    ['chunks that need a second buffer', 10, '10', ['01234', '56789']],
+    ['chunks that fit into a buffer of twice the first chunk', 12, undefined, ['012345', '6', '7', '8901']],
+    ['no more than Content-Length', 7, '7', ['012345', '6']],
+  ])('is exactly enough for %s', async (_, limit, contentLength, chunks) => {
+    const bytes = await gateOf(limit)(contentLength).read(stream(...chunks))
+    expect(Buffer.from(bytes).toString()).toBe(chunks.join(''))
+  })
+
+  test.each<[string, number, string | undefined, string[]]>([
+    ['chunks that need a second buffer', 9, '10', ['01234', '56789']],
+    ['a buffer of twice the first chunk', 11, undefined, ['012345', '6']],
+    ['Content-Length', 6, '7', ['012345', '6']],
+  ])('is too little for %s', async (_, limit, contentLength, chunks) => {
+    expect(await rejectionOf(gateOf(limit)(contentLength).read(stream(...chunks)))).toMatchObject({
+      code: 'ERR_TRAFFIC',
+    })
+  })
+
+  test('does not count a body that was aborted and continues later', async () => {
+    const enter = gateOf(20)
+    const [late, other] = [deferred(), deferred()]
+    async function* chunksAfter(gate: Promise<void>, first: string) {
+      yield first
+      await gate
+      yield '56789'
+    }
+    const caller = new AbortController()
+    const aborted = rejectionOf(enter('10').read(chunksAfter(late.promise, '01234'), { connection: caller.signal }))
+    caller.abort()
+    await aborted
+    late.resolve()
+    await new Promise((resolve) => setImmediate(resolve))
+    const both = ['a', 'b'].map((text) => enter('10').read(chunksAfter(other.promise, text.repeat(5))))
+    other.resolve()
+    expect((await Promise.all(both)).map(String)).toHaveLength(2)
   })
 })
 
@@ -157,6 +206,25 @@ test.each<[string, RequestBody]>([
 })
 
 describe('readBody, after a body parser,', () => {
+  test('asks for the bytes when there is no hint', async () => {
+    const message = /Give the handler the raw bytes of the request\.$/
+    for (const body of [{ a: 1 }, Readable.from([{ a: 1 }])]) {
+      const error = await rejectionOf(createBodyGate(LIMITS)(undefined).read(body as never))
+      expect(error).toMatchObject({ code: 'ERR_BODY_PARSED', message: expect.stringMatching(message) })
+    }
+  })
+
+  test('completes the hint if the stream can, and only then', async () => {
+    const completeHint = vi.fn((hint: string) => `${hint} And this.`)
+    const lost = Object.assign(Readable.from([PARSED_BODY]), { completeHint })
+    const error = await rejectionOf(readBody(lost, { parsedBodyHint: 'Do this.' }))
+    expect(error.message).toMatch(/ Do this\. And this\.$/)
+    expect(completeHint).toHaveBeenCalledOnce()
+    const whole = Object.assign(Readable.from([Buffer.from('0')]), { completeHint })
+    expect(String(await readBody(whole, { parsedBodyHint: 'Do this.' }))).toBe('48')
+    expect(completeHint).toHaveBeenCalledOnce()
+  })
+
   test.each<[string, unknown]>([
     ['an object', { a: 1 }],
     ['an empty object', {}],
@@ -177,6 +245,7 @@ describe('readBody, after a body parser,', () => {
     ['a Blob', new Blob(['{}']), 'The request body is a Blob. Give the handler its bytes: await body.arrayBuffer().'],
     ['a Response', new Response('{}'), 'The request body is a Response. Give the handler its bytes'],
     ['a function', () => '{}', 'The request body is a function. Give the handler the raw bytes'],
+    ['a symbol', Symbol('any'), 'The request body is a symbol. Give the handler the raw bytes'],
     [
       'a stream without an iterator',
       { getReader: () => {} },

@@ -7,6 +7,7 @@ import {
   memoryStore,
   OrderRefusedError,
   ProtocolError,
+  parsePrivateKey,
   type RequestBody,
 } from '../../src/public/index.ts'
 import { deferred } from '../support/deferred.ts'
@@ -905,4 +906,14 @@ test('an error of another version of the package, with a code that this one does
     },
   })
   expect((await handler(request())).status).toBe(500)
+})
+
+test('processes an order when the check of the own keys gets no response: it may use half of timeoutMs', async () => {
+  let calls = 0
+  // The first call is the check, the second one signs the response.
+  const sign = (bytes: Uint8Array) =>
+    calls++ === 0 ? new Promise<never>(() => {}) : parsePrivateKey(merchantRsa().privateKey).sign(bytes)
+  const privateKeys = { 1: { algorithm: 'RSA256' as const, sign } }
+  const { handler } = merchant({ credentials: { ...merchantCredentials(), privateKeys }, timeoutMs: 1_000 })
+  expect(summarize(await handler(request()))).toStrictEqual(SUCCESS)
 })
