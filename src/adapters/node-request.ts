@@ -74,7 +74,11 @@ function readHeaders({ headers, rawHeaders = [] }: NodeRequest): IncomingRequest
   return types.length > 1 ? { ...headers, 'content-type': types } : headers
 }
 
-function createBody(request: NodeRequest, framework: FrameworkRequest, parsedBodyHint: string): AdapterBody {
+function createBody(
+  request: NodeRequest,
+  framework: FrameworkRequest,
+  parsedBodyHint: string,
+): HintCompleter & AsyncIterable<BodyChunk> {
   return {
     // Opened when the handler reads: a body parser may still run before.
     [Symbol.asyncIterator]: () => openBody(request, framework),
@@ -83,9 +87,7 @@ function createBody(request: NodeRequest, framework: FrameworkRequest, parsedBod
   }
 }
 
-type AdapterBody = HintCompleter & { readonly [Symbol.asyncIterator]: () => BodyChunks }
-
-function openBody(request: NodeRequest, framework: FrameworkRequest): BodyChunks {
+function openBody(request: NodeRequest, framework: FrameworkRequest): AsyncIterator<BodyChunk> {
   const kept = keptBytes(framework)
   if (kept !== undefined) return chunkOf(kept)
   // Someone else reads, or has read, this stream: bytes would be missing.
@@ -94,7 +96,7 @@ function openBody(request: NodeRequest, framework: FrameworkRequest): BodyChunks
   return request.iterator({ destroyOnReturn: false })
 }
 
-type BodyChunks = AsyncIterator<Uint8Array | string | typeof PARSED_BODY>
+type BodyChunk = Uint8Array | string | typeof PARSED_BODY
 
 async function* chunkOf<Chunk>(chunk: Chunk): AsyncGenerator<Chunk> {
   yield chunk

@@ -73,9 +73,8 @@ export function createBodyGate({ maxBodyBytes, maxReading, maxReadingBytes, body
   function refuseOldest(): boolean {
     for (const place of places) {
       if (!place.isReading) continue
-      const { rejectWait } = place
+      place.rejectWait(tooManyBodies())
       leave(place)
-      rejectWait(tooManyBodies())
       return true
     }
     return false

@@ -155,8 +155,8 @@ export function createOrderSyncHandler<ExtInfo = OpenObject, Transaction = undef
     // A timer above 2 ** 31 would fire at once.
     await settledWithin(waitUntilIdle(), limitMs !== undefined && limitMs < 2 ** 31 ? limitMs : undefined)
     // Until its response is made, a request whose time is up is in both lists with the same function. The Set lists it once.
-    const describes = new Set([...responding.describes(), ...outliving.describes()])
-    return { stillRunning: await Promise.all([...describes].map((describe) => describe())) }
+    const describers = new Set([...responding.describers(), ...outliving.describers()])
+    return { stillRunning: await Promise.all([...describers].map((describe) => describe())) }
   }
 
   async function health(): Promise<HandlerHealth> {
@@ -274,7 +274,7 @@ function createInFlight() {
       return promise
     },
     settled: () => Promise.allSettled([...tracked].map(({ work }) => work?.promise)),
-    describes: () => [...tracked].flatMap(({ work }) => (work === undefined ? [] : [work.describe])),
+    describers: () => [...tracked].flatMap(({ work }) => work?.describe ?? []),
   }
 }
 
